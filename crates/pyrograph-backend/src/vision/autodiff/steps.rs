@@ -1,0 +1,227 @@
+//! The backward steps, and what each keeps from its forward pass.
+
+use burn::{
+    backend::autodiff::{
+        NodeId,
+        checkpoint::base::Checkpointer,
+        grads::Gradients,
+        ops::{Backward, Ops},
+    },
+    tensor::{
+        backend::Backend,
+        ops::{ConvOptions, FloatTensor},
+    },
+};
+
+use super::super::{Activation, VisionBackend};
+
+fn register<B: Backend>(grads: &mut Gradients, node: Option<NodeId>, value: FloatTensor<B>) {
+    if let Some(node) = node {
+        grads.register::<B>(node, value);
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Activate;
+
+#[derive(Debug, Clone)]
+pub(super) struct ActivateState<B: Backend> {
+    pub(super) input: FloatTensor<B>,
+    pub(super) act: Activation,
+}
+
+impl<B: VisionBackend> Backward<B, 1> for Activate {
+    type State = ActivateState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [parent] = ops.parents;
+        let state = ops.state;
+        let grad = B::activate_backward(state.input, grad, state.act);
+        register::<B>(grads, parent.map(|node| node.id), grad);
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct ConvAct;
+
+#[derive(Debug, Clone)]
+pub(super) struct ConvState<B: Backend> {
+    pub(super) x: FloatTensor<B>,
+    pub(super) weight: FloatTensor<B>,
+    pub(super) has_bias: bool,
+    /// Kept where ReLU is fused: its mask.
+    pub(super) output: Option<FloatTensor<B>>,
+    pub(super) options: ConvOptions<2>,
+}
+
+impl<B: VisionBackend> Backward<B, 3> for ConvAct {
+    type State = ConvState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let ConvState {
+            x,
+            weight,
+            has_bias,
+            output,
+            options,
+        } = ops.state;
+        let grad = match output {
+            Some(output) => B::relu_backward(output, grad),
+            None => grad,
+        };
+        if let Some(node) = x_node {
+            let value =
+                B::conv2d_input_gradient(x.clone(), weight.clone(), grad.clone(), options.clone());
+            grads.register::<B>(node.id, value);
+        }
+        if let Some(node) = weight_node {
+            let value = B::conv2d_weight_gradient(x, weight, grad.clone(), options);
+            grads.register::<B>(node.id, value);
+        }
+        if let (Some(node), true) = (bias_node, has_bias) {
+            grads.register::<B>(node.id, B::channel_sum(grad));
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct NormAct;
+
+#[derive(Debug, Clone)]
+pub(super) struct NormState<B: Backend> {
+    pub(super) x: FloatTensor<B>,
+    pub(super) weight: FloatTensor<B>,
+    pub(super) bias: FloatTensor<B>,
+    pub(super) mean: FloatTensor<B>,
+    pub(super) variance: FloatTensor<B>,
+    pub(super) epsilon: f64,
+    pub(super) act: Activation,
+}
+
+impl<B: VisionBackend> Backward<B, 3> for NormAct {
+    type State = NormState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let state = ops.state;
+        let out = B::batch_norm_training_act_backward(
+            state.x,
+            state.weight,
+            state.bias,
+            state.mean,
+            state.variance,
+            state.epsilon,
+            state.act,
+            grad,
+        );
+        register::<B>(grads, x_node.map(|node| node.id), out.x);
+        register::<B>(grads, weight_node.map(|node| node.id), out.weight);
+        register::<B>(grads, bias_node.map(|node| node.id), out.bias);
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct TransposedConv;
+
+#[derive(Debug, Clone)]
+pub(super) struct TransposedState<B: Backend> {
+    pub(super) x: FloatTensor<B>,
+    pub(super) weight: FloatTensor<B>,
+    pub(super) has_bias: bool,
+    /// Of the convolution whose input gradient this is.
+    pub(super) options: ConvOptions<2>,
+}
+
+impl<B: VisionBackend> Backward<B, 3> for TransposedConv {
+    type State = TransposedState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let TransposedState {
+            x,
+            weight,
+            has_bias,
+            options,
+        } = ops.state;
+        if let Some(node) = x_node {
+            let value = B::conv2d_act(
+                grad.clone(),
+                weight.clone(),
+                None,
+                options.clone(),
+                Activation::Identity,
+            );
+            grads.register::<B>(node.id, value);
+        }
+        if let Some(node) = weight_node {
+            // That convolution goes from the large image to the small one, so x has the place of its output's gradient.
+            let value = B::conv2d_weight_gradient(grad.clone(), weight, x, options);
+            grads.register::<B>(node.id, value);
+        }
+        if let (Some(node), true) = (bias_node, has_bias) {
+            grads.register::<B>(node.id, B::channel_sum(grad));
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Modulate;
+
+#[derive(Debug, Clone)]
+pub(super) struct ModulateState<B: Backend> {
+    pub(super) x: FloatTensor<B>,
+    pub(super) scale: FloatTensor<B>,
+}
+
+impl<B: VisionBackend> Backward<B, 3> for Modulate {
+    type State = ModulateState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x_node, scale_node, shift_node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let out = B::modulate_backward(ops.state.x, ops.state.scale, grad);
+        register::<B>(grads, x_node.map(|node| node.id), out.x);
+        register::<B>(grads, scale_node.map(|node| node.id), out.scale);
+        register::<B>(grads, shift_node.map(|node| node.id), out.shift);
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct GroupNormAct;
+
+#[derive(Debug, Clone)]
+pub(super) struct GroupNormState<B: Backend> {
+    pub(super) x: FloatTensor<B>,
+    pub(super) weight: FloatTensor<B>,
+    pub(super) bias: FloatTensor<B>,
+    pub(super) groups: usize,
+    pub(super) epsilon: f64,
+    pub(super) act: Activation,
+}
+
+impl<B: VisionBackend> Backward<B, 3> for GroupNormAct {
+    type State = GroupNormState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [x_node, weight_node, bias_node] = ops.parents;
+        let grad = grads.consume::<B>(&ops.node);
+        let state = ops.state;
+        let out = B::group_norm_act_backward(
+            state.x,
+            state.weight,
+            state.bias,
+            state.groups,
+            state.epsilon,
+            state.act,
+            grad,
+        );
+        register::<B>(grads, x_node.map(|node| node.id), out.x);
+        register::<B>(grads, weight_node.map(|node| node.id), out.weight);
+        register::<B>(grads, bias_node.map(|node| node.id), out.bias);
+    }
+}

@@ -1,0 +1,309 @@
+//! The trait itself.
+
+use burn::tensor::{
+    Tensor, TensorPrimitive,
+    backend::{AutodiffBackend, Backend},
+    ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
+};
+
+use super::{Activation, plain};
+
+/// What batch norm with the batch's own statistics yields.
+#[derive(Clone, Debug)]
+pub struct BatchNormOutput<F> {
+    /// The normalised, scaled, shifted and activated output [batch, channels, height, width].
+    pub output: F,
+    /// The batch's mean `[channels]`.
+    pub mean: F,
+    /// The batch's biased variance `[channels]`.
+    pub variance: F,
+}
+
+/// The gradients of a norm that takes its statistics from its input.
+#[derive(Clone, Debug)]
+pub struct NormGradients<F> {
+    /// ∂x [batch, channels, height, width].
+    pub x: F,
+    /// ∂weight `[channels]`.
+    pub weight: F,
+    /// ∂bias `[channels]`.
+    pub bias: F,
+}
+
+/// The gradients of [`VisionBackend::modulate`].
+#[derive(Clone, Debug)]
+pub struct ModulateGradients<F> {
+    /// ∂x [batch, channels, height, width].
+    pub x: F,
+    /// ∂scale [batch, channels, 1, 1].
+    pub scale: F,
+    /// ∂shift [batch, channels, 1, 1].
+    pub shift: F,
+}
+
+/// A burn backend with the few operations where a fused kernel pays.
+///
+/// Every method has a default body in plain burn operations (see [`plain`]), so any backend joins with
+/// `impl VisionBackend for MyBackend {}`. An override agrees with its default to `f32_op` (1e-5 of the output's scale), in
+/// value and in gradient; 3×3 convolutions by Winograd's method, whose error is larger, to 2e-5. `Autodiff<B>` has its own implementation with hand-written backward steps.
+///
+/// The arguments are primitives; models call the functions of [`crate::vision`], which take tensors.
+pub trait VisionBackend: Backend {
+    /// See [`plain::activate`].
+    fn activate(x: FloatTensor<Self>, act: Activation) -> FloatTensor<Self> {
+        into(plain::activate(tensor::<Self, 1>(x), act))
+    }
+
+    /// `grad · act′(x)`; see [`plain::activate_backward`].
+    fn activate_backward(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        into(plain::activate_backward(
+            tensor::<Self, 1>(x),
+            tensor(grad),
+            act,
+        ))
+    }
+
+    /// See [`plain::conv2d`].
+    fn conv2d_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        options: ConvOptions<2>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        Self::activate(Self::conv2d(x, weight, bias, options), act)
+    }
+
+    /// ∂x of a convolution with `x` [batch, in, height, width] and `weight`, given the gradient of its output.
+    fn conv2d_input_gradient(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        Self::conv2d_x_backward(x, weight, grad, options)
+    }
+
+    /// ∂weight of a convolution with `x` [batch, in, height, width] and `weight`, given the gradient of its output.
+    fn conv2d_weight_gradient(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        Self::conv2d_weight_backward(x, weight, grad, options)
+    }
+
+    /// See [`plain::conv_transpose2d`].
+    fn conv_transpose2d_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        options: ConvTransposeOptions<2>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        Self::activate(Self::conv_transpose2d(x, weight, bias, options), act)
+    }
+
+    /// See [`plain::modulate`].
+    fn modulate(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        into(plain::modulate(
+            tensor::<Self, 4>(x),
+            tensor(scale),
+            tensor(shift),
+        ))
+    }
+
+    /// See [`plain::modulate_backward`].
+    fn modulate_backward(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> ModulateGradients<FloatTensor<Self>> {
+        let (x, scale, shift) =
+            plain::modulate_backward(tensor::<Self, 4>(x), tensor(scale), tensor(grad));
+        ModulateGradients {
+            x: into(x),
+            scale: into(scale),
+            shift: into(shift),
+        }
+    }
+
+    /// The sum of each channel of `x` [batch, channels, height, width], as `[channels]`: the gradient of a convolution's bias.
+    fn channel_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        into(plain::channel_sum(tensor::<Self, 4>(x)))
+    }
+
+    /// See [`plain::group_norm`].
+    fn group_norm_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f64,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        let normal = plain::group_norm(
+            tensor::<Self, 4>(x),
+            tensor(weight),
+            tensor(bias),
+            groups,
+            epsilon,
+            Activation::Identity,
+        );
+        Self::activate(into(normal), act)
+    }
+
+    /// See [`plain::group_norm_backward`].
+    fn group_norm_act_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f64,
+        act: Activation,
+        grad: FloatTensor<Self>,
+    ) -> NormGradients<FloatTensor<Self>> {
+        let (x, weight, bias) = plain::group_norm_backward(
+            tensor::<Self, 4>(x),
+            tensor(weight),
+            tensor(bias),
+            groups,
+            epsilon,
+            act,
+            tensor(grad),
+        );
+        NormGradients {
+            x: into(x),
+            weight: into(weight),
+            bias: into(bias),
+        }
+    }
+
+    /// See [`plain::batch_norm`]: the form with given statistics, as in sampling.
+    fn batch_norm_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        let normal = plain::batch_norm(
+            tensor::<Self, 4>(x),
+            tensor(weight),
+            tensor(bias),
+            tensor(mean),
+            tensor(variance),
+            epsilon,
+            Activation::Identity,
+        );
+        Self::activate(into(normal), act)
+    }
+
+    /// Batch norm with the batch's own statistics, as in training, and activation.
+    fn batch_norm_training_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+        act: Activation,
+    ) -> BatchNormOutput<FloatTensor<Self>> {
+        let (mean, variance) = plain::channel_statistics(tensor::<Self, 4>(x.clone()));
+        let (mean, variance) = (into(mean), into(variance));
+        let output = Self::batch_norm_act(
+            x,
+            weight,
+            bias,
+            mean.clone(),
+            variance.clone(),
+            epsilon,
+            act,
+        );
+        BatchNormOutput {
+            output,
+            mean,
+            variance,
+        }
+    }
+
+    /// See [`plain::batch_norm_backward`].
+    #[allow(clippy::too_many_arguments)] // The tensors of one formula.
+    fn batch_norm_training_act_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+        act: Activation,
+        grad: FloatTensor<Self>,
+    ) -> NormGradients<FloatTensor<Self>> {
+        let (x, weight, bias) = plain::batch_norm_backward(
+            tensor::<Self, 4>(x),
+            tensor(weight),
+            tensor(bias),
+            tensor(mean),
+            tensor(variance),
+            epsilon,
+            act,
+            tensor(grad),
+        );
+        NormGradients {
+            x: into(x),
+            weight: into(weight),
+            bias: into(bias),
+        }
+    }
+
+    /// See [`plain::attention`].
+    fn scaled_dot_product_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        into(plain::attention(
+            tensor::<Self, 4>(query),
+            tensor(key),
+            tensor(value),
+            bias.map(tensor),
+            scale,
+        ))
+    }
+}
+
+/// A backend that trains: it differentiates, and so does what lies beneath it draw.
+pub trait VisionAutodiff: VisionBackend + AutodiffBackend<InnerBackend: VisionBackend> {}
+
+impl<T> VisionAutodiff for T where T: VisionBackend + AutodiffBackend<InnerBackend: VisionBackend> {}
+
+#[cfg(feature = "ndarray")]
+impl VisionBackend for burn_ndarray::NdArray<f32> {}
+
+#[cfg(feature = "ndarray")]
+impl VisionBackend for burn_ndarray::NdArray<f64> {}
+
+#[cfg(feature = "wgpu")]
+impl VisionBackend for burn_wgpu::Wgpu {}
+
+#[cfg(feature = "cuda")]
+impl VisionBackend for burn_cuda::Cuda {}
+
+pub(super) fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D> {
+    Tensor::from_primitive(TensorPrimitive::Float(primitive))
+}
+
+pub(super) fn into<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B> {
+    tensor.into_primitive().tensor()
+}

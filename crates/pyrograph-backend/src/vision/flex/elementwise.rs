@@ -1,0 +1,103 @@
+//! Activations, biases and modulation: one pass each.
+
+use burn::tensor::TensorMetadata;
+use burn_flex::FlexTensor;
+
+use super::{
+    super::{Activation, ModulateGradients},
+    features::vectorised,
+    lines::{affine, apply, times_slope},
+    planes::{by_channel, change, change_and_sum, lane_sum, sum},
+    tensors::{edited, floats, image, planes_of, vector},
+};
+
+/// Values of a block of an elementwise pass.
+const BLOCK: usize = 4096;
+
+vectorised! {
+    /// `act(x)`.
+    pub(super) fn activate(x: FlexTensor, act: Activation) -> FlexTensor {
+        edited(x, |values| change(values, BLOCK, |_, block| apply(block, act)))
+    }
+}
+
+vectorised! {
+    /// `grad · act′(x)`.
+    pub(super) fn activate_backward(x: &FlexTensor, grad: FlexTensor, act: Activation) -> FlexTensor {
+        let x = x.to_contiguous();
+        let x = floats(&x);
+        edited(grad, |grad| {
+            change(grad, BLOCK, |block, grad| {
+                let x = &x[block * BLOCK..][..grad.len()];
+                times_slope(grad, x, act, |x| x);
+            });
+        })
+    }
+}
+
+vectorised! {
+    /// `act(x + bias)`, a bias for each channel.
+    pub(super) fn add_bias(x: FlexTensor, bias: &FlexTensor, act: Activation) -> FlexTensor {
+        let bias = bias.to_contiguous();
+        let bias = floats(&bias);
+        let (channels, size) = planes_of(&x);
+        edited(x, |values| {
+            change(values, size, |plane, values| affine(values, 1.0, bias[plane % channels], act));
+        })
+    }
+}
+
+vectorised! {
+    /// The sum of each channel.
+    pub(super) fn channel_sum(x: &FlexTensor) -> FlexTensor {
+        let (channels, size) = planes_of(x);
+        let x = x.to_contiguous();
+        let sums = sum(floats(&x), size, |_, plane| {
+            [lane_sum(plane.len(), |i| [plane[i]])[0], 0.0]
+        });
+        let totals = by_channel(&sums, channels);
+        vector(totals.iter().map(|[sum, _]| *sum as f32).collect())
+    }
+}
+
+vectorised! {
+    /// `x·scale + shift` for each item and channel.
+    pub(super) fn modulate(x: FlexTensor, scale: &FlexTensor, shift: &FlexTensor) -> FlexTensor {
+        let (_, size) = planes_of(&x);
+        let (scale, shift) = (scale.to_contiguous(), shift.to_contiguous());
+        let (scale, shift) = (floats(&scale), floats(&shift));
+        edited(x, |values| {
+            change(values, size, |plane, values| {
+                affine(values, scale[plane], shift[plane], Activation::Identity);
+            });
+        })
+    }
+}
+
+vectorised! {
+    /// The gradients of [`modulate`].
+    pub(super) fn modulate_backward(
+        x: &FlexTensor,
+        scale: &FlexTensor,
+        grad: FlexTensor,
+    ) -> ModulateGradients<FlexTensor> {
+        let ((_, size), rows) = (planes_of(x), scale.shape().dims());
+        let (x, scale) = (x.to_contiguous(), scale.to_contiguous());
+        let (x, scale) = (floats(&x), floats(&scale));
+        let mut sums = Vec::new();
+        let grad_x = edited(grad, |grad| {
+            sums = change_and_sum(grad, size, |plane, grad| {
+                let x = &x[plane * size..][..grad.len()];
+                let sums = lane_sum(grad.len(), |i| [grad[i], grad[i] * x[i]]);
+                affine(grad, scale[plane], 0.0, Activation::Identity);
+                sums
+            });
+        });
+        let column = |entry: usize| image(sums.iter().map(|sums| sums[entry]).collect(), rows);
+        ModulateGradients {
+            x: grad_x,
+            scale: column(1),
+            shift: column(0),
+        }
+    }
+}

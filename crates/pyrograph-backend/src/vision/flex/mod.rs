@@ -1,0 +1,338 @@
+//! [`VisionBackend`] for Flex: convolutions image by image or by Winograd, norms and activations in one or two passes over memory,
+//! on every thread.
+//!
+//! burn-flex computes them operation by operation on one thread, with an index calculation for every broadcast value.
+//! Other element types than f32 take the default bodies.
+
+mod conv;
+mod elementwise;
+mod features;
+mod lines;
+mod math;
+mod norms;
+mod planes;
+mod product;
+mod scratch;
+mod tensors;
+mod winograd;
+
+use burn::tensor::{
+    DType, Tensor, TensorMetadata,
+    ops::{ConvOptions, ConvTransposeOptions, FloatTensor, ModuleOps},
+};
+use burn_flex::{Flex, FlexTensor};
+
+use super::{
+    Activation, BatchNormOutput, ModulateGradients, NormGradients, VisionBackend,
+    backend::{into, tensor},
+    plain,
+};
+use norms::Norm;
+use tensors::{floats, image};
+
+impl VisionBackend for Flex {
+    fn activate(x: FloatTensor<Self>, act: Activation) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            return into(plain::activate(tensor::<Self, 1>(x), act));
+        }
+        if act == Activation::Identity {
+            return x;
+        }
+        elementwise::activate(x, act)
+    }
+
+    fn activate_backward(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            return into(plain::activate_backward(
+                tensor::<Self, 1>(x),
+                tensor(grad),
+                act,
+            ));
+        }
+        elementwise::activate_backward(&x, grad, act)
+    }
+
+    fn conv2d_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        options: ConvOptions<2>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        let Some(shape) = conv_shape(&x, &weight, &options) else {
+            return Self::activate(Self::conv2d(x, weight, bias, options), act);
+        };
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        let bias = bias.map(|bias| bias.to_contiguous());
+        let out = conv::forward(
+            &shape,
+            floats(&x),
+            floats(&weight),
+            bias.as_ref().map(floats),
+            act,
+        );
+        image(out, shape.output())
+    }
+
+    fn conv2d_input_gradient(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        let Some(shape) = conv_shape(&x, &weight, &options) else {
+            return Self::conv2d_x_backward(x, weight, grad, options);
+        };
+        let (weight, grad) = (weight.to_contiguous(), grad.to_contiguous());
+        image(
+            conv::input_gradient(&shape, floats(&weight), floats(&grad)),
+            x.shape().dims(),
+        )
+    }
+
+    fn conv_transpose2d_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        options: ConvTransposeOptions<2>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        let Some(shape) = transposed_shape(&x, &weight, &options) else {
+            return Self::activate(Self::conv_transpose2d(x, weight, bias, options), act);
+        };
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        let out = conv::input_gradient(&shape, floats(&weight), floats(&x));
+        let out = image(out, shape.input());
+        match bias {
+            Some(bias) => elementwise::add_bias(out, &bias, act),
+            None => Self::activate(out, act),
+        }
+    }
+
+    fn modulate(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            let (scale, shift) = (tensor(scale), tensor(shift));
+            return into(plain::modulate(tensor::<Self, 4>(x), scale, shift));
+        }
+        elementwise::modulate(x, &scale, &shift)
+    }
+
+    fn modulate_backward(
+        x: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> ModulateGradients<FloatTensor<Self>> {
+        if x.dtype() != DType::F32 {
+            let (x, scale) = (tensor::<Self, 4>(x), tensor(scale));
+            let (x, scale, shift) = plain::modulate_backward(x, scale, tensor(grad));
+            return ModulateGradients {
+                x: into(x),
+                scale: into(scale),
+                shift: into(shift),
+            };
+        }
+        elementwise::modulate_backward(&x, &scale, grad)
+    }
+
+    fn conv2d_weight_gradient(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        let Some(shape) = conv_shape(&x, &weight, &options) else {
+            return Self::conv2d_weight_backward(x, weight, grad, options);
+        };
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        image(
+            conv::weight_gradient(&shape, floats(&x), floats(&grad)),
+            weight.shape().dims(),
+        )
+    }
+
+    fn channel_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            return into(plain::channel_sum(tensor::<Self, 4>(x)));
+        }
+        elementwise::channel_sum(&x)
+    }
+
+    fn group_norm_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f64,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            let (weight, bias) = (tensor(weight), tensor(bias));
+            return into(plain::group_norm(
+                tensor::<Self, 4>(x),
+                weight,
+                bias,
+                groups,
+                epsilon,
+                act,
+            ));
+        }
+        norms::group_norm(x, &weight, &bias, groups, epsilon, act)
+    }
+
+    fn group_norm_act_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        groups: usize,
+        epsilon: f64,
+        act: Activation,
+        grad: FloatTensor<Self>,
+    ) -> NormGradients<FloatTensor<Self>> {
+        if x.dtype() != DType::F32 {
+            let (x, grad) = (tensor::<Self, 4>(x), tensor(grad));
+            let (weight, bias) = (tensor(weight), tensor(bias));
+            let gradients = plain::group_norm_backward(x, weight, bias, groups, epsilon, act, grad);
+            return primitives(gradients);
+        }
+        norms::group_norm_backward(&x, &weight, &bias, groups, epsilon, act, grad)
+    }
+
+    fn batch_norm_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            let (weight, bias, mean, variance) =
+                (tensor(weight), tensor(bias), tensor(mean), tensor(variance));
+            return into(plain::batch_norm(
+                tensor::<Self, 4>(x),
+                weight,
+                bias,
+                mean,
+                variance,
+                epsilon,
+                act,
+            ));
+        }
+        let norm = Norm::new(&weight, &bias, &mean, &variance, epsilon);
+        norms::batch_norm(x, &norm, act)
+    }
+
+    fn batch_norm_training_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+        act: Activation,
+    ) -> BatchNormOutput<FloatTensor<Self>> {
+        let (mean, variance) = if x.dtype() == DType::F32 {
+            norms::channel_statistics(&x)
+        } else {
+            let (mean, variance) = plain::channel_statistics(tensor::<Self, 4>(x.clone()));
+            (into(mean), into(variance))
+        };
+        let output = Self::batch_norm_act(
+            x,
+            weight,
+            bias,
+            mean.clone(),
+            variance.clone(),
+            epsilon,
+            act,
+        );
+        BatchNormOutput {
+            output,
+            mean,
+            variance,
+        }
+    }
+
+    fn batch_norm_training_act_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+        act: Activation,
+        grad: FloatTensor<Self>,
+    ) -> NormGradients<FloatTensor<Self>> {
+        if x.dtype() != DType::F32 {
+            let (x, grad) = (tensor::<Self, 4>(x), tensor(grad));
+            let (weight, bias, mean, variance) =
+                (tensor(weight), tensor(bias), tensor(mean), tensor(variance));
+            let gradients =
+                plain::batch_norm_backward(x, weight, bias, mean, variance, epsilon, act, grad);
+            return primitives(gradients);
+        }
+        let norm = Norm::new(&weight, &bias, &mean, &variance, epsilon);
+        norms::batch_norm_backward(&x, &norm, act, grad)
+    }
+}
+
+/// Tensors of a backend as its primitives.
+fn primitives(
+    (x, weight, bias): (Tensor<Flex, 4>, Tensor<Flex, 1>, Tensor<Flex, 1>),
+) -> NormGradients<FlexTensor> {
+    NormGradients {
+        x: into(x),
+        weight: into(weight),
+        bias: into(bias),
+    }
+}
+
+/// The sizes of a convolution that `conv` computes; other element types and groups are burn-flex's.
+fn conv_shape(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    options: &ConvOptions<2>,
+) -> Option<conv::Shape> {
+    let is_f32 = x.dtype() == DType::F32 && weight.dtype() == DType::F32;
+    is_f32
+        .then(|| conv::Shape::new(x.shape().dims(), weight.shape().dims(), options))
+        .flatten()
+}
+
+/// The convolution whose input gradient a transposed convolution is.
+fn transposed_shape(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    options: &ConvTransposeOptions<2>,
+) -> Option<conv::Shape> {
+    let [batch, channels_in, height, width] = x.shape().dims();
+    let [weight_in, channels_out, kh, kw] = weight.shape().dims();
+    let size = |small: usize, kernel: usize, axis: usize| {
+        let reach = small.checked_sub(1)? * options.stride[axis]
+            + options.dilation[axis] * kernel.checked_sub(1)?
+            + 1
+            + options.padding_out[axis];
+        reach.checked_sub(2 * options.padding[axis])
+    };
+    let is_f32 = x.dtype() == DType::F32 && weight.dtype() == DType::F32;
+    if !is_f32 || options.groups != 1 || weight_in != channels_in {
+        return None;
+    }
+    let image = [
+        batch,
+        channels_out,
+        size(height, kh, 0)?,
+        size(width, kw, 1)?,
+    ];
+    let convolution = ConvOptions::new(options.stride, options.padding, options.dilation, 1);
+    let shape = conv::Shape::new(image, [weight_in, channels_out, kh, kw], &convolution)?;
+    // An output padding of a stride or more would make the small image larger than it is.
+    (shape.output() == [batch, channels_in, height, width]).then_some(shape)
+}

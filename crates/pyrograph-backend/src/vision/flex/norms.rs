@@ -1,0 +1,251 @@
+//! Norms: statistics in one pass or two, and output or gradient in another.
+
+use burn_flex::FlexTensor;
+
+use super::{
+    super::{Activation, NormGradients},
+    features::vectorised,
+    lines::{affine, times_slope},
+    planes::{by_channel, change, change_and_sum, lane_sum, sum},
+    tensors::{edited, floats, planes_of, vector},
+};
+
+vectorised! {
+    /// Group norm and activation.
+    pub(super) fn group_norm(
+        x: FlexTensor,
+        weight: &FlexTensor,
+        bias: &FlexTensor,
+        groups: usize,
+        epsilon: f64,
+        act: Activation,
+    ) -> FlexTensor {
+        let (channels, size) = planes_of(&x);
+        let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
+        let (weight, bias) = (floats(&weight), floats(&bias));
+        let per_group = channels / groups;
+        edited(x, |values| {
+            change(values, per_group * size, |group, values| {
+                let [mean, inverse] = statistics(values, epsilon);
+                let first = group % groups * per_group;
+                for (place, plane) in values.chunks_mut(size.max(1)).enumerate() {
+                    let scale = weight[first + place] * inverse;
+                    affine(plane, scale, bias[first + place] - mean * scale, act);
+                }
+            });
+        })
+    }
+}
+
+vectorised! {
+    /// The gradients of [`group_norm`].
+    pub(super) fn group_norm_backward(
+        x: &FlexTensor,
+        weight: &FlexTensor,
+        bias: &FlexTensor,
+        groups: usize,
+        epsilon: f64,
+        act: Activation,
+        grad: FlexTensor,
+    ) -> NormGradients<FlexTensor> {
+        let (channels, size) = planes_of(x);
+        let (x, weight, bias) = (
+            x.to_contiguous(),
+            weight.to_contiguous(),
+            bias.to_contiguous(),
+        );
+        let (x, weight, bias) = (floats(&x), floats(&weight), floats(&bias));
+        let per_group = channels / groups;
+        let of_group = sum(x, per_group * size, |_, values| statistics(values, epsilon));
+        let mut sums = Vec::new();
+        let grad_x = edited(grad, |grad| {
+            // 1. The gradient before the activation, and its sums Σg and Σg·x̂ by plane.
+            sums = change_and_sum(grad, size, |plane, grad| {
+                let ([mean, inverse], channel) = (of_group[plane / per_group], plane % channels);
+                let scale = weight[channel] * inverse;
+                let shift = bias[channel] - mean * scale;
+                let x = &x[plane * size..][..grad.len()];
+                times_slope(grad, x, act, |x| x * scale + shift);
+                lane_sum(grad.len(), |i| [grad[i], grad[i] * (x[i] - mean) * inverse])
+            });
+            // 2. The means of h = g·w and of h·x̂ over each group.
+            let count = (per_group * size).max(1) as f64;
+            let means: Vec<[f32; 2]> = sums
+                .chunks(per_group)
+                .enumerate()
+                .map(|(group, sums)| {
+                    let first = group % groups * per_group;
+                    let total = |entry: usize| -> f64 {
+                        let weighted = sums.iter().zip(&weight[first..]);
+                        weighted.map(|(sums, w)| f64::from(sums[entry] * w)).sum()
+                    };
+                    [(total(0) / count) as f32, (total(1) / count) as f32]
+                })
+                .collect();
+            // 3. ∂x = (h − mean(h) − x̂·mean(h·x̂))/√(σ² + ε).
+            change(grad, size, |plane, grad| {
+                let group = plane / per_group;
+                let ([mean, inverse], [total, slope]) = (of_group[group], means[group]);
+                let weight = weight[plane % channels];
+                for (grad, x) in grad.iter_mut().zip(&x[plane * size..]) {
+                    *grad = inverse * (*grad * weight - total - (x - mean) * inverse * slope);
+                }
+            });
+        });
+        let totals = by_channel(&sums, channels);
+        let column = |entry: usize| vector(totals.iter().map(|sums| sums[entry] as f32).collect());
+        NormGradients {
+            x: grad_x,
+            weight: column(1),
+            bias: column(0),
+        }
+    }
+}
+
+vectorised! {
+    /// Batch norm with given statistics, and activation.
+    pub(super) fn batch_norm(x: FlexTensor, norm: &Norm, act: Activation) -> FlexTensor {
+        let (channels, size) = planes_of(&x);
+        edited(x, |values| {
+            change(values, size, |plane, values| {
+                let channel = plane % channels;
+                affine(values, norm.scale[channel], norm.shift[channel], act);
+            });
+        })
+    }
+}
+
+vectorised! {
+    /// The gradients of batch norm with the batch's own statistics.
+    pub(super) fn batch_norm_backward(
+        x: &FlexTensor,
+        norm: &Norm,
+        act: Activation,
+        grad: FlexTensor,
+    ) -> NormGradients<FlexTensor> {
+        let (channels, size) = planes_of(x);
+        let x = x.to_contiguous();
+        let x = floats(&x);
+        let count = (x.len() / channels.max(1)) as f64;
+        let mut totals = Vec::new();
+        let grad_x = edited(grad, |grad| {
+            // 1. The gradient before the activation, and its sums Σg and Σg·x̂ by channel.
+            let sums = change_and_sum(grad, size, |plane, grad| {
+                let channel = plane % channels;
+                let (scale, shift) = (norm.scale[channel], norm.shift[channel]);
+                let (mean, inverse) = (norm.mean[channel], norm.inverse[channel]);
+                let x = &x[plane * size..][..grad.len()];
+                times_slope(grad, x, act, |x| x * scale + shift);
+                lane_sum(grad.len(), |i| [grad[i], grad[i] * (x[i] - mean) * inverse])
+            });
+            totals = by_channel(&sums, channels);
+            // 2. ∂x = scale·(g − Σg/n − x̂·Σ(g·x̂)/n).
+            change(grad, size, |plane, grad| {
+                let channel = plane % channels;
+                let (mean, inverse, scale) = (
+                    norm.mean[channel],
+                    norm.inverse[channel],
+                    norm.scale[channel],
+                );
+                let [total, slope] = totals[channel].map(|sum| (sum / count) as f32);
+                for (grad, x) in grad.iter_mut().zip(&x[plane * size..]) {
+                    *grad = scale * (*grad - total - (x - mean) * inverse * slope);
+                }
+            });
+        });
+        let column = |entry: usize| vector(totals.iter().map(|sums| sums[entry] as f32).collect());
+        NormGradients {
+            x: grad_x,
+            weight: column(1),
+            bias: column(0),
+        }
+    }
+}
+
+/// A batch norm folded into numbers for each channel.
+pub(super) struct Norm {
+    mean: Vec<f32>,
+    /// 1/√(σ² + ε).
+    inverse: Vec<f32>,
+    /// weight/√(σ² + ε).
+    scale: Vec<f32>,
+    /// bias − mean·scale.
+    shift: Vec<f32>,
+}
+
+impl Norm {
+    pub(super) fn new(
+        weight: &FlexTensor,
+        bias: &FlexTensor,
+        mean: &FlexTensor,
+        variance: &FlexTensor,
+        epsilon: f64,
+    ) -> Self {
+        let values = |tensor: &FlexTensor| floats(&tensor.to_contiguous()).to_vec();
+        let (weight, bias, mean) = (values(weight), values(bias), values(mean));
+        let inverse: Vec<_> = values(variance)
+            .into_iter()
+            .map(|variance| (1.0 / (f64::from(variance) + epsilon).sqrt()) as f32)
+            .collect();
+        let scale: Vec<_> = weight
+            .iter()
+            .zip(&inverse)
+            .map(|(weight, inverse)| weight * inverse)
+            .collect();
+        let shift = bias
+            .iter()
+            .zip(&mean)
+            .zip(&scale)
+            .map(|((bias, mean), scale)| bias - mean * scale)
+            .collect();
+        Self {
+            mean,
+            inverse,
+            scale,
+            shift,
+        }
+    }
+}
+
+vectorised! {
+    /// The mean and the biased variance of each channel, in two passes: sums of squares about the mean lose no digits.
+    pub(super) fn channel_statistics(x: &FlexTensor) -> (FlexTensor, FlexTensor) {
+        let (channels, size) = planes_of(x);
+        let x = x.to_contiguous();
+        let x = floats(&x);
+        let count = (x.len() / channels.max(1)) as f64;
+        let sums = sum(x, size, |_, plane| {
+            [lane_sum(plane.len(), |i| [plane[i]])[0], 0.0]
+        });
+        let means: Vec<_> = by_channel(&sums, channels)
+            .iter()
+            .map(|[sum, _]| (sum / count) as f32)
+            .collect();
+        let squares = sum(x, size, |plane, values| {
+            let mean = means[plane % channels];
+            let square = |i: usize| {
+                let centred = values[i] - mean;
+                [centred * centred]
+            };
+            [lane_sum(values.len(), square)[0], 0.0]
+        });
+        let variances = by_channel(&squares, channels)
+            .iter()
+            .map(|[sum, _]| (sum / count) as f32)
+            .collect();
+        (vector(means), vector(variances))
+    }
+}
+
+/// The mean of `values` and 1/√(σ² + ε).
+#[inline(always)]
+fn statistics(values: &[f32], epsilon: f64) -> [f32; 2] {
+    let count = values.len() as f64;
+    let mean = (f64::from(lane_sum(values.len(), |i| [values[i]])[0]) / count) as f32;
+    let [square] = lane_sum(values.len(), |i| {
+        let centred = values[i] - mean;
+        [centred * centred]
+    });
+    let inverse = (1.0 / (f64::from(square) / count + epsilon).sqrt()) as f32;
+    [mean, inverse]
+}

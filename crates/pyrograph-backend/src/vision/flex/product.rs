@@ -1,0 +1,172 @@
+//! Matrix products by the `gemm` crate.
+
+#![allow(unsafe_code)] // `gemm` takes pointers; the one call is guarded by the checks before it.
+
+use gemm::Parallelism;
+
+/// A matrix in a slice: `rows` × `columns`, one of the two steps being 1.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_step: usize,
+    column_step: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Row after row.
+    pub(super) fn by_rows(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        assert_eq!(
+            values.len(),
+            rows * columns,
+            "a matrix of {rows} × {columns}"
+        );
+        Self {
+            values,
+            rows,
+            columns,
+            row_step: columns,
+            column_step: 1,
+        }
+    }
+
+    /// Row after row, each `row_step` values after the one before.
+    pub(super) fn by_distant_rows(
+        values: &'a [f32],
+        rows: usize,
+        columns: usize,
+        row_step: usize,
+    ) -> Self {
+        assert!(
+            columns <= row_step && rows > 0 && values.len() >= (rows - 1) * row_step + columns,
+            "a matrix of {rows} × {columns} with rows {row_step} apart in {} values",
+            values.len()
+        );
+        Self {
+            values,
+            rows,
+            columns,
+            row_step,
+            column_step: 1,
+        }
+    }
+
+    /// The same values with rows and columns exchanged.
+    pub(super) fn transposed(self) -> Self {
+        let Self {
+            values,
+            rows,
+            columns,
+            row_step,
+            column_step,
+        } = self;
+        Self {
+            values,
+            rows: columns,
+            columns: rows,
+            row_step: column_step,
+            column_step: row_step,
+        }
+    }
+}
+
+/// What becomes of the values that are in `out` before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Into {
+    Overwrite,
+    Add,
+}
+
+/// `out = a·b` or `out += a·b`, row after row, on this thread alone.
+pub(super) fn product(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, into: Into) {
+    assert_eq!(out.len(), a.rows * b.columns, "the size of a product");
+    product_by_distant_rows(out, b.columns, a, b, into);
+}
+
+/// [`product`] where the rows of `out` begin `row_step` values apart.
+pub(super) fn product_by_distant_rows(
+    out: &mut [f32],
+    row_step: usize,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    into: Into,
+) {
+    let (rows, inner, columns) = (a.rows, a.columns, b.columns);
+    assert_eq!(inner, b.rows, "the inner sizes of a product");
+    if rows == 0 || columns == 0 {
+        return;
+    }
+    assert!(
+        columns <= row_step && out.len() >= (rows - 1) * row_step + columns,
+        "the size of a product"
+    );
+    let step = |step: usize| step as isize;
+    // SAFETY: `Matrix` is made only from a slice whose values are reached by its steps, whichever way round; `out` holds every
+    // value reached by (row_step, 1), and its rows do not overlap; all were checked. `out` is borrowed mutably, so it does not
+    // overlap `a` or `b`. A read of `out` happens only for `Into::Add`, where it is initialised like any slice.
+    unsafe {
+        gemm::gemm(
+            rows,
+            columns,
+            inner,
+            out.as_mut_ptr(),
+            1,
+            step(row_step),
+            into == Into::Add,
+            a.values.as_ptr(),
+            step(a.column_step),
+            step(a.row_step),
+            b.values.as_ptr(),
+            step(b.column_step),
+            step(b.row_step),
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn naive(a: &[f32], b: &[f32], [m, k, n]: [usize; 3]) -> Vec<f32> {
+        let at = |i: usize, j: usize| (0..k).map(|l| a[i * k + l] * b[l * n + j]).sum();
+        (0..m * n).map(|place| at(place / n, place % n)).collect()
+    }
+
+    fn values(count: usize) -> Vec<f32> {
+        (0..count).map(|i| ((i * 37 % 11) as f32) - 5.0).collect()
+    }
+
+    #[test]
+    fn products_of_every_layout_agree_with_the_definition() {
+        for [m, k, n] in [[1, 1, 1], [3, 5, 2], [17, 9, 33], [2, 0, 3]] {
+            let (a, b) = (values(m * k), values(k * n));
+            let exact = naive(&a, &b, [m, k, n]);
+            let mut out = vec![1.0; m * n];
+            let (ma, mb) = (Matrix::by_rows(&a, m, k), Matrix::by_rows(&b, k, n));
+            product(&mut out, ma, mb, Into::Overwrite);
+            assert_eq!(out, exact);
+            product(&mut out, ma, mb, Into::Add);
+            assert_eq!(out, exact.iter().map(|v| v * 2.0).collect::<Vec<_>>());
+            // (bᵀ·aᵀ)ᵀ = a·b.
+            let mut out = vec![0.0; m * n];
+            product(&mut out, mb.transposed(), ma.transposed(), Into::Overwrite);
+            let turned: Vec<_> = (0..m * n)
+                .map(|place| out[place % n * m + place / n])
+                .collect();
+            assert_eq!(turned, exact);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a matrix of 2 × 3")]
+    fn a_matrix_larger_than_its_slice_is_refused() {
+        Matrix::by_rows(&[0.0; 5], 2, 3);
+    }
+}

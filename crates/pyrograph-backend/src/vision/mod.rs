@@ -1,0 +1,24 @@
+//! The seam for fused kernels: [`VisionBackend`], its plain bodies, and the operations that models call.
+//!
+//! Models never call a backend's convolution or norm directly; they call the functions of this module, which reach
+//! [`VisionBackend`]. Its default bodies are plain burn operations, so any burn backend joins with an empty `impl`.
+
+mod activation;
+mod autodiff;
+mod backend;
+#[cfg(feature = "flex")]
+mod flex;
+mod ops;
+pub mod plain;
+
+pub use activation::Activation;
+pub use backend::{
+    BatchNormOutput, ModulateGradients, NormGradients, VisionAutodiff, VisionBackend,
+};
+pub use ops::{
+    BatchNormTraining, activate, attention, batch_norm, batch_norm_training, conv_transpose2d,
+    conv2d, group_norm, modulate,
+};
+
+#[cfg(test)]
+mod tests;

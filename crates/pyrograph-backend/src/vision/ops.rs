@@ -1,0 +1,150 @@
+//! The operations that models call: [`VisionBackend`]'s methods on tensors.
+
+use burn::tensor::{
+    Tensor,
+    ops::{ConvOptions, ConvTransposeOptions},
+};
+
+use super::{
+    Activation, VisionBackend,
+    backend::{into, tensor},
+};
+
+/// `act(x)`, elementwise.
+pub fn activate<B: VisionBackend, const D: usize>(
+    x: Tensor<B, D>,
+    act: Activation,
+) -> Tensor<B, D> {
+    tensor(B::activate(into(x), act))
+}
+
+/// Convolution, bias and activation; see [`super::plain::conv2d`] for the shapes.
+pub fn conv2d<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Option<Tensor<B, 1>>,
+    options: ConvOptions<2>,
+    act: Activation,
+) -> Tensor<B, 4> {
+    tensor(B::conv2d_act(
+        into(x),
+        into(weight),
+        bias.map(into),
+        options,
+        act,
+    ))
+}
+
+/// Transposed convolution, bias and activation; see [`super::plain::conv_transpose2d`] for the shapes.
+pub fn conv_transpose2d<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Option<Tensor<B, 1>>,
+    options: ConvTransposeOptions<2>,
+    act: Activation,
+) -> Tensor<B, 4> {
+    tensor(B::conv_transpose2d_act(
+        into(x),
+        into(weight),
+        bias.map(into),
+        options,
+        act,
+    ))
+}
+
+/// `x·scale + shift` for each item and channel; see [`super::plain::modulate`] for the shapes.
+pub fn modulate<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    scale: Tensor<B, 4>,
+    shift: Tensor<B, 4>,
+) -> Tensor<B, 4> {
+    let [batch, channels, _, _] = x.dims();
+    // One scale for all items is spread here, so that kernels and gradients know one shape.
+    let spread = |t: Tensor<B, 4>| t.expand([batch, channels, 1, 1]);
+    let (scale, shift) = (spread(scale), spread(shift));
+    tensor(B::modulate(into(x), into(scale), into(shift)))
+}
+
+/// Group norm and activation; see [`super::plain::group_norm`] for the shapes.
+pub fn group_norm<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    groups: usize,
+    epsilon: f64,
+    act: Activation,
+) -> Tensor<B, 4> {
+    tensor(B::group_norm_act(
+        into(x),
+        into(weight),
+        into(bias),
+        groups,
+        epsilon,
+        act,
+    ))
+}
+
+/// Batch norm with given statistics and activation; see [`super::plain::batch_norm`] for the shapes.
+pub fn batch_norm<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    mean: Tensor<B, 1>,
+    variance: Tensor<B, 1>,
+    epsilon: f64,
+    act: Activation,
+) -> Tensor<B, 4> {
+    tensor(B::batch_norm_act(
+        into(x),
+        into(weight),
+        into(bias),
+        into(mean),
+        into(variance),
+        epsilon,
+        act,
+    ))
+}
+
+/// What [`batch_norm_training`] yields.
+#[derive(Clone, Debug)]
+pub struct BatchNormTraining<B: VisionBackend> {
+    /// The normalised and activated output [batch, channels, height, width].
+    pub output: Tensor<B, 4>,
+    /// The batch's mean `[channels]`, detached.
+    pub mean: Tensor<B, 1>,
+    /// The batch's biased variance `[channels]`, detached.
+    pub variance: Tensor<B, 1>,
+}
+
+/// Batch norm with the batch's own statistics, and activation. `x` [batch, channels, height, width].
+pub fn batch_norm_training<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    epsilon: f64,
+    act: Activation,
+) -> BatchNormTraining<B> {
+    let out = B::batch_norm_training_act(into(x), into(weight), into(bias), epsilon, act);
+    BatchNormTraining {
+        output: tensor(out.output),
+        mean: tensor::<B, 1>(out.mean).detach(),
+        variance: tensor::<B, 1>(out.variance).detach(),
+    }
+}
+
+/// Scaled dot-product attention; see [`super::plain::attention`] for the shapes.
+pub fn attention<B: VisionBackend>(
+    query: Tensor<B, 4>,
+    key: Tensor<B, 4>,
+    value: Tensor<B, 4>,
+    bias: Option<Tensor<B, 4>>,
+    scale: f64,
+) -> Tensor<B, 4> {
+    tensor(B::scaled_dot_product_attention(
+        into(query),
+        into(key),
+        into(value),
+        bias.map(into),
+        scale,
+    ))
+}

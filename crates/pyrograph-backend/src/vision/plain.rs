@@ -1,0 +1,255 @@
+//! The operations of [`VisionBackend`](super::VisionBackend) in plain burn operations: its default bodies, and what every
+//! override is held to.
+
+use std::f64::consts::{PI, SQRT_2};
+
+use burn::tensor::{
+    DType, Tensor, activation,
+    backend::Backend,
+    module,
+    ops::{ConvOptions, ConvTransposeOptions},
+};
+
+use super::Activation;
+
+/// Half-precision input is widened: statistics and softmax are computed in f32 (DESIGN: precision policy).
+fn widen<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => x.cast(DType::F32),
+        _ => x,
+    }
+}
+
+/// Reshapes per-channel values `[channels]` so that they broadcast over `[batch, channels, height, width]`.
+fn per_channel<B: Backend>(values: Tensor<B, 1>) -> Tensor<B, 4> {
+    let [channels] = values.dims();
+    values.reshape([1, channels, 1, 1])
+}
+
+/// `act(x)`.
+pub fn activate<B: Backend, const D: usize>(x: Tensor<B, D>, act: Activation) -> Tensor<B, D> {
+    match act {
+        Activation::Identity => x,
+        Activation::Relu => activation::relu(x),
+        // Through erf rather than burn's own GELU, whose gradient is a tanh approximation on some backends.
+        Activation::Gelu => x.clone() * normal_cdf(x),
+        Activation::Silu => x.clone() * activation::sigmoid(x),
+    }
+}
+
+/// Φ(x) = ½(1 + erf(x/√2)).
+fn normal_cdf<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    ((x / SQRT_2).erf() + 1.0) * 0.5
+}
+
+/// `grad · act′(x)`.
+pub fn activate_backward<B: Backend, const D: usize>(
+    x: Tensor<B, D>,
+    grad: Tensor<B, D>,
+    act: Activation,
+) -> Tensor<B, D> {
+    match act {
+        Activation::Identity => grad,
+        Activation::Relu => grad.mask_fill(x.lower_equal_elem(0.0), 0.0),
+        // Φ(x) + x·φ(x), φ the normal density.
+        Activation::Gelu => {
+            let density = (x.clone().square() * -0.5).exp() * (1.0 / (2.0 * PI).sqrt());
+            grad * (normal_cdf(x.clone()) + x * density)
+        }
+        // σ(x)·(1 + x·(1 − σ(x))).
+        Activation::Silu => {
+            let sigmoid = activation::sigmoid(x.clone());
+            let slope = sigmoid.clone() * (x * (sigmoid.neg() + 1.0) + 1.0);
+            grad * slope
+        }
+    }
+}
+
+/// Convolution, bias and activation. `x` [batch, in, height, width], `weight` [out, in / groups, kh, kw], `bias` `[out]`.
+pub fn conv2d<B: Backend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Option<Tensor<B, 1>>,
+    options: ConvOptions<2>,
+    act: Activation,
+) -> Tensor<B, 4> {
+    activate(module::conv2d(x, weight, bias, options), act)
+}
+
+/// Transposed convolution, bias and activation. `x` [batch, in, height, width], `weight` [in, out / groups, kh, kw], `bias` `[out]`.
+pub fn conv_transpose2d<B: Backend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    bias: Option<Tensor<B, 1>>,
+    options: ConvTransposeOptions<2>,
+    act: Activation,
+) -> Tensor<B, 4> {
+    activate(module::conv_transpose2d(x, weight, bias, options), act)
+}
+
+/// `x·scale + shift` for each item and channel (feature-wise modulation; Perez et al., 2018). `x` [batch, channels, height,
+/// width], `scale` and `shift` [batch or 1, channels, 1, 1].
+pub fn modulate<B: Backend>(
+    x: Tensor<B, 4>,
+    scale: Tensor<B, 4>,
+    shift: Tensor<B, 4>,
+) -> Tensor<B, 4> {
+    x * scale + shift
+}
+
+/// The gradients of [`modulate`]: (∂x, ∂scale, ∂shift), the last two [batch, channels, 1, 1], a row for each item also where
+/// the scale is one for all.
+pub fn modulate_backward<B: Backend>(
+    x: Tensor<B, 4>,
+    scale: Tensor<B, 4>,
+    grad: Tensor<B, 4>,
+) -> (Tensor<B, 4>, Tensor<B, 4>, Tensor<B, 4>) {
+    let over_pixels = |t: Tensor<B, 4>| t.sum_dim(3).sum_dim(2);
+    let of_scale = over_pixels(grad.clone() * x);
+    (grad.clone() * scale, of_scale, over_pixels(grad))
+}
+
+/// Group norm (Wu and He, 2018) and activation over `x` [batch, channels, height, width]; `groups` divides the channels.
+pub fn group_norm<B: Backend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    groups: usize,
+    epsilon: f64,
+    act: Activation,
+) -> Tensor<B, 4> {
+    let shape = x.dims();
+    let [batch, channels, height, width] = shape;
+    let dtype = x.dtype();
+    let x = widen(x).reshape([batch, groups, channels / groups * height * width]);
+    let centred = x.clone() - x.mean_dim(2);
+    let variance = centred.clone().square().mean_dim(2);
+    let normal = (centred / (variance + epsilon).sqrt())
+        .reshape(shape)
+        .cast(dtype);
+    activate(normal * per_channel(weight) + per_channel(bias), act)
+}
+
+/// The gradients of [`group_norm`]: (∂x, ∂weight, ∂bias).
+///
+/// With `x̂` the normalised input, `g` the gradient before the activation, `h = g·w` and means over a group's values:
+/// `∂x = (h − mean(h) − x̂·mean(h·x̂))/√(σ² + ε)`, `∂w = Σ g·x̂`, `∂b = Σ g`.
+pub fn group_norm_backward<B: Backend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    groups: usize,
+    epsilon: f64,
+    act: Activation,
+    grad: Tensor<B, 4>,
+) -> (Tensor<B, 4>, Tensor<B, 1>, Tensor<B, 1>) {
+    let shape = x.dims();
+    let [batch, channels, height, width] = shape;
+    let by_group = [batch, groups, channels / groups * height * width];
+    let dtype = x.dtype();
+    let x = widen(x).reshape(by_group);
+    let centred = x.clone() - x.mean_dim(2);
+    let deviation = (centred.clone().square().mean_dim(2) + epsilon).sqrt();
+    let normal = centred / deviation.clone();
+    let normal_image = normal.clone().reshape(shape).cast(dtype);
+    let before = match act {
+        Activation::Identity => grad,
+        act => {
+            let y = normal_image.clone() * per_channel(weight.clone()) + per_channel(bias);
+            activate_backward(y, grad, act)
+        }
+    };
+    let grad_bias = channel_sum(before.clone());
+    let grad_weight = channel_sum(before.clone() * normal_image);
+    let h = widen(before * per_channel(weight)).reshape(by_group);
+    let slope = (h.clone() * normal.clone()).mean_dim(2);
+    let grad_x = (h.clone() - h.mean_dim(2) - normal * slope) / deviation;
+    (grad_x.reshape(shape).cast(dtype), grad_weight, grad_bias)
+}
+
+/// Batch norm (Ioffe and Szegedy, 2015) with given statistics, and activation, over `x` [batch, channels, height, width].
+pub fn batch_norm<B: Backend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    mean: Tensor<B, 1>,
+    variance: Tensor<B, 1>,
+    epsilon: f64,
+    act: Activation,
+) -> Tensor<B, 4> {
+    let scale = weight / (variance + epsilon).sqrt();
+    let shift = bias - mean * scale.clone();
+    activate(x * per_channel(scale) + per_channel(shift), act)
+}
+
+/// The mean and the biased variance of each channel of `x` [batch, channels, height, width]: two tensors `[channels]`.
+pub fn channel_statistics<B: Backend>(x: Tensor<B, 4>) -> (Tensor<B, 1>, Tensor<B, 1>) {
+    let [_, channels, _, _] = x.dims();
+    let over_items = |t: Tensor<B, 4>| t.mean_dim(3).mean_dim(2).mean_dim(0);
+    let x = widen(x);
+    let mean = over_items(x.clone());
+    let variance = over_items((x - mean.clone()).square());
+    (mean.reshape([channels]), variance.reshape([channels]))
+}
+
+/// The sum of each channel of `x` [batch, channels, height, width]: `[channels]`.
+pub fn channel_sum<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 1> {
+    let [_, channels, _, _] = x.dims();
+    x.sum_dim(3).sum_dim(2).sum_dim(0).reshape([channels])
+}
+
+/// The gradients of batch norm with the batch's own statistics, followed by `act`: (∂x, ∂weight, ∂bias).
+///
+/// With `x̂ = (x − μ)/√(σ² + ε)`, `g` the gradient before the activation and `n` the values per channel:
+/// `∂x = w/√(σ² + ε) · (g − Σg/n − x̂·Σ(g·x̂)/n)`, `∂w = Σ g·x̂`, `∂b = Σ g` (Ioffe and Szegedy, section 3).
+#[allow(clippy::too_many_arguments)] // The tensors of one formula.
+pub fn batch_norm_backward<B: Backend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    mean: Tensor<B, 1>,
+    variance: Tensor<B, 1>,
+    epsilon: f64,
+    act: Activation,
+    grad: Tensor<B, 4>,
+) -> (Tensor<B, 4>, Tensor<B, 1>, Tensor<B, 1>) {
+    let [batch, _, height, width] = x.dims();
+    let per_value = 1.0 / (batch * height * width) as f64;
+    let deviation = (variance + epsilon).sqrt();
+    // Not `recip`, which burn-ndarray 0.21 answers with the CPU's estimate for 32 values and more.
+    let inverse = deviation.ones_like() / deviation;
+    let normal = (x - per_channel(mean)) * per_channel(inverse.clone());
+    let before = match act {
+        Activation::Identity => grad,
+        act => {
+            let y = normal.clone() * per_channel(weight.clone()) + per_channel(bias);
+            activate_backward(y, grad, act)
+        }
+    };
+    let grad_bias = channel_sum(before.clone());
+    let grad_weight = channel_sum(before.clone() * normal.clone());
+    let shift = per_channel(grad_bias.clone() * per_value);
+    let slope = per_channel(grad_weight.clone() * per_value);
+    let grad_x = (before - shift - normal * slope) * per_channel(weight * inverse);
+    (grad_x, grad_weight, grad_bias)
+}
+
+/// Scaled dot-product attention (Vaswani et al., 2017): `softmax(q·kᵀ·scale + bias)·v`.
+///
+/// `query` [batch, heads, n, d], `key` [batch, heads, m, d], `value` [batch, heads, m, e], `bias` broadcastable to
+/// [batch, heads, n, m]; result [batch, heads, n, e]. Scores and softmax are f32 for half-precision input.
+pub fn attention<B: Backend>(
+    query: Tensor<B, 4>,
+    key: Tensor<B, 4>,
+    value: Tensor<B, 4>,
+    bias: Option<Tensor<B, 4>>,
+    scale: f64,
+) -> Tensor<B, 4> {
+    let dtype = value.dtype();
+    let scores = widen(query * scale).matmul(widen(key).swap_dims(2, 3));
+    let scores = match bias {
+        Some(bias) => scores + widen(bias),
+        None => scores,
+    };
+    activation::softmax(scores, 3).cast(dtype).matmul(value)
+}

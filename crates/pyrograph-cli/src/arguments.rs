@@ -1,0 +1,278 @@
+//! Flags that several commands share.
+
+use std::{io::Write, path::PathBuf, sync::LazyLock, time::Instant};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use pyrograph::{
+    backend::{
+        BackendError, BackendTask, Device, DeviceSpec,
+        rng::RngKind,
+        vision::{VisionAutodiff, VisionBackend},
+    },
+    diffusion::{DdpmVariance, DiffusionCard, ExtraNoise, SamplerConfig, SamplerKind},
+    models::context_unet::ContextUnetConfig,
+    pipelines::{PipelineError, sprites::SpritePipeline},
+    train::{run_folder::RunFolder, sprites::weights_path},
+};
+
+/// When the program began, for the time to the first result.
+pub(crate) static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// Where and how to run.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// auto, cpu, ndarray, wgpu, wgpu:N, cuda or cuda:N.
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: DeviceSpec,
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// No progress bar and no remarks.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+impl Common {
+    /// A remark for the person at the terminal.
+    pub(crate) fn say(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            eprintln!("{}", text.as_ref());
+        }
+    }
+
+    /// Starts the device and does nothing on it, so that one that does not work fails before anything else is done.
+    pub(crate) fn try_device(&self) -> Result<(), BackendError> {
+        self.device.run(Probe)
+    }
+
+    /// Says how many steps `sampler` walks where they are not those asked for, and refuses what the model cannot do.
+    pub(crate) fn say_steps<B: VisionBackend>(
+        &self,
+        pipeline: &SpritePipeline<B>,
+        sampler: &SamplerConfig,
+    ) -> Result<(), PipelineError> {
+        let (asked, timesteps) = (sampler.steps, pipeline.timesteps());
+        let walked = pipeline.steps_walked(sampler)?;
+        if walked != asked {
+            let stride = timesteps / asked;
+            self.say(format!(
+                "{asked} steps asked, {walked} walked: the course's timesteps go down by T // n = {timesteps} // {asked} = {stride}"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Prints the result: `value` as JSON, or `text`.
+    pub(crate) fn print(&self, value: &serde_json::Value, text: &str) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            serde_json::to_writer_pretty(&mut out, value)?;
+            writeln!(out)?;
+        } else {
+            writeln!(out, "{}", text.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+struct Probe;
+
+impl BackendTask for Probe {
+    type Output = ();
+
+    fn run<B: VisionAutodiff>(self, _: Device<B>) {}
+}
+
+/// Which rule takes noise to an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SamplerName {
+    /// Ancestral sampling, with the extra noise of each step.
+    Ddpm,
+    /// The same without the extra noise: the demonstration of collapse.
+    DdpmNoNoise,
+    /// Denoising diffusion implicit models.
+    Ddim,
+    /// DPM-Solver++ 2M.
+    #[value(name = "dpm++")]
+    DpmPlusPlus,
+}
+
+/// Steps of a fast sampler when none are given.
+const FAST_STEPS: usize = 20;
+
+impl SamplerName {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ddpm => "ddpm",
+            Self::DdpmNoNoise => "ddpm-no-noise",
+            Self::Ddim => "ddim",
+            Self::DpmPlusPlus => "dpm++",
+        }
+    }
+
+    /// The sampler with `steps`, or with what is usual for it on a model of `timesteps`.
+    pub(crate) fn config(
+        self,
+        steps: Option<usize>,
+        timesteps: usize,
+        options: &SamplerOptions,
+    ) -> anyhow::Result<SamplerConfig> {
+        if options.eta.is_some() && self != Self::Ddim {
+            bail!("--eta belongs to --sampler ddim, not to {}", self.name());
+        }
+        let ancestral = |extra_noise| SamplerConfig {
+            kind: SamplerKind::Ddpm {
+                variance: options.variance.into(),
+                extra_noise,
+            },
+            ..SamplerConfig::ddpm(steps.unwrap_or(timesteps))
+        };
+        let fast = steps.unwrap_or(FAST_STEPS.min(timesteps));
+        let config = match self {
+            Self::Ddpm => ancestral(ExtraNoise::On),
+            Self::DdpmNoNoise => ancestral(ExtraNoise::Off),
+            Self::Ddim => SamplerConfig::ddim(fast, options.eta.unwrap_or(0.0)),
+            Self::DpmPlusPlus => SamplerConfig::dpm_solver_pp(fast),
+        };
+        Ok(SamplerConfig {
+            clip_sample: options.clip,
+            ..config
+        })
+    }
+}
+
+/// How a sampler steps.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct SamplerOptions {
+    /// Share of DDPM's noise that a DDIM step adds, 0 to 1 [default: 0].
+    #[arg(long, allow_negative_numbers = true)]
+    pub(crate) eta: Option<f64>,
+    /// Variance of the noise that a DDPM step adds.
+    #[arg(long, value_enum, default_value_t = VarianceName::Beta)]
+    pub(crate) variance: VarianceName,
+    /// Clamp every predicted image to ±RANGE.
+    #[arg(long, value_name = "RANGE", allow_negative_numbers = true)]
+    pub(crate) clip: Option<f64>,
+    /// Classifier-free guidance; 1 is off.
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
+    pub(crate) guidance: f64,
+    /// Seed of all noise.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Generator of all noise: counter-based, or the draws of torch.randn on a CPU.
+    #[arg(long, value_enum, default_value_t = RngName::Counter)]
+    pub(crate) rng: RngName,
+    /// Images a forward pass.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) batch_size: usize,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum VarianceName {
+    /// β of the step, the course's.
+    Beta,
+    /// β̃, the posterior's.
+    BetaTilde,
+}
+
+impl From<VarianceName> for DdpmVariance {
+    fn from(name: VarianceName) -> Self {
+        match name {
+            VarianceName::Beta => Self::Beta,
+            VarianceName::BetaTilde => Self::BetaTilde,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum RngName {
+    Counter,
+    Torch,
+}
+
+impl From<RngName> for RngKind {
+    fn from(name: RngName) -> Self {
+        match name {
+            RngName::Counter => Self::Counter,
+            RngName::Torch => Self::Torch,
+        }
+    }
+}
+
+// clap lets `requires` pass where the argument required is in conflict with one that is given: hence both below.
+/// The model to sample from: a run, a model file of pyrograph, or a PyTorch checkpoint with its numbers.
+#[derive(Args)]
+pub(crate) struct ModelSource {
+    /// A run folder; its last whole checkpoint is used.
+    #[arg(long, required_unless_present_any = ["model", "weights"], conflicts_with_all = ["model", "weights"])]
+    pub(crate) run: Option<PathBuf>,
+    /// A model file that pyrograph wrote.
+    #[arg(long, conflicts_with = "weights")]
+    model: Option<PathBuf>,
+    /// A state dict (.pth or .safetensors) of a ContextUnet.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// With --weights: features of the network [default: 64].
+    #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
+    n_feat: Option<usize>,
+    /// With --weights: width of the context [default: 5].
+    #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
+    n_cfeat: Option<usize>,
+    /// With --weights: channels of an image [default: 3].
+    #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
+    in_channels: Option<usize>,
+    /// With --weights: side of an image [default: 16].
+    #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
+    height: Option<usize>,
+    /// With --run: the raw weights of the last step, not their moving average.
+    #[arg(long, requires = "run", conflicts_with_all = ["model", "weights"])]
+    no_ema: bool,
+}
+
+impl ModelSource {
+    /// What no output may overwrite.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let given = self.model.iter().chain(&self.weights).cloned();
+        let of_run = self.run.iter().flat_map(|run| {
+            ["checkpoints", "config.json", "metrics.jsonl"].map(|name| run.join(name))
+        });
+        given.chain(of_run).collect()
+    }
+
+    /// Whether the model comes without a word on its training and its classes.
+    pub(crate) fn is_weights_alone(&self) -> bool {
+        self.weights.is_some()
+    }
+
+    pub(crate) fn open<B: VisionBackend>(
+        &self,
+        device: &Device<B>,
+    ) -> anyhow::Result<SpritePipeline<B>> {
+        if let Some(run) = &self.run {
+            let path = weights_path(&RunFolder::open(run)?, self.no_ema)?;
+            return Ok(SpritePipeline::open(path, device)?);
+        }
+        if let Some(path) = &self.model {
+            return Ok(SpritePipeline::open(path, device)?);
+        }
+        let path = self
+            .weights
+            .as_ref()
+            .context("give --run, --model or --weights")?;
+        let default = ContextUnetConfig::default();
+        let config = ContextUnetConfig {
+            in_channels: self.in_channels.unwrap_or(default.in_channels),
+            n_feat: self.n_feat.unwrap_or(default.n_feat),
+            n_cfeat: self.n_cfeat.unwrap_or(default.n_cfeat),
+            height: self.height.unwrap_or(default.height),
+            ..default
+        };
+        Ok(SpritePipeline::from_weights(
+            path,
+            config,
+            DiffusionCard::course(),
+            device,
+        )?)
+    }
+}

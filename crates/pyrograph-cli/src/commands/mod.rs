@@ -1,0 +1,7 @@
+//! One file a command.
+
+pub(crate) mod devices;
+pub(crate) mod eval_sprites;
+pub(crate) mod forward;
+pub(crate) mod sample_sprites;
+pub(crate) mod train_sprites;

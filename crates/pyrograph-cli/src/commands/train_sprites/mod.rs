@@ -1,0 +1,225 @@
+//! `pyrograph train sprites`.
+
+mod job;
+mod options;
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pyrograph::{
+    data::SpriteSet,
+    models::context_unet::ContextUnetConfig,
+    train::{
+        DataFingerprint,
+        run_folder::RunFolder,
+        sprites::{SpriteRun, StepRecord},
+    },
+    vision::{ChartOptions, Series, line_chart, write_png},
+};
+use serde_json::json;
+
+use self::{job::Job, options::Options};
+use crate::arguments::Common;
+
+#[derive(Args)]
+pub(crate) struct TrainSprites {
+    /// The run folder.
+    #[arg(long)]
+    out: PathBuf,
+    /// Go on from the last whole checkpoint of --out; only limits may change.
+    #[arg(long)]
+    resume: bool,
+    /// A recipe (TOML) with these options by their long names.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl TrainSprites {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let recipe = match &self.config {
+            Some(path) => {
+                let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+                toml::from_str(&text).with_context(|| path.display().to_string())?
+            }
+            None => Options::default(),
+        };
+        let options = self.options.clone().over(recipe);
+        let Begun {
+            run,
+            plan,
+            training,
+            held_out,
+        } = if self.resume {
+            self.reopen(&options)?
+        } else {
+            self.begin(&options)?
+        };
+        let sizes = format!(
+            "{} sprites to train on, {} held out",
+            training.len(),
+            held_out.len()
+        );
+        self.common.say(format!(
+            "{sizes}, {} classes: {}",
+            training.context_width(),
+            first_names(training.class_names())
+        ));
+
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        ctrlc::set_handler(move || {
+            // The second time the user means it.
+            if asked.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+        })?;
+        let device = self.common.device;
+        let quiet = self.common.quiet;
+        let summary = device.run(Job {
+            run: run.clone(),
+            plan,
+            training,
+            stop,
+            quiet,
+        })??;
+        let curve = write_loss_curve(&run)?;
+
+        let outcome = match (summary.interrupted, summary.last_loss) {
+            (true, _) => "stopped after",
+            (false, Some(_)) => "finished",
+            (false, None) => "nothing left to do: the run had finished",
+        };
+        let mut text = format!(
+            "{outcome} {} steps in {:.0} s, last loss {}\nrun folder: {}",
+            summary.steps,
+            summary.seconds,
+            summary
+                .last_loss
+                .map_or("as before".into(), |loss| format!("{loss:.5}")),
+            run.path().display(),
+        );
+        for (what, path) in [("last picture", &summary.picture), ("loss curve", &curve)] {
+            if let Some(path) = path {
+                text += &format!("\n{what}: {}", path.display());
+            }
+        }
+        let value = json!({
+            "run": run.path(), "steps": summary.steps, "seconds": summary.seconds,
+            "last_loss": summary.last_loss, "interrupted": summary.interrupted,
+            "picture": summary.picture, "loss_curve": curve,
+        });
+        self.common.print(&value, &text)
+    }
+
+    /// Begins a run; nothing is made on disk before every check has passed.
+    fn begin(&self, options: &Options) -> anyhow::Result<Begun> {
+        let data = options.source()?;
+        let set = data.load()?;
+        let height = ContextUnetConfig {
+            height: set.side(),
+            ..ContextUnetConfig::default()
+        };
+        height
+            .check()
+            .context("the images do not fit the network: resize them with --side")?;
+        let plan = SpriteRun {
+            data,
+            fingerprint: DataFingerprint::of(&set),
+            held_out: options.held_out.unwrap_or(0.1),
+            training: options.training(&set),
+        };
+        let (training, held_out) = plan.split(&set)?;
+        plan.training.check(&training)?;
+        // The device, too, is tried before a folder is made.
+        self.common.try_device()?;
+        Ok(Begun {
+            run: RunFolder::create(&self.out, &plan)?,
+            plan,
+            training,
+            held_out,
+        })
+    }
+
+    /// Goes on with a run; its config is replaced only after the changed one has passed every check.
+    fn reopen(&self, options: &Options) -> anyhow::Result<Begun> {
+        let run = RunFolder::open_locked(&self.out)?;
+        let mut plan: SpriteRun = run.config()?;
+        let limits = options.limits_alone();
+        if format!("{limits:?}") != format!("{options:?}") {
+            bail!(
+                "--resume goes on with the run's own config: only --epochs, --steps and --max-minutes may be given with it"
+            );
+        }
+        let changed =
+            limits.epochs.is_some() || limits.steps.is_some() || limits.max_minutes.is_some();
+        if changed {
+            let training = &mut plan.training;
+            (training.epochs, training.steps, training.max_minutes) =
+                (limits.epochs, limits.steps, limits.max_minutes);
+        }
+        let (training, held_out) = plan.load_data()?;
+        plan.training.check(&training)?;
+        self.common.try_device()?;
+        if changed {
+            run.save_config(&plan)?;
+        }
+        Ok(Begun {
+            run,
+            plan,
+            training,
+            held_out,
+        })
+    }
+}
+
+/// A run that can be trained: its folder, locked, and its data.
+struct Begun {
+    run: RunFolder,
+    plan: SpriteRun,
+    training: SpriteSet,
+    held_out: SpriteSet,
+}
+
+/// Names of classes that a remark lists.
+const NAMED: usize = 12;
+
+fn first_names(names: &[String]) -> String {
+    let shown = names[..names.len().min(NAMED)].join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// The loss curve's path; none where no loss was logged.
+fn write_loss_curve(run: &RunFolder) -> anyhow::Result<Option<PathBuf>> {
+    let records: Vec<StepRecord> = run.metrics()?;
+    let points: Vec<_> = records
+        .iter()
+        .map(|record| (record.step as f64, f64::from(record.loss)))
+        .collect();
+    if points.is_empty() {
+        return Ok(None);
+    }
+    let options = ChartOptions {
+        title: "training loss".into(),
+        log_y: true,
+        ..ChartOptions::default()
+    };
+    let chart = line_chart(&options, &[Series::new("loss", points)])?;
+    let path = run.samples().join("loss.png");
+    write_png(&path, &chart)?;
+    Ok(Some(path))
+}

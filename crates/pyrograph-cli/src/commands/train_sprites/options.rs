@@ -1,0 +1,236 @@
+//! What a recipe and the flags may set.
+
+use std::path::{self, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use pyrograph::{
+    data::SpriteSet,
+    diffusion::{BetaSchedule, ForwardNoise, LossWeighting, NoiseScheduleConfig, PredictionType},
+    models::context_unet::ContextUnetConfig,
+    train::sprites::{DataSource, SpriteTraining},
+};
+use serde::Deserialize;
+
+/// What a recipe file may set; the command's flags go before it.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Options {
+    /// A folder with the course's .npy pair or with images; without it, the built-in sprites.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// The side to which the images of --data are resized, 16, 20, 24 or 28; whole factors keep pixel art intact
+    /// [default: as they are].
+    #[arg(long, allow_negative_numbers = true)]
+    side: Option<usize>,
+    /// How many built-in sprites to draw [default: 4000].
+    #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
+    procedural: Option<usize>,
+    /// The share of the data held out for `pyrograph eval` [default: 0.1].
+    #[arg(long, allow_negative_numbers = true)]
+    pub(super) held_out: Option<f64>,
+    /// Passes over the data [default: 32, unless another limit is given].
+    #[arg(long, allow_negative_numbers = true)]
+    pub(super) epochs: Option<u64>,
+    /// Steps in all.
+    #[arg(long, allow_negative_numbers = true)]
+    pub(super) steps: Option<u64>,
+    /// Minutes in all; the learning rate then follows the clock.
+    #[arg(long, allow_negative_numbers = true)]
+    pub(super) max_minutes: Option<f64>,
+    /// Images a step [default: 100].
+    #[arg(long, allow_negative_numbers = true)]
+    batch_size: Option<usize>,
+    /// Adam's rate at the start; it falls linearly to 0 [default: 0.001].
+    #[arg(long, allow_negative_numbers = true)]
+    learning_rate: Option<f64>,
+    /// Width of the network, a multiple of 8 [default: 64].
+    #[arg(long, allow_negative_numbers = true)]
+    n_feat: Option<usize>,
+    /// The noise schedule [default: course].
+    #[arg(long, value_enum)]
+    schedule: Option<ScheduleName>,
+    /// Timesteps of the schedule [default: 500].
+    #[arg(long, allow_negative_numbers = true)]
+    timesteps: Option<usize>,
+    /// What the network predicts [default: epsilon].
+    #[arg(long, value_enum)]
+    prediction: Option<PredictionName>,
+    /// How noise is mixed in; `course` is the course's slip, for comparison [default: standard].
+    #[arg(long, value_enum)]
+    forward_noise: Option<ForwardName>,
+    /// The share of items whose context is dropped [default: 0.1].
+    #[arg(long, allow_negative_numbers = true)]
+    context_drop: Option<f64>,
+    /// Decay of the weights' moving average; 0 turns it off [default: 0.995].
+    #[arg(long, allow_negative_numbers = true)]
+    ema: Option<f64>,
+    /// The norm to which gradients are clipped; 0 turns it off [default: 1].
+    #[arg(long, allow_negative_numbers = true)]
+    clip_norm: Option<f64>,
+    /// Min-SNR weighting with this γ; the paper's is 5 [default: off].
+    #[arg(long, value_name = "GAMMA", allow_negative_numbers = true)]
+    min_snr: Option<f64>,
+    /// Mirror half of the images; side-facing sprites lose their meaning.
+    #[arg(long)]
+    horizontal_flip: bool,
+    /// Epochs between pictures; 0 for none but the last [default: 4].
+    #[arg(long, allow_negative_numbers = true)]
+    sample_every: Option<u64>,
+    /// Epochs between checkpoints [default: 1].
+    #[arg(long, allow_negative_numbers = true)]
+    checkpoint_every: Option<u64>,
+    /// Seed of everything random [default: 0].
+    #[arg(long, allow_negative_numbers = true)]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ScheduleName {
+    Course,
+    Linear,
+    Cosine,
+    Sigmoid,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum PredictionName {
+    Epsilon,
+    X0,
+    V,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ForwardName {
+    Standard,
+    Course,
+}
+
+/// Built-in sprites when no number is given.
+const PROCEDURAL: usize = 4000;
+
+impl Options {
+    /// Flags before the recipe.
+    pub(super) fn over(self, file: Self) -> Self {
+        let limit_given =
+            self.epochs.is_some() || self.steps.is_some() || self.max_minutes.is_some();
+        let limits = if limit_given { &self } else { &file };
+        let (epochs, steps, max_minutes) = (limits.epochs, limits.steps, limits.max_minutes);
+        let data_given = self.data.is_some() || self.procedural.is_some();
+        let (data, procedural) = if data_given {
+            (self.data, self.procedural)
+        } else {
+            (file.data, file.procedural)
+        };
+        Self {
+            data,
+            procedural,
+            side: self.side.or(file.side),
+            epochs,
+            steps,
+            max_minutes,
+            held_out: self.held_out.or(file.held_out),
+            batch_size: self.batch_size.or(file.batch_size),
+            learning_rate: self.learning_rate.or(file.learning_rate),
+            n_feat: self.n_feat.or(file.n_feat),
+            schedule: self.schedule.or(file.schedule),
+            timesteps: self.timesteps.or(file.timesteps),
+            prediction: self.prediction.or(file.prediction),
+            forward_noise: self.forward_noise.or(file.forward_noise),
+            context_drop: self.context_drop.or(file.context_drop),
+            ema: self.ema.or(file.ema),
+            clip_norm: self.clip_norm.or(file.clip_norm),
+            min_snr: self.min_snr.or(file.min_snr),
+            horizontal_flip: self.horizontal_flip || file.horizontal_flip,
+            sample_every: self.sample_every.or(file.sample_every),
+            checkpoint_every: self.checkpoint_every.or(file.checkpoint_every),
+            seed: self.seed.or(file.seed),
+        }
+    }
+
+    /// The limits, and nothing else.
+    pub(super) fn limits_alone(&self) -> Self {
+        Self {
+            epochs: self.epochs,
+            steps: self.steps,
+            max_minutes: self.max_minutes,
+            ..Self::default()
+        }
+    }
+
+    /// The data, with a path that holds from any folder.
+    pub(super) fn source(&self) -> anyhow::Result<DataSource> {
+        let Some(path) = &self.data else {
+            if self.side.is_some() {
+                bail!("--side belongs to --data: the built-in sprites are drawn at their side");
+            }
+            return Ok(DataSource::Procedural {
+                count: self.procedural.unwrap_or(PROCEDURAL),
+                seed: self.seed.unwrap_or(0),
+            });
+        };
+        if let Some(height) = self.side {
+            let model = ContextUnetConfig {
+                height,
+                ..ContextUnetConfig::default()
+            };
+            model.check().context("--side")?;
+        }
+        Ok(DataSource::Folder {
+            path: path::absolute(path).context("--data")?,
+            side: self.side,
+        })
+    }
+
+    pub(super) fn training(&self, set: &SpriteSet) -> SpriteTraining {
+        let usual = SpriteTraining::for_set(set);
+        let mut model = usual.model.clone();
+        model.n_feat = self.n_feat.unwrap_or(model.n_feat);
+        let kind = match self.schedule {
+            None | Some(ScheduleName::Course) => BetaSchedule::CourseLinear,
+            Some(ScheduleName::Linear) => BetaSchedule::Linear,
+            Some(ScheduleName::Cosine) => BetaSchedule::Cosine,
+            Some(ScheduleName::Sigmoid) => BetaSchedule::Sigmoid,
+        };
+        // 0 is how a flag says "off".
+        let switch = |given: Option<f64>, usual: Option<f64>| match given {
+            Some(0.0) => None,
+            given => given.or(usual),
+        };
+        SpriteTraining {
+            model,
+            schedule: NoiseScheduleConfig {
+                kind,
+                timesteps: self.timesteps.unwrap_or(usual.schedule.timesteps),
+            },
+            prediction_type: match self.prediction {
+                None | Some(PredictionName::Epsilon) => PredictionType::Epsilon,
+                Some(PredictionName::X0) => PredictionType::Sample,
+                Some(PredictionName::V) => PredictionType::VPrediction,
+            },
+            forward_noise: match self.forward_noise {
+                None | Some(ForwardName::Standard) => ForwardNoise::Standard,
+                Some(ForwardName::Course) => ForwardNoise::Course,
+            },
+            batch_size: self.batch_size.unwrap_or(usual.batch_size),
+            learning_rate: self.learning_rate.unwrap_or(usual.learning_rate),
+            epochs: self.epochs,
+            steps: self.steps,
+            max_minutes: self.max_minutes,
+            context_drop: self.context_drop.unwrap_or(usual.context_drop),
+            ema: switch(self.ema, usual.ema),
+            clip_norm: switch(self.clip_norm, usual.clip_norm),
+            loss_weighting: self.min_snr.map_or(LossWeighting::Uniform, |gamma| {
+                LossWeighting::MinSnr { gamma }
+            }),
+            horizontal_flip: self.horizontal_flip,
+            sample_every: self.sample_every.unwrap_or(usual.sample_every),
+            checkpoint_every: self.checkpoint_every.unwrap_or(usual.checkpoint_every),
+            seed: self.seed.unwrap_or(usual.seed),
+            context_names: usual.context_names,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The `pyrograph` command.
+
+mod arguments;
+mod commands;
+mod outputs;
+mod progress;
+
+use std::{panic, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Memory stays with the program from one step to the next.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Diffusion models for vision on burn: train, sample and judge them on CUDA, WGPU or the CPU.
+#[derive(Parser)]
+#[command(name = "pyrograph", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a model.
+    #[command(subcommand)]
+    Train(Train),
+    /// Sample from a trained model.
+    #[command(subcommand)]
+    Sample(Sample),
+    /// Measure how good a model's samples are.
+    #[command(subcommand)]
+    Eval(Eval),
+    /// One forward pass on named tensors, to set a model beside its origin.
+    Forward(commands::forward::Forward),
+    /// The devices that are compiled in and present, and which would be used.
+    Devices(commands::devices::Devices),
+}
+
+#[derive(Subcommand)]
+enum Train {
+    /// A ContextUnet as a diffusion model of sprites.
+    Sprites(Box<commands::train_sprites::TrainSprites>),
+}
+
+#[derive(Subcommand)]
+enum Sample {
+    /// Sprites from a ContextUnet.
+    Sprites(Box<commands::sample_sprites::SampleSprites>),
+}
+
+#[derive(Subcommand)]
+enum Eval {
+    /// Sliced Wasserstein distance, novelty and class agreement of sprites.
+    Sprites(Box<commands::eval_sprites::EvalSprites>),
+}
+
+/// Wrong usage or input.
+const WRONG_INPUT: u8 = 2;
+/// A bug of ours.
+const OUR_FAULT: u8 = 1;
+
+fn main() -> ExitCode {
+    std::sync::LazyLock::force(&arguments::STARTED);
+    let cli = Cli::parse();
+    let run = || match cli.command {
+        Command::Train(Train::Sprites(command)) => command.run(),
+        Command::Sample(Sample::Sprites(command)) => command.run(),
+        Command::Eval(Eval::Sprites(command)) => command.run(),
+        Command::Forward(command) => command.run(),
+        Command::Devices(command) => command.run(),
+    };
+    match panic::catch_unwind(panic::AssertUnwindSafe(run)) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {}", message(&error));
+            ExitCode::from(WRONG_INPUT)
+        }
+        Err(_) => {
+            eprintln!("error: this is a bug in pyrograph; please report it with the message above");
+            ExitCode::from(OUR_FAULT)
+        }
+    }
+}
+
+/// The error and its causes, each said once: some errors of libraries hold the words of their cause.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Whether the reader of our output has gone, as in `pyrograph devices | head -1`.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let source = error.downcast_ref::<std::io::Error>();
+    source.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

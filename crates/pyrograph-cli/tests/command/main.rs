@@ -1,0 +1,7 @@
+//! The command as a person uses it, at tiny size.
+
+mod common;
+mod outputs;
+mod refusals;
+mod runs;
+mod sprites;

@@ -1,0 +1,144 @@
+//! Everything random about a training's data, from seeds alone.
+
+/// Step of splitmix64, the golden ratio in 64 bits.
+const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// What a key is for, so that no two uses share a stream.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    Order = 1,
+    Split = 2,
+    Flip = 3,
+}
+
+/// The order in which epoch `epoch` goes through `len` items: a permutation of `0..len` that
+/// depends on the three arguments only.
+///
+/// It is the shuffle of Fisher and Yates with numbers of splitmix64: for i from `len - 1` down to 1,
+/// item i changes places with item ⌊r · (i + 1) / 2⁶⁴⌋, r being the next number of the stream that
+/// belongs to (seed, epoch).
+///
+/// # Panics
+/// If `len` exceeds `u32::MAX`; no [`SpriteSet`](crate::SpriteSet) is that long.
+pub fn epoch_order(len: usize, seed: u64, epoch: u64) -> Vec<u32> {
+    // The documented panic: `SpriteSet::new` refuses longer sets.
+    let len = u32::try_from(len).expect("a set has at most u32::MAX items");
+    let mut order: Vec<u32> = (0..len).collect();
+    shuffle(&mut order, key(Purpose::Order, seed, epoch));
+    order
+}
+
+/// What happens to images on the way into a batch. By default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Augment {
+    /// Mirror every other image, drawn anew in each epoch. Not for sets in which left and right
+    /// have a meaning, such as sprites that face to one side.
+    pub horizontal_flip: bool,
+}
+
+impl Augment {
+    /// Whether the image at `index` is mirrored in this epoch: half of the images on average,
+    /// decided by (seed, epoch, index) and so by neither order nor batch size.
+    pub fn flips(&self, seed: u64, epoch: u64, index: usize) -> bool {
+        self.horizontal_flip && mix(key(Purpose::Flip, seed, epoch) ^ index as u64) >> 63 == 1
+    }
+}
+
+/// Shuffles in the way of a split: by seed and class.
+pub(crate) fn shuffle_for_split(items: &mut [usize], seed: u64, class: usize) {
+    shuffle(items, key(Purpose::Split, seed, class as u64));
+}
+
+/// The shuffle of Fisher and Yates; see [`epoch_order`].
+fn shuffle<T>(items: &mut [T], key: u64) {
+    let mut state = key;
+    for last in (1..items.len()).rev() {
+        let number = mix(state);
+        state = state.wrapping_add(GOLDEN);
+        // The upper half of the product, which is at most `last`.
+        let chosen = ((u128::from(number) * (last as u128 + 1)) >> 64) as usize;
+        items.swap(last, chosen);
+    }
+}
+
+/// The start of a stream that no other pair or purpose has.
+fn key(purpose: Purpose, seed: u64, item: u64) -> u64 {
+    mix(mix(mix(seed) ^ item) ^ purpose as u64)
+}
+
+/// The finaliser of splitmix64 (Steele, Lea and Flood 2014).
+fn mix(state: u64) -> u64 {
+    let z = state.wrapping_add(GOLDEN);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn orders_differ_by_seed_and_by_epoch() {
+        let order = |seed, epoch| epoch_order(100, seed, epoch);
+        assert_eq!(order(1, 2), order(1, 2));
+        assert_ne!(order(1, 2), order(2, 1));
+        assert_ne!(order(1, 2), order(1, 3));
+        assert_ne!(order(0, 0), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_order_is_the_same_in_every_release() {
+        // A resumed training relies on it.
+        assert_eq!(epoch_order(8, 0, 0), GOLDEN_ORDER);
+        assert!(epoch_order(0, 0, 0).is_empty());
+        assert_eq!(epoch_order(1, 0, 0), [0]);
+    }
+
+    /// `epoch_order(8, 0, 0)`, computed once by a second implementation in Python.
+    const GOLDEN_ORDER: [u32; 8] = [5, 3, 0, 7, 4, 2, 1, 6];
+
+    #[test]
+    fn every_item_is_as_likely_at_every_place() {
+        let mut counts = [[0_u32; 5]; 5];
+        for epoch in 0..5000 {
+            for (place, item) in epoch_order(5, 9, epoch).into_iter().enumerate() {
+                counts[place][item as usize] += 1;
+            }
+        }
+        // A thousand each, with a standard deviation of 28.
+        assert!(
+            counts
+                .iter()
+                .flatten()
+                .all(|&count| (860..1140).contains(&count)),
+            "{counts:?}"
+        );
+    }
+
+    #[test]
+    fn half_of_the_images_are_mirrored_and_others_in_the_next_epoch() {
+        let augment = Augment {
+            horizontal_flip: true,
+        };
+        let flips = |epoch| {
+            (0..10_000)
+                .filter(|&i| augment.flips(3, epoch, i))
+                .collect::<Vec<_>>()
+        };
+        assert!((4700..5300).contains(&flips(0).len()));
+        assert_ne!(flips(0), flips(1));
+        assert!((0..100).all(|index| !Augment::default().flips(3, 0, index)));
+    }
+
+    proptest! {
+        #[test]
+        fn every_epoch_sees_each_item_once(len in 0_usize..500, seed: u64, epoch: u64) {
+            let mut order = epoch_order(len, seed, epoch);
+            order.sort_unstable();
+            prop_assert!(order.into_iter().eq(0..len as u32));
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Sets in the layout of the course: an array of images and an array of labels.
+
+use std::path::Path;
+
+use super::{SpriteSet, names};
+use crate::DataError;
+use crate::npy::{NpyFile, NumberType};
+
+const IMAGE_SHAPE: &str = "(count, side, side, channels) with 1, 3 or 4 channels";
+const LABEL_SHAPE: &str = "(count, classes)";
+
+/// An array of images.
+struct Images {
+    pixels: Vec<u8>,
+    count: usize,
+    side: usize,
+    channels: usize,
+}
+
+/// An array of labels.
+struct Labels {
+    contexts: Vec<f32>,
+    count: usize,
+    classes: usize,
+}
+
+impl SpriteSet {
+    /// Reads the pair of `.npy` files of the course: images (N, side, side, channels) of type uint8,
+    /// and labels (N, K), one-hot or otherwise, of any plain real type.
+    ///
+    /// Images have one side for width and height and 1, 3 or 4 channels; of 4 the last is opacity,
+    /// and the images are laid on white. Classes are named by the first of these that does:
+    /// a file `classes.txt` beside the labels, one name a line; the line `Classes: 0 hero (…), 1 …` of a
+    /// `PROVENANCE.md` there; the course's five (hero, non-hero, food, spell, side-facing) where K is 5;
+    /// class-0, class-1 and so on.
+    ///
+    /// # Errors
+    /// [`DataError`] names the file with the value seen and the values allowed: [`Read`](DataError::Read),
+    /// [`NotNpy`](DataError::NotNpy), [`NpyHeader`](DataError::NpyHeader), [`Dtype`](DataError::Dtype),
+    /// [`Shape`](DataError::Shape), [`FortranOrder`](DataError::FortranOrder),
+    /// [`Truncated`](DataError::Truncated), [`Empty`](DataError::Empty),
+    /// [`CountMismatch`](DataError::CountMismatch), [`NonFiniteLabel`](DataError::NonFiniteLabel),
+    /// [`ClassNames`](DataError::ClassNames). Nothing of the size that a header claims is allocated
+    /// unless the file is that long.
+    pub fn from_npy(
+        images_path: impl AsRef<Path>,
+        labels_path: impl AsRef<Path>,
+    ) -> Result<SpriteSet, DataError> {
+        let (images_path, labels_path) = (images_path.as_ref(), labels_path.as_ref());
+        let images = read_images(images_path)?;
+        let labels = read_labels(labels_path)?;
+        if images.count != labels.count {
+            return Err(DataError::CountMismatch {
+                images_path: images_path.into(),
+                images: images.count,
+                labels_path: labels_path.into(),
+                labels: labels.count,
+            });
+        }
+        let class_names = names::beside(labels_path, labels.classes)?;
+        let Images {
+            pixels,
+            side,
+            channels,
+            ..
+        } = images;
+        SpriteSet::new(pixels, side, channels, labels.contexts, class_names)
+    }
+}
+
+fn read_images(path: &Path) -> Result<Images, DataError> {
+    let file = NpyFile::open(path)?;
+    let header = file.header();
+    if header.dtype.trim_start_matches(['|', '<', '>', '=']) != "u1" {
+        let (path, seen) = (path.into(), header.dtype.clone());
+        return Err(DataError::Dtype {
+            path,
+            seen,
+            allowed: "uint8 ('|u1')",
+        });
+    }
+    let wrong_shape = |seen: &[u64]| DataError::Shape {
+        path: path.into(),
+        seen: seen.into(),
+        allowed: IMAGE_SHAPE,
+    };
+    let shape = header.shape.clone();
+    let &[count, height, width, channels @ (1 | 3 | 4)] = shape.as_slice() else {
+        return Err(wrong_shape(&shape));
+    };
+    if height != width || height == 0 {
+        return Err(wrong_shape(&shape));
+    }
+    if count == 0 {
+        return Err(DataError::Empty { path: path.into() });
+    }
+    let bytes = file.into_bytes(1)?;
+    // The array is in memory, so its sides fit.
+    let (count, side) = (count as usize, height as usize);
+    let (pixels, channels) = match channels {
+        4 => (on_white(&bytes), 3),
+        channels => (bytes, channels as usize),
+    };
+    Ok(Images {
+        pixels,
+        count,
+        side,
+        channels,
+    })
+}
+
+fn read_labels(path: &Path) -> Result<Labels, DataError> {
+    let file = NpyFile::open(path)?;
+    let header = file.header();
+    let Some(number_type) = NumberType::parse(&header.dtype) else {
+        let (path, seen) = (path.into(), header.dtype.clone());
+        return Err(DataError::Dtype {
+            path,
+            seen,
+            allowed: NumberType::ALLOWED,
+        });
+    };
+    let shape = header.shape.clone();
+    let &[count, classes @ 1..=u64::MAX] = shape.as_slice() else {
+        return Err(DataError::Shape {
+            path: path.into(),
+            seen: shape,
+            allowed: LABEL_SHAPE,
+        });
+    };
+    if count == 0 {
+        return Err(DataError::Empty { path: path.into() });
+    }
+    let bytes = file.into_bytes(number_type.size())?;
+    // The array is in memory, so its sides fit.
+    let (count, classes) = (count as usize, classes as usize);
+    let mut contexts = Vec::with_capacity(count * classes);
+    for (index, number) in number_type.numbers(&bytes).enumerate() {
+        // Beyond the range of f32 the value becomes infinite.
+        if !(number as f32).is_finite() {
+            let (path, row, column) = (path.into(), index / classes, index % classes);
+            return Err(DataError::NonFiniteLabel {
+                path,
+                seen: number,
+                row,
+                column,
+            });
+        }
+        contexts.push(number as f32);
+    }
+    Ok(Labels {
+        contexts,
+        count,
+        classes,
+    })
+}
+
+/// RGB of interleaved RGBA composited on white.
+fn on_white(bytes: &[u8]) -> Vec<u8> {
+    let blend = |pixel: &[u8]| {
+        let alpha = u32::from(pixel[3]);
+        // A mean of two bytes, so it fits one; rounded to the nearest.
+        let over = move |c: u8| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        [over(pixel[0]), over(pixel[1]), over(pixel[2])]
+    };
+    bytes.chunks_exact(4).flat_map(blend).collect()
+}

@@ -1,0 +1,76 @@
+//! Finding out what kind of set a folder holds.
+
+use std::path::{Path, PathBuf};
+
+use super::SpriteSet;
+use super::folder::Listing;
+use crate::DataError;
+
+impl SpriteSet {
+    /// Reads the set in a folder, of either kind: one file `*sprites*.npy` and one `*labels*.npy` as by
+    /// [`from_npy`](SpriteSet::from_npy), or images as by [`from_folder`](SpriteSet::from_folder).
+    ///
+    /// The course's `sprites_1788_16x16.npy` with `sprite_labels_nc_1788_16x16.npy` is such a pair:
+    /// a name with `label` in it is for labels, one with `sprite` otherwise for images.
+    ///
+    /// With a `side` every image is resized to it, as by [`resized`](SpriteSet::resized).
+    ///
+    /// # Errors
+    /// [`DataError::NoDataSet`] where the path is no folder, or holds one half of a pair or several
+    /// of them; otherwise those of the two functions.
+    pub fn open(path: impl AsRef<Path>, side: Option<usize>) -> Result<SpriteSet, DataError> {
+        let path = path.as_ref();
+        let refuse = |reason: String| {
+            Err(DataError::NoDataSet {
+                path: path.into(),
+                reason,
+            })
+        };
+        if path.is_file() {
+            return refuse("it is a file".into());
+        }
+        let (labels, images): (Vec<PathBuf>, Vec<PathBuf>) = Listing::of(path)?
+            .files
+            .into_iter()
+            .filter(|file| file.extension().is_some_and(|extension| extension == "npy"))
+            .filter(|file| has(file, "label") || has(file, "sprite"))
+            .partition(|file| has(file, "label"));
+        match (images.as_slice(), labels.as_slice()) {
+            ([], []) => match SpriteSet::from_folder(path, side) {
+                Err(DataError::Empty { .. }) => refuse("it holds neither".into()),
+                result => result,
+            },
+            ([images], [labels]) => {
+                let set = SpriteSet::from_npy(images, labels)?;
+                match side {
+                    Some(side) => set.resized(side),
+                    None => Ok(set),
+                }
+            }
+            _ => refuse(format!(
+                "{} files for images, {} for labels",
+                names(&images),
+                names(&labels)
+            )),
+        }
+    }
+}
+
+fn has(file: &Path, part: &str) -> bool {
+    file.file_name()
+        .is_some_and(|name| name.to_string_lossy().to_lowercase().contains(part))
+}
+
+/// The number of files and, where there are some, their names.
+fn names(files: &[PathBuf]) -> String {
+    let names: Vec<_> = files
+        .iter()
+        .filter_map(|file| file.file_name())
+        .map(|name| name.to_string_lossy())
+        .collect();
+    if names.is_empty() {
+        "no".into()
+    } else {
+        format!("{} ({})", names.len(), names.join(", "))
+    }
+}

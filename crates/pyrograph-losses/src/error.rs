@@ -1,0 +1,23 @@
+//! What can be wrong with a loss's inputs.
+
+/// Why a loss cannot be computed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LossError {
+    /// Two tensors that must agree differ in shape.
+    #[error("the prediction has shape {prediction:?} but the target {target:?}")]
+    Shape {
+        /// Shape of the prediction.
+        prediction: Vec<usize>,
+        /// Shape of the target.
+        target: Vec<usize>,
+    },
+    /// The number of weights differs from the batch.
+    #[error("{seen} weights for a batch of {batch}")]
+    Weights {
+        /// Weights given.
+        seen: usize,
+        /// Items in the batch.
+        batch: usize,
+    },
+}

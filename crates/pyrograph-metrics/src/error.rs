@@ -1,0 +1,91 @@
+//! What can be wrong with the numbers handed in.
+
+/// The largest value an item may have: the squares of differences up to twice as large can be added
+/// up millions of times within the range of f32.
+pub(crate) const MAX_VALUE: f32 = 1e15;
+
+/// The errors of this crate.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetricsError {
+    /// A set has nothing in it.
+    #[error("{what} is empty: at least one item is needed")]
+    Empty {
+        /// The set.
+        what: &'static str,
+    },
+
+    /// A number that has to be at least one is zero.
+    #[error("{what} is 0: it has to be at least 1")]
+    Zero {
+        /// The number.
+        what: &'static str,
+    },
+
+    /// A set does not consist of whole items.
+    #[error("{what} holds {seen} values, which is no multiple of {dim}, the values of one item")]
+    Length {
+        /// The set.
+        what: &'static str,
+        /// Values in it.
+        seen: usize,
+        /// Values of an item.
+        dim: usize,
+    },
+
+    /// A value is infinite, not a number, or so large that sums of it could overflow.
+    #[error(
+        "{what} holds {seen} at value {position} of item {item}: allowed are {} to {MAX_VALUE}",
+        -MAX_VALUE
+    )]
+    Value {
+        /// The set.
+        what: &'static str,
+        /// The value.
+        seen: f32,
+        /// The item, from 0.
+        item: usize,
+        /// The place within the item, from 0.
+        position: usize,
+    },
+
+    /// Two lists that belong together differ in length.
+    #[error(
+        "{expected} expected classes but {predicted} predicted ones: there has to be one for each"
+    )]
+    Counts {
+        /// Length of the expected classes.
+        expected: usize,
+        /// Length of the predicted classes.
+        predicted: usize,
+    },
+
+    /// A class beyond the number of classes.
+    #[error("{what} class {seen} at position {position}: allowed are 0 to {}", classes - 1)]
+    Class {
+        /// "expected" or "predicted".
+        what: &'static str,
+        /// The class.
+        seen: usize,
+        /// Its place in the list, from 0.
+        position: usize,
+        /// The number of classes, at least 1.
+        classes: usize,
+    },
+
+    /// More classes than a confusion matrix could have.
+    #[error("{seen} classes are too many: at most {allowed} are allowed")]
+    TooManyClasses {
+        /// Classes handed in.
+        seen: usize,
+        /// The most that are allowed.
+        allowed: usize,
+    },
+
+    /// A threshold is not a distance.
+    #[error("the threshold is {seen}: it has to be a finite number that is not negative")]
+    Threshold {
+        /// The threshold.
+        seen: f32,
+    },
+}

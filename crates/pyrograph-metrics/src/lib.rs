@@ -1,0 +1,45 @@
+//! Figures that say how good generated images are, on plain `f32` slices of the host.
+//!
+//! | question | answer |
+//! | --- | --- |
+//! | Are the samples distributed as the data are? | [`sliced_wasserstein`] |
+//! | Are they new, or copies of the training set? | [`nearest_neighbour_distances`], [`NeighbourSummary`], [`held_out_baseline`] |
+//! | Do they show the class that was asked for? | [`class_agreement`] |
+//!
+//! Sets are flat: image after image, `dim` values each. Every figure depends on its arguments
+//! only: not on the number of threads, not on the machine's random generator.
+//!
+//! # Example
+//!
+//! ```
+//! use pyrograph_metrics::{NeighbourSummary, SlicedWassersteinConfig};
+//! use pyrograph_metrics::{nearest_neighbour_distances, sliced_wasserstein};
+//!
+//! # fn main() -> Result<(), pyrograph_metrics::MetricsError> {
+//! // Three images of two values for training, and two samples.
+//! let training = [-1.0, -1.0, 0.0, 0.0, 1.0, 1.0];
+//! let samples = [0.0, 0.0, 0.5, 1.0];
+//!
+//! let distance = sliced_wasserstein(&samples, &training, 2, &SlicedWassersteinConfig::default())?;
+//! assert!(distance > 0.0);
+//!
+//! let neighbours = nearest_neighbour_distances(&samples, &training, 2)?;
+//! assert_eq!((neighbours[0].index, neighbours[0].distance), (1, 0.0)); // a copy of the second
+//! assert_eq!(NeighbourSummary::new(&neighbours, 0.01)?.near_copies, 0.5);
+//! # Ok(())
+//! # }
+//! ```
+
+mod agreement;
+mod check;
+mod error;
+mod lanes;
+mod neighbours;
+mod parallel;
+mod random;
+mod wasserstein;
+
+pub use agreement::{ClassAgreement, class_agreement};
+pub use error::MetricsError;
+pub use neighbours::{Neighbour, NeighbourSummary, held_out_baseline, nearest_neighbour_distances};
+pub use wasserstein::{SlicedWassersteinConfig, sliced_wasserstein};

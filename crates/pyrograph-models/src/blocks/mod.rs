@@ -1,0 +1,13 @@
+//! Layers in PyTorch's layout and names, so that a state dict loads without transposing.
+//!
+//! They hold parameters and call the fused operations of [`pyrograph_backend::vision`].
+
+mod conv;
+mod init;
+mod linear;
+mod norm;
+
+pub use conv::{Conv2d, ConvTranspose2d};
+pub use init::ParamInit;
+pub use linear::Linear;
+pub use norm::{BatchNorm2d, BatchStatistics, GroupNorm, NormMode};

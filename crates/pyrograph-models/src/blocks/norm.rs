@@ -1,0 +1,158 @@
+//! Group norm, and batch norm with its running statistics.
+
+use std::collections::HashMap;
+
+use burn::{
+    module::{Module, ModuleMapper, Param, ParamId},
+    tensor::{Tensor, backend::Backend},
+};
+use pyrograph_backend::vision::{self, Activation, VisionBackend};
+
+use super::ParamInit;
+
+/// PyTorch's default for both norms.
+const EPSILON: f64 = 1e-5;
+/// PyTorch's default: running ← 0.9·running + 0.1·batch.
+const MOMENTUM: f64 = 0.1;
+
+/// `torch.nn.GroupNorm`.
+#[derive(Module, Debug)]
+pub struct GroupNorm<B: Backend> {
+    /// `[channels]`.
+    pub weight: Param<Tensor<B, 1>>,
+    /// `[channels]`.
+    pub bias: Param<Tensor<B, 1>>,
+    groups: usize,
+}
+
+impl<B: Backend> GroupNorm<B> {
+    /// A norm over `groups` groups of `channels`; the caller has checked that they divide.
+    pub fn new(init: &mut ParamInit<'_, B>, groups: usize, channels: usize) -> Self {
+        Self {
+            weight: init.constant(channels, 1.0),
+            bias: init.constant(channels, 0.0),
+            groups,
+        }
+    }
+}
+
+impl<B: VisionBackend> GroupNorm<B> {
+    /// Norm and activation.
+    ///
+    /// # Shapes
+    /// [batch, channels, height, width] → the same.
+    pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        vision::group_norm(x, weight, bias, self.groups, EPSILON, act)
+    }
+}
+
+/// Which statistics batch norm uses. It is an argument, not a property of the backend: a search through a frozen model
+/// needs gradients with the running statistics.
+#[derive(Debug)]
+pub enum NormMode<'a, B: Backend> {
+    /// The running statistics: a result does not depend on its neighbours in the batch.
+    Eval,
+    /// The batch's own, which are collected for [`BatchStatistics::update`].
+    Train(&'a mut BatchStatistics<B>),
+}
+
+/// `torch.nn.BatchNorm2d`.
+#[derive(Module, Debug)]
+pub struct BatchNorm2d<B: Backend> {
+    /// `[channels]`.
+    pub weight: Param<Tensor<B, 1>>,
+    /// `[channels]`.
+    pub bias: Param<Tensor<B, 1>>,
+    /// `[channels]`, not trained.
+    pub running_mean: Param<Tensor<B, 1>>,
+    /// `[channels]`, not trained; of the unbiased variance, as in PyTorch.
+    pub running_var: Param<Tensor<B, 1>>,
+}
+
+impl<B: Backend> BatchNorm2d<B> {
+    /// A fresh norm: scale 1, shift 0, running mean 0 and variance 1.
+    pub fn new(init: &mut ParamInit<'_, B>, channels: usize) -> Self {
+        Self {
+            weight: init.constant(channels, 1.0),
+            bias: init.constant(channels, 0.0),
+            running_mean: init.buffer(channels, 0.0),
+            running_var: init.buffer(channels, 1.0),
+        }
+    }
+}
+
+impl<B: VisionBackend> BatchNorm2d<B> {
+    /// Norm and activation.
+    ///
+    /// # Shapes
+    /// [batch, channels, height, width] → the same.
+    pub fn forward(
+        &self,
+        x: Tensor<B, 4>,
+        act: Activation,
+        mode: &mut NormMode<'_, B>,
+    ) -> Tensor<B, 4> {
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        match mode {
+            NormMode::Eval => {
+                let (mean, variance) = (self.running_mean.val(), self.running_var.val());
+                vision::batch_norm(x, weight, bias, mean, variance, EPSILON, act)
+            }
+            NormMode::Train(statistics) => {
+                let [batch, _, height, width] = x.dims();
+                let out = vision::batch_norm_training(x, weight, bias, EPSILON, act);
+                let unbiased = unbiased(out.variance, batch * height * width);
+                statistics.record(self.running_mean.id, out.mean);
+                statistics.record(self.running_var.id, unbiased);
+                out.output
+            }
+        }
+    }
+}
+
+/// n/(n − 1) times the biased variance; one value alone has none and keeps its zero.
+fn unbiased<B: Backend>(variance: Tensor<B, 1>, count: usize) -> Tensor<B, 1> {
+    variance * (count as f64 / count.saturating_sub(1).max(1) as f64)
+}
+
+/// The batch statistics of one forward pass in [`NormMode::Train`], by the running buffer that they belong to.
+///
+/// Collecting them beside the pass, instead of writing them into the module, keeps `forward` free of side effects: copies
+/// of a module (an EMA, a snapshot) share nothing.
+#[derive(Debug, Default)]
+pub struct BatchStatistics<B: Backend> {
+    observed: HashMap<ParamId, Vec<Tensor<B, 1>>>,
+}
+
+impl<B: Backend> BatchStatistics<B> {
+    /// Nothing observed yet.
+    pub fn new() -> Self {
+        Self {
+            observed: HashMap::new(),
+        }
+    }
+
+    fn record(&mut self, buffer: ParamId, values: Tensor<B, 1>) {
+        self.observed.entry(buffer).or_default().push(values);
+    }
+
+    /// Moves `module`'s running statistics towards what was observed, in the order of the passes.
+    pub fn update<M: Module<B>>(mut self, module: M) -> M {
+        module.map(&mut self)
+    }
+}
+
+impl<B: Backend> ModuleMapper<B> for BatchStatistics<B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let Some(observed) = self.observed.remove(&param.id) else {
+            return param;
+        };
+        param.map(|running| {
+            observed.into_iter().fold(running, |running, batch| {
+                let batch = batch.reshape(running.shape());
+                running * (1.0 - MOMENTUM) + batch * MOMENTUM
+            })
+        })
+    }
+}

@@ -1,0 +1,227 @@
+//! The parts of the ContextUnet.
+
+use burn::{
+    module::Module,
+    tensor::{
+        Tensor,
+        backend::Backend,
+        module::{avg_pool2d, max_pool2d},
+    },
+};
+use pyrograph_backend::vision::{self, Activation, VisionBackend};
+
+use super::{GROUPS, POOL, Residual};
+use crate::blocks::{BatchNorm2d, Conv2d, ConvTranspose2d, GroupNorm, Linear, NormMode, ParamInit};
+
+const KERNEL: usize = 3;
+/// The course's divisor of a residual sum: 1.414, not √2.
+const RESIDUAL_SCALE: f64 = 1.414;
+
+/// Convolution 3×3, batch norm, GELU.
+#[derive(Module, Debug)]
+struct ConvNormAct<B: Backend> {
+    conv: Conv2d<B>,
+    norm: BatchNorm2d<B>,
+}
+
+impl<B: Backend> ConvNormAct<B> {
+    fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2]) -> Self {
+        Self {
+            conv: Conv2d::same(init, channels, KERNEL),
+            norm: BatchNorm2d::new(init, channels[1]),
+        }
+    }
+}
+
+impl<B: VisionBackend> ConvNormAct<B> {
+    fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+        let x = self.conv.forward(x, Activation::Identity);
+        self.norm.forward(x, Activation::Gelu, mode)
+    }
+}
+
+/// Two convolutions; with a residual, `(skip + x₂) / 1.414`.
+#[derive(Module, Debug)]
+pub(super) struct ResidualConvBlock<B: Backend> {
+    conv1: ConvNormAct<B>,
+    conv2: ConvNormAct<B>,
+    shortcut: Option<Conv2d<B>>,
+    is_res: bool,
+    same_channels: bool,
+}
+
+impl<B: Backend> ResidualConvBlock<B> {
+    pub(super) fn new(
+        init: &mut ParamInit<'_, B>,
+        channels: [usize; 2],
+        residual: Option<Residual>,
+    ) -> Self {
+        let [c_in, c_out] = channels;
+        let same_channels = c_in == c_out;
+        let learned = residual == Some(Residual::Learned) && !same_channels;
+        Self {
+            conv1: ConvNormAct::new(init, channels),
+            conv2: ConvNormAct::new(init, [c_out, c_out]),
+            shortcut: learned.then(|| Conv2d::same(init, channels, 1)),
+            is_res: residual.is_some(),
+            same_channels,
+        }
+    }
+}
+
+impl<B: VisionBackend> ResidualConvBlock<B> {
+    /// [batch, in, h, w] → [batch, out, h, w].
+    pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+        let x1 = self.conv1.forward(x.clone(), mode);
+        let x2 = self.conv2.forward(x1.clone(), mode);
+        if !self.is_res {
+            return x2;
+        }
+        let skip = match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x, Activation::Identity),
+            None if self.same_channels => x,
+            None => x1,
+        };
+        (skip + x2) / RESIDUAL_SCALE
+    }
+}
+
+/// Two blocks and a halving.
+#[derive(Module, Debug)]
+pub(super) struct UnetDown<B: Backend> {
+    block1: ResidualConvBlock<B>,
+    block2: ResidualConvBlock<B>,
+}
+
+impl<B: Backend> UnetDown<B> {
+    pub(super) fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2]) -> Self {
+        let [_, c_out] = channels;
+        Self {
+            block1: ResidualConvBlock::new(init, channels, None),
+            block2: ResidualConvBlock::new(init, [c_out, c_out], None),
+        }
+    }
+}
+
+impl<B: VisionBackend> UnetDown<B> {
+    /// [batch, in, h, w] → [batch, out, h/2, w/2].
+    pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+        let x = self.block2.forward(self.block1.forward(x, mode), mode);
+        max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], false)
+    }
+}
+
+/// A doubling of what comes from below beside the skip, and two blocks.
+#[derive(Module, Debug)]
+pub(super) struct UnetUp<B: Backend> {
+    enlarge: ConvTranspose2d<B>,
+    block1: ResidualConvBlock<B>,
+    block2: ResidualConvBlock<B>,
+}
+
+impl<B: Backend> UnetUp<B> {
+    pub(super) fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2]) -> Self {
+        let [_, c_out] = channels;
+        Self {
+            enlarge: ConvTranspose2d::enlarging(init, channels, 2),
+            block1: ResidualConvBlock::new(init, [c_out, c_out], None),
+            block2: ResidualConvBlock::new(init, [c_out, c_out], None),
+        }
+    }
+}
+
+impl<B: VisionBackend> UnetUp<B> {
+    /// x and skip [batch, in/2, h, w] → [batch, out, 2h, 2w].
+    pub(super) fn forward(
+        &self,
+        x: Tensor<B, 4>,
+        skip: Tensor<B, 4>,
+        mode: &mut NormMode<'_, B>,
+    ) -> Tensor<B, 4> {
+        let x = self.enlarge.forward(Tensor::cat(vec![x, skip], 1));
+        self.block2.forward(self.block1.forward(x, mode), mode)
+    }
+}
+
+/// Linear, GELU, linear: embeds a time or a context.
+#[derive(Module, Debug)]
+pub(super) struct Embedding<B: Backend> {
+    hidden: Linear<B>,
+    output: Linear<B>,
+}
+
+impl<B: Backend> Embedding<B> {
+    pub(super) fn new(init: &mut ParamInit<'_, B>, d_in: usize, d_out: usize) -> Self {
+        Self {
+            hidden: Linear::new(init, d_in, d_out),
+            output: Linear::new(init, d_out, d_out),
+        }
+    }
+}
+
+impl<B: VisionBackend> Embedding<B> {
+    /// [batch, in] → [batch, out, 1, 1].
+    pub(super) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 4> {
+        let x = vision::activate(self.hidden.forward(x), Activation::Gelu);
+        let x = self.output.forward(x);
+        let [batch, features] = x.dims();
+        x.reshape([batch, features, 1, 1])
+    }
+}
+
+/// The mean over 4×4 pixels, which leaves one at every legal height, and GELU. [batch, n, h, h] → [batch, n, 1, 1].
+pub(super) fn pool_to_vector<B: VisionBackend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    let x = avg_pool2d(x, [POOL, POOL], [POOL, POOL], [0, 0], true, false);
+    vision::activate(x, Activation::Gelu)
+}
+
+/// The hidden vector back to an image: transposed convolution, group norm, ReLU.
+#[derive(Module, Debug)]
+pub(super) struct UpFromVector<B: Backend> {
+    enlarge: ConvTranspose2d<B>,
+    norm: GroupNorm<B>,
+}
+
+impl<B: Backend> UpFromVector<B> {
+    pub(super) fn new(init: &mut ParamInit<'_, B>, channels: usize, side: usize) -> Self {
+        Self {
+            enlarge: ConvTranspose2d::enlarging(init, [channels, channels], side),
+            norm: GroupNorm::new(init, GROUPS, channels),
+        }
+    }
+}
+
+impl<B: VisionBackend> UpFromVector<B> {
+    /// [batch, n, 1, 1] → [batch, n, side, side].
+    pub(super) fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        self.norm.forward(self.enlarge.forward(x), Activation::Relu)
+    }
+}
+
+/// Convolution, group norm, ReLU, convolution.
+#[derive(Module, Debug)]
+pub(super) struct OutputHead<B: Backend> {
+    conv1: Conv2d<B>,
+    norm: GroupNorm<B>,
+    conv2: Conv2d<B>,
+}
+
+impl<B: Backend> OutputHead<B> {
+    pub(super) fn new(init: &mut ParamInit<'_, B>, channels: [usize; 3]) -> Self {
+        let [c_in, hidden, c_out] = channels;
+        Self {
+            conv1: Conv2d::same(init, [c_in, hidden], KERNEL),
+            norm: GroupNorm::new(init, GROUPS, hidden),
+            conv2: Conv2d::same(init, [hidden, c_out], KERNEL),
+        }
+    }
+}
+
+impl<B: VisionBackend> OutputHead<B> {
+    /// [batch, in, h, w] → [batch, out, h, w].
+    pub(super) fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        let x = self.conv1.forward(x, Activation::Identity);
+        let x = self.norm.forward(x, Activation::Relu);
+        self.conv2.forward(x, Activation::Identity)
+    }
+}

@@ -1,0 +1,62 @@
+//! The key names of published ContextUnet checkpoints.
+
+use burn::tensor::backend::Backend;
+
+use super::{ContextUnet, ContextUnetConfig, MODEL, POOL};
+use crate::{
+    ModelError,
+    weights::{NamedModel, Rename},
+};
+
+/// From our field paths to PyTorch's, whose `nn.Sequential` numbers its layers.
+const RENAMES: &[Rename] = &[
+    // out = Sequential(conv, norm, ReLU, conv): before the rule for conv1, which has the same field name.
+    Rename::new("out.conv1.", "out.0."),
+    Rename::new("out.norm.", "out.1."),
+    Rename::new("out.conv2.", "out.3."),
+    // ResidualConvBlock.conv1 = Sequential(conv, norm, GELU).
+    Rename::new(".conv1.conv.", ".conv1.0."),
+    Rename::new(".conv1.norm.", ".conv1.1."),
+    Rename::new(".conv2.conv.", ".conv2.0."),
+    Rename::new(".conv2.norm.", ".conv2.1."),
+    // UnetDown.model = Sequential(block, block, max pool).
+    Rename::new("down1.block1.", "down1.model.0."),
+    Rename::new("down1.block2.", "down1.model.1."),
+    Rename::new("down2.block1.", "down2.model.0."),
+    Rename::new("down2.block2.", "down2.model.1."),
+    // up0 = Sequential(transposed convolution, norm, ReLU).
+    Rename::new("up0.enlarge.", "up0.0."),
+    Rename::new("up0.norm.", "up0.1."),
+    // UnetUp.model = Sequential(transposed convolution, block, block).
+    Rename::new(".enlarge.", ".model.0."),
+    Rename::new(".block1.", ".model.1."),
+    Rename::new(".block2.", ".model.2."),
+    // EmbedFC.model = Sequential(linear, GELU, linear).
+    Rename::new(".hidden.", ".model.0."),
+    Rename::new(".output.", ".model.2."),
+];
+
+impl<B: Backend> NamedModel<B> for ContextUnet<B> {
+    type Config = ContextUnetConfig;
+    const NAME: &'static str = MODEL;
+    const RENAMES: &'static [Rename] = RENAMES;
+    // A counter that eval mode does not use.
+    const IGNORED_SUFFIXES: &'static [&'static str] = &["num_batches_tracked"];
+
+    fn telling_shapes(
+        config: &Self::Config,
+    ) -> Result<Vec<(&'static str, Vec<usize>)>, ModelError> {
+        config.check()?;
+        let (n, side) = (config.n_feat, config.height / POOL);
+        let channels = config.in_channels;
+        Ok(vec![
+            ("init_conv.conv1.0.weight", vec![n, channels, 3, 3]),
+            ("contextembed1.model.0.weight", vec![2 * n, config.n_cfeat]),
+            ("up0.0.weight", vec![2 * n, 2 * n, side, side]),
+        ])
+    }
+
+    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
+        config.init(device, 0)
+    }
+}

@@ -1,0 +1,142 @@
+//! What can be wrong with a config, a weights file or an input.
+
+use std::{fmt, path::PathBuf};
+
+/// Why a model cannot be made, loaded, saved or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// A number of a config is outside what the architecture allows.
+    #[error("{model}: {field} is {seen}, but must be {allowed}")]
+    Config {
+        /// The model.
+        model: &'static str,
+        /// The field of its config.
+        field: &'static str,
+        /// The value given.
+        seen: String,
+        /// What is allowed, and why.
+        allowed: String,
+    },
+    /// An input tensor has the wrong shape.
+    #[error("{model}: input `{input}` has shape {seen:?}, but must be {allowed}")]
+    Input {
+        /// The model.
+        model: &'static str,
+        /// The tensor's name.
+        input: &'static str,
+        /// The shape given.
+        seen: Vec<usize>,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// A weights file cannot be opened, read or written.
+    #[error("{}: the file cannot be read or written", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A weights file is damaged, or of no known format.
+    #[error("{}: {reason}; expected a PyTorch file (zip or legacy) or a safetensors file", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A weights file belongs to another architecture or config.
+    #[error("{}: these weights are not of this {model}: {report}", path.display())]
+    Architecture {
+        /// The file.
+        path: PathBuf,
+        /// The model.
+        model: &'static str,
+        /// Which keys differ.
+        report: KeyReport,
+    },
+    /// A value of a file is NaN or infinite: of a weight, or of a tensor that is handed in.
+    #[error("{}: `{key}` holds {value} at place {index}; every value must be finite", path.display())]
+    NonFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's key.
+        key: String,
+        /// Place of the first such value.
+        index: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A running variance is below zero.
+    #[error("{}: `{key}` holds {value}; a variance is at least 0", path.display())]
+    NegativeVariance {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's key.
+        key: String,
+        /// The first such value.
+        value: f32,
+    },
+    /// A model file does not carry a config, or one of another model.
+    #[error("{}: {reason}", path.display())]
+    NoConfig {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+}
+
+/// How the keys of a file differ from those of a model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyReport {
+    /// Keys the model needs and the file lacks.
+    pub missing: Vec<String>,
+    /// Keys the file holds and the model has no place for.
+    pub unused: Vec<String>,
+    /// Keys of both with different shapes: key, shape in the file, shape in the model.
+    pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
+}
+
+impl KeyReport {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.unused.is_empty() && self.shapes.is_empty()
+    }
+}
+
+/// How many keys of each kind a message names.
+const NAMED: usize = 12;
+
+impl fmt::Display for KeyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        for (what, keys) in [("missing", &self.missing), ("unused", &self.unused)] {
+            if !keys.is_empty() {
+                parts.push(format!("{} {what}: {}", keys.len(), first(keys)));
+            }
+        }
+        if !self.shapes.is_empty() {
+            let lines: Vec<_> = self
+                .shapes
+                .iter()
+                .map(|(key, file, model)| format!("{key} is {file:?}, the model's is {model:?}"))
+                .collect();
+            parts.push(format!(
+                "{} of another shape: {}",
+                lines.len(),
+                first(&lines)
+            ));
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+fn first(items: &[String]) -> String {
+    let shown = items[..items.len().min(NAMED)].join(", ");
+    match items.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

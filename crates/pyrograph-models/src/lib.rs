@@ -1,0 +1,30 @@
+//! Vision models on burn, generic over [`VisionBackend`](pyrograph_backend::vision::VisionBackend), with the key names of
+//! their published checkpoints.
+//!
+//! - [`context_unet`]: the U-Net of the sprite job.
+//! - [`blocks`]: the layers they are made of, in PyTorch's layout.
+//! - [`weights`]: state dicts from PyTorch and safetensors files, and model files that carry their config.
+//!
+//! A config checks its numbers and makes a module; a module's `forward` takes tensors in the paper's order:
+//!
+//! ```
+//! use burn::tensor::Tensor;
+//! use burn_flex::Flex;
+//! use pyrograph_models::context_unet::ContextUnetConfig;
+//!
+//! let device = Default::default();
+//! let config = ContextUnetConfig { n_feat: 8, ..ContextUnetConfig::default() };
+//! let model = config.init::<Flex>(&device, 0)?;
+//! let x = Tensor::zeros([2, 3, 16, 16], &device);
+//! let t = Tensor::from_floats([0.5], &device);
+//! assert_eq!(model.forward(x, t, None).dims(), [2, 3, 16, 16]);
+//! # Ok::<(), pyrograph_models::ModelError>(())
+//! ```
+
+pub mod blocks;
+pub mod context_unet;
+mod error;
+pub mod sprite_classifier;
+pub mod weights;
+
+pub use error::ModelError;

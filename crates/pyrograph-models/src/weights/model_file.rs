@@ -1,0 +1,83 @@
+//! A model in one file: safetensors under published names, with the config in its header.
+
+use std::{collections::HashMap, path::Path};
+
+use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
+
+use super::{NamedModel, StateDict, build_model, state_dict_of};
+use crate::ModelError;
+
+/// The header's key.
+const HEADER: &str = "pyrograph";
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    model: String,
+    config: serde_json::Value,
+}
+
+/// Writes `model` and its config to `path`, whole or not at all. `notes` go into the header too, under their own keys.
+///
+/// # Errors
+/// When a tensor cannot be read from its device or the file cannot be written.
+pub fn save_model<B: Backend, M: NamedModel<B>>(
+    model: &M,
+    config: &M::Config,
+    notes: HashMap<String, String>,
+    path: impl AsRef<Path>,
+) -> Result<(), ModelError> {
+    let unwritable = |error: serde_json::Error| ModelError::Io {
+        path: path.as_ref().into(),
+        source: error.into(),
+    };
+    let header = Header {
+        model: M::NAME.into(),
+        config: serde_json::to_value(config).map_err(unwritable)?,
+    };
+    let header = serde_json::to_string(&header).map_err(unwritable)?;
+    let mut metadata = notes;
+    metadata.insert(HEADER.to_owned(), header);
+    state_dict_of(model)?.save(path.as_ref(), metadata)
+}
+
+/// The config that a model file carries.
+///
+/// # Errors
+/// When it carries none, or one of another model.
+pub fn read_config<B: Backend, M: NamedModel<B>>(
+    dict: &StateDict,
+) -> Result<M::Config, ModelError> {
+    let refuse = |reason: String| ModelError::NoConfig {
+        path: dict.path().into(),
+        reason,
+    };
+    let text = dict.metadata().get(HEADER).ok_or_else(|| {
+        refuse("the file carries no config: give the model's numbers beside it".into())
+    })?;
+    let header: Header = serde_json::from_str(text)
+        .map_err(|error| refuse(format!("its config does not read: {error}")))?;
+    if header.model != M::NAME {
+        return Err(refuse(format!(
+            "it holds a {}, not a {}",
+            header.model,
+            M::NAME
+        )));
+    }
+    serde_json::from_value(header.config)
+        .map_err(|error| refuse(format!("its config does not read: {error}")))
+}
+
+/// Reads a model and its config from a file that [`save_model`] wrote.
+///
+/// # Errors
+/// When the file cannot be read, carries no config, or its tensors do not fit it.
+pub fn load_model<B: Backend, M: NamedModel<B>>(
+    path: impl AsRef<Path>,
+    device: &B::Device,
+) -> Result<(M, M::Config), ModelError> {
+    let dict = StateDict::open(path)?;
+    let config = read_config::<B, M>(&dict)?;
+    let model = build_model(&config, &dict, device)?;
+    Ok((model, config))
+}

@@ -1,0 +1,7 @@
+//! Sampling with a small network whose weights are known.
+
+mod common;
+mod files;
+mod noise;
+mod refusals;
+mod sampling;

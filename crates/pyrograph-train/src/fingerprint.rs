@@ -1,0 +1,68 @@
+//! Which data a run was begun with.
+
+use std::fmt;
+
+use pyrograph_data::SpriteSet;
+use serde::{Deserialize, Serialize};
+
+use crate::TrainError;
+
+/// What tells one data set from another: a run that goes on with other data than it was begun with would be neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataFingerprint {
+    /// Number of images.
+    pub images: usize,
+    /// Their side.
+    pub side: usize,
+    /// Their channels.
+    pub channels: usize,
+    /// Width of a context.
+    pub classes: usize,
+    /// CRC-32 of all pixels and contexts.
+    pub checksum: u32,
+}
+
+impl DataFingerprint {
+    /// That of `set`.
+    pub fn of(set: &SpriteSet) -> Self {
+        Self {
+            images: set.len(),
+            side: set.side(),
+            channels: set.channels(),
+            classes: set.context_width(),
+            checksum: set.checksum(),
+        }
+    }
+
+    /// Refuses a `set` that is not the one of this fingerprint.
+    ///
+    /// # Errors
+    /// [`TrainError::DataChanged`].
+    pub fn check(self, set: &SpriteSet) -> Result<(), TrainError> {
+        let seen = Self::of(set);
+        if seen == self {
+            return Ok(());
+        }
+        Err(TrainError::DataChanged {
+            seen,
+            expected: self,
+        })
+    }
+}
+
+impl fmt::Display for DataFingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            images,
+            side,
+            channels,
+            classes,
+            checksum,
+        } = self;
+        write!(
+            f,
+            "{images} images of {side}×{side}×{channels} in {classes} classes, checksum {checksum:08x}"
+        )
+    }
+}

@@ -1,0 +1,38 @@
+//! Training loops that read from top to bottom, with exact resume.
+//!
+//! - [`sprites`]: a ContextUnet as a diffusion model; and how good its samples are ([`sprites::SpriteJudge`]).
+//! - [`run_folder`]: what a run keeps on disk; nothing half-written is ever trusted.
+//! - [`Ema`]: the moving average of a model's weights.
+//!
+//! All randomness of a run comes from one seed and is addressed by step, so a resumed run draws what an unbroken one draws.
+//!
+//! ```no_run
+//! use burn::backend::Autodiff;
+//! use burn_flex::Flex;
+//! use pyrograph_data::SpriteSet;
+//! use pyrograph_train::{run_folder::RunFolder, sprites::{SpriteTraining, train_sprites}};
+//!
+//! let data = SpriteSet::procedural(2000, 0)?;
+//! let config = SpriteTraining { epochs: Some(2), ..SpriteTraining::for_set(&data) };
+//! let run = RunFolder::create("runs/demo", &config)?;
+//! let trained = train_sprites::<Autodiff<Flex>>(&config, &data, &run, &mut (), &Default::default())?;
+//! println!("{} steps, last loss {:?}", trained.steps, trained.last_loss);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod checkpoint;
+mod clip;
+mod ema;
+mod error;
+mod fingerprint;
+mod ids;
+mod limits;
+pub mod run_folder;
+pub mod sprites;
+
+pub use checkpoint::TrainState;
+pub use clip::clip_global_norm;
+pub use ema::Ema;
+pub use error::TrainError;
+pub use fingerprint::DataFingerprint;
+pub use limits::Limits;

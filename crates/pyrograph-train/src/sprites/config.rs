@@ -1,0 +1,214 @@
+//! What a run is asked to do.
+
+use std::time::Duration;
+
+use pyrograph_data::SpriteSet;
+use pyrograph_diffusion::{
+    DiffusionCard, ForwardNoise, LossWeighting, NoiseSchedule, NoiseScheduleConfig, PredictionType,
+};
+use pyrograph_models::context_unet::ContextUnetConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::{Limits, TrainError};
+
+/// Epochs when no limit is given: the course's.
+const DEFAULT_EPOCHS: u64 = 32;
+/// A hundred times what anyone trains with; ancestral sampling takes every one as a step.
+const MAX_TIMESTEPS: usize = 100_000;
+
+/// How a ContextUnet is trained on sprites.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpriteTraining {
+    /// The network.
+    pub model: ContextUnetConfig,
+    /// The noise schedule.
+    pub schedule: NoiseScheduleConfig,
+    /// What the network predicts.
+    pub prediction_type: PredictionType,
+    /// How noise is mixed in.
+    pub forward_noise: ForwardNoise,
+    /// Names of the context's entries.
+    pub context_names: Vec<String>,
+    /// Images a step.
+    pub batch_size: usize,
+    /// Adam's rate at the start; it falls linearly to 0.
+    pub learning_rate: f64,
+    /// Passes over the data.
+    pub epochs: Option<u64>,
+    /// Steps in all.
+    pub steps: Option<u64>,
+    /// Minutes in all. A run that ends by time is not repeatable to the bit: its learning rate follows the clock.
+    pub max_minutes: Option<f64>,
+    /// The share of items whose context is dropped.
+    pub context_drop: f64,
+    /// Decay of the weights' moving average; none turns it off.
+    pub ema: Option<f64>,
+    /// The norm to which gradients are clipped; none turns it off.
+    pub clip_norm: Option<f64>,
+    /// How timesteps are weighted in the loss.
+    pub loss_weighting: LossWeighting,
+    /// Mirror half of the images. Off by default: side-facing sprites would lose their meaning.
+    pub horizontal_flip: bool,
+    /// Epochs between pictures.
+    pub sample_every: u64,
+    /// Epochs between checkpoints.
+    pub checkpoint_every: u64,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl SpriteTraining {
+    /// The course's recipe (batch 100, Adam 1e-3 falling to 0, 32 epochs, context dropped for a tenth) with an EMA of 0.995
+    /// and gradients clipped to 1, for images and contexts like those of `set`.
+    pub fn for_set(set: &SpriteSet) -> Self {
+        Self {
+            model: ContextUnetConfig {
+                in_channels: set.channels(),
+                n_cfeat: set.context_width(),
+                height: set.side(),
+                ..ContextUnetConfig::default()
+            },
+            schedule: NoiseScheduleConfig::course(),
+            prediction_type: PredictionType::Epsilon,
+            forward_noise: ForwardNoise::Standard,
+            context_names: set.class_names().to_vec(),
+            batch_size: 100,
+            learning_rate: 1e-3,
+            epochs: None,
+            steps: None,
+            max_minutes: None,
+            context_drop: 0.1,
+            ema: Some(0.995),
+            clip_norm: Some(1.0),
+            loss_weighting: LossWeighting::Uniform,
+            horizontal_flip: false,
+            sample_every: 4,
+            checkpoint_every: 1,
+            seed: 0,
+        }
+    }
+
+    /// What a sampler must know of the model that this training yields.
+    pub fn card(&self) -> DiffusionCard {
+        DiffusionCard {
+            schedule: self.schedule,
+            prediction_type: self.prediction_type,
+            context_names: self.context_names.clone(),
+        }
+    }
+
+    /// Steps of one pass over `items` images; the last batch may be smaller.
+    pub fn steps_per_epoch(&self, items: usize) -> u64 {
+        items.div_ceil(self.batch_size.max(1)) as u64
+    }
+
+    /// When the run ends.
+    pub fn limits(&self, items: usize) -> Limits {
+        let by_epochs = |epochs: u64| epochs.saturating_mul(self.steps_per_epoch(items));
+        let steps = match (self.epochs.map(by_epochs), self.steps) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (None, None) if self.max_minutes.is_none() => Some(by_epochs(DEFAULT_EPOCHS)),
+            (a, b) => a.or(b),
+        };
+        Limits {
+            steps,
+            time: self
+                .max_minutes
+                .map(|minutes| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or_default()),
+        }
+    }
+
+    /// Checks every number, and that the images fit the network.
+    ///
+    /// # Errors
+    /// Names the first field that is not allowed.
+    pub fn check(&self, set: &SpriteSet) -> Result<(), TrainError> {
+        self.model.check()?;
+        let shape = [
+            self.model.in_channels,
+            self.model.height,
+            self.model.n_cfeat,
+        ];
+        let data = [set.channels(), set.side(), set.context_width()];
+        if shape != data {
+            let allowed = format!("{data:?} as in the data (channels, side, context width)");
+            return Err(refuse("model", format!("{shape:?}"), &allowed));
+        }
+        if set.is_empty() {
+            return Err(refuse("data", "empty", "at least one image"));
+        }
+        self.check_schedule()?;
+        if self.batch_size == 0 {
+            return Err(refuse("batch_size", 0, "1 or more"));
+        }
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        if !positive(self.learning_rate) {
+            return Err(refuse(
+                "learning_rate",
+                number(self.learning_rate),
+                "above 0",
+            ));
+        }
+        if self
+            .max_minutes
+            .is_some_and(|minutes| !(positive(minutes) && minutes < 1e6))
+        {
+            return Err(refuse(
+                "max_minutes",
+                number(self.max_minutes.unwrap_or_default()),
+                "above 0 and below a million",
+            ));
+        }
+        for (field, value) in [("epochs", self.epochs), ("steps", self.steps)] {
+            if value == Some(0) {
+                return Err(refuse(field, 0, "1 or more"));
+            }
+        }
+        if !(0.0..=1.0).contains(&self.context_drop) {
+            return Err(refuse("context_drop", number(self.context_drop), "0 to 1"));
+        }
+        if let Some(decay) = self.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
+            return Err(refuse("ema", number(decay), "at least 0 and below 1"));
+        }
+        if let Some(norm) = self.clip_norm.filter(|norm| !positive(*norm)) {
+            return Err(refuse("clip_norm", number(norm), "above 0"));
+        }
+        Ok(())
+    }
+
+    fn check_schedule(&self) -> Result<(), TrainError> {
+        let timesteps = self.schedule.timesteps;
+        if !(1..=MAX_TIMESTEPS).contains(&timesteps) {
+            let allowed = format!(
+                "1 to {MAX_TIMESTEPS}: ddpm samples in as many steps as there are timesteps"
+            );
+            return Err(refuse("timesteps", timesteps, &allowed));
+        }
+        let schedule = NoiseSchedule::new(&self.schedule)?;
+        // One weight stands for all: it is refused for its γ.
+        schedule.loss_weight(
+            self.prediction_type,
+            schedule.first_timestep(),
+            self.loss_weighting,
+        )?;
+        Ok(())
+    }
+}
+
+/// As people write it: 1e300 has 301 digits.
+pub(super) fn number(value: f64) -> String {
+    if value.abs() >= 1e15 {
+        format!("{value:e}")
+    } else {
+        value.to_string()
+    }
+}
+
+pub(super) fn refuse(field: &'static str, seen: impl ToString, allowed: &str) -> TrainError {
+    TrainError::Config {
+        field,
+        seen: seen.to_string(),
+        allowed: allowed.into(),
+    }
+}

@@ -1,0 +1,15 @@
+//! Sprites: a ContextUnet trained as a diffusion model.
+
+mod batch;
+mod classifier;
+mod config;
+mod evaluate;
+mod run;
+mod session;
+mod training;
+
+pub use config::SpriteTraining;
+pub use evaluate::{SpriteJudge, SpriteReport};
+pub use run::{DataSource, SpriteRun};
+pub use session::weights_path;
+pub use training::{Moment, SpriteHooks, StepRecord, Trained, train_sprites};

@@ -1,0 +1,87 @@
+//! A whole run: data, split and training.
+
+use std::path::PathBuf;
+
+use pyrograph_data::SpriteSet;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    SpriteTraining,
+    config::{number, refuse},
+};
+use crate::{DataFingerprint, TrainError};
+
+/// Where the sprites come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DataSource {
+    /// The built-in set, drawn by code.
+    Procedural {
+        /// How many sprites.
+        count: usize,
+        /// The seed that draws them.
+        seed: u64,
+    },
+    /// A folder: the course's `.npy` pair, or images.
+    Folder {
+        /// The folder; absolute in the config of a run, which may be resumed from anywhere.
+        path: PathBuf,
+        /// The side to which every image is resized; none leaves them as they are.
+        side: Option<usize>,
+    },
+}
+
+impl DataSource {
+    /// Reads or draws the whole set.
+    ///
+    /// # Errors
+    /// When the folder does not read.
+    pub fn load(&self) -> Result<SpriteSet, TrainError> {
+        match self {
+            Self::Procedural { count, seed } => Ok(SpriteSet::procedural(*count, *seed)?),
+            Self::Folder { path, side } => Ok(SpriteSet::open(path, *side)?),
+        }
+    }
+}
+
+/// A whole run: the data, what of them is held out, and the training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpriteRun {
+    /// The data.
+    pub data: DataSource,
+    /// What the data were when the run was begun.
+    pub fingerprint: DataFingerprint,
+    /// The share held out for evaluation, 0 to below 1.
+    pub held_out: f64,
+    /// The training.
+    pub training: SpriteTraining,
+}
+
+impl SpriteRun {
+    /// The training set and the held-out set.
+    ///
+    /// # Errors
+    /// When the data do not read or are not those that the run was begun with, or when the share is not allowed.
+    pub fn load_data(&self) -> Result<(SpriteSet, SpriteSet), TrainError> {
+        self.split(&self.data.load()?)
+    }
+
+    /// The training part and the held-out part of `set`, the run's whole data.
+    ///
+    /// # Errors
+    /// When the set is not the one that the run was begun with, or when the share leaves nothing to train on.
+    pub fn split(&self, set: &SpriteSet) -> Result<(SpriteSet, SpriteSet), TrainError> {
+        self.fingerprint.check(set)?;
+        let seen = || number(self.held_out);
+        if !(0.0..1.0).contains(&self.held_out) {
+            return Err(refuse("held_out", seen(), "at least 0 and below 1"));
+        }
+        let (training, held_out) = set.split(self.held_out, self.training.seed)?;
+        if training.is_empty() {
+            let allowed = format!("less: of {} images none is left to train on", set.len());
+            return Err(refuse("held_out", seen(), &allowed));
+        }
+        Ok((training, held_out))
+    }
+}

@@ -1,0 +1,321 @@
+//! The loop.
+
+use std::{error::Error, time::Instant};
+
+use burn::{
+    optim::{GradientsParams, Optimizer},
+    tensor::{Tensor, backend::Backend},
+};
+use pyrograph_backend::{rng::host_tensor, vision::VisionAutodiff};
+use pyrograph_data::SpriteSet;
+use pyrograph_diffusion::{LossWeighting, NoiseSchedule};
+use pyrograph_losses::DenoisingLoss;
+use pyrograph_models::{blocks::BatchStatistics, context_unet::ContextUnet};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    SpriteTraining,
+    batch::{Batch, Batches},
+    session::{Session, new_optimizer},
+};
+use crate::{
+    DataFingerprint, TrainError, clip_global_norm, limits::linear_decay, run_folder::RunFolder,
+};
+
+/// Steps between reads of the loss from the device.
+const LOG_EVERY: usize = 10;
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Steps taken, this one included.
+    pub step: u64,
+    /// The epoch it belongs to, from 0.
+    pub epoch: u64,
+    /// Its loss.
+    pub loss: f32,
+    /// Its learning rate.
+    pub learning_rate: f64,
+}
+
+/// Where a run stands when a picture is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Steps taken.
+    pub step: u64,
+    /// Whole passes over the data.
+    pub epochs: u64,
+}
+
+/// What a caller does while training goes on.
+pub trait SpriteHooks<B: Backend> {
+    /// Losses were read; `progress` is the share of the run that is done.
+    fn logged(&mut self, records: &[StepRecord], progress: f64) {
+        let _ = (records, progress);
+    }
+
+    /// It is time for a picture by `model`, the one to sample from.
+    ///
+    /// # Errors
+    /// Ends the run after a checkpoint.
+    fn sample(
+        &mut self,
+        moment: Moment,
+        model: &ContextUnet<B>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let _ = (moment, model);
+        Ok(())
+    }
+
+    /// Whether the picture of `moment` is there already. Asked when a run is resumed, which may have been killed while the
+    /// picture was made; if not, [`sample`](Self::sample) is called.
+    fn has_sample(&self, moment: Moment) -> bool {
+        let _ = moment;
+        true
+    }
+
+    /// Something that the user should know but that does not end the run.
+    fn remark(&mut self, text: &str) {
+        let _ = text;
+    }
+
+    /// Whether to stop after a checkpoint; asked before every step.
+    fn stop_requested(&self) -> bool {
+        false
+    }
+}
+
+/// No hooks.
+impl<B: Backend> SpriteHooks<B> for () {}
+
+/// What training yields.
+#[derive(Debug)]
+pub struct Trained<B: Backend> {
+    /// The model to sample from: the moving average, unless it is turned off.
+    pub model: ContextUnet<B>,
+    /// Steps taken, over every resume.
+    pub steps: u64,
+    /// Seconds trained, over every resume.
+    pub seconds: f64,
+    /// The last loss that was read.
+    pub last_loss: Option<f32>,
+    /// Whether a hook asked to stop before a limit was reached.
+    pub interrupted: bool,
+}
+
+/// Trains on `data`, from `run`'s last whole checkpoint if it has one.
+///
+/// A resumed run takes the same steps with the same losses as an unbroken one, on the same machine and backend.
+///
+/// # Errors
+/// When the config, the data or the run folder is not right, when another process trains there, or when the loss is no
+/// longer a number; the last checkpoint is whole in every case.
+pub fn train_sprites<B: VisionAutodiff>(
+    config: &SpriteTraining,
+    data: &SpriteSet,
+    run: &RunFolder,
+    hooks: &mut impl SpriteHooks<B::InnerBackend>,
+    device: &B::Device,
+) -> Result<Trained<B::InnerBackend>, TrainError> {
+    config.check(data)?;
+    let _lock = run.lock()?;
+    let schedule = NoiseSchedule::new(&config.schedule)?;
+    let limits = config.limits(data.len());
+    let per_epoch = config.steps_per_epoch(data.len());
+    let mut batches = Batches::new(config, data, &schedule);
+    let mut session = Session::start(
+        config,
+        DataFingerprint::of(data),
+        run,
+        new_optimizer::<B>(),
+        &mut |text| hooks.remark(text),
+        device,
+    )?;
+    let mut log = Log::new(run);
+    let (earlier, started) = (session.state.elapsed(), Instant::now());
+    let mut interrupted = false;
+    let falls_due = |step: u64, every: u64| {
+        step.is_multiple_of(per_epoch) && every > 0 && (step / per_epoch).is_multiple_of(every)
+    };
+    let moment = |step: u64| Moment {
+        step,
+        epochs: step / per_epoch,
+    };
+
+    // A run that was killed while it made a picture still owes it.
+    let step = session.state.step;
+    let ended = limits.reached(step, session.state.elapsed());
+    let owed = step > 0 && (falls_due(step, config.sample_every) || ended);
+    if owed && !hooks.has_sample(moment(step)) {
+        hooks
+            .sample(moment(step), &session.sampling_model())
+            .map_err(TrainError::Hook)?;
+    }
+
+    while !limits.reached(session.state.step, session.state.elapsed()) {
+        if hooks.stop_requested() {
+            interrupted = true;
+            break;
+        }
+
+        // 1. Learning rate and batch.
+        let step = session.state.step;
+        let progress = limits.progress(step, session.state.elapsed());
+        let learning_rate = linear_decay(config.learning_rate, progress);
+        let batch = batches.draw::<B>(step, device);
+
+        // 2. Forward and loss.
+        let mut statistics = BatchStatistics::new();
+        let loss = loss_of(
+            config,
+            &schedule,
+            &session.model,
+            batch,
+            &mut statistics,
+            device,
+        )?;
+        let observed = loss.clone().inner();
+
+        // 3. Backward and step.
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &session.model);
+        if let Some(norm) = config.clip_norm {
+            clip_global_norm(&session.model, &mut gradients, norm);
+        }
+        let model = session
+            .optimizer
+            .step(learning_rate, session.model, gradients);
+        session.model = statistics.update(model);
+        if let Some(ema) = &mut session.ema {
+            ema.update(&burn::module::AutodiffModule::valid(&session.model));
+        }
+        session.state.step += 1;
+        session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
+
+        // 4. Log.
+        let (step, epoch) = (session.state.step, step / per_epoch);
+        log.push(
+            observed,
+            StepRecord {
+                step,
+                epoch,
+                loss: f32::NAN,
+                learning_rate,
+            },
+        );
+        let ends_epoch = step.is_multiple_of(per_epoch);
+        let ends_run = limits.reached(step, session.state.elapsed());
+        if log.pending.len() >= LOG_EVERY || ends_epoch || ends_run {
+            log.flush(progress, hooks)?;
+        }
+
+        // 5. Checkpoint and picture.
+        if falls_due(step, config.checkpoint_every) || ends_run {
+            session.save(config, run)?;
+        }
+        if (falls_due(step, config.sample_every) || ends_run)
+            && let Err(error) = hooks.sample(moment(step), &session.sampling_model())
+        {
+            session.save(config, run)?;
+            return Err(TrainError::Hook(error));
+        }
+    }
+
+    log.flush(
+        limits.progress(session.state.step, session.state.elapsed()),
+        hooks,
+    )?;
+    if interrupted && session.state.step > 0 {
+        session.save(config, run)?;
+    }
+    Ok(Trained {
+        model: session.sampling_model(),
+        steps: session.state.step,
+        seconds: session.state.seconds,
+        last_loss: log.last,
+        interrupted,
+    })
+}
+
+/// The loss of one batch; what its batch norms saw goes to `statistics`.
+fn loss_of<B: VisionAutodiff>(
+    config: &SpriteTraining,
+    schedule: &NoiseSchedule,
+    model: &ContextUnet<B>,
+    batch: Batch<B>,
+    statistics: &mut BatchStatistics<B>,
+    device: &B::Device,
+) -> Result<Tensor<B, 1>, TrainError> {
+    let Batch {
+        images,
+        noise,
+        contexts,
+        timesteps,
+    } = batch;
+    let noisy = schedule.add_noise(
+        images.clone(),
+        noise.clone(),
+        &timesteps,
+        config.forward_noise,
+    )?;
+    let target = schedule.target(config.prediction_type, images, noise, &timesteps)?;
+    let times: Vec<f32> = timesteps
+        .iter()
+        .map(|&t| schedule.time_fraction(t) as f32)
+        .collect();
+    let times = host_tensor(times, [timesteps.len()], device);
+    let predicted = model.forward_training(noisy, times, Some(contexts), statistics);
+    let loss = match config.loss_weighting {
+        LossWeighting::Uniform => DenoisingLoss::uniform(),
+        weighting => {
+            let weight = |&t: &usize| {
+                schedule
+                    .loss_weight(config.prediction_type, t, weighting)
+                    .map(|weight| weight as f32)
+            };
+            DenoisingLoss::weighted(timesteps.iter().map(weight).collect::<Result<_, _>>()?)
+        }
+    };
+    Ok(loss.forward(predicted, target)?)
+}
+
+/// Losses that wait on the device until it is time to read them.
+struct Log<'a, B: Backend> {
+    run: &'a RunFolder,
+    pending: Vec<(Tensor<B, 1>, StepRecord)>,
+    last: Option<f32>,
+}
+
+impl<'a, B: Backend> Log<'a, B> {
+    fn new(run: &'a RunFolder) -> Self {
+        Self {
+            run,
+            pending: Vec::new(),
+            last: None,
+        }
+    }
+
+    fn push(&mut self, loss: Tensor<B, 1>, record: StepRecord) {
+        self.pending.push((loss, record));
+    }
+
+    fn flush(&mut self, progress: f64, hooks: &mut impl SpriteHooks<B>) -> Result<(), TrainError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let (losses, mut records): (Vec<_>, Vec<_>) = self.pending.drain(..).unzip();
+        let losses = Tensor::cat(losses, 0).into_data();
+        for (record, loss) in records.iter_mut().zip(losses.iter::<f32>()) {
+            record.loss = loss;
+            if !loss.is_finite() {
+                return Err(TrainError::Diverged {
+                    step: record.step,
+                    loss,
+                });
+            }
+        }
+        self.run.append_metrics(&records)?;
+        self.last = records.last().map(|record| record.loss);
+        hooks.logged(&records, progress);
+        Ok(())
+    }
+}

@@ -1,0 +1,255 @@
+//! What every chart has around its data: titles, axes, ticks and a legend.
+
+use image::{Rgb, RgbImage};
+
+use super::ChartOptions;
+use super::axis::Axis;
+use super::stroke::Stroke;
+use crate::VisionError;
+use crate::canvas::{self, WHITE};
+use crate::text::{TextSize, draw_text, text_size};
+
+/// The share of the range that stays free above and below the data.
+pub(super) const HEADROOM: f64 = 0.04;
+
+const INK: Rgb<u8> = Rgb([40, 40, 40]);
+const QUIET_INK: Rgb<u8> = Rgb([95, 95, 95]);
+const AXIS: Rgb<u8> = Rgb([140, 140, 140]);
+const GRID: Rgb<u8> = Rgb([232, 232, 232]);
+
+/// Pixels around the chart.
+const MARGIN: u32 = 16;
+/// Pixels between parts that belong together.
+const GAP: u32 = 6;
+/// Pixels of the colour sample in the legend.
+const SAMPLE: (u32, u32) = (22, 4);
+/// Pixels between entries of the legend.
+const ENTRY_GAP: u32 = 24;
+/// Pixels that a tick takes at least, along the horizontal and the vertical axis.
+const TICK_ROOM: (u32, u32) = (90, 56);
+/// The sides of a chart, in pixels.
+const SIDES: std::ops::RangeInclusive<u32> = 240..=8192;
+
+/// A line of the legend.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LegendEntry<'a> {
+    pub(super) name: &'a str,
+    pub(super) colour: Rgb<u8>,
+}
+
+/// A chart that awaits its data.
+#[derive(Clone, Debug)]
+pub(super) struct Frame {
+    picture: RgbImage,
+    plot: Plot,
+    x_axis: Axis,
+    y_axis: Axis,
+}
+
+/// The area for the data, in pixels of the picture.
+#[derive(Clone, Copy, Debug)]
+struct Plot {
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+}
+
+impl Frame {
+    /// Draws everything but the data.
+    pub(super) fn new(
+        options: &ChartOptions,
+        x_axis: Axis,
+        y_axis: Axis,
+        legend: &[LegendEntry<'_>],
+    ) -> Result<Self, VisionError> {
+        for (what, side) in [
+            ("the width of a chart", options.width),
+            ("the height of a chart", options.height),
+        ] {
+            if !SIDES.contains(&side) {
+                let allowed = "240 to 8192 pixels";
+                return Err(VisionError::Range {
+                    what,
+                    seen: side.into(),
+                    allowed,
+                });
+            }
+        }
+        let mut picture = canvas::blank(options.width.into(), options.height.into(), WHITE)?;
+        let top = draw_heading(&mut picture, options, legend);
+        let line = text_size("", TextSize::Label).1;
+        let x_title = if options.x_label.is_empty() { 0 } else { line };
+        let bottom = options.height.saturating_sub(MARGIN + line + GAP + x_title);
+        let height = bottom.saturating_sub(top + GAP).max(1);
+        let y_ticks = y_axis.ticks((height / TICK_ROOM.1).max(2) as usize);
+        let label_width = |label: &str| text_size(label, TextSize::Label).0;
+        let widest = y_ticks
+            .iter()
+            .map(|tick| label_width(&tick.label))
+            .max()
+            .unwrap_or(0);
+        let left = MARGIN + widest + GAP;
+        let width = options.width.saturating_sub(left + 2 * MARGIN).max(1);
+        let plot = Plot {
+            left,
+            top: top + GAP,
+            width,
+            height,
+        };
+        let mut frame = Self {
+            picture,
+            plot,
+            x_axis,
+            y_axis,
+        };
+        for tick in y_ticks {
+            let y = frame.row(tick.value);
+            frame.fill(plot.left, y, plot.width, 1, GRID);
+            let x = plot.left - GAP - label_width(&tick.label);
+            frame.text(x, y.saturating_sub(line / 2), &tick.label, QUIET_INK);
+        }
+        for tick in frame.x_axis.ticks((width / TICK_ROOM.0).max(2) as usize) {
+            let x = frame.column(tick.value);
+            frame.fill(x, plot.top, 1, plot.height, GRID);
+            let x = x.saturating_sub(label_width(&tick.label) / 2);
+            frame.text(x, plot.top + plot.height + GAP, &tick.label, QUIET_INK);
+        }
+        frame.fill(plot.left, plot.top, 1, plot.height, AXIS);
+        frame.fill(plot.left, plot.top + plot.height - 1, plot.width, 1, AXIS);
+        let x = plot.left + (plot.width / 2).saturating_sub(label_width(&options.x_label) / 2);
+        frame.text(
+            x,
+            plot.top + plot.height + GAP + line,
+            &options.x_label,
+            INK,
+        );
+        Ok(frame)
+    }
+
+    /// Width and height of the area for the data.
+    pub(super) fn plot_size(&self) -> (u32, u32) {
+        (self.plot.width, self.plot.height)
+    }
+
+    /// Where a point lies in that area, in pixels from its upper left corner.
+    pub(super) fn place(&self, x: f64, y: f64) -> (f32, f32) {
+        let x = self.x_axis.position(x) * f64::from(self.plot.width);
+        let y = (1.0 - self.y_axis.position(y)) * f64::from(self.plot.height);
+        (x as f32, y as f32)
+    }
+
+    /// Lays a stroke over the area for the data.
+    pub(super) fn paint(&mut self, stroke: &Stroke, colour: Rgb<u8>, opacity: f32) {
+        for (x, y, coverage) in stroke.covered() {
+            let (x, y) = (
+                x as i64 + i64::from(self.plot.left),
+                y as i64 + i64::from(self.plot.top),
+            );
+            canvas::blend(&mut self.picture, x, y, colour, coverage * opacity);
+        }
+    }
+
+    pub(super) fn into_picture(self) -> RgbImage {
+        self.picture
+    }
+
+    /// The column of the picture at which `x` lies.
+    fn column(&self, x: f64) -> u32 {
+        // Saturates at 0 and is kept within the plot.
+        let inside = (self.x_axis.position(x) * f64::from(self.plot.width)) as u32;
+        self.plot.left + inside.min(self.plot.width - 1)
+    }
+
+    /// The row of the picture at which `y` lies.
+    fn row(&self, y: f64) -> u32 {
+        // Saturates at 0 and is kept within the plot.
+        let inside = ((1.0 - self.y_axis.position(y)) * f64::from(self.plot.height)) as u32;
+        self.plot.top + inside.min(self.plot.height - 1)
+    }
+
+    fn fill(&mut self, x: u32, y: u32, width: u32, height: u32, colour: Rgb<u8>) {
+        fill(&mut self.picture, x, y, width, height, colour);
+    }
+
+    fn text(&mut self, x: u32, y: u32, text: &str, ink: Rgb<u8>) {
+        draw_text(
+            &mut self.picture,
+            x.into(),
+            y.into(),
+            text,
+            TextSize::Label,
+            ink,
+        );
+    }
+}
+
+/// Writes the title, the legend and the name of the vertical axis, and returns the row below.
+fn draw_heading(picture: &mut RgbImage, options: &ChartOptions, legend: &[LegendEntry<'_>]) -> u32 {
+    let line = text_size("", TextSize::Label).1;
+    let mut y = MARGIN;
+    if !options.title.is_empty() {
+        draw_text(
+            picture,
+            MARGIN.into(),
+            y.into(),
+            &options.title,
+            TextSize::Title,
+            INK,
+        );
+        y += text_size("", TextSize::Title).1 + GAP;
+    }
+    let mut x = MARGIN;
+    for entry in legend {
+        let width = text_size(entry.name, TextSize::Label)
+            .0
+            .saturating_add(SAMPLE.0 + GAP);
+        if x > MARGIN && x.saturating_add(width) > picture.width() {
+            (x, y) = (MARGIN, y + line);
+        }
+        fill(
+            picture,
+            x,
+            y + (line - SAMPLE.1) / 2,
+            SAMPLE.0,
+            SAMPLE.1,
+            entry.colour,
+        );
+        let text_x = x + SAMPLE.0 + GAP;
+        draw_text(
+            picture,
+            text_x.into(),
+            y.into(),
+            entry.name,
+            TextSize::Label,
+            INK,
+        );
+        x = x.saturating_add(width).saturating_add(ENTRY_GAP);
+    }
+    if !legend.is_empty() {
+        y += line + GAP;
+    }
+    if !options.y_label.is_empty() {
+        draw_text(
+            picture,
+            MARGIN.into(),
+            y.into(),
+            &options.y_label,
+            TextSize::Label,
+            INK,
+        );
+        y += line;
+    }
+    y
+}
+
+/// A rectangle of one colour, cut where it leaves the picture.
+fn fill(picture: &mut RgbImage, x: u32, y: u32, width: u32, height: u32, colour: Rgb<u8>) {
+    let right = x.saturating_add(width).min(picture.width());
+    let bottom = y.saturating_add(height).min(picture.height());
+    for row in y..bottom {
+        for column in x..right {
+            picture.put_pixel(column, row, colour);
+        }
+    }
+}

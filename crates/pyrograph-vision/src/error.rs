@@ -1,0 +1,169 @@
+//! What can go wrong with an image or a file.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::canvas::MAX_PIXELS;
+
+/// The errors of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VisionError {
+    /// The number of values does not fit the shape.
+    #[error(
+        "{seen} values do not fill an image of {channels} channels, height {height} and width {width}: \
+         {expected} are needed"
+    )]
+    Length {
+        /// Values handed in.
+        seen: usize,
+        /// Values that the shape asks for, `usize::MAX` where it is beyond counting.
+        expected: usize,
+        /// Channels of the shape.
+        channels: usize,
+        /// Height of the shape.
+        height: usize,
+        /// Width of the shape.
+        width: usize,
+    },
+
+    /// No image has this number of channels.
+    #[error("an image cannot have {seen} channels: allowed are {allowed}")]
+    Channels {
+        /// Channels handed in.
+        seen: usize,
+        /// What is allowed, in words.
+        allowed: &'static str,
+    },
+
+    /// A value is infinite or not a number.
+    #[error(
+        "the value at channel {channel}, row {row}, column {column} is {value}, not a finite number"
+    )]
+    NonFinite {
+        /// The value.
+        value: f32,
+        /// Its channel, from 0.
+        channel: usize,
+        /// Its row, from 0.
+        row: usize,
+        /// Its column, from 0.
+        column: usize,
+    },
+
+    /// There is nothing to draw or to write.
+    #[error("{what}: at least one is needed, there are none")]
+    Empty {
+        /// What is missing.
+        what: &'static str,
+    },
+
+    /// A number that has to be at least one is zero.
+    #[error("{what} is 0: it has to be at least 1")]
+    Zero {
+        /// What is zero.
+        what: &'static str,
+    },
+
+    /// The picture would be larger than anyone could look at.
+    #[error(
+        "a picture of {width} by {height} pixels is too large: at most {MAX_PIXELS} pixels are allowed"
+    )]
+    TooLarge {
+        /// Width it would have.
+        width: u64,
+        /// Height it would have.
+        height: u64,
+    },
+
+    /// The frames of an animation differ in size.
+    #[error(
+        "frame {index} is {} by {} pixels, the first frame {} by {}: all frames have to agree",
+        seen.0, seen.1, first.0, first.1
+    )]
+    FrameSize {
+        /// The frame, from 0.
+        index: usize,
+        /// Its width and height.
+        seen: (u32, u32),
+        /// Width and height of the first frame.
+        first: (u32, u32),
+    },
+
+    /// The frames of a GIF have a side that the format cannot hold.
+    #[error(
+        "frames of {width} by {height} pixels do not fit a GIF: each side is between 1 and 65535"
+    )]
+    GifSize {
+        /// Width of the frames.
+        width: u32,
+        /// Height of the frames.
+        height: u32,
+    },
+
+    /// A share or a weight lies outside its range.
+    #[error("{what} is {seen:?}: allowed is {allowed}")]
+    Range {
+        /// What is out of range.
+        what: &'static str,
+        /// The value.
+        seen: f64,
+        /// The allowed range, in words.
+        allowed: &'static str,
+    },
+
+    /// No series has a point that can be drawn.
+    #[error("none of the {points} points in {series} series can be drawn: finite numbers are needed{}",
+        if *log_y { ", above zero on a logarithmic axis" } else { "" })]
+    NothingToPlot {
+        /// Number of series handed in.
+        series: usize,
+        /// Number of points in all of them.
+        points: usize,
+        /// Whether the vertical axis is logarithmic.
+        log_y: bool,
+    },
+
+    /// The path does not name a file.
+    #[error("{} does not name a file", path.display())]
+    NoFileName {
+        /// The path.
+        path: PathBuf,
+    },
+
+    /// A file cannot be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// The file, or the folder that should hold it.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+
+    /// A file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+
+    /// A file holds no image that can be decoded.
+    #[error("{} is not an image that can be read (PNG, JPEG, GIF, BMP or WebP)", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: image::ImageError,
+    },
+
+    /// An image cannot be encoded.
+    #[error("cannot encode the image for {}", path.display())]
+    Encode {
+        /// The file it was meant for.
+        path: PathBuf,
+        /// Why not.
+        source: image::ImageError,
+    },
+}

@@ -1,0 +1,65 @@
+//! Images without a model: from tensors' values to pictures that people look at.
+//!
+//! The one image type is [`RgbImage`] of the [`image`] crate, which is re-exported. Everything here
+//! is plain host code: no tensors, no devices, no system fonts.
+//!
+//! | to | use |
+//! | --- | --- |
+//! | turn values in [-1, 1] into an image and back | [`from_chw`], [`batch_from_chw`], [`to_chw`], [`bytes_to_chw`] |
+//! | show pixel art large | [`enlarge`], [`pick_factor`] |
+//! | bring images to one size | [`resize`] |
+//! | lay images out | [`grid()`], [`labelled_grid`], [`panels`] |
+//! | write on an image | [`draw_text`], [`text_size`] |
+//! | plot losses over steps | [`line_chart`] |
+//! | read and write files | [`read_image`], [`write_png`], [`write_gif`], [`atomic_write`], [`check_target`] |
+//!
+//! Nothing is ever half written: every file goes under a temporary name into the folder it is meant
+//! for and is renamed when complete.
+//!
+//! # Example
+//!
+//! ```
+//! use pyrograph_vision::{Rgb, batch_from_chw, enlarge, grid, write_png};
+//!
+//! # fn main() -> Result<(), pyrograph_vision::VisionError> {
+//! // Four grey 2×2 images, as a sampler hands them out: one after the other, values in [-1, 1].
+//! let values = [
+//!     -1.0, -0.9, -0.8, -0.7, //
+//!     -0.4, -0.3, -0.2, -0.1, //
+//!     0.1, 0.2, 0.3, 0.4, //
+//!     0.7, 0.8, 0.9, 1.0,
+//! ];
+//! let images = batch_from_chw(&values, 1, 2, 2)?;
+//! let sheet = grid(&images, 2, 1, Rgb([255, 255, 255]))?;
+//! assert_eq!(sheet.dimensions(), (7, 7)); // two cells of two pixels, three gaps of one
+//!
+//! # let folder = tempfile::tempdir().expect("a temporary folder");
+//! # let path = folder.path().join("figures/samples.png");
+//! write_png(&path, &enlarge(&sheet, 8)?)?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod canvas;
+mod chart;
+mod convert;
+mod error;
+mod gif;
+mod grid;
+mod read;
+mod scale;
+mod text;
+mod write;
+
+pub use image;
+pub use image::{Rgb, RgbImage};
+
+pub use chart::{ChartOptions, Series, line_chart};
+pub use convert::{batch_from_chw, bytes_to_chw, from_chw, to_chw};
+pub use error::VisionError;
+pub use gif::{GifOptions, write_gif};
+pub use grid::{grid, labelled_grid, panels};
+pub use read::read_image;
+pub use scale::{enlarge, pick_factor, resize};
+pub use text::{TextSize, draw_text, text_size};
+pub use write::{atomic_write, atomic_write_with, check_target, write_png};

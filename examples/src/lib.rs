@@ -1,0 +1,1 @@
+//! The stories are beside this file: `cargo run --release --example sprites`.
