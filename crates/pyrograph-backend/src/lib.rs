@@ -24,6 +24,7 @@
 //! # Ok::<(), pyrograph_backend::BackendError>(())
 //! ```
 
+mod autodiff_lock;
 mod device;
 mod error;
 mod probe;
@@ -31,6 +32,7 @@ pub mod rng;
 mod run;
 pub mod vision;
 
+pub use autodiff_lock::{AutodiffLock, lock_autodiff};
 pub use device::{BackendKind, DeviceSpec};
 pub use error::BackendError;
 pub use probe::{DeviceInfo, list_devices};

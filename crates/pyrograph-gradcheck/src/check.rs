@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use burn::module::{Module, ParamId};
 use burn::tensor::{Tensor, backend::AutodiffBackend};
+use pyrograph_backend::lock_autodiff;
 
 use crate::{
     GradCheckError,
@@ -187,6 +188,7 @@ where
     ) -> Result<Option<Point>, GradCheckError> {
         let (shape, values) = host(self.call(&self.module, &self.inputs)?);
         let (again_shape, again) = host(self.call(&self.module, &self.inputs)?);
+        let _turn = lock_autodiff();
         let inputs = self.inputs.tracked();
         let output = self.call(&trained, &inputs)?;
         let (tracked_shape, tracked) = host(output.clone());

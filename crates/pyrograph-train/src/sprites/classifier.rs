@@ -7,6 +7,7 @@ use burn::{
     tensor::{Int, Tensor, TensorData, backend::Backend},
 };
 use pyrograph_backend::{
+    lock_autodiff,
     rng::host_tensor,
     vision::{VisionAutodiff, VisionBackend},
 };
@@ -45,8 +46,10 @@ pub(super) fn train_classifier<B: VisionAutodiff>(
                 .collect();
             let labels = TensorData::new(classes, [items.len()]);
             let labels = Tensor::<B, 1, Int>::from_data(labels, device);
+            let turn = lock_autodiff();
             let logits = model.forward(images_of(data, &items, device));
             let gradients = cross_entropy.forward(logits, labels).backward();
+            drop(turn);
             let gradients = GradientsParams::from_grads(gradients, &model);
             model = optimizer.step(rate, model, gradients);
         }

@@ -6,7 +6,7 @@ use burn::{
     optim::{GradientsParams, Optimizer},
     tensor::{Tensor, backend::Backend},
 };
-use pyrograph_backend::{rng::host_tensor, vision::VisionAutodiff};
+use pyrograph_backend::{lock_autodiff, rng::host_tensor, vision::VisionAutodiff};
 use pyrograph_data::SpriteSet;
 use pyrograph_diffusion::{LossWeighting, NoiseSchedule};
 use pyrograph_losses::DenoisingLoss;
@@ -165,6 +165,7 @@ pub fn train_sprites<B: VisionAutodiff>(
         let batch = batches.draw::<B>(step, device);
 
         // 2. Forward and loss.
+        let turn = lock_autodiff();
         let mut statistics = BatchStatistics::new();
         let loss = loss_of(
             config,
@@ -178,6 +179,7 @@ pub fn train_sprites<B: VisionAutodiff>(
 
         // 3. Backward and step.
         let mut gradients = GradientsParams::from_grads(loss.backward(), &session.model);
+        drop(turn);
         if let Some(norm) = config.clip_norm {
             clip_global_norm(&session.model, &mut gradients, norm);
         }

@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use burn::backend::Autodiff;
 use burn_ndarray::NdArray;
-use pyrograph::backend::{BackendTask, Device, DeviceSpec, vision::VisionAutodiff};
+use pyrograph::backend::{BackendTask, Device, DeviceSpec, lock_autodiff, vision::VisionAutodiff};
 use rows::{Cause, Row, Rows};
 
 /// The backend whose numbers are held to be right: its default bodies in f64.
@@ -25,6 +25,7 @@ type Oracle = Autodiff<NdArray<f64>>;
 
 /// Everything that is compared.
 fn run_all<A: VisionAutodiff>(device: &Device<A>) -> Vec<Row> {
+    let _turn = lock_autodiff();
     let mut rows = Rows::default();
     operations::add::<A>(&mut rows, device);
     network::add::<A>(&mut rows, device);
