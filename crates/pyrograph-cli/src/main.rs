@@ -34,6 +34,11 @@ enum Command {
     Eval(Eval),
     /// One forward pass on named tensors, to set a model beside its origin.
     Forward(commands::forward::Forward),
+    /// Hold every operation, layer, loss, model and sampler on a device to f64, forward and backward.
+    ///
+    /// Exits with 1 when a number is wrong: whether a driver or a backend can be trusted.
+    #[command(name = "gradcheck")]
+    GradCheck(commands::gradcheck::GradCheck),
     /// The devices that are compiled in and present, and which would be used.
     Devices(commands::devices::Devices),
 }
@@ -60,19 +65,22 @@ enum Eval {
 const WRONG_INPUT: u8 = 2;
 /// A bug of ours.
 const OUR_FAULT: u8 = 1;
+/// A device whose numbers are wrong.
+const CHECK_FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     std::sync::LazyLock::force(&arguments::STARTED);
     let cli = Cli::parse();
     let run = || match cli.command {
-        Command::Train(Train::Sprites(command)) => command.run(),
-        Command::Sample(Sample::Sprites(command)) => command.run(),
-        Command::Eval(Eval::Sprites(command)) => command.run(),
-        Command::Forward(command) => command.run(),
-        Command::Devices(command) => command.run(),
+        Command::Train(Train::Sprites(command)) => command.run().map(done),
+        Command::Sample(Sample::Sprites(command)) => command.run().map(done),
+        Command::Eval(Eval::Sprites(command)) => command.run().map(done),
+        Command::Forward(command) => command.run().map(done),
+        Command::GradCheck(command) => command.run(),
+        Command::Devices(command) => command.run().map(done),
     };
     match panic::catch_unwind(panic::AssertUnwindSafe(run)) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(code)) => code,
         Ok(Err(error)) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             eprintln!("error: {}", message(&error));
@@ -83,6 +91,10 @@ fn main() -> ExitCode {
             ExitCode::from(OUR_FAULT)
         }
     }
+}
+
+fn done(_: ()) -> ExitCode {
+    ExitCode::SUCCESS
 }
 
 /// The error and its causes, each said once: some errors of libraries hold the words of their cause.

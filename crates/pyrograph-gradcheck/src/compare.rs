@@ -3,6 +3,7 @@
 use crate::{
     GradCheckError,
     check::Origin,
+    numbers::index_of,
     random::direction,
     report::{Comparison, Finding, Kind, LISTED_KINKS, Place, TensorReport, Verdict},
     settings::{GradCheck, Mode, Precision},
@@ -36,14 +37,6 @@ impl Variable {
             share_checked: 0.0,
             worst: None,
         }
-    }
-
-    fn index(&self, mut flat: usize) -> Vec<usize> {
-        let mut index = vec![0; self.shape.len()];
-        for (place, size) in index.iter_mut().zip(&self.shape).rev() {
-            (*place, flat) = (flat % size, flat / size);
-        }
-        index
     }
 }
 
@@ -91,7 +84,7 @@ pub(crate) fn tensor(
     let outcome = match check.mode {
         Mode::Full => (0..variable.values.len()).try_for_each(|flat| {
             let judgement = line.element(flat)?;
-            tally.count(Place::Element(variable.index(flat)), judgement);
+            tally.count(Place::Element(index_of(flat, &variable.shape)), judgement);
             Ok(())
         }),
         Mode::Projected { directions } => (0..directions).try_for_each(|number| {

@@ -78,6 +78,14 @@ pub enum GradCheckError {
         /// The sizes allowed, in words.
         allowed: String,
     },
+    /// Two evaluations are not of one function: their outputs or gradients differ in name or shape.
+    #[error("the evaluations have other tensors: {seen:?}, expected {allowed:?}")]
+    Evaluations {
+        /// Output and gradients of the one.
+        seen: Vec<(String, Vec<usize>)>,
+        /// Output and gradients of the other.
+        allowed: Vec<(String, Vec<usize>)>,
+    },
     /// The checked function returned an error of its own.
     #[error("the checked function failed")]
     Function {

@@ -60,6 +60,35 @@ impl HostTensor {
             values: Values::Float(values.into_iter().map(f64::from).collect()),
         }
     }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The shape.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The values as f64, in row-major order.
+    pub fn to_vec(&self) -> Vec<f64> {
+        match &self.values {
+            Values::Float(values) => values.clone(),
+            Values::Int(values) => values.iter().map(|&v| v as f64).collect(),
+        }
+    }
+
+    /// The same tensor with `offset + scale · value`, rounded to f32, so that every backend starts from the same numbers.
+    /// Integers stay.
+    pub fn affine(mut self, scale: f64, offset: f64) -> Self {
+        if let Values::Float(values) = &mut self.values {
+            for value in values {
+                *value = f64::from((*value * scale + offset) as f32);
+            }
+        }
+        self
+    }
 }
 
 fn fills(name: &str, shape: &[usize], seen: usize) -> Result<(), GradCheckError> {
@@ -89,6 +118,14 @@ pub struct Inputs<A: Backend> {
 }
 
 impl<A: Backend> Inputs<A> {
+    /// Moves host tensors to a device, at the precision of the backend's float type and without asking for gradients.
+    ///
+    /// # Errors
+    /// When two have one name, and when the backend's floats are neither 64 nor 32 bits wide.
+    pub fn on(tensors: &[HostTensor], device: &A::Device) -> Result<Self, GradCheckError> {
+        Self::still(tensors, &Precision::of::<A>()?, device)
+    }
+
     /// Moves host tensors to a device, untracked.
     pub(crate) fn still(
         tensors: &[HostTensor],

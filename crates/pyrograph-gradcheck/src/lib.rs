@@ -11,7 +11,8 @@
 //! (ReLU at 0, ties of a maximum) are told from wrong gradients and reported apart. The [`GradReport`] has a verdict and a
 //! worst element for each tensor, names what else was found ([`Finding`]), prints as a table and serialises.
 //!
-//! [`closed_forms`] are gradients derived by hand, to hold backends to.
+//! [`evaluate`] takes output and gradients at a point to the host, and [`Evaluation::deviations`] holds those of one backend to
+//! those of another. [`closed_forms`] are gradients derived by hand, to hold backends to.
 //!
 //! In burn 0.21 a check in f64 fails for GELU, whose gradient is that of its tanh approximation, and for sigmoid and SiLU, which
 //! burn computes in f32 whatever the tensors' type: check these two with [`Precision::F32`]'s step and tolerance.
@@ -43,8 +44,10 @@ mod check;
 pub mod closed_forms;
 mod compare;
 mod error;
+mod evaluate;
 mod inputs;
 mod module;
+mod numbers;
 mod random;
 mod report;
 mod settings;
@@ -53,7 +56,9 @@ mod table;
 
 pub use check::{gradcheck, gradcheck_module};
 pub use error::GradCheckError;
+pub use evaluate::{Deviation, Evaluation, Gradient, evaluate};
 pub use inputs::{HostTensor, Inputs};
+pub use module::host_parameters;
 #[cfg(feature = "ndarray")]
 pub use pyrograph_backend::Oracle;
 pub use report::{

@@ -9,7 +9,7 @@ use burn::tensor::{
 };
 
 use crate::{
-    inputs::{float, host},
+    inputs::{HostTensor, Values, float, host},
     settings::Precision,
 };
 
@@ -20,6 +20,18 @@ pub(crate) struct Parameter {
     pub(crate) shape: Vec<usize>,
     pub(crate) values: Vec<f64>,
     pub(crate) trained: bool,
+}
+
+/// Every float parameter of a module once, running statistics with them, by path.
+pub fn host_parameters<B: Backend, M: Module<B>>(module: &M) -> Vec<HostTensor> {
+    let parameters = parameters(module).into_iter();
+    parameters
+        .map(|parameter| HostTensor {
+            name: parameter.path,
+            shape: parameter.shape,
+            values: Values::Float(parameter.values),
+        })
+        .collect()
 }
 
 /// Every float parameter once, in the order of the module's fields.

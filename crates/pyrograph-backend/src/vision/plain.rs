@@ -33,13 +33,24 @@ pub fn activate<B: Backend, const D: usize>(x: Tensor<B, D>, act: Activation) ->
         Activation::Relu => activation::relu(x),
         // Through erf rather than burn's own GELU, whose gradient is a tanh approximation on some backends.
         Activation::Gelu => x.clone() * normal_cdf(x),
-        Activation::Silu => x.clone() * activation::sigmoid(x),
+        Activation::Silu => x.clone() * sigmoid(x),
     }
 }
 
 /// Φ(x) = ½(1 + erf(x/√2)).
 fn normal_cdf<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
     ((x / SQRT_2).erf() + 1.0) * 0.5
+}
+
+/// σ(x) = 1/(1 + e⁻ˣ). burn 0.21 computes its own in f32, whatever the type of the tensor.
+fn sigmoid<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    match x.dtype() {
+        DType::F64 => {
+            let denominator = x.neg().exp() + 1.0;
+            denominator.ones_like() / denominator
+        }
+        _ => activation::sigmoid(x),
+    }
 }
 
 /// `grad · act′(x)`.
@@ -58,7 +69,7 @@ pub fn activate_backward<B: Backend, const D: usize>(
         }
         // σ(x)·(1 + x·(1 − σ(x))).
         Activation::Silu => {
-            let sigmoid = activation::sigmoid(x.clone());
+            let sigmoid = sigmoid(x.clone());
             let slope = sigmoid.clone() * (x * (sigmoid.neg() + 1.0) + 1.0);
             grad * slope
         }

@@ -3,5 +3,6 @@
 pub(crate) mod devices;
 pub(crate) mod eval_sprites;
 pub(crate) mod forward;
+pub(crate) mod gradcheck;
 pub(crate) mod sample_sprites;
 pub(crate) mod train_sprites;

@@ -279,3 +279,33 @@ fn an_error_of_the_function_is_handed_on() {
     let source = std::error::Error::source(&source).expect("kept");
     assert_eq!(source.to_string(), "out of paper");
 }
+
+#[test]
+fn a_gradient_of_zero_amid_rounding_passes_and_a_wrong_zero_does_not() {
+    let inputs = [
+        HostTensor::normal("x", &[5], 1),
+        HostTensor::normal("b", &[5], 2),
+    ];
+    // A bias that is taken away again, as by a norm: sums near 1000 round by far more than the output shows.
+    let cancelled = |i: &Inputs<Oracle>| {
+        let (x, b) = (i.tensor::<1>("x")?, i.tensor::<1>("b")?);
+        let sum = (b.clone() + x.clone() + 1000.0).sum() - 5000.0;
+        Ok((sum - b.sum() - x.clone().sum()) + x.sin().sum())
+    };
+    let report = check(&GradCheck::projected(4), &inputs, cancelled);
+    assert!(report.passed(), "{report}");
+    let b = report.tensor("b").expect("an input");
+    let noise = b.worst.as_ref().expect("compared").numeric.abs();
+    assert!(
+        noise > 1e-10,
+        "no rounding to be told from a slope: {report}"
+    );
+
+    // A true slope of 1e-7 with a gradient of 0, in a function that rounds little.
+    let wrong = |i: &Inputs<Oracle>| {
+        let (x, b) = (i.tensor::<1>("x")?, i.tensor::<1>("b")?);
+        Ok(x.sin() + b.clone().detach() * 1e-7 + b * 0.0)
+    };
+    let report = check(&GradCheck::full(), &inputs, wrong);
+    assert_eq!(report.verdict, Verdict::Inconclusive, "{report}");
+}

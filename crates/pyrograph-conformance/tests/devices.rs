@@ -1,6 +1,9 @@
 //! Devices that a user names and that are not there.
 
-use pyrograph::backend::{BackendError, BackendTask, Device, DeviceSpec, vision::VisionAutodiff};
+// A build with CUDA and without WGPU has neither of these cases.
+#![cfg(any(feature = "wgpu", not(feature = "cuda")))]
+
+use pyrograph_backend::{BackendError, BackendTask, Device, DeviceSpec, vision::VisionAutodiff};
 
 struct Nothing;
 
@@ -28,7 +31,7 @@ fn an_adapter_that_is_not_there_is_refused_with_the_indices_that_are() {
 #[cfg(feature = "wgpu")]
 #[test]
 fn every_adapter_of_the_list_runs_by_its_index() {
-    let listed = pyrograph::backend::list_devices();
+    let listed = pyrograph_backend::list_devices();
     let adapters: Vec<_> = listed
         .iter()
         .filter(|device| device.spec.starts_with("wgpu:"))

@@ -1,0 +1,10 @@
+//! The cases of every entry.
+
+pub(crate) mod layers;
+mod layout;
+mod lived_in;
+pub(crate) mod losses;
+pub(crate) mod models;
+pub(crate) mod operations;
+pub(crate) mod sampling;
+pub(crate) mod training;

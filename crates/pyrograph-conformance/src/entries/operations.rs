@@ -1,0 +1,323 @@
+//! Each method of `VisionBackend`, and the operations of burn that models call.
+
+use burn::tensor::{
+    Tensor, module,
+    ops::{ConvOptions, ConvTransposeOptions},
+};
+use pyrograph_backend::{
+    rng::host_tensor,
+    vision::{self, Activation, VisionAutodiff},
+};
+use pyrograph_gradcheck::{GradCheckError, HostTensor, Inputs};
+
+use super::layout::Layout::{self, ChannelsLast, Contiguous};
+use crate::recorder::{Outcome, Recorder};
+
+const EPSILON: f64 = 1e-5;
+/// Mean of the inputs of norms: away from zero, so that a variance taken as E[x²] − E[x]² loses digits and is found out.
+const OFFSET: f64 = 3.0;
+/// A scale for weights, so that outputs stay near 1.
+const WEIGHT: f64 = 0.3;
+
+pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let same = |padding| ConvOptions::new([1, 1], [padding; 2], [1, 1], 1);
+    let halving = ConvOptions::new([2, 2], [1, 1], [1, 1], 1);
+    let uneven = ConvOptions::new([2, 1], [1, 2], [1, 2], 2);
+    let cases = [
+        ("3x3", Contiguous, [2, 3, 9, 8], [4, 3, 3, 3], same(1)),
+        (
+            "3x3 as in a network",
+            Contiguous,
+            [2, 16, 16, 16],
+            [8, 16, 3, 3],
+            same(1),
+        ),
+        (
+            "3x3 channels last",
+            ChannelsLast,
+            [2, 3, 9, 8],
+            [4, 3, 3, 3],
+            same(1),
+        ),
+        ("1x1", Contiguous, [2, 5, 4, 6], [3, 5, 1, 1], same(0)),
+        (
+            "4x4 of stride 2",
+            Contiguous,
+            [2, 3, 8, 10],
+            [4, 3, 4, 4],
+            halving,
+        ),
+        (
+            "strided, dilated, grouped",
+            Contiguous,
+            [2, 4, 11, 10],
+            [6, 2, 3, 3],
+            uneven,
+        ),
+    ];
+    for (case, layout, x, weight, options) in cases {
+        for act in Activation::ALL {
+            let (x, w) = (
+                r.normal("x", &layout.memory(x)),
+                r.normal("weight", &weight).affine(WEIGHT, 0.0),
+            );
+            let b = r.normal("bias", &weight[..1]);
+            r.case(
+                &format!("{case}, {act:?}"),
+                &[x.clone(), w.clone(), b],
+                |i| {
+                    let (x, b) = (layout.view(i.tensor("x")?), Some(i.tensor("bias")?));
+                    let y = vision::conv2d(x, i.tensor("weight")?, b, options.clone(), act);
+                    Ok(layout.view(y))
+                },
+            )?;
+            r.case(&format!("{case}, {act:?} without bias"), &[x, w], |i| {
+                let x = layout.view(i.tensor("x")?);
+                let y = vision::conv2d(x, i.tensor("weight")?, None, options.clone(), act);
+                Ok(layout.view(y))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn conv_transpose2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let options = |[stride, padding, padding_out, dilation]: [usize; 4]| {
+        let (s, p, o, d) = ([stride; 2], [padding; 2], [padding_out; 2], [dilation; 2]);
+        ConvTransposeOptions::new(s, p, o, d, 1)
+    };
+    let cases = [
+        ("2x2 of stride 2", [2, 6, 4, 5], [6, 4, 2, 2], [2, 0, 0, 1]),
+        ("4x4 of stride 2", [2, 6, 4, 5], [6, 4, 4, 4], [2, 1, 0, 1]),
+        (
+            "4x4 from one pixel",
+            [3, 8, 1, 1],
+            [8, 4, 4, 4],
+            [4, 0, 0, 1],
+        ),
+        (
+            "dilated, with an output padding",
+            [1, 2, 4, 3],
+            [2, 3, 3, 2],
+            [3, 1, 2, 2],
+        ),
+    ];
+    for (case, x, weight, numbers) in cases {
+        for act in Activation::ALL {
+            let (x, w) = (
+                r.normal("x", &x),
+                r.normal("weight", &weight).affine(WEIGHT, 0.0),
+            );
+            let b = r.normal("bias", &weight[1..2]);
+            r.case(&format!("{case}, {act:?}"), &[x, w, b], |i| {
+                let (x, w, b) = (i.tensor("x")?, i.tensor("weight")?, i.tensor("bias")?);
+                Ok(vision::conv_transpose2d(
+                    x,
+                    w,
+                    Some(b),
+                    options(numbers),
+                    act,
+                ))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn modulate<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    for (name, batch) in [("a scale for each", 3), ("one scale for all", 1)] {
+        let scale = [batch, 4, 1, 1];
+        let inputs = [
+            r.normal("x", &[3, 4, 5, 6]),
+            r.normal("scale", &scale).affine(0.5, 1.0),
+            r.normal("shift", &scale),
+        ];
+        r.case(name, &inputs, |i| {
+            Ok(vision::modulate(
+                i.tensor("x")?,
+                i.tensor("scale")?,
+                i.tensor("shift")?,
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+const NORM_CASES: [(&str, Layout, [usize; 4]); 3] = [
+    ("small", Contiguous, [3, 8, 5, 6]),
+    // More than the 2¹⁴ values of a block of the Flex kernels, in planes of odd size.
+    ("large", Contiguous, [5, 12, 17, 19]),
+    ("channels last", ChannelsLast, [3, 8, 5, 6]),
+];
+
+/// Every shape and activation, with the layout, the number of channels, and x, weight and bias.
+fn norms<A: VisionAutodiff>(
+    r: &mut Recorder<A>,
+    mut case: impl FnMut(&mut Recorder<A>, &str, Layout, usize, [HostTensor; 3], Activation) -> Outcome,
+) -> Outcome {
+    for (name, layout, shape) in NORM_CASES {
+        for act in Activation::ALL {
+            let inputs = [
+                r.normal("x", &layout.memory(shape)).affine(1.0, OFFSET),
+                r.normal("weight", &shape[1..2]).affine(0.3, 1.0),
+                r.normal("bias", &shape[1..2]).affine(0.3, 0.0),
+            ];
+            case(
+                r,
+                &format!("{name}, {act:?}"),
+                layout,
+                shape[1],
+                inputs,
+                act,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn group_norm<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    norms(r, |r, name, layout, _, inputs, act| {
+        for groups in [1, 2, 4] {
+            r.case(&format!("{name}, {groups} groups"), &inputs, |i| {
+                let (x, w, b) = norm_inputs(i, layout)?;
+                Ok(layout.view(vision::group_norm(x, w, b, groups, EPSILON, act)))
+            })?;
+        }
+        Ok(())
+    })
+}
+
+/// With given statistics, which are no variables.
+pub(crate) fn batch_norm<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    norms(r, |r, name, layout, channels, inputs, act| {
+        let mean = r.noise(channels).map(|n| n + OFFSET as f32);
+        let mean: Tensor<A, 1> = host_tensor(mean.collect(), [channels], r.device());
+        let variance = r.noise(channels).map(|n| n * n + 0.5);
+        let variance: Tensor<A, 1> = host_tensor(variance.collect(), [channels], r.device());
+        r.case(name, &inputs, |i| {
+            let (x, w, b) = norm_inputs(i, layout)?;
+            let (mean, variance) = (mean.clone(), variance.clone());
+            Ok(layout.view(vision::batch_norm(x, w, b, mean, variance, EPSILON, act)))
+        })
+    })
+}
+
+pub(crate) fn batch_norm_training<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    norms(r, |r, name, layout, _, inputs, act| {
+        r.case(name, &inputs, |i| {
+            let (x, w, b) = norm_inputs(i, layout)?;
+            Ok(layout.view(vision::batch_norm_training(x, w, b, EPSILON, act).output))
+        })?;
+        // The statistics have no gradient.
+        r.still(&format!("{name}, statistics"), &inputs, |i| {
+            let (x, w, b) = norm_inputs(i, layout)?;
+            let out = vision::batch_norm_training(x, w, b, EPSILON, act);
+            Ok(Tensor::stack::<2>(vec![out.mean, out.variance], 0))
+        })
+    })
+}
+
+fn norm_inputs<A: VisionAutodiff>(
+    i: &Inputs<A>,
+    layout: Layout,
+) -> Result<NormInputs<A>, GradCheckError> {
+    Ok((
+        layout.view(i.tensor("x")?),
+        i.tensor("weight")?,
+        i.tensor("bias")?,
+    ))
+}
+
+type NormInputs<A> = (Tensor<A, 4>, Tensor<A, 1>, Tensor<A, 1>);
+
+pub(crate) fn activate<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    // Far enough for exp to reach zero and infinity in f32; zero, where ReLU's slope jumps.
+    let far = vec![
+        -1e4, -200.0, -90.0, -40.0, 0.0, -0.0, 40.0, 90.0, 200.0, 1e4,
+    ];
+    let far = HostTensor::new("x", &[2, 5], far)?;
+    for act in Activation::ALL {
+        // More than the 2¹² values of a block of the Flex kernels.
+        let near = r.normal("x", &[83, 101]).affine(2.0, 0.0);
+        let plain = |i: &Inputs<A>| Ok(vision::activate(i.tensor::<2>("x")?, act));
+        let turned =
+            |i: &Inputs<A>| Ok(vision::activate(i.tensor::<2>("x")?.transpose(), act).transpose());
+        // The gradient of a plain sum is one number, expanded.
+        let summed = |i: &Inputs<A>| Ok(vision::activate(i.tensor::<2>("x")?, act).sum());
+        let near = &[near];
+        r.case(&format!("{act:?}"), near, plain)?;
+        r.case(&format!("{act:?} transposed"), near, turned)?;
+        r.case(&format!("{act:?} summed"), near, summed)?;
+        let far = std::slice::from_ref(&far);
+        r.case_at_a_kink(&format!("{act:?} far out"), far, plain)?;
+        r.case_at_a_kink(&format!("{act:?} far out transposed"), far, turned)?;
+        r.case_at_a_kink(&format!("{act:?} far out summed"), far, summed)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn attention<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let inputs = [
+        r.normal("query", &[2, 2, 5, 4]),
+        r.normal("key", &[2, 2, 7, 4]),
+        r.normal("value", &[2, 2, 7, 3]),
+        r.normal("bias", &[1, 2, 5, 7]),
+    ];
+    let masked = [
+        0.0,
+        f32::NEG_INFINITY,
+        0.0,
+        0.0,
+        f32::NEG_INFINITY,
+        0.0,
+        0.0,
+    ];
+    let mask: Tensor<A, 4> = host_tensor(masked.to_vec(), [1, 1, 1, 7], r.device());
+    let attend = |i: &Inputs<A>, bias| {
+        let (q, k, v) = (i.tensor("query")?, i.tensor("key")?, i.tensor("value")?);
+        Ok(vision::attention(q, k, v, bias, 0.5))
+    };
+    r.case("plain", &inputs[..3], |i| attend(i, None))?;
+    r.case("mask", &inputs[..3], |i| attend(i, Some(mask.clone())))?;
+    r.case("bias", &inputs, |i| attend(i, Some(i.tensor("bias")?)))
+}
+
+pub(crate) fn max_pool<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let cases = [
+        ("2x2", [2, 2], [2, 2], [0, 0], [1, 1], false),
+        ("2x2, rounded up", [2, 2], [2, 2], [0, 0], [1, 1], true),
+        ("3x3 of stride 1", [3, 3], [1, 1], [1, 1], [1, 1], false),
+        ("uneven", [3, 2], [2, 1], [1, 0], [1, 2], false),
+    ];
+    let x = r.normal("x", &[2, 3, 9, 7]);
+    for (name, kernel, stride, padding, dilation, ceil) in cases {
+        r.case(name, std::slice::from_ref(&x), |i| {
+            Ok(module::max_pool2d(
+                i.tensor("x")?,
+                kernel,
+                stride,
+                padding,
+                dilation,
+                ceil,
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn avg_pool<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let x = r.normal("x", &[2, 3, 8, 12]);
+    for (name, size) in [("2x2", 2), ("4x4", 4)] {
+        r.case(name, std::slice::from_ref(&x), |i| {
+            Ok(module::avg_pool2d(
+                i.tensor("x")?,
+                [size; 2],
+                [size; 2],
+                [0, 0],
+                true,
+                false,
+            ))
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Everything that is checked, a line each.
+
+use pyrograph_backend::{Device, vision::VisionAutodiff};
+use pyrograph_gradcheck::GradCheckError;
+use serde::Serialize;
+
+use crate::{
+    entries::{layers, losses, models, operations, sampling, training},
+    recorder::{Recorded, Recorder, Work},
+    tolerance::Cause,
+};
+
+/// What an entry is, which sets how far its numbers may be off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// One operation on tensors.
+    Operation,
+    /// A layer with parameters.
+    Layer,
+    /// A loss.
+    Loss,
+    /// A whole network.
+    Model,
+    /// A sampler, or its noise.
+    Sampler,
+    /// A training step.
+    Training,
+}
+
+impl Kind {
+    fn causes(self) -> [Cause; 2] {
+        match self {
+            Self::Operation | Self::Layer | Self::Loss => {
+                [Cause::Operation, Cause::OperationGradient]
+            }
+            Self::Model | Self::Sampler | Self::Training => {
+                [Cause::Network, Cause::NetworkGradient]
+            }
+        }
+    }
+}
+
+/// One line of the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name: that of the method, or of the type.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What its cases run through besides: methods of the backward pass, and the private parts of a model.
+    pub parts: &'static [&'static str],
+}
+
+/// One line an entry: `Kind "name" => function`, and `with [...]` what its cases run through besides.
+macro_rules! registry {
+    ($($kind:ident $name:literal $(with [$($part:literal),*])? => $body:path;)*) => {
+        const ENTRIES: &[Entry] = &[
+            $(Entry { name: $name, kind: Kind::$kind, parts: &[$($($part),*)?] }),*
+        ];
+
+        fn run<A: VisionAutodiff>(entry: &Entry, recorder: &mut Recorder<'_, A>) -> Result<(), GradCheckError> {
+            match entry.name {
+                $($name => $body(recorder),)*
+                other => unreachable!("{other} is not in the registry"),
+            }
+        }
+    };
+}
+
+registry! {
+    Operation "conv2d_act" with ["conv2d_input_gradient", "conv2d_weight_gradient", "channel_sum"] => operations::conv2d;
+    Operation "conv_transpose2d_act" => operations::conv_transpose2d;
+    Operation "modulate" with ["modulate_backward"] => operations::modulate;
+    Operation "group_norm_act" with ["group_norm_act_backward"] => operations::group_norm;
+    Operation "batch_norm_act" => operations::batch_norm;
+    Operation "batch_norm_training_act" with ["batch_norm_training_act_backward"] => operations::batch_norm_training;
+    Operation "activate" with ["activate_backward"] => operations::activate;
+    Operation "scaled_dot_product_attention" => operations::attention;
+    Operation "max_pool2d" => operations::max_pool;
+    Operation "avg_pool2d" => operations::avg_pool;
+    Layer "Conv2d" => layers::conv2d;
+    Layer "ConvTranspose2d" => layers::conv_transpose2d;
+    Layer "Linear" => layers::linear;
+    Layer "GroupNorm" => layers::group_norm;
+    Layer "BatchNorm2d" => layers::batch_norm;
+    Loss "DenoisingLoss" => losses::denoising;
+    Loss "CrossEntropyLoss" => losses::cross_entropy;
+    Model "ContextUnet" with [
+        "ConvNormAct", "ResidualConvBlock", "UnetDown", "UnetUp", "Embedding", "UpFromVector", "OutputHead"
+    ] => models::context_unet;
+    Model "SpriteClassifier" => models::sprite_classifier;
+    Sampler "seeded noise" => sampling::noise;
+    Sampler "DDPM" => sampling::ddpm;
+    Sampler "DDIM" => sampling::ddim;
+    Sampler "DPM-Solver++" => sampling::dpm_solver_pp;
+    Training "training step" => training::step;
+}
+
+/// Every line of the registry, in its order.
+pub fn entries() -> &'static [Entry] {
+    ENTRIES
+}
+
+impl Entry {
+    /// Runs its cases on one backend.
+    pub(crate) fn record<A: VisionAutodiff>(
+        &self,
+        device: &Device<A>,
+        work: Work,
+    ) -> Result<Recorded, GradCheckError> {
+        let mut recorder = Recorder::<A>::new(device, work, self.kind.causes());
+        run(self, &mut recorder)?;
+        Ok(recorder.finish())
+    }
+}

@@ -1,0 +1,212 @@
+//! A function's output and gradients at one point, on the host, to hold one backend to another.
+
+use burn::module::Module;
+use burn::tensor::{Tensor, backend::AutodiffBackend};
+use pyrograph_backend::lock_autodiff;
+use serde::Serialize;
+
+use crate::{
+    GradCheckError,
+    inputs::{HostTensor, Inputs, Values, float, host},
+    module,
+    numbers::{index_of, largest},
+    random::cotangent,
+    report::{Kind, Place},
+    settings::Precision,
+};
+
+/// Where f64 finds less than this share of a case's largest gradient, the gradient is zero but for rounding.
+const ZERO: f64 = 1e-9;
+
+/// A named tensor's values on the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gradient {
+    /// The input's name, or the parameter's path in the module.
+    pub name: String,
+    /// Input or parameter.
+    pub kind: Kind,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The values in row-major order; `None` where autodiff gives no gradient.
+    pub values: Option<Vec<f64>>,
+}
+
+/// What [`evaluate`] found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The output's shape.
+    pub shape: Vec<usize>,
+    /// The output's values in row-major order.
+    pub values: Vec<f64>,
+    /// The gradients of every float input and every trained parameter, inputs first.
+    pub gradients: Vec<Gradient>,
+}
+
+/// The largest difference between two evaluations' values of one tensor.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Deviation {
+    /// The tensor: `None` for the output, else the name of the gradient's.
+    pub tensor: Option<String>,
+    /// The element.
+    pub place: Place,
+    /// Its value here; NaN where there is no gradient.
+    pub value: f64,
+    /// Its value in the other evaluation; NaN where there is no gradient.
+    pub expected: f64,
+    /// The difference as a share of the tensor's largest expected value; infinite where a value is not finite or missing.
+    pub error: f64,
+}
+
+/// Calls `function` and goes back from `⟨c, output⟩`, with a `c` seeded by `seed`, at the backend's precision.
+///
+/// The module's float parameters are taken at that precision too, so that f32 parameters are seen by f64 unrounded.
+///
+/// # Errors
+/// When an input is not legal, and when the function returns an error.
+pub fn evaluate<A: AutodiffBackend, M: Module<A>, const D: usize>(
+    seed: u64,
+    module: &M,
+    inputs: &[HostTensor],
+    device: &A::Device,
+    function: impl Fn(&M, &Inputs<A>) -> Result<Tensor<A, D>, GradCheckError>,
+) -> Result<Evaluation, GradCheckError> {
+    let precision = Precision::of::<A>()?;
+    let parameters = module::parameters(module);
+    let trained = module::fresh(module.clone(), &precision);
+    let _turn = lock_autodiff();
+    let held = Inputs::still(inputs, &precision, device)?.tracked();
+    let output = function(&trained, &held)?;
+    let (shape, values) = host(output.clone());
+    let gradients = backward(output, &cotangent(seed, values.len()), &precision);
+    let of_inputs = inputs.iter().enumerate().filter_map(|(at, input)| {
+        matches!(input.values, Values::Float(_)).then(|| Gradient {
+            name: input.name.clone(),
+            kind: Kind::Input,
+            shape: input.shape.clone(),
+            values: held.gradient(at, &gradients),
+        })
+    });
+    let of_parameters = parameters.into_iter().filter(|p| p.trained);
+    let of_parameters = of_parameters.map(|parameter| Gradient {
+        values: module::gradient(&trained, parameter.id, &gradients),
+        name: parameter.path,
+        kind: Kind::Parameter,
+        shape: parameter.shape,
+    });
+    let gradients = of_inputs.chain(of_parameters).collect();
+    Ok(Evaluation {
+        shape,
+        values,
+        gradients,
+    })
+}
+
+/// The gradients of `⟨cotangent, output⟩`.
+pub(crate) fn backward<A: AutodiffBackend, const D: usize>(
+    output: Tensor<A, D>,
+    cotangent: &[f64],
+    precision: &Precision,
+) -> A::Gradients {
+    let device = output.device();
+    // burn cannot go back from a tensor that no leaf leads to; this leaf always does.
+    let leaf = float::<A>(&[0.0], precision, &device).require_grad();
+    let weights = float::<A>(cotangent, precision, &device).cast(output.dtype());
+    let output = output.reshape([cotangent.len()]);
+    let loss = (output * weights).sum().cast(precision.dtype) + leaf;
+    loss.backward()
+}
+
+impl Evaluation {
+    /// Values alone, which have no gradient.
+    pub fn of_values(shape: &[usize], values: Vec<f64>) -> Self {
+        Self {
+            shape: shape.to_vec(),
+            values,
+            gradients: Vec::new(),
+        }
+    }
+
+    /// How far this evaluation is from another of the same function at the same point: a line for the output and one for
+    /// each gradient.
+    ///
+    /// The error of an element is a share of its tensor's largest expected value. A gradient that is expected to be zero but
+    /// for rounding, such as a bias's before a norm, is measured by the largest gradient of all.
+    ///
+    /// # Errors
+    /// When the two have other tensors or shapes.
+    pub fn deviations(&self, expected: &Self) -> Result<Vec<Deviation>, GradCheckError> {
+        self.same_tensors(expected)?;
+        let output = deviation(
+            None,
+            &self.shape,
+            Some(&self.values),
+            Some(&expected.values),
+            largest(&expected.values),
+        );
+        let all = expected.gradients.iter().filter_map(|g| g.values.as_ref());
+        let largest_of_all = all.map(|values| largest(values)).fold(0.0, f64::max);
+        let gradients = self.gradients.iter().zip(&expected.gradients);
+        let gradients = gradients.map(|(ours, theirs)| {
+            let own = theirs.values.as_deref().map_or(0.0, largest);
+            let scale = if own > ZERO * largest_of_all {
+                own
+            } else {
+                largest_of_all
+            };
+            let name = Some(ours.name.clone());
+            let (values, expected) = (ours.values.as_deref(), theirs.values.as_deref());
+            deviation(name, &ours.shape, values, expected, scale)
+        });
+        Ok(std::iter::once(output).chain(gradients).collect())
+    }
+
+    fn same_tensors(&self, expected: &Self) -> Result<(), GradCheckError> {
+        let list = |of: &Self| {
+            let output = [("output".to_owned(), of.shape.clone())].into_iter();
+            let gradients = of
+                .gradients
+                .iter()
+                .map(|g| (g.name.clone(), g.shape.clone()));
+            output.chain(gradients).collect::<Vec<_>>()
+        };
+        let (seen, allowed) = (list(self), list(expected));
+        if seen == allowed {
+            return Ok(());
+        }
+        Err(GradCheckError::Evaluations { seen, allowed })
+    }
+}
+
+fn deviation(
+    tensor: Option<String>,
+    shape: &[usize],
+    values: Option<&[f64]>,
+    expected: Option<&[f64]>,
+    scale: f64,
+) -> Deviation {
+    let nothing = [f64::NAN];
+    let (values, expected) = match (values, expected) {
+        // A gradient that neither has is no difference.
+        (None, None) => (&[0.0][..], &[0.0][..]),
+        (values, expected) if values.map(<[_]>::len) == expected.map(<[_]>::len) => {
+            (values.unwrap_or_default(), expected.unwrap_or_default())
+        }
+        _ => (&nothing[..], &nothing[..]),
+    };
+    let error = |(value, expected): (&f64, &f64)| match (value - expected).abs() {
+        difference if !difference.is_finite() => f64::INFINITY,
+        // Where all is zero, only zero will do.
+        0.0 => 0.0,
+        difference => difference / scale,
+    };
+    let errors = values.iter().zip(expected).map(error).enumerate();
+    let worst = errors.max_by(|(_, a), (_, b)| a.total_cmp(b));
+    let (at, error) = worst.unwrap_or((0, 0.0));
+    Deviation {
+        tensor,
+        place: Place::Element(index_of(at, shape)),
+        value: values.get(at).copied().unwrap_or(f64::NAN),
+        expected: expected.get(at).copied().unwrap_or(f64::NAN),
+        error,
+    }
+}
