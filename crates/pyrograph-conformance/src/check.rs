@@ -69,13 +69,7 @@ impl BackendTask for OnDevice {
             };
             let oracle = of_oracle(Work::Compare)?.cases;
             let differences = of_oracle(Work::Differences)?.differences;
-            Ok(EntryReport::new(
-                entry,
-                spec.kind(),
-                &ours.cases,
-                &oracle,
-                &differences,
-            ))
+            Ok(EntryReport::new(entry, &ours.cases, &oracle, &differences))
         };
         entries.iter().map(of_entry).collect()
     }

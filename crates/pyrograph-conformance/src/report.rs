@@ -1,6 +1,6 @@
 //! What a check found.
 
-use pyrograph_backend::{BackendKind, DeviceSpec};
+use pyrograph_backend::DeviceSpec;
 use pyrograph_gradcheck::{Deviation, GradReport, Place, Verdict};
 use serde::Serialize;
 
@@ -96,7 +96,6 @@ impl ConformanceReport {
 impl EntryReport {
     pub(crate) fn new(
         entry: &Entry,
-        kind: Option<BackendKind>,
         ours: &[Case],
         oracle: &[Case],
         differences: &[(String, GradReport)],
@@ -117,7 +116,7 @@ impl EntryReport {
             report.problem("the device and the oracle ran other cases".to_owned());
         }
         for (ours, oracle) in ours.iter().zip(oracle) {
-            report.compare(ours, oracle, kind);
+            report.compare(ours, oracle);
         }
         for (case, differences) in differences {
             report.differences(case, differences);
@@ -130,7 +129,7 @@ impl EntryReport {
         self.problems.push(problem);
     }
 
-    fn compare(&mut self, ours: &Case, oracle: &Case, kind: Option<BackendKind>) {
+    fn compare(&mut self, ours: &Case, oracle: &Case) {
         let deviations = match ours.evaluation.deviations(&oracle.evaluation) {
             Ok(deviations) => deviations,
             Err(error) => return self.problem(format!("{}: {error}", ours.name)),
@@ -142,7 +141,7 @@ impl EntryReport {
                 Some(_) => oracle.gradient,
             };
             let is_gradient = deviation.tensor.is_some();
-            let worst = worst_of(&ours.name, deviation, cause, kind);
+            let worst = worst_of(&ours.name, deviation, cause);
             if !worst.passed() {
                 self.problem(worst.to_string());
             }
@@ -191,7 +190,7 @@ impl EntryReport {
     }
 }
 
-fn worst_of(case: &str, deviation: Deviation, cause: Cause, kind: Option<BackendKind>) -> Worst {
+fn worst_of(case: &str, deviation: Deviation, cause: Cause) -> Worst {
     let tensor = match deviation.tensor {
         None => "output".to_owned(),
         Some(name) => format!("∂{name}"),
@@ -203,7 +202,7 @@ fn worst_of(case: &str, deviation: Deviation, cause: Cause, kind: Option<Backend
         value: deviation.value,
         expected: deviation.expected,
         error: deviation.error,
-        allowed: cause.tolerance(kind),
+        allowed: cause.tolerance(),
     }
 }
 
@@ -233,7 +232,7 @@ mod tests {
     }
 
     fn report(ours: &[Case], oracle: &[Case]) -> EntryReport {
-        EntryReport::new(&entries()[0], Some(BackendKind::Flex), ours, oracle, &[])
+        EntryReport::new(&entries()[0], ours, oracle, &[])
     }
 
     #[test]

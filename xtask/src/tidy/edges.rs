@@ -59,6 +59,18 @@ const TABLE: &[(&str, Allowed)] = &[
         "pyrograph-serve",
         These(&["pyrograph-pipelines", "pyrograph-metrics"]),
     ),
+    (
+        "pyrograph-conformance",
+        These(&[
+            "pyrograph-backend",
+            "pyrograph-models",
+            "pyrograph-diffusion",
+            "pyrograph-losses",
+            "pyrograph-gradcheck",
+            "pyrograph-train",
+            "pyrograph-pipelines",
+        ]),
+    ),
     ("pyrograph", Libraries),
     ("pyrograph-cli", Libraries),
     ("pyrograph-examples", Libraries),

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use pyrograph_conformance::check;
+use pyrograph_conformance::{ConformanceReport, check};
 
 use crate::{CHECK_FAILED, arguments::Common};
 
@@ -21,9 +21,30 @@ impl GradCheck {
         let report = check(self.common.device, self.only.as_deref())?;
         self.common
             .print(&serde_json::to_value(&report)?, &report.to_string())?;
-        Ok(match report.passed() {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::from(CHECK_FAILED),
-        })
+        Ok(exit_code(&report))
+    }
+}
+
+fn exit_code(report: &ConformanceReport) -> ExitCode {
+    if report.passed() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(CHECK_FAILED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_whose_numbers_are_wrong_is_told_by_the_exit_code() {
+        let report = |passed| ConformanceReport {
+            device: "wgpu".to_owned(),
+            passed,
+            entries: Vec::new(),
+        };
+        assert_eq!(exit_code(&report(true)), ExitCode::SUCCESS);
+        assert_eq!(exit_code(&report(false)), ExitCode::from(1));
     }
 }

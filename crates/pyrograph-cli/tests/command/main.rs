@@ -1,6 +1,7 @@
 //! The command as a person uses it, at tiny size.
 
 mod common;
+mod gradcheck;
 mod outputs;
 mod refusals;
 mod runs;

@@ -36,21 +36,35 @@ fn exp(x: f32) -> f32 {
     value * power
 }
 
-/// Φ(x) and φ(x), the normal distribution's function and density, to 4e-7: erf by Abramowitz and Stegun 7.1.26, which
-/// shares its exponential with the density.
+/// Φ(x) and φ(x), the normal distribution's function and density, to 2e-6 of their own values, far tails included.
+///
+/// Φ(−|x|) = ½·erfcx(|x|/√2)·e^(−x²/2), so that nothing cancels and the exponential serves both. erfcx(z) = t·Q(t) with
+/// t = 1/(1 + 0.38·z) after Abramowitz and Stegun 7.1.26, and Q of degree 8 fitted to erfcx for 2e-8 of its value on z ≤ 11.
 #[inline(always)]
 fn normal(x: f32) -> (f32, f32) {
     const INVERSE_SQRT_TAU: f32 = 0.398_942_3;
-    let half_square = exp(-0.5 * x * x);
-    let t = 1.0 / (1.0 + 0.327_591_1 * std::f32::consts::FRAC_1_SQRT_2 * x.abs());
-    let p = 1.061_405_4;
-    let p = p * t - 1.453_152;
-    let p = p * t + 1.421_413_7;
-    let p = p * t - 0.284_496_74;
-    let p = p * t + 0.254_829_6;
-    let tail = 0.5 * p * t * half_square;
+    const Q: [f32; 9] = [
+        0.214_411_8,
+        0.213_906_2,
+        0.203_994_26,
+        0.138_327_79,
+        0.230_740_72,
+        -0.162_444_36,
+        0.364_684_2,
+        -0.262_663_1,
+        0.059_042_52,
+    ];
+    let power = exp(-0.5 * x * x);
+    let t = 1.0 / (1.0 + 0.38 * std::f32::consts::FRAC_1_SQRT_2 * x.abs());
+    let mut q = Q[8];
+    let mut at = 8;
+    while at > 0 {
+        at -= 1;
+        q = q * t + Q[at];
+    }
+    let tail = 0.5 * t * q * power;
     let cdf = if x < 0.0 { tail } else { 1.0 - tail };
-    (cdf, INVERSE_SQRT_TAU * half_square)
+    (cdf, INVERSE_SQRT_TAU * power)
 }
 
 #[inline(always)]
@@ -113,23 +127,40 @@ mod tests {
         assert!(exp(-1e9) < 1e-37 && exp(1e9).is_finite());
     }
 
+    /// Φ(−x) for x > 0 in f64: its series near zero, the continued fraction of its tail far out.
+    fn tail(x: f64) -> f64 {
+        let density = (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+        if x > 3.0 {
+            let below = (1..=80).rev().fold(x, |below, n| x + f64::from(n) / below);
+            return density / below;
+        }
+        let (mut term, mut sum) = (x, x);
+        for k in 1..200 {
+            term *= x * x / f64::from(2 * k + 1);
+            sum += term;
+        }
+        0.5 - density * sum
+    }
+
     #[test]
-    fn the_normal_distribution_is_good_to_four_parts_in_ten_million() {
-        // Φ by its series in f64: ½ + φ(x)·Σ x^(2k+1)/(2k+1)!!.
-        for i in -500..=500 {
-            let x = f64::from(i) / 100.0;
+    fn the_normal_distribution_and_gelu_are_good_to_a_few_parts_in_a_million_of_their_own_values() {
+        for i in 1..900 {
+            let x = f64::from(i as f32 / 100.0);
+            let (below, above) = (normal(-x as f32), normal(x as f32));
             let density = (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
-            let (mut term, mut sum) = (x, x);
-            for k in 1..200 {
-                term *= x * x / f64::from(2 * k + 1);
-                sum += term;
-            }
-            let (cdf, pdf) = normal(x as f32);
+            let off = |ours: f32, exact: f64| (f64::from(ours) / exact - 1.0).abs();
+            assert!(off(below.0, tail(x)) < 4e-6, "Φ(−{x}) = {}", below.0);
+            assert!(off(above.0, 1.0 - tail(x)) < 5e-7, "Φ({x}) = {}", above.0);
+            assert!(off(below.1, density) < 4e-6, "φ({x}) = {}", below.1);
+
+            let slope = slope(-x as f32, Activation::Gelu);
+            let exact = tail(x) - x * density;
+            // Beside the zero of the slope at −0.7518 its own value is nothing to measure by.
+            let allowed = if (x - 0.75).abs() < 0.1 { 1e-4 } else { 6e-6 };
             assert!(
-                (f64::from(cdf) - (0.5 + density * sum)).abs() < 4e-7,
-                "Φ({x})"
+                off(slope, exact) < allowed,
+                "GELU′(−{x}) = {slope}, {exact}"
             );
-            assert!((f64::from(pdf) - density).abs() < 4e-7, "φ({x})");
         }
     }
 
