@@ -273,8 +273,8 @@ mod tests {
 
     #[test]
     fn a_missing_case_and_a_missing_value_fail() {
-        let (short, long) = (case(Cause::Exact, &[1.0]), case(Cause::Exact, &[1.0, 2.0]));
-        assert!(!report(&[short.clone()], &[short.clone(), short.clone()]).passed);
-        assert!(!report(&[short], &[long]).passed);
+        let [short, long] = [&[1.0][..], &[1.0, 2.0]].map(|values| [case(Cause::Exact, values)]);
+        assert!(!report(&short, &[short.clone(), short.clone()].concat()).passed);
+        assert!(!report(&short, &long).passed);
     }
 }

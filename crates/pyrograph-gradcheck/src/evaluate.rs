@@ -78,13 +78,13 @@ pub fn evaluate<A: AutodiffBackend, M: Module<A>, const D: usize>(
     let output = function(&trained, &held)?;
     let (shape, values) = host(output.clone());
     let gradients = backward(output, &cotangent(seed, values.len()), &precision);
-    let of_inputs = inputs.iter().enumerate().filter_map(|(at, input)| {
-        matches!(input.values, Values::Float(_)).then(|| Gradient {
-            name: input.name.clone(),
-            kind: Kind::Input,
-            shape: input.shape.clone(),
-            values: held.gradient(at, &gradients),
-        })
+    let is_float = |(_, input): &(usize, &HostTensor)| matches!(input.values, Values::Float(_));
+    let of_inputs = inputs.iter().enumerate().filter(is_float);
+    let of_inputs = of_inputs.map(|(at, input)| Gradient {
+        name: input.name.clone(),
+        kind: Kind::Input,
+        shape: input.shape.clone(),
+        values: held.gradient(at, &gradients),
     });
     let of_parameters = parameters.into_iter().filter(|p| p.trained);
     let of_parameters = of_parameters.map(|parameter| Gradient {
