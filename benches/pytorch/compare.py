@@ -1,55 +1,54 @@
 """pyrograph against PyTorch on the CPU, from one run on one machine.
 
-    venv/bin/python benches/pytorch/compare.py                         # three rounds on two threads, about ten minutes
-    venv/bin/python benches/pytorch/compare.py --rounds 1 --iterations 2 --measurement-time 1      # whether it works
+    cargo xtask bench compare --python venv/bin/python                 # writes docs/benchmarks.md; three rounds, about fifteen minutes
+    venv/bin/python benches/pytorch/compare.py --rounds 1 --seconds 0.2 --only conv     # whether it works
 
-Each round times every job once with criterion and then with `sprites.py`, so that a machine that slows down slows both. Both are
-held to the same CPUs and the same number of threads. The table has the median over the rounds of each side's median, and the ratio
-pyrograph / PyTorch with its range over the rounds: below 1, pyrograph is faster.
+Each round times every workload once with criterion and then with `operations.py` and `sprites.py`, so that a machine that slows down
+slows both. Both are held to the same CPUs and the same number of threads. The table has the median over the rounds of each side's
+median, and the ratio pyrograph / PyTorch with its range over the rounds: below 1, pyrograph is faster.
 """
 
 import argparse
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-# Job of sprites.py: criterion's id, without the backend at its end.
-JOBS = {"sample": "sprites/sample_step/b32", "train": "sprites/train_step/b100"}
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+TABLE, PLOT = ROOT / "docs/benchmarks.md", ROOT / "docs/images/benchmarks.svg"
+# Seconds of a timed step: PyTorch's script counts steps instead.
+STEP_SECONDS = 0.2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--iterations", type=int, default=20, help="timed steps of PyTorch in a round")
-    parser.add_argument("--measurement-time", type=float, default=10, help="seconds of criterion for a job in a round")
+    parser.add_argument("--seconds", type=float, default=2, help="for a workload, a side and a round")
     parser.add_argument("--backend", default="flex", help="pyrograph's, a feature of its CPU backends")
-    parser.add_argument("--job", choices=JOBS, help="only this one")
+    parser.add_argument("--only", default="", help="a part of the name")
+    parser.add_argument("--write", action="store_true", help=f"write {TABLE.relative_to(ROOT)} and its plot")
     args = parser.parse_args()
-    jobs = [args.job] if args.job else list(JOBS)
 
     bench = build(args.backend)
     env = same_cpus_for_both(args.threads)
-    times = {job: ([], []) for job in jobs}
+    rounds = []
     for number in range(args.rounds):
-        for job in jobs:
-            ours = pyrograph(bench, f"{JOBS[job]}/{args.backend}", args.measurement_time, env)
-            theirs = pytorch(job, args.threads, args.iterations, env)
-            times[job][0].append(ours)
-            times[job][1].append(theirs)
-            print(f"round {number + 1}: {job}: {ours:.1f} ms, PyTorch {theirs:.1f} ms", file=sys.stderr, flush=True)
-    print(f"| job, {args.threads} threads | pyrograph ({args.backend}) | PyTorch | ratio | range |")
-    print("| --- | --- | --- | --- | --- |")
-    for job, (ours, theirs) in times.items():
-        ratios = [a / b for a, b in zip(ours, theirs)]
-        a, b = statistics.median(ours), statistics.median(theirs)
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"| {JOBS[job]} | {a:.1f} ms | {b:.1f} ms | {statistics.median(ratios):.2f} | {spread} |")
+        ours = pyrograph(bench, args.backend, args.only, args.seconds, env)
+        theirs = pytorch(args.threads, args.only, args.seconds, env)
+        rounds.append({name: (ours[name], theirs[name]) for name in ours if name in theirs})
+        print(f"round {number + 1}: {len(rounds[-1])} workloads on both sides", file=sys.stderr, flush=True)
+    rows = [summary(name, [found[name] for found in rounds]) for name in rounds[0]]
+    text = table(rows, args)
+    print(text)
+    if args.write:
+        TABLE.write_text(page(text, args))
+        PLOT.write_text(plot(rows))
 
 
 def same_cpus_for_both(threads: int) -> dict[str, str]:
@@ -65,7 +64,7 @@ def same_cpus_for_both(threads: int) -> dict[str, str]:
 
 def build(backend: str) -> Path:
     """The bench program, so that no round waits for cargo."""
-    words = ["--bench", "sprites", "--no-default-features", "--features", backend, "--no-run"]
+    words = ["--bench", "workloads", "--no-default-features", "--features", backend, "--no-run"]
     command = ["cargo", "bench", "-p", "pyrograph-benches", *words, "--message-format", "json-render-diagnostics"]
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
     messages = map(json.loads, output.splitlines())
@@ -73,22 +72,92 @@ def build(backend: str) -> Path:
     return Path(programs[0])
 
 
-def pyrograph(bench: Path, name: str, seconds: float, env: dict[str, str]) -> float:
-    """Criterion's median of one bench, in milliseconds. Its results go to a folder of their own: no older ones are read."""
+def pyrograph(bench: Path, backend: str, only: str, seconds: float, env: dict[str, str]) -> dict[str, float]:
+    """Criterion's medians in milliseconds by name. Its results go to a folder of their own: no older ones are read."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [str(bench), "--bench", "--measurement-time", str(seconds), "--exact", name]
+        command = [str(bench), "--bench", "--warm-up-time", "0.5", "--measurement-time", str(seconds), only]
         run = subprocess.run(command, env=env | {"CRITERION_HOME": folder}, text=True, capture_output=True)
-        found = list(Path(folder).rglob("new/estimates.json"))
-        if run.returncode or len(found) != 1:
-            sys.exit(f"{name}: {len(found)} results\n{run.stdout}{run.stderr}")
-        return json.loads(found[0].read_text())["median"]["point_estimate"] / 1e6
+        if run.returncode:
+            sys.exit(run.stdout + run.stderr)
+        times = {}
+        for file in Path(folder).rglob("new/estimates.json"):
+            name = json.loads((file.parent / "benchmark.json").read_text())["full_id"]
+            times[name.removesuffix(f"/{backend}")] = json.loads(file.read_text())["median"]["point_estimate"] / 1e6
+        return dict(sorted(times.items()))
 
 
-def pytorch(job: str, threads: int, iterations: int, env: dict[str, str]) -> float:
-    words = ["--job", job, "--threads", str(threads), "--iterations", str(iterations)]
-    command = [sys.executable, str(Path(__file__).with_name("sprites.py")), *words]
+def pytorch(threads: int, only: str, seconds: float, env: dict[str, str]) -> dict[str, float]:
+    lines = script(["operations.py", "--threads", str(threads), "--seconds", str(seconds), "--only", only], env)
+    for job, name in (("sample", "sprites/sample_step"), ("train", "sprites/train_step")):
+        if only in name:
+            steps = max(3, round(seconds / STEP_SECONDS))
+            lines += script(["sprites.py", "--job", job, "--threads", str(threads), "--iterations", str(steps)], env)
+    return {line["name"]: line["median_ms"] for line in lines}
+
+
+def script(words: list[str], env: dict[str, str]) -> list[dict]:
+    command = [sys.executable, str(HERE / words[0]), *words[1:]]
     output = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(output)["median_ms"]
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def summary(name: str, pairs: list[tuple[float, float]]) -> dict:
+    ratios = sorted(ours / theirs for ours, theirs in pairs)
+    ours, theirs = (statistics.median(side) for side in zip(*pairs))
+    return {"name": name, "ours": ours, "theirs": theirs, "ratio": statistics.median(ratios), "range": (ratios[0], ratios[-1])}
+
+
+def table(rows: list[dict], args: argparse.Namespace) -> str:
+    lines = [f"| workload | pyrograph ({args.backend}) | PyTorch | ratio | range |", "| --- | --- | --- | --- | --- |"]
+    for row in rows:
+        low, high = row["range"]
+        times = f"{row['ours']:.3g} ms | {row['theirs']:.3g} ms"
+        lines.append(f"| {row['name']} | {times} | {row['ratio']:.2f} | {low:.2f} to {high:.2f} |")
+    return "\n".join(lines)
+
+
+def page(text: str, args: argparse.Namespace) -> str:
+    import torch
+
+    rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.split()[1]
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"""# pyrograph beside PyTorch
+
+Written by `cargo xtask bench compare`. Time of pyrograph over that of PyTorch: below 1, pyrograph is faster.
+
+{processor()}, {capability}, {args.threads} threads; PyTorch {torch.__version__} eager, rustc {rustc}; medians of {args.rounds} rounds by turns.
+
+![How many times PyTorch's speed](images/{PLOT.name})
+
+{text}
+"""
+
+
+def processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def plot(rows: list[dict]) -> str:
+    """Bars of PyTorch's time over pyrograph's, with a line at 1."""
+    left, unit, line, right = 330, 90, 20, 60
+    most = max(1 / row["ratio"] for row in rows)
+    width, height = left + unit * min(most, 6) + right, line * (len(rows) + 2)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" font-family="sans-serif" font-size="12">',
+        f'<rect width="{width:.0f}" height="{height}" fill="white"/>',
+        f'<text x="{left}" y="14">how many times PyTorch\'s speed</text>',
+    ]
+    for place, row in enumerate(rows, start=1):
+        speed, y = 1 / row["ratio"], line * place
+        length, colour = unit * min(speed, 6), "#2b7a3d" if speed >= 1 else "#b5651d"
+        parts.append(f'<text x="{left - 6}" y="{y + 14}" text-anchor="end">{row["name"]}</text>')
+        parts.append(f'<rect x="{left}" y="{y + 3}" width="{length:.1f}" height="{line - 6}" fill="{colour}"/>')
+        parts.append(f'<text x="{left + length + 4:.1f}" y="{y + 14}">{speed:.2f}</text>')
+    parts.append(f'<line x1="{left + unit}" y1="{line}" x2="{left + unit}" y2="{line * (len(rows) + 1)}" stroke="black"/>')
+    return "\n".join([*parts, "</svg>"]) + "\n"
 
 
 if __name__ == "__main__":

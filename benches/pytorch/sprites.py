@@ -61,9 +61,9 @@ def worker(job: str, threads: int, iterations: int) -> None:
     else:
         times = timed(sample_step() if job == "sample" else train_step(), iterations)
         peak = peak_rss_mb()
-    batch = {"sample": SAMPLE_BATCH, "train": TRAIN_BATCH, "startup": 1}[job]
+    names = {"sample": f"sample_step/b{SAMPLE_BATCH}", "train": f"train_step/b{TRAIN_BATCH}", "startup": "startup"}
     row = {
-        "name": f"sprites/{job}/{batch}x{CHANNELS}x{SIZE}x{SIZE}",
+        "name": f"sprites/{names[job]}",
         "median_ms": round(statistics.median(times), 3),
         "p10": round(quantile(times, 0.1), 3),
         "p90": round(quantile(times, 0.9), 3),

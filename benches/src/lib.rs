@@ -1,6 +1,6 @@
 //! What the benches share: the backends of this build, and their names in a bench's id.
 
-use pyrograph::backend::{BackendKind, BackendTask, DeviceSpec};
+use pyrograph_backend::{BackendKind, BackendTask, DeviceSpec};
 
 /// The devices to time: one for each backend that is compiled in and starts here.
 ///
@@ -22,9 +22,9 @@ fn starts(spec: &DeviceSpec) -> bool {
     struct Nothing;
     impl BackendTask for Nothing {
         type Output = ();
-        fn run<B: pyrograph::backend::vision::VisionAutodiff>(
+        fn run<B: pyrograph_backend::vision::VisionAutodiff>(
             self,
-            _: pyrograph::backend::Device<B>,
+            _: pyrograph_backend::Device<B>,
         ) {
         }
     }

@@ -13,7 +13,8 @@ pub struct AutodiffLock(#[expect(dead_code, reason = "held")] ReentrantMutexGuar
 /// In burn 0.21 the end of every `backward` sweeps all graphs of the process, those that another thread is just building
 /// with them, and a gradient there is then missing or wrong (tracel-ai/burn#5573). The training loops and gradient checks
 /// of pyrograph take this lock, so they can run side by side; code that differentiates on several threads by itself needs it
-/// as well. A thread may take it again while it holds it.
+/// as well. A thread may take it again while it holds it. Not for closures that run on rayon's workers: a worker that waits inside a
+/// kernel may be handed another such closure.
 ///
 /// ```
 /// # #[cfg(feature = "flex")] {

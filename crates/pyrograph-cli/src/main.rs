@@ -39,6 +39,8 @@ enum Command {
     /// Exits with 1 when a number is wrong: whether a driver or a backend can be trusted.
     #[command(name = "gradcheck")]
     GradCheck(commands::gradcheck::GradCheck),
+    /// Time the operations and steps that fill the jobs, on this machine: about a minute.
+    Bench(commands::bench::Bench),
     /// The devices that are compiled in and present, and which would be used.
     Devices(commands::devices::Devices),
 }
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Eval(Eval::Sprites(command)) => command.run().map(done),
         Command::Forward(command) => command.run().map(done),
         Command::GradCheck(command) => command.run(),
+        Command::Bench(command) => command.run().map(done),
         Command::Devices(command) => command.run().map(done),
     };
     match panic::catch_unwind(panic::AssertUnwindSafe(run)) {

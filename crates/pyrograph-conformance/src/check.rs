@@ -1,11 +1,16 @@
 //! The whole check: a device, the oracle, and the differences.
 
+use std::{
+    error::Error,
+    panic::{self, AssertUnwindSafe},
+};
+
 use pyrograph_backend::{BackendTask, Device, DeviceSpec, vision::VisionAutodiff};
 use pyrograph_gradcheck::Oracle;
 
 use crate::{
     ConformanceError,
-    recorder::Work,
+    recorder::{Recorded, Work},
     registry::{Entry, entries},
     report::{ConformanceReport, EntryReport},
 };
@@ -13,12 +18,12 @@ use crate::{
 /// Holds every entry of the registry, or those with `only` in their name, on a device to the oracle.
 ///
 /// # Errors
-/// When no entry is meant, when the device is not there, and when an entry cannot be computed. A number that is off is no
-/// error but part of the report.
+/// When no entry is meant, when the device is not there, and when the oracle cannot compute an entry. What the device gets wrong,
+/// or fails at, is no error but part of the report.
 pub fn check(spec: DeviceSpec, only: Option<&str>) -> Result<ConformanceReport, ConformanceError> {
     let entries = selected(only)?;
     let spec = spec.resolve();
-    let reports = spec.run(OnDevice { spec, entries })??;
+    let reports = spec.run(OnDevice { entries })??;
     Ok(ConformanceReport::new(spec, reports))
 }
 
@@ -40,7 +45,6 @@ fn selected(only: Option<&str>) -> Result<Vec<&'static Entry>, ConformanceError>
 }
 
 struct OnDevice {
-    spec: DeviceSpec,
     entries: Vec<&'static Entry>,
 }
 
@@ -48,29 +52,41 @@ impl BackendTask for OnDevice {
     type Output = Result<Vec<EntryReport>, ConformanceError>;
 
     fn run<A: VisionAutodiff>(self, device: Device<A>) -> Self::Output {
-        let Self { spec, entries } = self;
+        let Self { entries } = self;
         let oracle_device = Default::default();
         let of_entry = |entry: &&'static Entry| {
-            let failed = |device: &str| {
-                let device = device.to_owned();
-                |source| ConformanceError::Entry {
-                    entry: entry.name,
-                    device,
-                    source,
-                }
-            };
-            let ours = entry
-                .record::<A>(&device, Work::Compare)
-                .map_err(failed(&spec.to_string()))?;
             let of_oracle = |work| {
-                entry
-                    .record::<Oracle>(&oracle_device, work)
-                    .map_err(failed("the oracle"))
+                let recorded = entry.record::<Oracle>(&oracle_device, work);
+                recorded.map_err(|source| ConformanceError::Oracle {
+                    entry: entry.name,
+                    source,
+                })
             };
             let oracle = of_oracle(Work::Compare)?.cases;
             let differences = of_oracle(Work::Differences)?.differences;
-            Ok(EntryReport::new(entry, &ours.cases, &oracle, &differences))
+            Ok(match on_device::<A>(entry, &device) {
+                Ok(ours) => EntryReport::new(entry, &ours.cases, &oracle, &differences),
+                Err(problem) => EntryReport::failed(entry, problem),
+            })
         };
         entries.iter().map(of_entry).collect()
+    }
+}
+
+/// The entry's cases; what a broken driver or kernel makes of them instead is a problem of the report, and the other entries go on.
+fn on_device<A: VisionAutodiff>(entry: &Entry, device: &Device<A>) -> Result<Recorded, String> {
+    let record = AssertUnwindSafe(|| entry.record::<A>(device, Work::Compare));
+    match panic::catch_unwind(record) {
+        Ok(Ok(recorded)) => Ok(recorded),
+        Ok(Err(error)) => {
+            let mut text = format!("could not be computed: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text = format!("{text}: {error}");
+                cause = error.source();
+            }
+            Err(text)
+        }
+        Err(_) => Err("could not be computed: it panicked".to_owned()),
     }
 }

@@ -18,13 +18,11 @@ pub enum ConformanceError {
         /// The names of all entries.
         allowed: Vec<&'static str>,
     },
-    /// An entry could not be computed.
-    #[error("`{entry}` could not be computed on `{device}`")]
-    Entry {
+    /// The oracle could not compute an entry.
+    #[error("`{entry}` could not be computed in f64")]
+    Oracle {
         /// The entry.
         entry: &'static str,
-        /// The device.
-        device: String,
         /// What went wrong.
         source: GradCheckError,
     },

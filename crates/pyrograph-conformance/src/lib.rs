@@ -1,4 +1,4 @@
-//! Whether a backend can be trusted: everything that pyrograph computes, on that backend and in f64.
+//! Whether a backend can be trusted: what pyrograph's models, losses, samplers and training compute, on that backend and in f64.
 //!
 //! The [registry](entries) has a line for every operation, layer, loss, model, sampler and training step. [`check`] runs each
 //! on a device and on the oracle (burn's NdArray in f64, in plain burn operations) from the same numbers, forward and

@@ -107,15 +107,17 @@ impl<'a, A: AutodiffBackend> Recorder<'a, A> {
     ) -> Outcome {
         let [output, gradient] = self.causes;
         match self.work {
-            Work::Compare => self.recorded.cases.push(Case {
-                name: name.to_owned(),
-                output,
-                gradient,
-                evaluation: evaluate(SEED, module, inputs, self.device, function)?,
-            }),
+            Work::Compare => {
+                let evaluation = evaluate(SEED, module, inputs, self.device, &function)?;
+                self.push(name, output, gradient, evaluation);
+                // Where no gradient is asked for, a backend takes other kernels.
+                let inputs = Inputs::on(inputs, self.device)?;
+                let still = function(&module.clone().no_grad(), &inputs)?;
+                self.tensor(&format!("{name}, no gradient"), output, still);
+            }
             Work::Differences => {
                 let check = GradCheck::projected(DIRECTIONS).with_seed(SEED);
-                let report = gradcheck_module(&check, module, inputs, self.device, function)?;
+                let report = gradcheck_module(&check, module, inputs, self.device, &function)?;
                 self.recorded.differences.push((name.to_owned(), report));
             }
         }
@@ -142,7 +144,16 @@ impl<'a, A: AutodiffBackend> Recorder<'a, A> {
         inputs: &[HostTensor],
         function: impl Fn(&Inputs<A>) -> Result<Tensor<A, D>, GradCheckError>,
     ) -> Outcome {
-        self.case_at_a_kink(name, inputs, |inputs| Ok(function(inputs)?.detach()))
+        if self.compares() {
+            let output = function(&Inputs::on(inputs, self.device)?)?;
+            self.tensor(name, self.causes[0], output);
+        }
+        Ok(())
+    }
+
+    /// Sets why the outputs of the next cases may differ.
+    pub(crate) fn outputs_differ_by(&mut self, cause: Cause) {
+        self.causes[0] = cause;
     }
 
     /// Whether values without a gradient are wanted, so that they need not be computed in vain.
@@ -153,13 +164,17 @@ impl<'a, A: AutodiffBackend> Recorder<'a, A> {
     /// Values without a gradient; `shape` is theirs.
     pub(crate) fn values(&mut self, name: &str, cause: Cause, shape: &[usize], values: Vec<f64>) {
         if self.compares() {
-            self.recorded.cases.push(Case {
-                name: name.to_owned(),
-                output: cause,
-                gradient: cause,
-                evaluation: Evaluation::of_values(shape, values),
-            });
+            self.push(name, cause, cause, Evaluation::of_values(shape, values));
         }
+    }
+
+    fn push(&mut self, name: &str, output: Cause, gradient: Cause, evaluation: Evaluation) {
+        self.recorded.cases.push(Case {
+            name: name.trim_start_matches(", ").to_owned(),
+            output,
+            gradient,
+            evaluation,
+        });
     }
 
     /// A tensor without a gradient.

@@ -74,7 +74,7 @@ registry! {
     Operation "modulate" with ["modulate_backward"] => operations::modulate;
     Operation "group_norm_act" with ["group_norm_act_backward"] => operations::group_norm;
     Operation "batch_norm_act" => operations::batch_norm;
-    Operation "batch_norm_training_act" with ["batch_norm_training_act_backward"] => operations::batch_norm_training;
+    Operation "batch_norm_training_act" with ["batch_norm_act_backward"] => operations::batch_norm_training;
     Operation "activate" with ["activate_backward"] => operations::activate;
     Operation "scaled_dot_product_attention" => operations::attention;
     Operation "max_pool2d" => operations::max_pool;

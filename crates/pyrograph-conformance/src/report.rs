@@ -62,13 +62,11 @@ pub struct Worst {
     pub error: f64,
     /// The largest error that passes.
     pub allowed: f64,
+    /// Whether it does.
+    pub passed: bool,
 }
 
 impl Worst {
-    fn passed(&self) -> bool {
-        self.error <= self.allowed
-    }
-
     /// How much of the tolerance is used up; what misses an exact number has used up all of it.
     fn share(&self) -> f64 {
         if self.error == 0.0 {
@@ -101,15 +99,8 @@ impl EntryReport {
         differences: &[(String, GradReport)],
     ) -> Self {
         let mut report = Self {
-            name: entry.name,
-            kind: entry.kind,
             cases: ours.len(),
-            tensors: 0,
-            output: None,
-            gradient: None,
-            slope: None,
-            passed: true,
-            problems: Vec::new(),
+            ..Self::empty(entry)
         };
         let names = |cases: &[Case]| cases.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
         if names(ours) != names(oracle) {
@@ -121,8 +112,41 @@ impl EntryReport {
         for (case, differences) in differences {
             report.differences(case, differences);
         }
+        report.refuse_what_says_nothing();
         report.passed = report.problems.is_empty();
         report
+    }
+
+    /// The report of an entry that the device could not compute.
+    pub(crate) fn failed(entry: &Entry, problem: String) -> Self {
+        Self {
+            passed: false,
+            problems: vec![problem],
+            ..Self::empty(entry)
+        }
+    }
+
+    fn empty(entry: &Entry) -> Self {
+        Self {
+            name: entry.name,
+            kind: entry.kind,
+            cases: 0,
+            tensors: 0,
+            output: None,
+            gradient: None,
+            slope: None,
+            passed: true,
+            problems: Vec::new(),
+        }
+    }
+
+    /// An entry without cases, or a function without gradients or slopes, has shown nothing.
+    fn refuse_what_says_nothing(&mut self) {
+        let differentiates = self.kind != Kind::Sampler;
+        let (gradient, slope) = (self.gradient.is_some(), self.slope.is_some());
+        if self.cases == 0 || differentiates && !(gradient && slope) {
+            self.problem("it has no case, or none with a gradient and a slope".to_owned());
+        }
     }
 
     fn problem(&mut self, problem: String) {
@@ -142,7 +166,7 @@ impl EntryReport {
             };
             let is_gradient = deviation.tensor.is_some();
             let worst = worst_of(&ours.name, deviation, cause);
-            if !worst.passed() {
+            if !worst.passed {
                 self.problem(worst.to_string());
             }
             let so_far = if is_gradient {
@@ -177,6 +201,7 @@ impl EntryReport {
                     expected: worst.numeric,
                     error: worst.relative_error,
                     allowed: report.tolerance,
+                    passed: worst.relative_error <= report.tolerance,
                 };
                 keep_worse(&mut self.slope, worst);
             }
@@ -203,6 +228,7 @@ fn worst_of(case: &str, deviation: Deviation, cause: Cause) -> Worst {
         expected: deviation.expected,
         error: deviation.error,
         allowed: cause.tolerance(),
+        passed: deviation.error <= cause.tolerance(),
     }
 }
 
@@ -222,6 +248,15 @@ mod tests {
     use super::*;
     use crate::registry::entries;
 
+    /// An entry whose cases need no gradient.
+    fn sampler() -> &'static Entry {
+        let is_sampler = |entry: &&Entry| entry.kind == Kind::Sampler;
+        entries()
+            .iter()
+            .find(is_sampler)
+            .expect("there are samplers")
+    }
+
     fn case(cause: Cause, values: &[f64]) -> Case {
         Case {
             name: "case".to_owned(),
@@ -232,7 +267,7 @@ mod tests {
     }
 
     fn report(ours: &[Case], oracle: &[Case]) -> EntryReport {
-        EntryReport::new(&entries()[0], ours, oracle, &[])
+        EntryReport::new(sampler(), ours, oracle, &[])
     }
 
     #[test]
@@ -276,5 +311,35 @@ mod tests {
         let [short, long] = [&[1.0][..], &[1.0, 2.0]].map(|values| [case(Cause::Exact, values)]);
         assert!(!report(&short, &[short.clone(), short.clone()].concat()).passed);
         assert!(!report(&short, &long).passed);
+    }
+
+    #[test]
+    fn a_wrong_gradient_and_a_missing_one_fail() {
+        let with = |values: Option<Vec<f64>>| {
+            let gradient = pyrograph_gradcheck::Gradient {
+                name: "x".to_owned(),
+                kind: pyrograph_gradcheck::Kind::Input,
+                shape: vec![2],
+                values,
+            };
+            let mut case = case(Cause::OperationGradient, &[1.0]);
+            case.evaluation.gradients = vec![gradient];
+            [case]
+        };
+        let oracle = with(Some(vec![1.0, 2.0]));
+        assert!(report(&oracle, &oracle).passed);
+        let wrong = report(&with(Some(vec![1.0, 2.1])), &oracle);
+        assert!(
+            !wrong.passed && wrong.problems[0].contains("∂x[1]"),
+            "{wrong:?}"
+        );
+        assert!(!report(&with(None), &oracle).passed);
+    }
+
+    #[test]
+    fn an_entry_that_shows_nothing_fails() {
+        assert!(!report(&[], &[]).passed);
+        let (operation, cases) = (&entries()[0], [case(Cause::Operation, &[1.0])]);
+        assert!(!EntryReport::new(operation, &cases, &cases, &[]).passed);
     }
 }

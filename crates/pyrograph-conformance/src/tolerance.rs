@@ -7,6 +7,8 @@ pub(crate) enum Cause {
     Exact,
     /// One operation in f32.
     Operation,
+    /// A convolution by Winograd's method in f32, whose transforms round too.
+    Winograd,
     /// The gradient of one operation: a sum over a batch of products in f32.
     OperationGradient,
     /// A whole network in f32, once or a few times.
@@ -21,6 +23,7 @@ impl Cause {
         match self {
             Self::Exact => 0.0,
             Self::Operation => 1e-5,
+            Self::Winograd => 2e-5,
             Self::OperationGradient | Self::Network => 1e-4,
             Self::NetworkGradient => 1e-3,
         }

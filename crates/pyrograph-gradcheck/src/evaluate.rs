@@ -146,6 +146,9 @@ impl Evaluation {
         let all = expected.gradients.iter().filter_map(|g| g.values.as_ref());
         let largest_of_all = all.map(|values| largest(values)).fold(0.0, f64::max);
         let gradients = self.gradients.iter().zip(&expected.gradients);
+        // A gradient that neither has is nothing to compare.
+        let gradients =
+            gradients.filter(|(ours, theirs)| ours.values.is_some() || theirs.values.is_some());
         let gradients = gradients.map(|(ours, theirs)| {
             let own = theirs.values.as_deref().map_or(0.0, largest);
             let scale = if own > ZERO * largest_of_all {
@@ -186,18 +189,14 @@ fn deviation(
 ) -> Deviation {
     let nothing = [f64::NAN];
     let (values, expected) = match (values, expected) {
-        // A gradient that neither has is no difference.
-        (None, None) => (&[0.0][..], &[0.0][..]),
-        (values, expected) if values.map(<[_]>::len) == expected.map(<[_]>::len) => {
-            (values.unwrap_or_default(), expected.unwrap_or_default())
-        }
+        (Some(values), Some(expected)) if values.len() == expected.len() => (values, expected),
         _ => (&nothing[..], &nothing[..]),
     };
     let error = |(value, expected): (&f64, &f64)| match (value - expected).abs() {
         difference if !difference.is_finite() => f64::INFINITY,
-        // Where all is zero, only zero will do.
+        // Where all is zero, only zero will do, and what f32 cannot hold is zero.
         0.0 => 0.0,
-        difference => difference / scale,
+        difference => difference / scale.max(f64::from(f32::MIN_POSITIVE)),
     };
     let errors = values.iter().zip(expected).map(error).enumerate();
     let worst = errors.max_by(|(_, a), (_, b)| a.total_cmp(b));
@@ -208,5 +207,66 @@ fn deviation(
         value: values.get(at).copied().unwrap_or(f64::NAN),
         expected: expected.get(at).copied().unwrap_or(f64::NAN),
         error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_gradient(values: &[f64], gradient: Option<&[f64]>) -> Evaluation {
+        let gradient = Gradient {
+            name: "x".to_owned(),
+            kind: Kind::Input,
+            shape: vec![2],
+            values: gradient.map(<[_]>::to_vec),
+        };
+        Evaluation {
+            gradients: vec![gradient],
+            ..Evaluation::of_values(&[values.len()], values.to_vec())
+        }
+    }
+
+    fn errors(ours: &Evaluation, expected: &Evaluation) -> Vec<f64> {
+        let deviations = ours.deviations(expected).expect("the same tensors");
+        deviations
+            .into_iter()
+            .map(|deviation| deviation.error)
+            .collect()
+    }
+
+    #[test]
+    fn errors_are_shares_of_the_largest_value_of_each_tensor() {
+        let expected = with_gradient(&[4.0, 1.0], Some(&[0.0, 2.0]));
+        assert_eq!(errors(&expected, &expected), [0.0, 0.0]);
+        let ours = with_gradient(&[4.0, 3.0], Some(&[1.0, 2.0]));
+        assert_eq!(errors(&ours, &expected), [0.5, 0.5]);
+        let deviations = ours.deviations(&expected).expect("the same tensors");
+        assert_eq!(deviations[0].place, Place::Element(vec![1]));
+        assert_eq!(deviations[1].tensor.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_gradient_that_one_side_lacks_is_infinitely_off_and_one_that_both_lack_is_none() {
+        let (with, without) = (
+            with_gradient(&[1.0], Some(&[1.0, 2.0])),
+            with_gradient(&[1.0], None),
+        );
+        for (ours, expected) in [(&with, &without), (&without, &with)] {
+            assert_eq!(errors(ours, expected), [0.0, f64::INFINITY]);
+        }
+        assert_eq!(errors(&without, &without), [0.0]);
+    }
+
+    #[test]
+    fn empty_tensors_and_other_shapes_are_told_apart() {
+        let empty = Evaluation::of_values(&[0, 3], Vec::new());
+        assert_eq!(errors(&empty, &empty), [0.0]);
+        let other = Evaluation::of_values(&[3, 0], Vec::new());
+        let error = empty.deviations(&other).expect_err("other shapes");
+        assert!(
+            matches!(error, GradCheckError::Evaluations { .. }),
+            "{error}"
+        );
     }
 }

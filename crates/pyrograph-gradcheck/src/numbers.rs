@@ -9,8 +9,8 @@ pub(crate) fn largest(values: &[f64]) -> f64 {
 pub(crate) fn index_of(mut at: usize, shape: &[usize]) -> Vec<usize> {
     let mut index = vec![0; shape.len()];
     for (place, &size) in index.iter_mut().zip(shape).rev() {
-        *place = at % size;
-        at /= size;
+        *place = at % size.max(1);
+        at /= size.max(1);
     }
     index
 }

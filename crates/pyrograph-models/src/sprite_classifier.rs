@@ -4,7 +4,7 @@ use burn::{
     module::Module,
     tensor::{Tensor, backend::Backend, module::max_pool2d},
 };
-use pyrograph_backend::vision::{Activation, VisionBackend};
+use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
 use crate::{
     ModelError,
@@ -89,7 +89,7 @@ impl<B: VisionBackend> SpriteClassifier<B> {
         let x = halve(self.conv2.forward(x, Activation::Relu));
         let x = halve(self.conv3.forward(x, Activation::Relu));
         let x: Tensor<B, 2> = x.flatten(1, 3);
-        let x = burn::tensor::activation::relu(self.hidden.forward(x));
+        let x = vision::activate(self.hidden.forward(x), Activation::Relu);
         self.output.forward(x)
     }
 }

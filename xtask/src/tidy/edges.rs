@@ -71,6 +71,16 @@ const TABLE: &[(&str, Allowed)] = &[
             "pyrograph-pipelines",
         ]),
     ),
+    (
+        "pyrograph-workloads",
+        These(&[
+            "pyrograph-backend",
+            "pyrograph-models",
+            "pyrograph-diffusion",
+            "pyrograph-losses",
+            "pyrograph-train",
+        ]),
+    ),
     ("pyrograph", Libraries),
     ("pyrograph-cli", Libraries),
     ("pyrograph-examples", Libraries),

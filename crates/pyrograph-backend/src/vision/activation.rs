@@ -3,20 +3,31 @@
 use serde::{Deserialize, Serialize};
 
 /// An elementwise activation that follows a convolution or a norm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// `x`.
     Identity,
     /// `max(x, 0)`.
     Relu,
+    /// `x` above zero, and this share of it at zero and below (Maas et al., 2013); 0 or more.
+    LeakyRelu(f32),
     /// `x·Φ(x)` with the exact normal distribution function (erf, not the tanh approximation).
     Gelu,
     /// `x·σ(x)`, also called swish.
     Silu,
+    /// The hyperbolic tangent.
+    Tanh,
 }
 
 impl Activation {
-    /// Every activation, for tests and tables.
-    pub const ALL: [Self; 4] = [Self::Identity, Self::Relu, Self::Gelu, Self::Silu];
+    /// Every activation, for tests and tables; the leaky one with the slope of `torch`'s examples of GANs.
+    pub const ALL: [Self; 6] = [
+        Self::Identity,
+        Self::Relu,
+        Self::LeakyRelu(0.2),
+        Self::Gelu,
+        Self::Silu,
+        Self::Tanh,
+    ];
 }

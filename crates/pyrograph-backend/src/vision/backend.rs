@@ -19,7 +19,16 @@ pub struct BatchNormOutput<F> {
     pub variance: F,
 }
 
-/// The gradients of a norm that takes its statistics from its input.
+/// Where the statistics of a batch norm come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormStatistics {
+    /// From elsewhere, as in sampling: constants.
+    Given,
+    /// From the input itself, as in training.
+    OfBatch,
+}
+
+/// The gradients of a norm.
 #[derive(Clone, Debug)]
 pub struct NormGradients<F> {
     /// ∂x [batch, channels, height, width].
@@ -45,7 +54,8 @@ pub struct ModulateGradients<F> {
 ///
 /// Every method has a default body in plain burn operations (see [`plain`]), so any backend joins with
 /// `impl VisionBackend for MyBackend {}`. An override agrees with its default to `f32_op` (1e-5 of the output's scale), in
-/// value and in gradient; 3×3 convolutions by Winograd's method, whose error is larger, to 2e-5. `Autodiff<B>` has its own implementation with hand-written backward steps.
+/// value and in gradient; 3×3 convolutions by Winograd's method, whose error is larger, to 2e-5. `Autodiff<B>` has its own
+/// implementation with hand-written backward steps.
 ///
 /// The arguments are primitives; models call the functions of [`crate::vision`], which take tensors.
 pub trait VisionBackend: Backend {
@@ -188,7 +198,7 @@ pub trait VisionBackend: Backend {
         }
     }
 
-    /// See [`plain::batch_norm`]: the form with given statistics, as in sampling.
+    /// See [`plain::batch_norm`]: the form with given statistics, as in sampling. They are constants to the gradient.
     fn batch_norm_act(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -236,14 +246,15 @@ pub trait VisionBackend: Backend {
         }
     }
 
-    /// See [`plain::batch_norm_backward`].
+    /// The gradients of both batch norms; see [`plain::batch_norm_backward`].
     #[allow(clippy::too_many_arguments)] // The tensors of one formula.
-    fn batch_norm_training_act_backward(
+    fn batch_norm_act_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
+        statistics: NormStatistics,
         epsilon: f64,
         act: Activation,
         grad: FloatTensor<Self>,
@@ -254,6 +265,7 @@ pub trait VisionBackend: Backend {
             tensor(bias),
             tensor(mean),
             tensor(variance),
+            statistics,
             epsilon,
             act,
             tensor(grad),

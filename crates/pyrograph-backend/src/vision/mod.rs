@@ -13,7 +13,8 @@ pub mod plain;
 
 pub use activation::Activation;
 pub use backend::{
-    BatchNormOutput, ModulateGradients, NormGradients, VisionAutodiff, VisionBackend,
+    BatchNormOutput, ModulateGradients, NormGradients, NormStatistics, VisionAutodiff,
+    VisionBackend,
 };
 pub use ops::{
     BatchNormTraining, activate, attention, batch_norm, batch_norm_training, conv_transpose2d,

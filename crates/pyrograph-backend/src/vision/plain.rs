@@ -10,7 +10,7 @@ use burn::tensor::{
     ops::{ConvOptions, ConvTransposeOptions},
 };
 
-use super::Activation;
+use super::{Activation, NormStatistics};
 
 /// Half-precision input is widened: statistics and softmax are computed in f32 (DESIGN: precision policy).
 fn widen<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
@@ -31,9 +31,14 @@ pub fn activate<B: Backend, const D: usize>(x: Tensor<B, D>, act: Activation) ->
     match act {
         Activation::Identity => x,
         Activation::Relu => activation::relu(x),
+        Activation::LeakyRelu(slope) => {
+            let below = x.clone() * slope;
+            x.clone().mask_where(x.lower_equal_elem(0.0), below)
+        }
         // Through erf rather than burn's own GELU, whose gradient is a tanh approximation on some backends.
         Activation::Gelu => x.clone() * normal_cdf(x),
         Activation::Silu => x.clone() * sigmoid(x),
+        Activation::Tanh => x.tanh(),
     }
 }
 
@@ -62,6 +67,10 @@ pub fn activate_backward<B: Backend, const D: usize>(
     match act {
         Activation::Identity => grad,
         Activation::Relu => grad.mask_fill(x.lower_equal_elem(0.0), 0.0),
+        Activation::LeakyRelu(slope) => {
+            let below = grad.clone() * slope;
+            grad.mask_where(x.lower_equal_elem(0.0), below)
+        }
         // Φ(x) + x·φ(x), φ the normal density.
         Activation::Gelu => {
             let density = (x.clone().square() * -0.5).exp() * (1.0 / (2.0 * PI).sqrt());
@@ -72,6 +81,12 @@ pub fn activate_backward<B: Backend, const D: usize>(
             let sigmoid = sigmoid(x.clone());
             let slope = sigmoid.clone() * (x * (sigmoid.neg() + 1.0) + 1.0);
             grad * slope
+        }
+        // 1 − tanh²(x) = 4e/(1 + e)² with e = e^(−2|x|), which does not cancel.
+        Activation::Tanh => {
+            let power = (x.abs() * -2.0).exp();
+            let sum = power.clone() + 1.0;
+            grad * (power * 4.0 / sum.square())
         }
     }
 }
@@ -209,10 +224,11 @@ pub fn channel_sum<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 1> {
     x.sum_dim(3).sum_dim(2).sum_dim(0).reshape([channels])
 }
 
-/// The gradients of batch norm with the batch's own statistics, followed by `act`: (∂x, ∂weight, ∂bias).
+/// The gradients of batch norm followed by `act`: (∂x, ∂weight, ∂bias).
 ///
-/// With `x̂ = (x − μ)/√(σ² + ε)`, `g` the gradient before the activation and `n` the values per channel:
-/// `∂x = w/√(σ² + ε) · (g − Σg/n − x̂·Σ(g·x̂)/n)`, `∂w = Σ g·x̂`, `∂b = Σ g` (Ioffe and Szegedy, section 3).
+/// With `x̂ = (x − μ)/√(σ² + ε)`, `g` the gradient before the activation and `n` the values per channel: `∂w = Σ g·x̂`,
+/// `∂b = Σ g`, and `∂x = w/√(σ² + ε) · g` with given statistics, `w/√(σ² + ε) · (g − Σg/n − x̂·Σ(g·x̂)/n)` with the batch's own
+/// (Ioffe and Szegedy, section 3).
 #[allow(clippy::too_many_arguments)] // The tensors of one formula.
 pub fn batch_norm_backward<B: Backend>(
     x: Tensor<B, 4>,
@@ -220,6 +236,7 @@ pub fn batch_norm_backward<B: Backend>(
     bias: Tensor<B, 1>,
     mean: Tensor<B, 1>,
     variance: Tensor<B, 1>,
+    statistics: NormStatistics,
     epsilon: f64,
     act: Activation,
     grad: Tensor<B, 4>,
@@ -239,9 +256,15 @@ pub fn batch_norm_backward<B: Backend>(
     };
     let grad_bias = channel_sum(before.clone());
     let grad_weight = channel_sum(before.clone() * normal.clone());
-    let shift = per_channel(grad_bias.clone() * per_value);
-    let slope = per_channel(grad_weight.clone() * per_value);
-    let grad_x = (before - shift - normal * slope) * per_channel(weight * inverse);
+    let centred = match statistics {
+        NormStatistics::Given => before,
+        NormStatistics::OfBatch => {
+            let shift = per_channel(grad_bias.clone() * per_value);
+            let slope = per_channel(grad_weight.clone() * per_value);
+            before - shift - normal * slope
+        }
+    };
+    let grad_x = centred * per_channel(weight * inverse);
     (grad_x, grad_weight, grad_bias)
 }
 

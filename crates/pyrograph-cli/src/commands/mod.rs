@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod bench;
 pub(crate) mod devices;
 pub(crate) mod eval_sprites;
 pub(crate) mod forward;

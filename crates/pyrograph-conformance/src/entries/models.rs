@@ -26,7 +26,7 @@ pub(crate) fn context_unet<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     let inputs = [
         r.normal("x", &[2, 3, 16, 16]),
         HostTensor::new("t", &[2], vec![0.25, 1.0])?,
-        HostTensor::new("c", &[2, 5], contexts)?,
+        HostTensor::new("c", &[2, 5], contexts)?.affine(1.0, 0.0),
     ];
     let models = [
         ("", tiny_unet()),

@@ -8,7 +8,7 @@ use pyrograph_diffusion::{DiffusionCard, SamplerConfig};
 use pyrograph_gradcheck::GradCheckError;
 use pyrograph_pipelines::sprites::{SpritePipeline, SpriteRequest};
 
-use super::models::tiny_unet;
+use super::{lived_in::lived_in, models::tiny_unet};
 use crate::{
     recorder::{Outcome, Recorder},
     tolerance::Cause,
@@ -66,8 +66,9 @@ fn images<A: VisionAutodiff>(r: &mut Recorder<A>, name: &str, request: &SpriteRe
     let model = config
         .init::<A::InnerBackend>(r.device(), SEED)
         .map_err(GradCheckError::function)?;
-    let pipeline = SpritePipeline::new(model, config, DiffusionCard::course(), r.device())
-        .map_err(GradCheckError::function)?;
+    let pipeline =
+        SpritePipeline::new(lived_in(model), config, DiffusionCard::course(), r.device())
+            .map_err(GradCheckError::function)?;
     let images = pipeline
         .sample(request, &mut |_, _| {})
         .map_err(GradCheckError::function)?;

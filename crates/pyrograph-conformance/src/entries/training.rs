@@ -12,7 +12,7 @@ use pyrograph_losses::DenoisingLoss;
 use pyrograph_models::{blocks::BatchStatistics, context_unet::ContextUnet};
 use pyrograph_train::{Ema, clip_global_norm};
 
-use super::models::tiny_unet;
+use super::{lived_in::lived_in, models::tiny_unet};
 use crate::{
     recorder::{Outcome, Recorder},
     tolerance::Cause,
@@ -27,7 +27,9 @@ const LEARNING_RATE: f64 = 1e-2;
 const ADAM_EPSILON: f32 = 1e-3;
 /// Below the norm of this step's gradients, so that clipping acts.
 const CLIP_NORM: f64 = 0.25;
-const EMA_DECAY: f64 = 0.995;
+const EMA_DECAY: f64 = 0.9;
+/// As after so many updates, when the decay is no longer held back.
+const EMA_UPDATES: u64 = 10_000;
 
 pub(crate) fn step<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     let schedule =
@@ -36,6 +38,7 @@ pub(crate) fn step<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
         .init::<A>(r.device(), SEED)
         .map_err(GradCheckError::function)?;
     parameters(r, "initial parameters", Cause::Exact, &model);
+    let model = lived_in(model);
     let inputs = [
         r.normal("images", &[BATCH, 3, 16, 16]).affine(0.5, 0.0),
         r.normal("noise", &[BATCH, 3, 16, 16]),
@@ -72,20 +75,31 @@ pub(crate) fn step<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
         return Ok(());
     }
 
-    let mut statistics = BatchStatistics::new();
-    let mut gradients = {
-        let _turn = lock_autodiff();
-        let inputs = Inputs::on(&inputs, r.device())?;
-        let loss = loss(&model, &inputs, &mut statistics)?;
-        GradientsParams::from_grads(loss.backward(), &model)
-    };
-    if let Some(norm) = clip_global_norm(&model, &mut gradients, CLIP_NORM) {
-        r.tensor("gradient norm", Cause::NetworkGradient, norm);
-    }
-    let mut ema = Ema::new(model.valid(), EMA_DECAY, 0);
+    // Three steps: Adam's moments and the running statistics have a past only after the first.
+    let mut ema = Ema::new(model.valid(), EMA_DECAY, EMA_UPDATES);
     let mut optimizer = AdamConfig::new().with_epsilon(ADAM_EPSILON).init();
-    let model = statistics.update(optimizer.step(LEARNING_RATE, model, gradients));
-    ema.update(&model.valid());
+    let mut model = model;
+    for step in 0..3 {
+        let inputs = inputs
+            .clone()
+            .map(|input| input.affine(1.0 - 0.2 * f64::from(step), 0.0));
+        let mut statistics = BatchStatistics::new();
+        let mut gradients = {
+            let _turn = lock_autodiff();
+            let inputs = Inputs::on(&inputs, r.device())?;
+            let loss = loss(&model, &inputs, &mut statistics)?;
+            GradientsParams::from_grads(loss.backward(), &model)
+        };
+        if let Some(norm) = clip_global_norm(&model, &mut gradients, CLIP_NORM) {
+            r.tensor(
+                &format!("gradient norm {step}"),
+                Cause::NetworkGradient,
+                norm,
+            );
+        }
+        model = statistics.update(optimizer.step(LEARNING_RATE, model, gradients));
+        ema.update(&model.valid());
+    }
     parameters(r, "after Adam", Cause::Network, &model);
     parameters(r, "moving average", Cause::Network, ema.model());
     Ok(())

@@ -1,6 +1,7 @@
 //! [`VisionBackend`] for `Autodiff<B>`: training reaches `B`'s kernels through hand-written backward steps.
 //!
-//! Operations without a backward step of their own here (attention, batch norm with given statistics) keep the default bodies, which burn differentiates operation by operation.
+//! Attention has no backward step of its own here: burn differentiates its plain body operation by operation. Where nothing is
+//! tracked, every operation is `B`'s own, activation and all.
 
 mod steps;
 
@@ -16,7 +17,11 @@ use burn::{
     },
 };
 
-use super::{Activation, BatchNormOutput, VisionBackend};
+use super::{
+    Activation, BatchNormOutput, NormStatistics, VisionBackend,
+    backend::{into, tensor},
+    plain,
+};
 use steps::{
     Activate, ActivateState, ConvAct, ConvState, GroupNormAct, GroupNormState, Modulate,
     ModulateState, NormAct, NormState, TransposedConv, TransposedState,
@@ -42,14 +47,17 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         options: ConvOptions<2>,
         act: Activation,
     ) -> FloatTensor<Self> {
-        // ReLU's mask can be read off the output; other activations need their input, so they get a step of their own.
-        let fused = match act {
-            Activation::Identity | Activation::Relu => act,
-            Activation::Gelu | Activation::Silu => {
-                let y = Self::conv2d_act(x, weight, bias, options, Activation::Identity);
-                return Self::activate(y, act);
-            }
-        };
+        let bias_tracked = bias.as_ref().is_some_and(|bias| bias.is_tracked());
+        if !(x.is_tracked() || weight.is_tracked() || bias_tracked) {
+            let (x, weight, bias) = (x.primitive, weight.primitive, bias.map(|b| b.primitive));
+            return <Self as AutodiffBackend>::from_inner(B::conv2d_act(
+                x, weight, bias, options, act,
+            ));
+        }
+        if !has_slope_of_output(act) {
+            let y = Self::conv2d_act(x, weight, bias, options, Activation::Identity);
+            return Self::activate(y, act);
+        }
         let bias_node = bias.as_ref().map_or(&x, |bias| bias).node.clone();
         let state = ConvState::<B> {
             x: x.primitive,
@@ -63,7 +71,7 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
             state.weight.clone(),
             bias.map(|bias| bias.primitive),
             state.options.clone(),
-            fused,
+            act,
         );
         match ConvAct
             .prepare::<C>([x.node, weight.node, bias_node])
@@ -71,7 +79,7 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
             .stateful()
         {
             OpsKind::Tracked(prep) => {
-                let kept = (fused == Activation::Relu).then(|| output.clone());
+                let kept = (act != Activation::Identity).then(|| (output.clone(), act));
                 let state = ConvState {
                     output: kept,
                     ..state
@@ -89,6 +97,13 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         options: ConvTransposeOptions<2>,
         act: Activation,
     ) -> FloatTensor<Self> {
+        let bias_tracked = bias.as_ref().is_some_and(|bias| bias.is_tracked());
+        if !(x.is_tracked() || weight.is_tracked() || bias_tracked) {
+            let (x, weight, bias) = (x.primitive, weight.primitive, bias.map(|b| b.primitive));
+            return <Self as AutodiffBackend>::from_inner(B::conv_transpose2d_act(
+                x, weight, bias, options, act,
+            ));
+        }
         if act != Activation::Identity {
             let y = Self::conv_transpose2d_act(x, weight, bias, options, Activation::Identity);
             return Self::activate(y, act);
@@ -120,6 +135,23 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish(state, output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
+    }
+
+    fn scaled_dot_product_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        let bias_tracked = bias.as_ref().is_some_and(|bias| bias.is_tracked());
+        if query.is_tracked() || key.is_tracked() || value.is_tracked() || bias_tracked {
+            let (q, k, v) = (tensor::<Self, 4>(query), tensor(key), tensor(value));
+            return into(plain::attention(q, k, v, bias.map(tensor), scale));
+        }
+        let (q, k, v) = (query.primitive, key.primitive, value.primitive);
+        let bias = bias.map(|bias| bias.primitive);
+        <Self as AutodiffBackend>::from_inner(B::scaled_dot_product_attention(q, k, v, bias, scale))
     }
 
     fn modulate(
@@ -176,6 +208,37 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         }
     }
 
+    fn batch_norm_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        epsilon: f64,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        let state = NormState::<B> {
+            x: x.primitive.clone(),
+            weight: weight.primitive.clone(),
+            bias: bias.primitive.clone(),
+            mean: mean.primitive,
+            variance: variance.primitive,
+            statistics: NormStatistics::Given,
+            epsilon,
+            act,
+        };
+        let output = B::batch_norm_act(
+            x.primitive.clone(),
+            weight.primitive.clone(),
+            bias.primitive.clone(),
+            state.mean.clone(),
+            state.variance.clone(),
+            epsilon,
+            act,
+        );
+        finish_batch_norm::<B, C>(state, [x, weight, bias], output)
+    }
+
     fn batch_norm_training_act(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -191,26 +254,42 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
             act,
         );
         let state = NormState::<B> {
-            x: x.primitive,
-            weight: weight.primitive,
-            bias: bias.primitive,
+            x: x.primitive.clone(),
+            weight: weight.primitive.clone(),
+            bias: bias.primitive.clone(),
             mean: out.mean.clone(),
             variance: out.variance.clone(),
+            statistics: NormStatistics::OfBatch,
             epsilon,
             act,
         };
-        let output = match NormAct
-            .prepare::<C>([x.node, weight.node, bias.node])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(prep) => prep.finish(state, out.output),
-            OpsKind::UnTracked(prep) => prep.finish(out.output),
-        };
         BatchNormOutput {
-            output,
+            output: finish_batch_norm::<B, C>(state, [x, weight, bias], out.output),
             mean: <Self as AutodiffBackend>::from_inner(out.mean),
             variance: <Self as AutodiffBackend>::from_inner(out.variance),
         }
+    }
+}
+
+/// Whether an activation's slope at its output is that at its input, as a sign shows it: then the output alone is kept. The
+/// others need their input, and get a step of their own.
+fn has_slope_of_output(act: Activation) -> bool {
+    match act {
+        Activation::Identity | Activation::Relu => true,
+        Activation::LeakyRelu(slope) => slope >= 0.0,
+        Activation::Gelu | Activation::Silu | Activation::Tanh => false,
+    }
+}
+
+/// A batch norm's output, with its step where a gradient is asked for.
+fn finish_batch_norm<B: VisionBackend, C: CheckpointStrategy>(
+    state: NormState<B>,
+    inputs: [FloatTensor<Autodiff<B, C>>; 3],
+    output: FloatTensor<B>,
+) -> FloatTensor<Autodiff<B, C>> {
+    let parents = inputs.map(|input| input.node);
+    match NormAct.prepare::<C>(parents).compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(state, output),
+        OpsKind::UnTracked(prep) => prep.finish(output),
     }
 }

@@ -13,11 +13,18 @@ use burn::{
     },
 };
 
-use super::super::{Activation, VisionBackend};
+use super::super::{Activation, NormStatistics, VisionBackend};
 
-fn register<B: Backend>(grads: &mut Gradients, node: Option<NodeId>, value: FloatTensor<B>) {
-    if let Some(node) = node {
-        grads.register::<B>(node, value);
+/// Hands each parent that wants one its gradient.
+fn register_each<B: Backend>(
+    grads: &mut Gradients,
+    parents: [Option<NodeId>; 3],
+    values: [FloatTensor<B>; 3],
+) {
+    for (parent, value) in parents.into_iter().zip(values) {
+        if let Some(id) = parent {
+            grads.register::<B>(id, value);
+        }
     }
 }
 
@@ -36,9 +43,10 @@ impl<B: VisionBackend> Backward<B, 1> for Activate {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
         let [parent] = ops.parents;
-        let state = ops.state;
-        let grad = B::activate_backward(state.input, grad, state.act);
-        register::<B>(grads, parent.map(|node| node.id), grad);
+        if let Some(node) = parent {
+            let value = B::activate_backward(ops.state.input, grad, ops.state.act);
+            grads.register::<B>(node.id, value);
+        }
     }
 }
 
@@ -50,8 +58,8 @@ pub(super) struct ConvState<B: Backend> {
     pub(super) x: FloatTensor<B>,
     pub(super) weight: FloatTensor<B>,
     pub(super) has_bias: bool,
-    /// Kept where ReLU is fused: its mask.
-    pub(super) output: Option<FloatTensor<B>>,
+    /// Kept where an activation is fused, for its slope.
+    pub(super) output: Option<(FloatTensor<B>, Activation)>,
     pub(super) options: ConvOptions<2>,
 }
 
@@ -69,7 +77,7 @@ impl<B: VisionBackend> Backward<B, 3> for ConvAct {
             options,
         } = ops.state;
         let grad = match output {
-            Some(output) => B::relu_backward(output, grad),
+            Some((output, act)) => B::activate_backward(output, grad, act),
             None => grad,
         };
         if let Some(node) = x_node {
@@ -97,6 +105,7 @@ pub(super) struct NormState<B: Backend> {
     pub(super) bias: FloatTensor<B>,
     pub(super) mean: FloatTensor<B>,
     pub(super) variance: FloatTensor<B>,
+    pub(super) statistics: NormStatistics,
     pub(super) epsilon: f64,
     pub(super) act: Activation,
 }
@@ -105,22 +114,20 @@ impl<B: VisionBackend> Backward<B, 3> for NormAct {
     type State = NormState<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [x_node, weight_node, bias_node] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
-        let state = ops.state;
-        let out = B::batch_norm_training_act_backward(
+        let (parents, state) = (ops.parents.map(|node| node.map(|node| node.id)), ops.state);
+        let out = B::batch_norm_act_backward(
             state.x,
             state.weight,
             state.bias,
             state.mean,
             state.variance,
+            state.statistics,
             state.epsilon,
             state.act,
             grad,
         );
-        register::<B>(grads, x_node.map(|node| node.id), out.x);
-        register::<B>(grads, weight_node.map(|node| node.id), out.weight);
-        register::<B>(grads, bias_node.map(|node| node.id), out.bias);
+        register_each::<B>(grads, parents, [out.x, out.weight, out.bias]);
     }
 }
 
@@ -182,12 +189,10 @@ impl<B: VisionBackend> Backward<B, 3> for Modulate {
     type State = ModulateState<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [x_node, scale_node, shift_node] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
-        let out = B::modulate_backward(ops.state.x, ops.state.scale, grad);
-        register::<B>(grads, x_node.map(|node| node.id), out.x);
-        register::<B>(grads, scale_node.map(|node| node.id), out.scale);
-        register::<B>(grads, shift_node.map(|node| node.id), out.shift);
+        let (parents, state) = (ops.parents.map(|node| node.map(|node| node.id)), ops.state);
+        let out = B::modulate_backward(state.x, state.scale, grad);
+        register_each::<B>(grads, parents, [out.x, out.scale, out.shift]);
     }
 }
 
@@ -208,9 +213,8 @@ impl<B: VisionBackend> Backward<B, 3> for GroupNormAct {
     type State = GroupNormState<B>;
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [x_node, weight_node, bias_node] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
-        let state = ops.state;
+        let (parents, state) = (ops.parents.map(|node| node.map(|node| node.id)), ops.state);
         let out = B::group_norm_act_backward(
             state.x,
             state.weight,
@@ -220,8 +224,6 @@ impl<B: VisionBackend> Backward<B, 3> for GroupNormAct {
             state.act,
             grad,
         );
-        register::<B>(grads, x_node.map(|node| node.id), out.x);
-        register::<B>(grads, weight_node.map(|node| node.id), out.weight);
-        register::<B>(grads, bias_node.map(|node| node.id), out.bias);
+        register_each::<B>(grads, parents, [out.x, out.weight, out.bias]);
     }
 }

@@ -15,8 +15,10 @@ pub(super) fn affine(values: &mut [f32], scale: f32, shift: f32, act: Activation
     match act {
         Activation::Identity => each!(Activation::Identity),
         Activation::Relu => each!(Activation::Relu),
+        Activation::LeakyRelu(slope) => each!(Activation::LeakyRelu(slope)),
         Activation::Gelu => each!(Activation::Gelu),
         Activation::Silu => each!(Activation::Silu),
+        Activation::Tanh => each!(Activation::Tanh),
     }
 }
 
@@ -44,7 +46,9 @@ pub(super) fn times_slope(
     match act {
         Activation::Identity => {}
         Activation::Relu => each!(Activation::Relu),
+        Activation::LeakyRelu(slope) => each!(Activation::LeakyRelu(slope)),
         Activation::Gelu => each!(Activation::Gelu),
         Activation::Silu => each!(Activation::Silu),
+        Activation::Tanh => each!(Activation::Tanh),
     }
 }

@@ -11,10 +11,10 @@ const ROUND: f32 = 12_582_912.0;
 /// Beyond these, exp would leave the normal numbers.
 const EXP_RANGE: (f32, f32) = (-87.0, 88.0);
 
-/// eˣ to 2 units in the last place (Cephes' expf); inputs are clamped to [−87, 88].
+/// eˣ to 2 units in the last place (Cephes' expf) on [−87, 88]; 0 below and infinite above, so that no factor revives a tail.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
-    let x = x.clamp(EXP_RANGE.0, EXP_RANGE.1);
+fn exp(argument: f32) -> f32 {
+    let x = argument.clamp(EXP_RANGE.0, EXP_RANGE.1);
     let shifted = x * LOG2_E + ROUND;
     let n = shifted - ROUND;
     let r = x - n * LN_2_HIGH - n * LN_2_LOW;
@@ -33,10 +33,16 @@ fn exp(x: f32) -> f32 {
             .wrapping_add(127)
             << 23,
     );
-    value * power
+    let inside = value * power;
+    let above_zero = if argument < EXP_RANGE.0 { 0.0 } else { inside };
+    if argument > EXP_RANGE.1 {
+        f32::INFINITY
+    } else {
+        above_zero
+    }
 }
 
-/// Φ(x) and φ(x), the normal distribution's function and density, to 2e-6 of their own values, far tails included.
+/// Φ(x) and φ(x), the normal distribution's function and density, to 4e-6 of their own values for |x| up to 13, and 0 or 1 beyond.
 ///
 /// Φ(−|x|) = ½·erfcx(|x|/√2)·e^(−x²/2), so that nothing cancels and the exponential serves both. erfcx(z) = t·Q(t) with
 /// t = 1/(1 + 0.38·z) after Abramowitz and Stegun 7.1.26, and Q of degree 8 fitted to erfcx for 2e-8 of its value on z ≤ 11.
@@ -72,6 +78,20 @@ fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// tanh(x) to 3e-7 of its own value: 1 − 2/(e²ˣ + 1), and near zero, where that cancels, the polynomial of Cephes' `tanhf`.
+#[inline(always)]
+fn tanh(x: f32) -> f32 {
+    let z = x * x;
+    let near = ((((-0.005_704_988_7 * z + 0.020_639_089) * z - 0.053_739_715) * z + 0.133_314_42)
+        * z
+        - 0.333_332_82)
+        * z
+        * x
+        + x;
+    let far = 1.0 - 2.0 / (exp(2.0 * x.abs()) + 1.0);
+    (if x.abs() < 0.625 { near } else { far }).copysign(x)
+}
+
 /// `act(x)`.
 #[inline(always)]
 pub(super) fn value(x: f32, act: Activation) -> f32 {
@@ -85,8 +105,16 @@ pub(super) fn value(x: f32, act: Activation) -> f32 {
                 x
             }
         }
+        Activation::LeakyRelu(slope) => {
+            if x <= 0.0 {
+                x * slope
+            } else {
+                x
+            }
+        }
         Activation::Gelu => x * normal(x).0,
         Activation::Silu => x * sigmoid(x),
+        Activation::Tanh => tanh(x),
     }
 }
 
@@ -102,6 +130,13 @@ pub(super) fn slope(x: f32, act: Activation) -> f32 {
                 1.0
             }
         }
+        Activation::LeakyRelu(slope) => {
+            if x <= 0.0 {
+                slope
+            } else {
+                1.0
+            }
+        }
         Activation::Gelu => {
             let (cdf, density) = normal(x);
             cdf + x * density
@@ -109,6 +144,12 @@ pub(super) fn slope(x: f32, act: Activation) -> f32 {
         Activation::Silu => {
             let s = sigmoid(x);
             s * (1.0 + x * (1.0 - s))
+        }
+        Activation::Tanh => {
+            // 1 − tanh²(x) without the difference.
+            let power = exp(-2.0 * x.abs());
+            let sum = 1.0 + power;
+            4.0 * power / (sum * sum)
         }
     }
 }
@@ -124,7 +165,7 @@ mod tests {
             let exact = f64::from(x).exp();
             assert!((f64::from(exp(x)) / exact - 1.0).abs() < 2e-7, "{x}");
         }
-        assert!(exp(-1e9) < 1e-37 && exp(1e9).is_finite());
+        assert_eq!((exp(-1e9), exp(1e9)), (0.0, f32::INFINITY));
     }
 
     /// Φ(−x) for x > 0 in f64: its series near zero, the continued fraction of its tail far out.
@@ -144,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_normal_distribution_and_gelu_are_good_to_a_few_parts_in_a_million_of_their_own_values() {
-        for i in 1..900 {
+        for i in 1..1300 {
             let x = f64::from(i as f32 / 100.0);
             let (below, above) = (normal(-x as f32), normal(x as f32));
             let density = (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
@@ -161,6 +202,27 @@ mod tests {
                 off(slope, exact) < allowed,
                 "GELU′(−{x}) = {slope}, {exact}"
             );
+        }
+    }
+
+    #[test]
+    fn the_hyperbolic_tangent_is_good_to_three_parts_in_ten_million() {
+        for i in -1200..1200 {
+            let x = i as f32 / 100.0 + 0.003;
+            let exact = f64::from(x).tanh();
+            assert!((f64::from(tanh(x)) / exact - 1.0).abs() < 3e-7, "{x}");
+        }
+        assert_eq!([tanh(1e9), tanh(-1e9), tanh(0.0)], [1.0, -1.0, 0.0]);
+        assert!(tanh(1e-30) == 1e-30 && tanh(-0.0).is_sign_negative());
+    }
+
+    #[test]
+    fn the_largest_numbers_meet_their_limits() {
+        for x in [100.0, 1e10, 1e30, f32::MAX] {
+            for act in [Activation::Gelu, Activation::Silu] {
+                assert_eq!((value(x, act), value(-x, act)), (x, -0.0), "{act:?}({x})");
+                assert_eq!((slope(x, act), slope(-x, act)), (1.0, 0.0), "{act:?}′({x})");
+            }
         }
     }
 

@@ -23,7 +23,7 @@ use burn::tensor::{
 use burn_flex::{Flex, FlexTensor};
 
 use super::{
-    Activation, BatchNormOutput, ModulateGradients, NormGradients, VisionBackend,
+    Activation, BatchNormOutput, ModulateGradients, NormGradients, NormStatistics, VisionBackend,
     backend::{into, tensor},
     plain,
 };
@@ -260,12 +260,13 @@ impl VisionBackend for Flex {
         }
     }
 
-    fn batch_norm_training_act_backward(
+    fn batch_norm_act_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         mean: FloatTensor<Self>,
         variance: FloatTensor<Self>,
+        statistics: NormStatistics,
         epsilon: f64,
         act: Activation,
         grad: FloatTensor<Self>,
@@ -274,12 +275,12 @@ impl VisionBackend for Flex {
             let (x, grad) = (tensor::<Self, 4>(x), tensor(grad));
             let (weight, bias, mean, variance) =
                 (tensor(weight), tensor(bias), tensor(mean), tensor(variance));
-            let gradients =
-                plain::batch_norm_backward(x, weight, bias, mean, variance, epsilon, act, grad);
-            return primitives(gradients);
+            return primitives(plain::batch_norm_backward(
+                x, weight, bias, mean, variance, statistics, epsilon, act, grad,
+            ));
         }
         let norm = Norm::new(&weight, &bias, &mean, &variance, epsilon);
-        norms::batch_norm_backward(&x, &norm, act, grad)
+        norms::batch_norm_backward(&x, &norm, statistics, act, grad)
     }
 }
 

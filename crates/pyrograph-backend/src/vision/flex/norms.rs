@@ -3,7 +3,7 @@
 use burn_flex::FlexTensor;
 
 use super::{
-    super::{Activation, NormGradients},
+    super::{Activation, NormGradients, NormStatistics},
     features::vectorised,
     lines::{affine, times_slope},
     planes::{by_channel, change, change_and_sum, lane_sum, sum},
@@ -116,10 +116,11 @@ vectorised! {
 }
 
 vectorised! {
-    /// The gradients of batch norm with the batch's own statistics.
+    /// The gradients of batch norm.
     pub(super) fn batch_norm_backward(
         x: &FlexTensor,
         norm: &Norm,
+        statistics: NormStatistics,
         act: Activation,
         grad: FlexTensor,
     ) -> NormGradients<FlexTensor> {
@@ -136,9 +137,16 @@ vectorised! {
                 let (mean, inverse) = (norm.mean[channel], norm.inverse[channel]);
                 let x = &x[plane * size..][..grad.len()];
                 times_slope(grad, x, act, |x| x * scale + shift);
-                lane_sum(grad.len(), |i| [grad[i], grad[i] * (x[i] - mean) * inverse])
+                let sums = lane_sum(grad.len(), |i| [grad[i], grad[i] * (x[i] - mean) * inverse]);
+                if statistics == NormStatistics::Given {
+                    affine(grad, scale, 0.0, Activation::Identity);
+                }
+                sums
             });
             totals = by_channel(&sums, channels);
+            if statistics == NormStatistics::Given {
+                return;
+            }
             // 2. ∂x = scale·(g − Σg/n − x̂·Σ(g·x̂)/n).
             change(grad, size, |plane, grad| {
                 let channel = plane % channels;

@@ -5,24 +5,22 @@ use burn::{
     optim::{AdamConfig, GradientsParams, Optimizer},
     tensor::Tensor,
 };
-use pyrograph::{
-    backend::{
-        Device,
-        rng::{NoiseKey, Purpose, host_tensor},
-        vision::VisionAutodiff,
-    },
-    diffusion::{
-        ForwardNoise, NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan, SamplerState,
-    },
-    losses::DenoisingLoss,
-    models::{
-        blocks::BatchStatistics,
-        context_unet::{ContextUnet, ContextUnetConfig},
-    },
-    train::{Ema, clip_global_norm},
+use pyrograph_backend::{
+    Device, lock_autodiff,
+    rng::{NoiseKey, Purpose, host_tensor},
+    vision::VisionAutodiff,
 };
+use pyrograph_diffusion::{
+    ForwardNoise, NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan, SamplerState,
+};
+use pyrograph_losses::DenoisingLoss;
+use pyrograph_models::{
+    blocks::BatchStatistics,
+    context_unet::{ContextUnet, ContextUnetConfig},
+};
+use pyrograph_train::{Ema, clip_global_norm};
 
-use super::Bench;
+use crate::Workload;
 
 /// Those of `benches/pytorch/sprites.py`.
 const SAMPLE_BATCH: usize = 32;
@@ -33,6 +31,15 @@ const LEARNING_RATE: f64 = 1e-3;
 const ADAM_EPSILON: f32 = 1e-8;
 const CLIP_NORM: f64 = 1.0;
 const EMA_DECAY: f64 = 0.995;
+
+pub(crate) fn all<A: VisionAutodiff>(device: &Device<A>) -> Vec<Workload> {
+    let name = |step: &str, batch: usize| format!("sprites/{step}/b{batch}");
+    vec![
+        Workload::new::<A, _>(name("sample_step", SAMPLE_BATCH), device, sample::<A>),
+        Workload::new::<A, _>(name("train_step", TRAIN_BATCH), device, train::<A>),
+        Workload::new::<A, _>(name("add_noise", TRAIN_BATCH), device, add_noise::<A>),
+    ]
+}
 
 fn shape(batch: usize) -> [usize; 4] {
     let ContextUnetConfig {
@@ -64,7 +71,7 @@ fn model<A: VisionAutodiff>(device: &Device<A>) -> ContextUnet<A> {
 }
 
 /// One ancestral step of 32 images: the network in eval mode, fresh noise, the update.
-pub(super) fn sample<A: VisionAutodiff>(bench: &mut Bench<'_>, device: &Device<A>) {
+fn sample<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
     let schedule = schedule();
     let plan =
         SamplerPlan::new(&schedule, &SamplerConfig::ddpm(schedule.timesteps())).expect("legal");
@@ -74,30 +81,19 @@ pub(super) fn sample<A: VisionAutodiff>(bench: &mut Bench<'_>, device: &Device<A
         contexts::<A>(SAMPLE_BATCH, device).inner(),
     );
     let i = plan.len() / 2;
-    let mut draws = 0;
-    bench.time::<A, _>(
-        "sprites/sample_step",
-        &format!("b{SAMPLE_BATCH}"),
-        device,
-        || {
-            draws += 1;
-            let t = host_tensor(vec![plan.time_fraction(i) as f32], [1], device);
-            let predicted = model.forward(x.clone(), t, Some(c.clone()));
-            let extra = noise::<A>(draws, SAMPLE_BATCH, device).inner();
-            plan.advance(
-                i,
-                x.clone(),
-                predicted,
-                &mut SamplerState::new(),
-                Some(extra),
-            )
-            .expect("a legal step")
-        },
-    );
+    let (mut draws, device) = (0, device.clone());
+    move || {
+        draws += 1;
+        let t = host_tensor(vec![plan.time_fraction(i) as f32], [1], &device);
+        let predicted = model.forward(x.clone(), t, Some(c.clone()));
+        let extra = Some(noise::<A>(draws, SAMPLE_BATCH, &device).inner());
+        plan.advance(i, x.clone(), predicted, &mut SamplerState::new(), extra)
+            .expect("a legal step");
+    }
 }
 
 /// One training step of 100 images: noise, forward, loss, backward, clipping, Adam, running statistics, moving average.
-pub(super) fn train<A: VisionAutodiff>(bench: &mut Bench<'_>, device: &Device<A>) {
+fn train<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
     let schedule = schedule();
     let (images, c) = (
         noise::<A>(0, TRAIN_BATCH, device),
@@ -107,39 +103,35 @@ pub(super) fn train<A: VisionAutodiff>(bench: &mut Bench<'_>, device: &Device<A>
     let first = model::<A>(device);
     let mut ema = Ema::new(first.valid(), EMA_DECAY, 0);
     let mut model = Some(first);
-    let mut draws = 0;
-    bench.time::<A, _>(
-        "sprites/train_step",
-        &format!("b{TRAIN_BATCH}"),
-        device,
-        || {
-            let Some(current) = model.take() else {
-                unreachable!("every step puts a model back")
-            };
-            draws += 1;
-            let noise = noise::<A>(draws, TRAIN_BATCH, device);
-            let (timesteps, times) = times::<A>(draws, &schedule, device);
-            let noisy = schedule
-                .add_noise(
-                    images.clone(),
-                    noise.clone(),
-                    &timesteps,
-                    ForwardNoise::Standard,
-                )
-                .expect("a timestep for each image");
-            let mut statistics = BatchStatistics::new();
-            let predicted =
-                current.forward_training(noisy, times, Some(c.clone()), &mut statistics);
-            let loss = DenoisingLoss::uniform()
-                .forward(predicted, noise)
-                .expect("equal shapes");
-            let mut gradients = GradientsParams::from_grads(loss.backward(), &current);
-            clip_global_norm(&current, &mut gradients, CLIP_NORM);
-            let next = statistics.update(optimizer.step(LEARNING_RATE, current, gradients));
-            ema.update(&next.valid());
-            model = Some(next);
-        },
-    );
+    let (mut draws, device) = (0, device.clone());
+    move || {
+        let Some(current) = model.take() else {
+            unreachable!("every step puts a model back")
+        };
+        draws += 1;
+        let noise = noise::<A>(draws, TRAIN_BATCH, &device);
+        let (timesteps, times) = times::<A>(draws, &schedule, &device);
+        let noisy = schedule
+            .add_noise(
+                images.clone(),
+                noise.clone(),
+                &timesteps,
+                ForwardNoise::Standard,
+            )
+            .expect("a timestep for each image");
+        let turn = lock_autodiff();
+        let mut statistics = BatchStatistics::new();
+        let predicted = current.forward_training(noisy, times, Some(c.clone()), &mut statistics);
+        let loss = DenoisingLoss::uniform()
+            .forward(predicted, noise)
+            .expect("equal shapes");
+        let mut gradients = GradientsParams::from_grads(loss.backward(), &current);
+        drop(turn);
+        clip_global_norm(&current, &mut gradients, CLIP_NORM);
+        let next = statistics.update(optimizer.step(LEARNING_RATE, current, gradients));
+        ema.update(&next.valid());
+        model = Some(next);
+    }
 }
 
 fn times<A: VisionAutodiff>(
@@ -159,26 +151,21 @@ fn times<A: VisionAutodiff>(
 }
 
 /// The forward process on a training batch.
-pub(super) fn add_noise<A: VisionAutodiff>(bench: &mut Bench<'_>, device: &Device<A>) {
+fn add_noise<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
     let schedule = schedule();
     let (images, noise) = (
         noise::<A>(0, TRAIN_BATCH, device).inner(),
         noise::<A>(1, TRAIN_BATCH, device).inner(),
     );
     let (timesteps, _) = times::<A>(0, &schedule, device);
-    bench.time::<A, _>(
-        "sprites/add_noise",
-        &format!("b{TRAIN_BATCH}"),
-        device,
-        || {
-            schedule
-                .add_noise(
-                    images.clone(),
-                    noise.clone(),
-                    &timesteps,
-                    ForwardNoise::Standard,
-                )
-                .expect("a timestep for each image")
-        },
-    );
+    move || {
+        schedule
+            .add_noise(
+                images.clone(),
+                noise.clone(),
+                &timesteps,
+                ForwardNoise::Standard,
+            )
+            .expect("a timestep for each image");
+    }
 }
