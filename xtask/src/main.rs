@@ -1,5 +1,6 @@
-//! The project's own checks: `cargo xtask ci|tidy|fixtures|help`.
+//! The project's own checks: `cargo xtask ci|tidy|fixtures|bench|help`.
 
+mod bench;
 mod ci;
 mod fixtures;
 mod tidy;
@@ -26,6 +27,25 @@ enum Command {
     Tidy,
     /// Run every fixture's make.py with $PYTHON (default python3) and show what changed
     Fixtures(FixturesArgs),
+    /// Time pyrograph
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Beside PyTorch, by turns in one run: writes docs/benchmarks.md and its plot
+    Compare(CompareArgs),
+}
+
+#[derive(Args)]
+struct CompareArgs {
+    /// A Python that has torch
+    #[arg(long, env = "PYTHON", default_value = "python3")]
+    python: String,
+    /// What compare.py takes, after `--`: `-- --rounds 1 --only conv`
+    #[arg(last = true)]
+    words: Vec<String>,
 }
 
 #[derive(Args)]
@@ -69,6 +89,7 @@ fn dispatch(command: Command) -> Result<()> {
             ci::run(&root, wanted, args.keep_going)
         }
         Command::Tidy => tidy::run(&root),
+        Command::Bench(Bench::Compare(args)) => bench::compare(&root, &args.python, &args.words),
         Command::Fixtures(args) => fixtures::run(&root, args.accept),
     }
 }
