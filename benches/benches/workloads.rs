@@ -3,7 +3,7 @@
 //!     cargo bench -p pyrograph-benches
 //!     cargo bench -p pyrograph-benches --features ndarray,wgpu -- sprites/sample_step
 //!
-//! About five minutes on two cores with the default backend. `RAYON_NUM_THREADS` sets the threads of `flex`;
+//! `RAYON_NUM_THREADS` sets the threads of `flex`;
 //! `cargo xtask bench compare` sets the same for PyTorch and prints the ratios.
 
 use std::time::Duration;

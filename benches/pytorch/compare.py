@@ -1,6 +1,6 @@
 """pyrograph against PyTorch on the CPU, from one run on one machine.
 
-    cargo xtask bench compare --python venv/bin/python                 # writes docs/benchmarks.md; three rounds, about fifteen minutes
+    cargo xtask bench compare --python venv/bin/python                 # writes docs/benchmarks.md; three rounds
     venv/bin/python benches/pytorch/compare.py --rounds 1 --seconds 0.2 --only conv     # whether it works
 
 Each round times every workload once with criterion and then with `operations.py` and `sprites.py`, so that a machine that slows down

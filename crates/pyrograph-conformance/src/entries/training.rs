@@ -91,6 +91,11 @@ pub(crate) fn step<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
             GradientsParams::from_grads(loss.backward(), &model)
         };
         if let Some(norm) = clip_global_norm(&model, &mut gradients, CLIP_NORM) {
+            let seen = norm.clone().into_data().iter::<f64>().sum::<f64>();
+            assert!(
+                seen > CLIP_NORM,
+                "clipping does not act on a norm of {seen}"
+            );
             r.tensor(
                 &format!("gradient norm {step}"),
                 Cause::NetworkGradient,
