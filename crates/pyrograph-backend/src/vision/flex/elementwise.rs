@@ -8,7 +8,7 @@ use super::{
     features::vectorised,
     lines::{affine, apply, times_slope},
     planes::{by_channel, change, change_and_sum, lane_sum, sum},
-    tensors::{edited, floats, image, planes_of, vector},
+    tensors::{column, edited, floats, planes_of, vector},
 };
 
 /// Values of a block of an elementwise pass.
@@ -17,7 +17,7 @@ const BLOCK: usize = 4096;
 vectorised! {
     /// `act(x)`.
     pub(super) fn activate(x: FlexTensor, act: Activation) -> FlexTensor {
-        edited(x, |values| change(values, BLOCK, |_, block| apply(block, act)))
+        edited(x, |from, values| change(from, values, BLOCK, |_, block| apply(block, act)))
     }
 }
 
@@ -26,23 +26,11 @@ vectorised! {
     pub(super) fn activate_backward(x: &FlexTensor, grad: FlexTensor, act: Activation) -> FlexTensor {
         let x = x.to_contiguous();
         let x = floats(&x);
-        edited(grad, |grad| {
-            change(grad, BLOCK, |block, grad| {
+        edited(grad, |from, grad| {
+            change(from, grad, BLOCK, |block, grad| {
                 let x = &x[block * BLOCK..][..grad.len()];
                 times_slope(grad, x, act, |x| x);
             });
-        })
-    }
-}
-
-vectorised! {
-    /// `act(x + bias)`, a bias for each channel.
-    pub(super) fn add_bias(x: FlexTensor, bias: &FlexTensor, act: Activation) -> FlexTensor {
-        let bias = bias.to_contiguous();
-        let bias = floats(&bias);
-        let (channels, size) = planes_of(&x);
-        edited(x, |values| {
-            change(values, size, |plane, values| affine(values, 1.0, bias[plane % channels], act));
         })
     }
 }
@@ -66,8 +54,8 @@ vectorised! {
         let (_, size) = planes_of(&x);
         let (scale, shift) = (scale.to_contiguous(), shift.to_contiguous());
         let (scale, shift) = (floats(&scale), floats(&shift));
-        edited(x, |values| {
-            change(values, size, |plane, values| {
+        edited(x, |from, values| {
+            change(from, values, size, |plane, values| {
                 affine(values, scale[plane], shift[plane], Activation::Identity);
             });
         })
@@ -85,19 +73,19 @@ vectorised! {
         let (x, scale) = (x.to_contiguous(), scale.to_contiguous());
         let (x, scale) = (floats(&x), floats(&scale));
         let mut sums = Vec::new();
-        let grad_x = edited(grad, |grad| {
-            sums = change_and_sum(grad, size, |plane, grad| {
+        let grad_x = edited(grad, |from, grad| {
+            sums = change_and_sum(from, grad, size, |plane, grad| {
                 let x = &x[plane * size..][..grad.len()];
                 let sums = lane_sum(grad.len(), |i| [grad[i], grad[i] * x[i]]);
                 affine(grad, scale[plane], 0.0, Activation::Identity);
                 sums
             });
         });
-        let column = |entry: usize| image(sums.iter().map(|sums| sums[entry]).collect(), rows);
+        let of = |entry: usize| column(sums.iter().map(|sums| sums[entry]).collect(), rows);
         ModulateGradients {
             x: grad_x,
-            scale: column(1),
-            shift: column(0),
+            scale: of(1),
+            shift: of(0),
         }
     }
 }

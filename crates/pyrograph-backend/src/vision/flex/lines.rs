@@ -1,6 +1,6 @@
 //! Activations over lines of numbers, in place.
 
-use super::{super::Activation, math};
+use super::{super::Activation, features::vectorised, math};
 
 /// `act(x·scale + shift)`, in place. The activation is matched outside the loop, so that each is vectorised.
 #[inline(always)]
@@ -50,5 +50,17 @@ pub(super) fn times_slope(
         Activation::Gelu => each!(Activation::Gelu),
         Activation::Silu => each!(Activation::Silu),
         Activation::Tanh => each!(Activation::Tanh),
+    }
+}
+
+vectorised! {
+    /// `act(x + bias)` over the planes of one image, a bias for each, in place.
+    pub(super) fn affine_planes(image: &mut [f32], plane: usize, bias: Option<&[f32]>, act: Activation) {
+        if bias.is_none() && act == Activation::Identity {
+            return;
+        }
+        for (channel, values) in image.chunks_mut(plane).enumerate() {
+            affine(values, 1.0, bias.map_or(0.0, |bias| bias[channel]), act);
+        }
     }
 }

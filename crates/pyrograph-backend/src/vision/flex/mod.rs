@@ -11,10 +11,10 @@ mod lines;
 mod math;
 mod norms;
 mod planes;
+mod pool;
 mod product;
 mod scratch;
 mod tensors;
-mod winograd;
 
 use burn::tensor::{
     DType, Tensor, TensorMetadata,
@@ -88,10 +88,14 @@ impl VisionBackend for Flex {
             return Self::conv2d_x_backward(x, weight, grad, options);
         };
         let (weight, grad) = (weight.to_contiguous(), grad.to_contiguous());
-        image(
-            conv::input_gradient(&shape, floats(&weight), floats(&grad)),
-            x.shape().dims(),
-        )
+        let gradient = conv::input_gradient(
+            &shape,
+            floats(&weight),
+            floats(&grad),
+            None,
+            Activation::Identity,
+        );
+        image(gradient, shape.input())
     }
 
     fn conv_transpose2d_act(
@@ -105,12 +109,10 @@ impl VisionBackend for Flex {
             return Self::activate(Self::conv_transpose2d(x, weight, bias, options), act);
         };
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
-        let out = conv::input_gradient(&shape, floats(&weight), floats(&x));
-        let out = image(out, shape.input());
-        match bias {
-            Some(bias) => elementwise::add_bias(out, &bias, act),
-            None => Self::activate(out, act),
-        }
+        let bias = bias.map(|bias| bias.to_contiguous());
+        let bias = bias.as_ref().map(floats);
+        let out = conv::input_gradient(&shape, floats(&weight), floats(&x), bias, act);
+        image(out, shape.input())
     }
 
     fn modulate(

@@ -24,8 +24,8 @@ vectorised! {
         let (weight, bias) = (weight.to_contiguous(), bias.to_contiguous());
         let (weight, bias) = (floats(&weight), floats(&bias));
         let per_group = channels / groups;
-        edited(x, |values| {
-            change(values, per_group * size, |group, values| {
+        edited(x, |from, values| {
+            change(from, values, per_group * size, |group, values| {
                 let [mean, inverse] = statistics(values, epsilon);
                 let first = group % groups * per_group;
                 for (place, plane) in values.chunks_mut(size.max(1)).enumerate() {
@@ -58,9 +58,9 @@ vectorised! {
         let per_group = channels / groups;
         let of_group = sum(x, per_group * size, |_, values| statistics(values, epsilon));
         let mut sums = Vec::new();
-        let grad_x = edited(grad, |grad| {
+        let grad_x = edited(grad, |from, grad| {
             // 1. The gradient before the activation, and its sums Σg and Σg·x̂ by plane.
-            sums = change_and_sum(grad, size, |plane, grad| {
+            sums = change_and_sum(from, grad, size, |plane, grad| {
                 let ([mean, inverse], channel) = (of_group[plane / per_group], plane % channels);
                 let scale = weight[channel] * inverse;
                 let shift = bias[channel] - mean * scale;
@@ -83,7 +83,7 @@ vectorised! {
                 })
                 .collect();
             // 3. ∂x = (h − mean(h) − x̂·mean(h·x̂))/√(σ² + ε).
-            change(grad, size, |plane, grad| {
+            change(None, grad, size, |plane, grad| {
                 let group = plane / per_group;
                 let ([mean, inverse], [total, slope]) = (of_group[group], means[group]);
                 let weight = weight[plane % channels];
@@ -106,8 +106,8 @@ vectorised! {
     /// Batch norm with given statistics, and activation.
     pub(super) fn batch_norm(x: FlexTensor, norm: &Norm, act: Activation) -> FlexTensor {
         let (channels, size) = planes_of(&x);
-        edited(x, |values| {
-            change(values, size, |plane, values| {
+        edited(x, |from, values| {
+            change(from, values, size, |plane, values| {
                 let channel = plane % channels;
                 affine(values, norm.scale[channel], norm.shift[channel], act);
             });
@@ -129,9 +129,9 @@ vectorised! {
         let x = floats(&x);
         let count = (x.len() / channels.max(1)) as f64;
         let mut totals = Vec::new();
-        let grad_x = edited(grad, |grad| {
+        let grad_x = edited(grad, |from, grad| {
             // 1. The gradient before the activation, and its sums Σg and Σg·x̂ by channel.
-            let sums = change_and_sum(grad, size, |plane, grad| {
+            let sums = change_and_sum(from, grad, size, |plane, grad| {
                 let channel = plane % channels;
                 let (scale, shift) = (norm.scale[channel], norm.shift[channel]);
                 let (mean, inverse) = (norm.mean[channel], norm.inverse[channel]);
@@ -148,7 +148,7 @@ vectorised! {
                 return;
             }
             // 2. ∂x = scale·(g − Σg/n − x̂·Σ(g·x̂)/n).
-            change(grad, size, |plane, grad| {
+            change(None, grad, size, |plane, grad| {
                 let channel = plane % channels;
                 let (mean, inverse, scale) = (
                     norm.mean[channel],

@@ -14,31 +14,37 @@ fn planes_a_block(size: usize) -> usize {
     (BLOCK / size.max(1)).max(1)
 }
 
-/// Changes every plane in place; `body` gets the plane's number.
+/// Changes every plane; `body` gets the plane's number and its values, which are those of `from` where that is given, else those
+/// that are there.
 #[inline(always)]
-pub(super) fn change(values: &mut [f32], size: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
+pub(super) fn change(
+    from: Option<&[f32]>,
+    values: &mut [f32],
+    size: usize,
+    body: impl Fn(usize, &mut [f32]) + Sync,
+) {
     let planes = planes_a_block(size);
+    let a_block = planes * size.max(1);
     let block = |(block, values): (usize, &mut [f32])| {
         for (place, plane) in values.chunks_mut(size.max(1)).enumerate() {
-            body(block * planes + place, plane);
+            let number = block * planes + place;
+            if let Some(from) = from {
+                plane.copy_from_slice(&from[number * size..][..plane.len()]);
+            }
+            body(number, plane);
         }
     };
     if values.len() <= BLOCK {
-        values
-            .chunks_mut(planes * size.max(1))
-            .enumerate()
-            .for_each(block);
+        values.chunks_mut(a_block).enumerate().for_each(block);
     } else {
-        values
-            .par_chunks_mut(planes * size.max(1))
-            .enumerate()
-            .for_each(block);
+        values.par_chunks_mut(a_block).enumerate().for_each(block);
     }
 }
 
-/// Changes every plane in place and yields two numbers for each, in order.
+/// [`change`], yielding two numbers for each plane, in order.
 #[inline(always)]
 pub(super) fn change_and_sum(
+    from: Option<&[f32]>,
     values: &mut [f32],
     size: usize,
     body: impl Fn(usize, &mut [f32]) -> [f32; 2] + Sync,
@@ -51,7 +57,11 @@ pub(super) fn change_and_sum(
         .enumerate()
         .for_each(|(block, (values, sums))| {
             for (place, (plane, sums)) in values.chunks_mut(size.max(1)).zip(sums).enumerate() {
-                *sums = body(block * planes + place, plane);
+                let number = block * planes + place;
+                if let Some(from) = from {
+                    plane.copy_from_slice(&from[number * size..][..plane.len()]);
+                }
+                *sums = body(number, plane);
             }
         });
     sums

@@ -3,17 +3,34 @@
 use std::cell::RefCell;
 
 thread_local! {
-    static KEPT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    /// One for each depth of use within use, the outermost last.
+    static KEPT: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Runs `body` on `count` values of this thread's memory. What they hold is left over from earlier use.
 pub(super) fn with<R>(count: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
-    // Taken, not borrowed: a body that comes back here finds nothing kept and allocates.
-    let mut kept = KEPT.take();
+    let mut kept = KEPT
+        .with_borrow_mut(|kept| kept.pop())
+        .unwrap_or_default();
     if kept.len() < count {
         kept.resize(count, 0.0);
     }
     let result = body(&mut kept[..count]);
-    KEPT.set(kept);
+    KEPT.with_borrow_mut(|all| all.push(kept));
     result
+}
+
+/// [`with`] for several pieces at once.
+pub(super) fn with_pieces<const N: usize, R>(
+    sizes: [usize; N],
+    body: impl FnOnce([&mut [f32]; N]) -> R,
+) -> R {
+    with(sizes.iter().sum(), |memory| {
+        let mut rest = memory;
+        body(sizes.map(|size| {
+            let (piece, after) = std::mem::take(&mut rest).split_at_mut(size);
+            rest = after;
+            piece
+        }))
+    })
 }

@@ -1,7 +1,9 @@
 //! Between Flex's tensors and slices of numbers.
 
-use burn::tensor::{Shape, TensorData, TensorMetadata};
-use burn_flex::FlexTensor;
+use burn::tensor::{DType, Shape, TensorData, TensorMetadata};
+use burn_flex::{FlexTensor, Layout};
+
+use super::pool::Buffer;
 
 /// Channels, and values of a plane, of [batch, channels, height, width].
 pub(super) fn planes_of(x: &FlexTensor) -> (usize, usize) {
@@ -16,16 +18,28 @@ pub(super) fn floats(x: &FlexTensor) -> &[f32] {
     &all[start..start + x.layout().num_elements()]
 }
 
-/// The tensor after `edit` has changed its values: in place where nobody else holds them.
-pub(super) fn edited(x: FlexTensor, edit: impl FnOnce(&mut [f32])) -> FlexTensor {
-    let mut edited = x.to_contiguous();
-    drop(x); // A second owner would make the next line copy.
-    let (start, count) = (
-        edited.layout().start_offset(),
-        edited.layout().num_elements(),
-    );
-    edit(&mut edited.storage_mut()[start..start + count]);
-    edited
+/// The tensor after `edit` has changed its values. It gets where they are now, if that is elsewhere, and where they are to be: in
+/// place where nobody else holds them.
+pub(super) fn edited(
+    x: FlexTensor,
+    edit: impl FnOnce(Option<&[f32]>, &mut [f32]),
+) -> FlexTensor {
+    let mut kept = x.to_contiguous();
+    drop(x); // A second owner would forbid the change in place.
+    let (start, count) = (kept.layout().start_offset(), kept.layout().num_elements());
+    if let Some(values) = kept.try_storage_mut() {
+        edit(None, &mut values[start..start + count]);
+        return kept;
+    }
+    let mut values = Buffer::new(count);
+    edit(Some(floats(&kept)), &mut values);
+    tensor(values, kept.shape())
+}
+
+/// A tensor of this shape.
+fn tensor(values: Buffer, shape: Shape) -> FlexTensor {
+    assert_eq!(values.len(), shape.num_elements(), "values of {shape:?}");
+    FlexTensor::new(values.into_bytes(), Layout::contiguous(shape), DType::F32)
 }
 
 pub(super) fn vector(values: Vec<f32>) -> FlexTensor {
@@ -33,6 +47,11 @@ pub(super) fn vector(values: Vec<f32>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
 
-pub(super) fn image(values: Vec<f32>, shape: [usize; 4]) -> FlexTensor {
+pub(super) fn image(values: Buffer, shape: [usize; 4]) -> FlexTensor {
+    tensor(values, Shape::from(shape))
+}
+
+/// A number for each item and channel [batch, channels, 1, 1].
+pub(super) fn column(values: Vec<f32>, shape: [usize; 4]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, Shape::from(shape)))
 }

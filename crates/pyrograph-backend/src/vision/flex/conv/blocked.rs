@@ -1,0 +1,364 @@
+//! Correlations by blocks of matrix products, on every thread.
+//!
+//! Blocks depend on the sizes alone, so that results do not depend on the number of threads.
+
+#![allow(unsafe_code)] // Blocks write their outputs side by side.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{
+    super::{
+        super::Activation,
+        features::vectorised,
+        lines::affine,
+        pool::Buffer,
+        product::{Into, Matrix, product_by_distant_rows},
+        scratch,
+    },
+    correlation::Correlation,
+    method::{Block, Method},
+    outputs::Outputs,
+    tiles::{Source, Tiles},
+};
+
+/// Output channels whose products a thread holds at once.
+const GROUP: usize = 128;
+/// Weights that a thread holds at once where it makes them for a group of output channels (2 MiB).
+const WEIGHTS: usize = 1 << 19;
+/// Parts of the sum of a weight gradient, each with an accumulator of its own.
+const PARTS: usize = 8;
+/// Values of all those accumulators together (128 MiB).
+const ACCUMULATED: usize = 1 << 25;
+
+/// What becomes of the products: `act(y + bias)`.
+#[derive(Clone, Copy)]
+pub(super) struct Finish<'a> {
+    pub(super) bias: Option<&'a [f32]>,
+    pub(super) act: Activation,
+}
+
+/// Writes the outputs of a correlation, all of which its lattices cover, to `out`.
+pub(super) fn forward<M: Method>(
+    c: &Correlation,
+    x: &[f32],
+    weight: &[f32],
+    finish: Finish<'_>,
+    out: &mut [f32],
+) {
+    let tiles = Tiles::new(c, M::OUT);
+    let job = Forward::<M> {
+        c,
+        x: Source::inputs(c, x),
+        weight,
+        finish,
+        out: Outputs::new(out, c.target, c.target_step),
+        tiles: &tiles,
+        method: std::marker::PhantomData,
+    };
+    if M::rows(c) == 0 {
+        job.of_nothing();
+    } else if has_few_tiles(c, &tiles) {
+        job.by_channels();
+    } else {
+        job.by_tiles();
+    }
+}
+
+/// Whether the weights outweigh the columns: then it is them that threads share out.
+fn has_few_tiles(c: &Correlation, tiles: &Tiles) -> bool {
+    tiles.count() <= c.target.channels
+}
+
+struct Forward<'a, M> {
+    c: &'a Correlation,
+    x: Source<'a>,
+    weight: &'a [f32],
+    finish: Finish<'a>,
+    out: Outputs<'a>,
+    tiles: &'a Tiles,
+    method: std::marker::PhantomData<M>,
+}
+
+impl<M: Method> Forward<'_, M> {
+    /// Blocks of tiles on every thread; the weights of all channels are made before.
+    fn by_tiles(&self) {
+        let rows = M::rows(self.c);
+        let made;
+        let weights = match M::weights_in_place(self.c, self.weight) {
+            Some(weights) => weights,
+            None => {
+                made = self.weights(0..self.c.target.channels);
+                &made[..]
+            }
+        };
+        let blocks = self.tiles.blocks(M::block(self.c));
+        blocks.into_par_iter().for_each(|range| {
+            let block = Block::new(self.tiles, range);
+            if let Some(columns) = M::columns_in_place(self.c, &self.x, &block) {
+                return self.products(&block, |_| columns, weights, 0);
+            }
+            let row = M::row(block.len());
+            scratch::with(rows * row, |columns| {
+                columns
+                    .chunks_mut(M::rows_a_channel(self.c) * row)
+                    .enumerate()
+                    .for_each(|(input, to)| M::columns(self.c, &self.x, input, &block, to));
+                let columns = |point: usize| {
+                    let from = &columns[point * block.len()..];
+                    Matrix::by_distant_rows(from, rows, block.len(), row)
+                };
+                self.products(&block, columns, weights, 0);
+            });
+        });
+    }
+
+    /// Groups of output channels on every thread; the columns of all tiles are made before, the weights of a group by its thread.
+    fn by_channels(&self) {
+        let (rows, row) = (M::rows(self.c), M::row(self.tiles.count()));
+        let block = Block::new(self.tiles, 0..self.tiles.count());
+        let columns = columns_of::<M>(self.c, &self.x, &block);
+        let columns = |point: usize| {
+            let from = &columns[point * block.len()..];
+            Matrix::by_distant_rows(from, rows, block.len(), row)
+        };
+        let an_output = M::POINTS * rows;
+        let group = group::<M>(self.c);
+        let in_place = M::weights_in_place(self.c, self.weight);
+        groups(self.c.target.channels, group).for_each(|outputs| {
+            if let Some(weights) = in_place {
+                let first = outputs.start;
+                let weights = &weights[first * an_output..outputs.end * an_output];
+                return self.products(&block, &columns, weights, first);
+            }
+            scratch::with(outputs.len() * an_output, |weights| {
+                for (to, output) in weights.chunks_mut(an_output).zip(outputs.clone()) {
+                    M::weights(self.c, self.weight, output, to);
+                }
+                self.products(&block, &columns, weights, outputs.start);
+            });
+        });
+    }
+
+    /// The outputs that no tap reaches.
+    fn of_nothing(&self) {
+        for range in self.tiles.blocks(M::block(self.c)) {
+            let block = Block::new(self.tiles, range);
+            scratch::with(M::row(block.len()), |products| {
+                for channel in 0..self.c.target.channels {
+                    products.fill(0.0);
+                    self.finish(&block, channel, products);
+                }
+            });
+        }
+    }
+
+    /// The weights of output channels [outputs, points, rows].
+    fn weights(&self, outputs: Range<usize>) -> Buffer {
+        let an_output = M::POINTS * M::rows(self.c);
+        let mut weights = Buffer::new(outputs.len() * an_output);
+        let each = weights.par_chunks_mut(an_output).zip(outputs);
+        each.for_each(|(to, output)| M::weights(self.c, self.weight, output, to));
+        weights
+    }
+
+    /// The outputs of a block for the output channels from `first` on whose weights these are.
+    fn products<'b>(
+        &self,
+        block: &Block<'_>,
+        columns: impl Fn(usize) -> Matrix<'b>,
+        weights: &[f32],
+        first: usize,
+    ) {
+        let rows = M::rows(self.c);
+        let (an_output, row) = (M::POINTS * rows, M::row(block.len()));
+        for (group, weights) in weights.chunks(GROUP * an_output).enumerate() {
+            let (first, outputs) = (first + group * GROUP, weights.len() / an_output);
+            scratch::with(outputs * row, |products| {
+                for point in 0..M::POINTS {
+                    let weights = &weights[point * rows..];
+                    product_by_distant_rows(
+                        &mut products[point * block.len()..],
+                        row,
+                        Matrix::by_distant_rows(weights, outputs, rows, an_output),
+                        columns(point),
+                        Into::Overwrite,
+                    );
+                }
+                for (place, products) in products.chunks_mut(row).enumerate() {
+                    self.finish(block, first + place, products);
+                }
+            });
+        }
+    }
+
+    fn finish(&self, block: &Block<'_>, channel: usize, products: &mut [f32]) {
+        let Finish { bias, act } = self.finish;
+        let bias = bias.map_or(0.0, |bias| bias[channel]);
+        M::outputs(products, block.len(), |values| {
+            if bias != 0.0 || act != Activation::Identity {
+                finish(values, bias, act);
+            }
+            for run in &block.runs {
+                // SAFETY: a tile is in one block and a channel in one group, and a thread has them for itself.
+                unsafe { self.out.write(channel, run, M::OUT, values, block.len()) };
+            }
+        });
+    }
+}
+
+vectorised! {
+    /// Bias and activation of one channel.
+    fn finish(values: &mut [f32], bias: f32, act: Activation) {
+        affine(values, 1.0, bias, act);
+    }
+}
+
+/// The columns of all channels, by every thread.
+fn columns_of<M: Method>(c: &Correlation, x: &Source<'_>, block: &Block<'_>) -> Buffer {
+    let row = M::row(block.len());
+    let mut columns = Buffer::new(M::rows(c) * row);
+    columns
+        .par_chunks_mut(M::rows_a_channel(c) * row)
+        .enumerate()
+        .for_each(|(input, to)| M::columns(c, x, input, block, to));
+    columns
+}
+
+/// Output channels that a thread takes at once where it makes their weights.
+fn group<M: Method>(c: &Correlation) -> usize {
+    (WEIGHTS / (M::POINTS * M::rows(c))).clamp(8, 64) / 8 * 8
+}
+
+/// Ranges of `group` channels, on every thread.
+fn groups(channels: usize, group: usize) -> impl IndexedParallelIterator<Item = Range<usize>> {
+    (0..channels.div_ceil(group))
+        .into_par_iter()
+        .map(move |g| g * group..((g + 1) * group).min(channels))
+}
+
+/// ∂weight of a convolution, `out` being [out, in, kh, kw].
+pub(super) fn weight_gradient<M: Method>(c: &Correlation, x: &[f32], grad: &[f32], out: &mut [f32]) {
+    let tiles = Tiles::new(c, M::OUT);
+    let job = Gradient::<M> {
+        c,
+        x: Source::inputs(c, x),
+        grad: Source::outputs(c, grad),
+        tiles: &tiles,
+        method: std::marker::PhantomData,
+    };
+    let weights = c.target.channels * M::POINTS * M::rows(c);
+    if has_few_tiles(c, &tiles) || 2 * weights > ACCUMULATED {
+        job.by_channels(out);
+    } else {
+        job.by_tiles(out);
+    }
+}
+
+struct Gradient<'a, M> {
+    c: &'a Correlation,
+    x: Source<'a>,
+    grad: Source<'a>,
+    tiles: &'a Tiles,
+    method: std::marker::PhantomData<M>,
+}
+
+impl<M: Method> Gradient<'_, M> {
+    /// Parts of the tiles on every thread, each with a sum of its own; they are added up in order.
+    fn by_tiles(&self, out: &mut [f32]) {
+        let (rows, channels) = (M::rows(self.c), self.c.target.channels);
+        let an_output = M::POINTS * rows;
+        let blocks = self.tiles.blocks(M::block(self.c));
+        let parts = PARTS.min(ACCUMULATED / (channels * an_output)).max(1);
+        let sums: Vec<Buffer> = blocks
+            .par_chunks(blocks.len().div_ceil(parts).max(1))
+            .map(|blocks| {
+                let mut sum = Buffer::new(channels * an_output);
+                for (place, range) in blocks.iter().enumerate() {
+                    let block = Block::new(self.tiles, range.clone());
+                    let row = M::row(block.len());
+                    scratch::with(rows * row, |columns| {
+                        columns
+                            .chunks_mut(M::rows_a_channel(self.c) * row)
+                            .enumerate()
+                            .for_each(|(input, to)| M::columns(self.c, &self.x, input, &block, to));
+                        let into = if place == 0 { Into::Overwrite } else { Into::Add };
+                        self.products(&block, columns, 0..channels, &mut sum, into);
+                    });
+                }
+                sum
+            })
+            .collect();
+        let Some((first, others)) = sums.split_first() else {
+            return out.fill(0.0);
+        };
+        out.par_chunks_mut(out.len() / channels)
+            .enumerate()
+            .for_each(|(output, out)| {
+                scratch::with(an_output, |total| {
+                    let of_output = output * an_output..(output + 1) * an_output;
+                    total.copy_from_slice(&first[of_output.clone()]);
+                    for sum in others {
+                        add(total, &sum[of_output.clone()]);
+                    }
+                    M::weight_gradients(self.c, total, out);
+                });
+            });
+    }
+
+    /// Groups of output channels on every thread; the columns of all tiles are made before.
+    fn by_channels(&self, out: &mut [f32]) {
+        let block = Block::new(self.tiles, 0..self.tiles.count());
+        let columns = columns_of::<M>(self.c, &self.x, &block);
+        let an_output = M::POINTS * M::rows(self.c);
+        let a_channel = out.len() / self.c.target.channels;
+        let group = group::<M>(self.c);
+        out.par_chunks_mut(group * a_channel)
+            .enumerate()
+            .for_each(|(number, out)| {
+                let outputs = out.len() / a_channel;
+                scratch::with(outputs * an_output, |sums| {
+                    let channels = number * group..number * group + outputs;
+                    self.products(&block, &columns, channels, sums, Into::Overwrite);
+                    for (sums, out) in sums.chunks(an_output).zip(out.chunks_mut(a_channel)) {
+                        M::weight_gradients(self.c, sums, out);
+                    }
+                });
+            });
+    }
+
+    /// The sums over a block `[outputs, points, rows]` for some output channels.
+    fn products(
+        &self,
+        block: &Block<'_>,
+        columns: &[f32],
+        outputs: Range<usize>,
+        sums: &mut [f32],
+        into: Into,
+    ) {
+        let (rows, row, count) = (M::rows(self.c), M::row(block.len()), block.len());
+        scratch::with(outputs.len() * row, |grads| {
+            for (to, output) in grads.chunks_mut(row).zip(outputs.clone()) {
+                M::gradients(&self.grad, output, block, to);
+            }
+            for point in 0..M::POINTS {
+                let (grads, columns) = (&grads[point * count..], &columns[point * count..]);
+                product_by_distant_rows(
+                    &mut sums[point * rows..],
+                    M::POINTS * rows,
+                    Matrix::by_distant_rows(grads, outputs.len(), count, row),
+                    Matrix::by_distant_rows(columns, rows, count, row).transposed(),
+                    into,
+                );
+            }
+        });
+    }
+}
+
+vectorised! {
+    /// Adds `values` to `total`.
+    fn add(total: &mut [f32], values: &[f32]) {
+        total.iter_mut().zip(values).for_each(|(total, v)| *total += v);
+    }
+}

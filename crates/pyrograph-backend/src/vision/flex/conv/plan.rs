@@ -1,0 +1,94 @@
+//! Which method a correlation takes.
+
+use super::{
+    blocked::{self, Finish},
+    correlation::{Correlation, Lattice},
+    minimal::{Four, Two},
+    unfolded::Unfolded,
+    winograd::Winograd,
+};
+
+/// Fewer channels than these leave the products too thin to pay for the transforms.
+const LEAST_CHANNELS: usize = 8;
+
+/// A correlation in the form that its method takes.
+pub(super) struct Plan {
+    pub(super) c: Correlation,
+    pub(super) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Unfolded,
+    /// F(4×4, 3×3).
+    Four3,
+    /// F(2×2, 3×3).
+    Two3,
+    /// F(4×4, 2×2).
+    Four2,
+    /// F(2×2, 2×2).
+    Two2,
+}
+
+impl Plan {
+    pub(super) fn of(c: Correlation) -> Self {
+        let by_windows = c.clone().by_windows().and_then(|windows| {
+            let kind = Kind::of_windows(&windows)?;
+            Some(Self { c: windows, kind })
+        });
+        by_windows.unwrap_or(Self {
+            c,
+            kind: Kind::Unfolded,
+        })
+    }
+
+    pub(super) fn forward(&self, x: &[f32], weight: &[f32], finish: Finish<'_>, out: &mut [f32]) {
+        use blocked::forward;
+        let c = &self.c;
+        match self.kind {
+            Kind::Unfolded => forward::<Unfolded>(c, x, weight, finish, out),
+            Kind::Four3 => forward::<Winograd<Four, 3, 6, 4>>(c, x, weight, finish, out),
+            Kind::Two3 => forward::<Winograd<Two, 3, 4, 2>>(c, x, weight, finish, out),
+            Kind::Four2 => forward::<Winograd<Four, 2, 5, 4>>(c, x, weight, finish, out),
+            Kind::Two2 => forward::<Winograd<Two, 2, 3, 2>>(c, x, weight, finish, out),
+        }
+    }
+
+    pub(super) fn weight_gradient(&self, x: &[f32], grad: &[f32], out: &mut [f32]) {
+        use blocked::weight_gradient;
+        let c = &self.c;
+        match self.kind {
+            Kind::Unfolded => weight_gradient::<Unfolded>(c, x, grad, out),
+            Kind::Four3 => weight_gradient::<Winograd<Four, 3, 6, 4>>(c, x, grad, out),
+            Kind::Two3 => weight_gradient::<Winograd<Two, 3, 4, 2>>(c, x, grad, out),
+            Kind::Four2 => weight_gradient::<Winograd<Four, 2, 5, 4>>(c, x, grad, out),
+            Kind::Two2 => weight_gradient::<Winograd<Two, 2, 3, 2>>(c, x, grad, out),
+        }
+    }
+}
+
+impl Kind {
+    /// The variant of Winograd's method with the fewest multiplications; none where the definition has fewer still.
+    pub(super) fn of_windows(c: &Correlation) -> Option<Self> {
+        let taps = c.taps[0];
+        if c.taps[1] != taps || c.inputs().min(c.target.channels) < LEAST_CHANNELS {
+            return None;
+        }
+        let (four, two) = match taps {
+            2 => (Self::Four2, Self::Two2),
+            3 => (Self::Four3, Self::Two3),
+            _ => return None,
+        };
+        let products = |m: usize| {
+            let of = |l: &Lattice| l.size[0].div_ceil(m) * l.size[1].div_ceil(m);
+            c.lattices.iter().map(of).sum::<usize>() * (m + taps - 1).pow(2)
+        };
+        let by_definition = c.outputs() * taps * taps;
+        let fewest = products(4).min(products(2));
+        (fewest < by_definition).then_some(if products(4) <= products(2) {
+            four
+        } else {
+            two
+        })
+    }
+}

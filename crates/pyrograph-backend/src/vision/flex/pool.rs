@@ -1,0 +1,139 @@
+//! Buffers that are used again: the memory of a tensor that is dropped serves the next one of its size, so that a loop over layers
+//! allocates nothing of weight after its first round, and nothing is zeroed that is overwritten anyway.
+
+#![allow(unsafe_code)] // burn's `Bytes` takes memory of other owners by an unsafe contract; see `Buffer`.
+
+use std::{
+    collections::BTreeMap,
+    mem::{self, MaybeUninit},
+    ops::{Deref, DerefMut},
+};
+
+use burn_std::{AllocationController, AllocationProperty, Bytes};
+use parking_lot::Mutex;
+
+/// Smaller buffers are the allocator's.
+const LEAST: usize = 1 << 12;
+/// Values that lie unused at most (256 MiB).
+const KEPT: usize = 1 << 26;
+
+static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
+    by_size: BTreeMap::new(),
+    values: 0,
+});
+
+/// Unused buffers.
+struct Shelf {
+    by_size: BTreeMap<usize, Vec<Vec<f32>>>,
+    values: usize,
+}
+
+impl Shelf {
+    fn take(&mut self, size: usize) -> Option<Vec<f32>> {
+        let buffer = self.by_size.get_mut(&size)?.pop()?;
+        self.values -= size;
+        Some(buffer)
+    }
+
+    /// Keeps a buffer, and yields those that have to go for it.
+    fn give(&mut self, buffer: Vec<f32>) -> Vec<Vec<f32>> {
+        let mut gone = Vec::new();
+        self.values += buffer.len();
+        self.by_size.entry(buffer.len()).or_default().push(buffer);
+        while self.values > KEPT {
+            // The largest ones go first: few of them make room.
+            let Some(mut sizes) = self.by_size.last_entry() else {
+                break;
+            };
+            match sizes.get_mut().pop() {
+                Some(buffer) => {
+                    self.values -= buffer.len();
+                    gone.push(buffer);
+                }
+                None => {
+                    sizes.remove();
+                }
+            }
+        }
+        gone
+    }
+}
+
+/// Numbers on loan. What they hold at first is left over from earlier use.
+pub(super) struct Buffer {
+    /// At least `len` values, all of them initialised.
+    values: Vec<f32>,
+    len: usize,
+}
+
+impl Buffer {
+    pub(super) fn new(len: usize) -> Self {
+        let size = size_class(len);
+        let kept = (size >= LEAST).then(|| SHELF.lock().take(size)).flatten();
+        Self {
+            values: kept.unwrap_or_else(|| vec![0.0; size]),
+            len,
+        }
+    }
+
+    /// The memory as burn's, which comes back here when the last tensor on it is dropped.
+    pub(super) fn into_bytes(self) -> Bytes {
+        let len = self.len * size_of::<f32>();
+        // SAFETY: all values of a buffer are initialised, and `len` of them belong to it.
+        unsafe { Bytes::from_controller(Box::new(self), len) }
+    }
+}
+
+/// Eight sizes to each power of two, so that near sizes share buffers and at most an eighth is wasted.
+fn size_class(len: usize) -> usize {
+    if len < LEAST {
+        return len;
+    }
+    len.next_multiple_of(len.next_power_of_two() / 16)
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let values = mem::take(&mut self.values);
+        if values.len() >= LEAST {
+            let gone = SHELF.lock().give(values);
+            drop(gone); // After the lock.
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values[..self.len]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[..self.len]
+    }
+}
+
+impl AllocationController for Buffer {
+    fn alloc_align(&self) -> usize {
+        align_of::<f32>()
+    }
+
+    fn property(&self) -> AllocationProperty {
+        AllocationProperty::Other
+    }
+
+    unsafe fn memory_mut(&mut self) -> &mut [MaybeUninit<u8>] {
+        let bytes = size_of_val(&self.values[..]);
+        // SAFETY: the bytes of the vector, borrowed as long as it is; the caller writes initialised data alone.
+        unsafe { std::slice::from_raw_parts_mut(self.values.as_mut_ptr().cast(), bytes) }
+    }
+
+    fn memory(&self) -> &[MaybeUninit<u8>] {
+        let bytes = size_of_val(&self.values[..]);
+        // SAFETY: the bytes of the vector, borrowed as long as it is.
+        unsafe { std::slice::from_raw_parts(self.values.as_ptr().cast(), bytes) }
+    }
+}
