@@ -19,14 +19,17 @@ use super::{
     },
     correlation::Correlation,
     method::{Block, Method},
+    gather::Source,
     outputs::Outputs,
-    tiles::{Source, Tiles},
+    tiles::Tiles,
 };
 
 /// Output channels whose products a thread holds at once.
 const GROUP: usize = 128;
 /// Weights that a thread holds at once where it makes them for a group of output channels (2 MiB).
 const WEIGHTS: usize = 1 << 19;
+/// Input channels whose columns a thread makes at once where all threads make them.
+const INPUTS: usize = 16;
 /// Parts of the sum of a weight gradient, each with an accumulator of its own.
 const PARTS: usize = 8;
 /// Values of all those accumulators together (128 MiB).
@@ -89,7 +92,7 @@ impl<M: Method> Forward<'_, M> {
         let weights = match M::weights_in_place(self.c, self.weight) {
             Some(weights) => weights,
             None => {
-                made = self.weights(0..self.c.target.channels);
+                made = self.weights();
                 &made[..]
             }
         };
@@ -101,10 +104,7 @@ impl<M: Method> Forward<'_, M> {
             }
             let row = M::row(block.len());
             scratch::with(rows * row, |columns| {
-                columns
-                    .chunks_mut(M::rows_a_channel(self.c) * row)
-                    .enumerate()
-                    .for_each(|(input, to)| M::columns(self.c, &self.x, input, &block, to));
+                M::columns(self.c, &self.x, 0..self.c.inputs(), &block, columns);
                 let columns = |point: usize| {
                     let from = &columns[point * block.len()..];
                     Matrix::by_distant_rows(from, rows, block.len(), row)
@@ -133,9 +133,7 @@ impl<M: Method> Forward<'_, M> {
                 return self.products(&block, &columns, weights, first);
             }
             scratch::with(outputs.len() * an_output, |weights| {
-                for (to, output) in weights.chunks_mut(an_output).zip(outputs.clone()) {
-                    M::weights(self.c, self.weight, output, to);
-                }
+                M::weights(self.c, self.weight, outputs.clone(), weights);
                 self.products(&block, &columns, weights, outputs.start);
             });
         });
@@ -154,12 +152,15 @@ impl<M: Method> Forward<'_, M> {
         }
     }
 
-    /// The weights of output channels [outputs, points, rows].
-    fn weights(&self, outputs: Range<usize>) -> Buffer {
+    /// The weights of all output channels [outputs, points, rows].
+    fn weights(&self) -> Buffer {
         let an_output = M::POINTS * M::rows(self.c);
-        let mut weights = Buffer::new(outputs.len() * an_output);
-        let each = weights.par_chunks_mut(an_output).zip(outputs);
-        each.for_each(|(to, output)| M::weights(self.c, self.weight, output, to));
+        let mut weights = Buffer::new(self.c.target.channels * an_output);
+        let group = group::<M>(self.c);
+        weights
+            .par_chunks_mut(group * an_output)
+            .zip(groups(self.c.target.channels, group))
+            .for_each(|(to, outputs)| M::weights(self.c, self.weight, outputs, to));
         weights
     }
 
@@ -219,10 +220,11 @@ vectorised! {
 fn columns_of<M: Method>(c: &Correlation, x: &Source<'_>, block: &Block<'_>) -> Buffer {
     let row = M::row(block.len());
     let mut columns = Buffer::new(M::rows(c) * row);
+    let a_group = INPUTS * M::rows_a_channel(c) * row;
     columns
-        .par_chunks_mut(M::rows_a_channel(c) * row)
-        .enumerate()
-        .for_each(|(input, to)| M::columns(c, x, input, block, to));
+        .par_chunks_mut(a_group)
+        .zip(groups(c.inputs(), INPUTS))
+        .for_each(|(to, inputs)| M::columns(c, x, inputs, block, to));
     columns
 }
 
@@ -279,10 +281,7 @@ impl<M: Method> Gradient<'_, M> {
                     let block = Block::new(self.tiles, range.clone());
                     let row = M::row(block.len());
                     scratch::with(rows * row, |columns| {
-                        columns
-                            .chunks_mut(M::rows_a_channel(self.c) * row)
-                            .enumerate()
-                            .for_each(|(input, to)| M::columns(self.c, &self.x, input, &block, to));
+                        M::columns(self.c, &self.x, 0..self.c.inputs(), &block, columns);
                         let into = if place == 0 { Into::Overwrite } else { Into::Add };
                         self.products(&block, columns, 0..channels, &mut sum, into);
                     });
@@ -339,9 +338,7 @@ impl<M: Method> Gradient<'_, M> {
     ) {
         let (rows, row, count) = (M::rows(self.c), M::row(block.len()), block.len());
         scratch::with(outputs.len() * row, |grads| {
-            for (to, output) in grads.chunks_mut(row).zip(outputs.clone()) {
-                M::gradients(&self.grad, output, block, to);
-            }
+            M::gradients(&self.grad, outputs.clone(), block, grads);
             for point in 0..M::POINTS {
                 let (grads, columns) = (&grads[point * count..], &columns[point * count..]);
                 product_by_distant_rows(

@@ -211,6 +211,12 @@ impl Correlation {
         self.phases.len() * self.source.channels
     }
 
+    /// Where the first tap of an input's weights for output channel 0 stands.
+    pub(super) fn weights_of(&self, input: usize) -> usize {
+        let channels = self.source.channels;
+        self.phases[input / channels].weights + input % channels * self.kernel.input
+    }
+
     /// Outputs of a channel of one image.
     pub(super) fn outputs(&self) -> usize {
         self.lattices.iter().map(|l| l.size[0] * l.size[1]).sum()

@@ -9,6 +9,7 @@
 
 mod blocked;
 mod correlation;
+mod gather;
 mod method;
 mod minimal;
 mod outputs;

@@ -1,10 +1,12 @@
 //! The definition as one matrix product: what each tap sees of each channel is a row of the columns.
 
+use std::ops::Range;
+
 use super::{
-    super::product::Matrix,
+    super::{features::vectorised, product::Matrix},
     correlation::Correlation,
-    method::{Block, Method},
-    tiles::Source,
+    gather::{Gather, Source},
+    method::{Block, Method, by_phase},
 };
 
 /// Columns of a block that stay in a core's own cache (512 KiB).
@@ -24,19 +26,27 @@ impl Method for Unfolded {
         (COLUMNS / Self::rows(c).max(1)).clamp(64, 512) / 16 * 16
     }
 
-    fn columns(c: &Correlation, x: &Source<'_>, input: usize, block: &Block<'_>, to: &mut [f32]) {
-        let (phase, channel) = (
-            &c.phases[input / c.source.channels],
-            input % c.source.channels,
-        );
+    fn columns(
+        c: &Correlation,
+        x: &Source<'_>,
+        inputs: Range<usize>,
+        block: &Block<'_>,
+        to: &mut [f32],
+    ) {
         let row = Self::row(block.len());
-        for (tap, to) in to.chunks_mut(row).enumerate() {
-            let tap = [tap / c.taps[1], tap % c.taps[1]];
-            let offset =
-                [0, 1].map(|axis| phase.offset[axis] + (tap[axis] * c.tap_step[axis]) as isize);
-            for run in &block.runs {
-                x.pixels(channel, run, run.from(offset), to);
+        let a_channel = Self::rows_a_channel(c) * row;
+        for (phase, channels, to) in by_phase(c, inputs, a_channel, to) {
+            let mut gather = Gather::default();
+            for tap in 0..Self::rows_a_channel(c) {
+                let at = [tap / c.taps[1], tap % c.taps[1]];
+                let offset =
+                    [0, 1].map(|axis| phase.offset[axis] + (at[axis] * c.tap_step[axis]) as isize);
+                for run in &block.runs {
+                    let seen = run.inputs(offset, x.step);
+                    gather.add(x, run.image, seen, run.count, tap * row + run.place);
+                }
             }
+            gathered(&gather, x, channels, a_channel, to);
         }
     }
 
@@ -63,15 +73,15 @@ impl Method for Unfolded {
         Some(Matrix::by_distant_rows(&image[first..], channels, block.len(), pixels))
     }
 
-    fn weights(c: &Correlation, weight: &[f32], output: usize, to: &mut [f32]) {
-        let mut to = to.iter_mut();
-        for phase in &c.phases {
-            for input in 0..c.source.channels {
-                for ky in 0..c.taps[0] {
-                    for kx in 0..c.taps[1] {
-                        if let Some(to) = to.next() {
-                            *to = weight[c.kernel.place(phase, output, input, [ky, kx])];
-                        }
+    fn weights(c: &Correlation, weight: &[f32], outputs: Range<usize>, to: &mut [f32]) {
+        let [rows, columns] = c.taps;
+        let taps = (0..rows * columns).map(|tap| [tap / columns, tap % columns]);
+        for (output, to) in outputs.zip(to.chunks_mut(Self::rows(c))) {
+            let mut to = to.iter_mut();
+            for phase in &c.phases {
+                for input in 0..c.source.channels {
+                    for (tap, to) in taps.clone().zip(&mut to) {
+                        *to = weight[c.kernel.place(phase, output, input, tap)];
                     }
                 }
             }
@@ -86,13 +96,31 @@ impl Method for Unfolded {
         body(&mut products[..tiles])
     }
 
-    fn gradients(grad: &Source<'_>, output: usize, block: &Block<'_>, to: &mut [f32]) {
+    fn gradients(grad: &Source<'_>, outputs: Range<usize>, block: &Block<'_>, to: &mut [f32]) {
+        let mut gather = Gather::default();
         for run in &block.runs {
-            grad.pixels(output, run, run.to(), to);
+            gather.add(grad, run.image, run.outputs(grad.step), run.count, run.place);
         }
+        gathered(&gather, grad, outputs, Self::row(block.len()), to);
     }
 
     fn weight_gradients(_: &Correlation, sums: &[f32], to: &mut [f32]) {
         to.copy_from_slice(sums);
+    }
+}
+
+vectorised! {
+    /// Some channels, each into `a_channel` values.
+    fn gathered(
+        gather: &Gather,
+        source: &Source<'_>,
+        channels: Range<usize>,
+        a_channel: usize,
+        to: &mut [f32],
+    ) {
+        for (channel, to) in channels.zip(to.chunks_mut(a_channel)) {
+            gather.clear(to);
+            gather.copy(source, channel, to);
+        }
     }
 }
