@@ -77,8 +77,9 @@ registry! {
     Operation "batch_norm_training_act" with ["batch_norm_act_backward"] => operations::batch_norm_training;
     Operation "activate" with ["activate_backward"] => operations::activate;
     Operation "scaled_dot_product_attention" => operations::attention;
-    Operation "max_pool2d" => operations::max_pool;
-    Operation "avg_pool2d" => operations::avg_pool;
+    Operation "max_pool2d_window" with ["max_pool2d_window_backward"] => operations::max_pool;
+    Operation "avg_pool2d_window" with ["avg_pool2d_window_backward"] => operations::avg_pool;
+    Operation "softmax_last" with ["softmax_last_backward"] => operations::softmax;
     Layer "Conv2d" => layers::conv2d;
     Layer "ConvTranspose2d" => layers::conv_transpose2d;
     Layer "Linear" => layers::linear;

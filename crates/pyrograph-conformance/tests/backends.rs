@@ -43,7 +43,7 @@ fn cuda_gives_the_numbers_of_the_oracle() {
 fn a_part_of_a_name_selects_and_an_unknown_one_is_refused_with_the_names() {
     let report = check(DeviceSpec::NdArray, Some("POOL")).expect("there are two");
     let names: Vec<_> = report.entries.iter().map(|entry| entry.name).collect();
-    assert_eq!(names, ["max_pool2d", "avg_pool2d"]);
+    assert_eq!(names, ["max_pool2d_window", "avg_pool2d_window"]);
     let error = check(DeviceSpec::NdArray, Some("conv9d")).expect_err("no such entry");
     assert!(matches!(error, ConformanceError::Unknown { .. }), "{error}");
     let text = error.to_string();

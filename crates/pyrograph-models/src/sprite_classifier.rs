@@ -2,9 +2,9 @@
 
 use burn::{
     module::Module,
-    tensor::{Tensor, backend::Backend, module::max_pool2d},
+    tensor::{Tensor, backend::Backend},
 };
-use pyrograph_backend::vision::{self, Activation, VisionBackend};
+use pyrograph_backend::vision::{self, Activation, VisionBackend, Window};
 
 use crate::{
     ModelError,
@@ -94,6 +94,6 @@ impl<B: VisionBackend> SpriteClassifier<B> {
     }
 }
 
-fn halve<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
-    max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], false)
+fn halve<B: VisionBackend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    vision::max_pool2d(x, Window::tiles(2))
 }

@@ -1,12 +1,12 @@
 //! The trait itself.
 
 use burn::tensor::{
-    Tensor, TensorPrimitive,
+    Shape, Tensor, TensorMetadata, TensorPrimitive,
     backend::{AutodiffBackend, Backend},
     ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
 };
 
-use super::{Activation, plain};
+use super::{Activation, Window, plain};
 
 /// What batch norm with the batch's own statistics yields.
 #[derive(Clone, Debug)]
@@ -277,6 +277,49 @@ pub trait VisionBackend: Backend {
         }
     }
 
+    /// See [`plain::max_pool2d`].
+    fn max_pool2d_window(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+        into(plain::max_pool2d(tensor::<Self, 4>(x), window))
+    }
+
+    /// ∂x of [`plain::max_pool2d`]: each window's gradient goes to the first of its greatest values.
+    fn max_pool2d_window_backward(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
+        plain_max_pool_backward::<Self>(x, grad, window)
+    }
+
+    /// See [`plain::avg_pool2d`].
+    fn avg_pool2d_window(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+        into(plain::avg_pool2d(tensor::<Self, 4>(x), window))
+    }
+
+    /// ∂x of [`plain::avg_pool2d`].
+    fn avg_pool2d_window_backward(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
+        let Window {
+            size,
+            stride,
+            padding,
+        } = window;
+        Self::avg_pool2d_backward(x, grad, size, stride, padding, true, false)
+    }
+
+    /// See [`plain::softmax`].
+    fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        by_rows::<Self>(x, plain::softmax)
+    }
+
+    /// See [`plain::softmax_backward`].
+    fn softmax_last_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        plain_softmax_backward::<Self>(y, grad)
+    }
+
     /// See [`plain::attention`].
     fn scaled_dot_product_attention(
         query: FloatTensor<Self>,
@@ -311,6 +354,46 @@ impl VisionBackend for burn_wgpu::Wgpu {}
 
 #[cfg(feature = "cuda")]
 impl VisionBackend for burn_cuda::Cuda {}
+
+pub(super) fn plain_max_pool_backward<B: Backend>(
+    x: FloatTensor<B>,
+    grad: FloatTensor<B>,
+    window: Window,
+) -> FloatTensor<B> {
+    let Window {
+        size,
+        stride,
+        padding,
+    } = window;
+    let found = B::max_pool2d_with_indices(x.clone(), size, stride, padding, [1, 1], false);
+    let places = found.indices;
+    B::max_pool2d_with_indices_backward(x, size, stride, padding, [1, 1], false, grad, places)
+        .x_grad
+}
+
+pub(super) fn plain_softmax_backward<B: Backend>(
+    y: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> FloatTensor<B> {
+    let grad = B::float_reshape(grad.clone(), rows_of::<B>(&grad));
+    by_rows::<B>(y, |y| plain::softmax_backward(y, tensor(grad)))
+}
+
+/// A tensor of any rank as rows of its last axis, through `body`.
+pub(super) fn by_rows<B: Backend>(
+    x: FloatTensor<B>,
+    body: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>,
+) -> FloatTensor<B> {
+    let shape = x.shape();
+    let rows = B::float_reshape(x.clone(), rows_of::<B>(&x));
+    B::float_reshape(into(body(tensor(rows))), shape)
+}
+
+fn rows_of<B: Backend>(x: &FloatTensor<B>) -> Shape {
+    let shape = x.shape();
+    let length = shape.as_slice().last().copied().unwrap_or(1);
+    Shape::from([shape.num_elements() / length.max(1), length])
+}
 
 pub(super) fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D> {
     Tensor::from_primitive(TensorPrimitive::Float(primitive))

@@ -10,6 +10,7 @@ mod backend;
 mod flex;
 mod ops;
 pub mod plain;
+mod window;
 
 pub use activation::Activation;
 pub use backend::{
@@ -17,9 +18,10 @@ pub use backend::{
     VisionBackend,
 };
 pub use ops::{
-    BatchNormTraining, activate, attention, batch_norm, batch_norm_training, conv_transpose2d,
-    conv2d, group_norm, modulate,
+    BatchNormTraining, activate, attention, avg_pool2d, batch_norm, batch_norm_training,
+    conv_transpose2d, conv2d, group_norm, max_pool2d, modulate, softmax,
 };
+pub use window::Window;
 
 #[cfg(test)]
 mod tests;

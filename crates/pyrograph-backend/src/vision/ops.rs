@@ -6,7 +6,7 @@ use burn::tensor::{
 };
 
 use super::{
-    Activation, VisionBackend,
+    Activation, VisionBackend, Window,
     backend::{into, tensor},
 };
 
@@ -130,6 +130,21 @@ pub fn batch_norm_training<B: VisionBackend>(
         mean: tensor::<B, 1>(out.mean).detach(),
         variance: tensor::<B, 1>(out.variance).detach(),
     }
+}
+
+/// The greatest value of each window. [batch, channels, height, width] → [batch, channels, height′, width′].
+pub fn max_pool2d<B: VisionBackend>(x: Tensor<B, 4>, window: Window) -> Tensor<B, 4> {
+    tensor(B::max_pool2d_window(into(x), window))
+}
+
+/// The mean of each window, the padding's zeros counted. [batch, channels, height, width] → [batch, channels, height′, width′].
+pub fn avg_pool2d<B: VisionBackend>(x: Tensor<B, 4>, window: Window) -> Tensor<B, 4> {
+    tensor(B::avg_pool2d_window(into(x), window))
+}
+
+/// Softmax over the last axis.
+pub fn softmax<B: VisionBackend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    tensor(B::softmax_last(into(x)))
 }
 
 /// Scaled dot-product attention; see [`super::plain::attention`] for the shapes.

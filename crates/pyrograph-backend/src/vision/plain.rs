@@ -10,7 +10,7 @@ use burn::tensor::{
     ops::{ConvOptions, ConvTransposeOptions},
 };
 
-use super::{Activation, NormStatistics};
+use super::{Activation, NormStatistics, Window};
 
 /// Half-precision input is widened: statistics and softmax are computed in f32 (DESIGN: precision policy).
 fn widen<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
@@ -266,6 +266,41 @@ pub fn batch_norm_backward<B: Backend>(
     };
     let grad_x = centred * per_channel(weight * inverse);
     (grad_x, grad_weight, grad_bias)
+}
+
+/// The greatest value of each window of `x` [batch, channels, height, width].
+pub fn max_pool2d<B: Backend>(x: Tensor<B, 4>, window: Window) -> Tensor<B, 4> {
+    let Window {
+        size,
+        stride,
+        padding,
+    } = window;
+    module::max_pool2d(x, size, stride, padding, [1, 1], false)
+}
+
+/// The mean of each window of `x` [batch, channels, height, width], the padding's zeros counted.
+pub fn avg_pool2d<B: Backend>(x: Tensor<B, 4>, window: Window) -> Tensor<B, 4> {
+    let Window {
+        size,
+        stride,
+        padding,
+    } = window;
+    module::avg_pool2d(x, size, stride, padding, true, false)
+}
+
+/// Softmax over the last axis. f32 for half-precision input.
+pub fn softmax<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    let dtype = x.dtype();
+    activation::softmax(widen(x), D - 1).cast(dtype)
+}
+
+/// The gradient of [`softmax`] by its output: `y·(g − Σ g·y)`.
+pub fn softmax_backward<B: Backend, const D: usize>(
+    y: Tensor<B, D>,
+    grad: Tensor<B, D>,
+) -> Tensor<B, D> {
+    let dot = (grad.clone() * y.clone()).sum_dim(D - 1);
+    y * (grad - dot)
 }
 
 /// Scaled dot-product attention (Vaswani et al., 2017): `softmax(q·kᵀ·scale + bias)·v`.

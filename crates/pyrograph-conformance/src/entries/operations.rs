@@ -1,12 +1,12 @@
 //! Each method of `VisionBackend`, and the operations of burn that models call.
 
 use burn::tensor::{
-    Tensor, module,
+    Tensor,
     ops::{ConvOptions, ConvTransposeOptions},
 };
 use pyrograph_backend::{
     rng::host_tensor,
-    vision::{self, Activation, VisionAutodiff},
+    vision::{self, Activation, VisionAutodiff, Window},
 };
 use pyrograph_gradcheck::{GradCheckError, HostTensor, Inputs};
 
@@ -84,6 +84,20 @@ pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
             same(1),
         ),
         (
+            "4x4 of stride 2 as in a network",
+            Contiguous,
+            [3, 8, 16, 16],
+            [12, 8, 4, 4],
+            ConvOptions::new([2, 2], [1, 1], [1, 1], 1),
+        ),
+        (
+            "3x3 dilated as in a network",
+            Contiguous,
+            [1, 8, 13, 13],
+            [24, 8, 3, 3],
+            ConvOptions::new([1, 1], [6, 6], [6, 6], 1),
+        ),
+        (
             "4x4 of stride 2, 33 images",
             Contiguous,
             [33, 2, 6, 4],
@@ -119,6 +133,7 @@ pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
 }
 
 pub(crate) fn conv_transpose2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    r.outputs_differ_by(Cause::Winograd);
     let options = |[stride, padding, padding_out, dilation]: [usize; 4]| {
         let (s, p, o, d) = ([stride; 2], [padding; 2], [padding_out; 2], [dilation; 2]);
         ConvTransposeOptions::new(s, p, o, d, 1)
@@ -126,6 +141,13 @@ pub(crate) fn conv_transpose2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcom
     let cases = [
         ("2x2 of stride 2", [2, 6, 4, 5], [6, 4, 2, 2], [2, 0, 0, 1]),
         ("4x4 of stride 2", [2, 6, 4, 5], [6, 4, 4, 4], [2, 1, 0, 1]),
+        (
+            "4x4 of stride 2 as in a network",
+            [5, 16, 8, 8],
+            [16, 8, 4, 4],
+            [2, 1, 0, 1],
+        ),
+        ("2x2 of stride 3", [2, 6, 4, 5], [6, 4, 2, 2], [3, 0, 0, 1]),
         (
             "4x4 from one pixel",
             [3, 8, 1, 1],
@@ -299,6 +321,12 @@ pub(crate) fn attention<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
         r.normal("value", &[2, 2, 7, 3]),
         r.normal("bias", &[1, 2, 5, 7]),
     ];
+    // More queries than a thread of Flex holds at once.
+    let many = [
+        r.normal("query", &[1, 3, 70, 8]),
+        r.normal("key", &[1, 3, 33, 8]),
+        r.normal("value", &[1, 3, 33, 8]),
+    ];
     let masked = [
         0.0,
         f32::NEG_INFINITY,
@@ -314,46 +342,73 @@ pub(crate) fn attention<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
         Ok(vision::attention(q, k, v, bias, 0.5))
     };
     r.case("plain", &inputs[..3], |i| attend(i, None))?;
+    r.case("many queries", &many, |i| attend(i, None))?;
     r.case("mask", &inputs[..3], |i| attend(i, Some(mask.clone())))?;
     r.case("bias", &inputs, |i| attend(i, Some(i.tensor("bias")?)))
 }
 
 pub(crate) fn max_pool<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    pool(r, vision::max_pool2d)
+}
+
+pub(crate) fn avg_pool<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    pool(r, vision::avg_pool2d)
+}
+
+fn pool<A: VisionAutodiff>(
+    r: &mut Recorder<A>,
+    of: impl Fn(Tensor<A, 4>, Window) -> Tensor<A, 4>,
+) -> Outcome {
+    let uneven = Window {
+        size: [3, 2],
+        stride: [2, 1],
+        padding: [1, 0],
+    };
+    let overlapping = Window {
+        size: [3; 2],
+        stride: [1; 2],
+        padding: [1; 2],
+    };
     let cases = [
-        ("2x2", [2, 2], [2, 2], [0, 0], [1, 1], false),
-        ("2x2, rounded up", [2, 2], [2, 2], [0, 0], [1, 1], true),
-        ("3x3 of stride 1", [3, 3], [1, 1], [1, 1], [1, 1], false),
-        ("uneven", [3, 2], [2, 1], [1, 0], [1, 2], false),
+        ("2x2", Contiguous, [2, 3, 9, 7], Window::tiles(2)),
+        (
+            "2x2, channels last",
+            ChannelsLast,
+            [2, 3, 8, 6],
+            Window::tiles(2),
+        ),
+        // More than the 2¹⁴ values of a block of the Flex kernels.
+        (
+            "2x2, many planes",
+            Contiguous,
+            [5, 60, 8, 8],
+            Window::tiles(2),
+        ),
+        ("3x3", Contiguous, [2, 3, 9, 7], Window::tiles(3)),
+        ("4x4", Contiguous, [2, 3, 9, 13], Window::tiles(4)),
+        ("3x3 of stride 1", Contiguous, [2, 3, 9, 7], overlapping),
+        ("uneven", Contiguous, [2, 3, 9, 7], uneven),
     ];
-    let x = r.normal("x", &[2, 3, 9, 7]);
-    for (name, kernel, stride, padding, dilation, ceil) in cases {
-        r.case(name, std::slice::from_ref(&x), |i| {
-            Ok(module::max_pool2d(
-                i.tensor("x")?,
-                kernel,
-                stride,
-                padding,
-                dilation,
-                ceil,
-            ))
+    for (name, layout, shape, window) in cases {
+        let x = r.normal("x", &layout.memory(shape));
+        r.case(name, &[x], |i| {
+            Ok(layout.view(of(layout.view(i.tensor("x")?), window)))
         })?;
     }
     Ok(())
 }
 
-pub(crate) fn avg_pool<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
-    let x = r.normal("x", &[2, 3, 8, 12]);
-    for (name, size) in [("2x2", 2), ("4x4", 4)] {
-        r.case(name, std::slice::from_ref(&x), |i| {
-            Ok(module::avg_pool2d(
-                i.tensor("x")?,
-                [size; 2],
-                [size; 2],
-                [0, 0],
-                true,
-                false,
-            ))
-        })?;
-    }
-    Ok(())
+pub(crate) fn softmax<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let x = r.normal("x", &[7, 5, 33]).affine(3.0, 0.0);
+    r.case("rows of 33", &[x], |i| {
+        Ok(vision::softmax(i.tensor::<3>("x")?))
+    })?;
+    let x = r.normal("x", &[3, 8]).affine(40.0, 0.0);
+    r.case("far apart", &[x], |i| {
+        Ok(vision::softmax(i.tensor::<2>("x")?))
+    })?;
+    let x = r.normal("x", &[40, 601]);
+    r.case("long rows, transposed", &[x], |i| {
+        Ok(vision::softmax(i.tensor::<2>("x")?.transpose()))
+    })
 }

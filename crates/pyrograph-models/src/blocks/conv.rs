@@ -10,7 +10,7 @@ use burn::{
 };
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
-use super::ParamInit;
+use super::{BatchNorm2d, NormMode, ParamInit};
 
 /// `torch.nn.Conv2d` with square kernel, one stride, padding and dilation for both axes, and bias.
 #[derive(Module, Debug)]
@@ -43,8 +43,38 @@ impl<B: VisionBackend> Conv2d<B> {
     /// # Shapes
     /// [batch, in, height, width] → [batch, out, height′, width′].
     pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
+        self.convolve(x, self.weight.val(), self.bias.val(), act)
+    }
+
+    /// Convolution, batch norm and activation. In [`NormMode::Eval`] the norm is a part of the convolution's weights.
+    ///
+    /// # Shapes
+    /// [batch, in, height, width] → [batch, out, height′, width′].
+    pub fn forward_norm(
+        &self,
+        x: Tensor<B, 4>,
+        norm: &BatchNorm2d<B>,
+        act: Activation,
+        mode: &mut NormMode<'_, B>,
+    ) -> Tensor<B, 4> {
+        if matches!(mode, NormMode::Train(_)) {
+            return norm.forward(self.forward(x, Activation::Identity), act, mode);
+        }
+        let [scale, shift] = norm.scale_and_shift();
+        let bias = self.bias.val() * scale.clone() + shift;
+        let weight = self.weight.val() * scale.reshape([-1, 1, 1, 1]);
+        self.convolve(x, weight, bias, act)
+    }
+
+    fn convolve(
+        &self,
+        x: Tensor<B, 4>,
+        weight: Tensor<B, 4>,
+        bias: Tensor<B, 1>,
+        act: Activation,
+    ) -> Tensor<B, 4> {
         let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
-        vision::conv2d(x, self.weight.val(), Some(self.bias.val()), options, act)
+        vision::conv2d(x, weight, Some(bias), options, act)
     }
 }
 

@@ -111,6 +111,15 @@ impl<B: VisionBackend> BatchNorm2d<B> {
     }
 }
 
+impl<B: Backend> BatchNorm2d<B> {
+    /// The norm by the running statistics as a scale and a shift of each channel, both `[channels]`.
+    pub fn scale_and_shift(&self) -> [Tensor<B, 1>; 2] {
+        let scale = self.weight.val() / (self.running_var.val() + EPSILON).sqrt();
+        let shift = self.bias.val() - self.running_mean.val() * scale.clone();
+        [scale, shift]
+    }
+}
+
 /// n/(n − 1) times the biased variance; one value alone has none and keeps its zero.
 fn unbiased<B: Backend>(variance: Tensor<B, 1>, count: usize) -> Tensor<B, 1> {
     variance * (count as f64 / count.saturating_sub(1).max(1) as f64)

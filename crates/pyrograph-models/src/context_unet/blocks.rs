@@ -2,13 +2,9 @@
 
 use burn::{
     module::Module,
-    tensor::{
-        Tensor,
-        backend::Backend,
-        module::{avg_pool2d, max_pool2d},
-    },
+    tensor::{Tensor, backend::Backend},
 };
-use pyrograph_backend::vision::{self, Activation, VisionBackend};
+use pyrograph_backend::vision::{self, Activation, VisionBackend, Window};
 
 use super::{GROUPS, POOL, Residual};
 use crate::blocks::{BatchNorm2d, Conv2d, ConvTranspose2d, GroupNorm, Linear, NormMode, ParamInit};
@@ -35,8 +31,8 @@ impl<B: Backend> ConvNormAct<B> {
 
 impl<B: VisionBackend> ConvNormAct<B> {
     fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
-        let x = self.conv.forward(x, Activation::Identity);
-        self.norm.forward(x, Activation::Gelu, mode)
+        self.conv
+            .forward_norm(x, &self.norm, Activation::Gelu, mode)
     }
 }
 
@@ -107,7 +103,7 @@ impl<B: VisionBackend> UnetDown<B> {
     /// [batch, in, h, w] → [batch, out, h/2, w/2].
     pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
         let x = self.block2.forward(self.block1.forward(x, mode), mode);
-        max_pool2d(x, [2, 2], [2, 2], [0, 0], [1, 1], false)
+        vision::max_pool2d(x, Window::tiles(2))
     }
 }
 
@@ -171,7 +167,7 @@ impl<B: VisionBackend> Embedding<B> {
 
 /// The mean over 4×4 pixels, which leaves one at every legal height, and GELU. [batch, n, h, h] → [batch, n, 1, 1].
 pub(super) fn pool_to_vector<B: VisionBackend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
-    let x = avg_pool2d(x, [POOL, POOL], [POOL, POOL], [0, 0], true, false);
+    let x = vision::avg_pool2d(x, Window::tiles(POOL));
     vision::activate(x, Activation::Gelu)
 }
 

@@ -18,13 +18,14 @@ use burn::{
 };
 
 use super::{
-    Activation, BatchNormOutput, NormStatistics, VisionBackend,
+    Activation, BatchNormOutput, NormStatistics, VisionBackend, Window,
     backend::{into, tensor},
     plain,
 };
 use steps::{
-    Activate, ActivateState, ConvAct, ConvState, GroupNormAct, GroupNormState, Modulate,
-    ModulateState, NormAct, NormState, TransposedConv, TransposedState,
+    Activate, ActivateState, AvgPool, ConvAct, ConvState, GroupNormAct, GroupNormState, MaxPool,
+    Modulate, ModulateState, NormAct, NormState, PoolState, Softmax, TransposedConv,
+    TransposedState,
 };
 
 impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
@@ -133,6 +134,32 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
             .stateful()
         {
             OpsKind::Tracked(prep) => prep.finish(state, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn max_pool2d_window(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+        let input = x.primitive.clone();
+        let output = B::max_pool2d_window(x.primitive, window);
+        match MaxPool.prepare::<C>([x.node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(PoolState::<B> { input, window }, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn avg_pool2d_window(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+        let input = x.primitive.clone();
+        let output = B::avg_pool2d_window(x.primitive, window);
+        match AvgPool.prepare::<C>([x.node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(PoolState::<B> { input, window }, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let output = B::softmax_last(x.primitive);
+        match Softmax.prepare::<C>([x.node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(output.clone(), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }

@@ -13,7 +13,7 @@ use burn::{
     },
 };
 
-use super::super::{Activation, NormStatistics, VisionBackend};
+use super::super::{Activation, NormStatistics, VisionBackend, Window};
 
 /// Hands each parent that wants one its gradient.
 fn register_each<B: Backend>(
@@ -45,6 +45,63 @@ impl<B: VisionBackend> Backward<B, 1> for Activate {
         let [parent] = ops.parents;
         if let Some(node) = parent {
             let value = B::activate_backward(ops.state.input, grad, ops.state.act);
+            grads.register::<B>(node.id, value);
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct PoolState<B: Backend> {
+    pub(super) input: FloatTensor<B>,
+    pub(super) window: Window,
+}
+
+#[derive(Debug)]
+pub(super) struct MaxPool;
+
+impl<B: VisionBackend> Backward<B, 1> for MaxPool {
+    type State = PoolState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [parent] = ops.parents;
+        if let Some(node) = parent {
+            let PoolState { input, window } = ops.state;
+            let value = B::max_pool2d_window_backward(input, grad, window);
+            grads.register::<B>(node.id, value);
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct AvgPool;
+
+impl<B: VisionBackend> Backward<B, 1> for AvgPool {
+    type State = PoolState<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [parent] = ops.parents;
+        if let Some(node) = parent {
+            let PoolState { input, window } = ops.state;
+            let value = B::avg_pool2d_window_backward(input, grad, window);
+            grads.register::<B>(node.id, value);
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Softmax;
+
+impl<B: VisionBackend> Backward<B, 1> for Softmax {
+    /// The output.
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [parent] = ops.parents;
+        if let Some(node) = parent {
+            let value = B::softmax_last_backward(ops.state, grad);
             grads.register::<B>(node.id, value);
         }
     }

@@ -13,7 +13,7 @@ const EXP_RANGE: (f32, f32) = (-87.0, 88.0);
 
 /// eˣ to 2 units in the last place (Cephes' expf) on [−87, 88]; 0 below and infinite above, so that no factor revives a tail.
 #[inline(always)]
-fn exp(argument: f32) -> f32 {
+pub(super) fn exp(argument: f32) -> f32 {
     let x = argument.clamp(EXP_RANGE.0, EXP_RANGE.1);
     let shifted = x * LOG2_E + ROUND;
     let n = shifted - ROUND;

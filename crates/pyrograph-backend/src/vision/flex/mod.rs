@@ -4,6 +4,7 @@
 //! burn-flex computes them operation by operation on one thread, with an index calculation for every broadcast value.
 //! Other element types than f32 take the default bodies.
 
+mod buffers;
 mod conv;
 mod elementwise;
 mod features;
@@ -11,9 +12,10 @@ mod lines;
 mod math;
 mod norms;
 mod planes;
-mod pool;
+mod pooling;
 mod product;
 mod scratch;
+mod softmax;
 mod tensors;
 
 use burn::tensor::{
@@ -24,7 +26,8 @@ use burn_flex::{Flex, FlexTensor};
 
 use super::{
     Activation, BatchNormOutput, ModulateGradients, NormGradients, NormStatistics, VisionBackend,
-    backend::{into, tensor},
+    Window,
+    backend::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
     plain,
 };
 use norms::Norm;
@@ -283,6 +286,81 @@ impl VisionBackend for Flex {
         }
         let norm = Norm::new(&weight, &bias, &mean, &variance, epsilon);
         norms::batch_norm_backward(&x, &norm, statistics, act, grad)
+    }
+
+    fn max_pool2d_window(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            return into(plain::max_pool2d(tensor::<Self, 4>(x), window));
+        }
+        pooling::max_pool2d(&x, window)
+    }
+
+    fn max_pool2d_window_backward(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            return plain_max_pool_backward::<Self>(x, grad, window);
+        }
+        pooling::max_pool2d_backward(&x, &grad, window)
+    }
+
+    fn avg_pool2d_window(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            return into(plain::avg_pool2d(tensor::<Self, 4>(x), window));
+        }
+        pooling::avg_pool2d(&x, window)
+    }
+
+    fn avg_pool2d_window_backward(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            let Window {
+                size,
+                stride,
+                padding,
+            } = window;
+            return Self::avg_pool2d_backward(x, grad, size, stride, padding, true, false);
+        }
+        pooling::avg_pool2d_backward(x.shape().dims(), &grad, window)
+    }
+
+    fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            return by_rows::<Self>(x, plain::softmax);
+        }
+        softmax::softmax(x)
+    }
+
+    fn softmax_last_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        if y.dtype() != DType::F32 {
+            return plain_softmax_backward::<Self>(y, grad);
+        }
+        softmax::softmax_backward(&y, grad)
+    }
+
+    fn scaled_dot_product_attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        scale: f64,
+    ) -> FloatTensor<Self> {
+        let [batch, heads, n, _] = query.shape().dims();
+        let m = key.shape()[2];
+        let all = [&query, &key, &value].into_iter().chain(&bias);
+        let is_f32 = all.into_iter().all(|t| t.dtype() == DType::F32);
+        let sizes = [batch, heads, n, m, value.shape()[3]];
+        if !is_f32 || sizes.contains(&0) {
+            let (q, k, v) = (tensor::<Self, 4>(query), tensor(key), tensor(value));
+            return into(plain::attention(q, k, v, bias.map(tensor), scale));
+        }
+        let bias = bias.map(|bias| into(tensor::<Self, 4>(bias).expand([batch, heads, n, m])));
+        softmax::attention(&query, &key, &value, bias.as_ref(), scale as f32)
     }
 }
 

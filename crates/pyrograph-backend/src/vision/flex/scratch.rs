@@ -9,9 +9,7 @@ thread_local! {
 
 /// Runs `body` on `count` values of this thread's memory. What they hold is left over from earlier use.
 pub(super) fn with<R>(count: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
-    let mut kept = KEPT
-        .with_borrow_mut(|kept| kept.pop())
-        .unwrap_or_default();
+    let mut kept = KEPT.with_borrow_mut(|kept| kept.pop()).unwrap_or_default();
     if kept.len() < count {
         kept.resize(count, 0.0);
     }

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Shape, TensorData, TensorMetadata};
 use burn_flex::{FlexTensor, Layout};
 
-use super::pool::Buffer;
+use super::buffers::Buffer;
 
 /// Channels, and values of a plane, of [batch, channels, height, width].
 pub(super) fn planes_of(x: &FlexTensor) -> (usize, usize) {
@@ -20,10 +20,7 @@ pub(super) fn floats(x: &FlexTensor) -> &[f32] {
 
 /// The tensor after `edit` has changed its values. It gets where they are now, if that is elsewhere, and where they are to be: in
 /// place where nobody else holds them.
-pub(super) fn edited(
-    x: FlexTensor,
-    edit: impl FnOnce(Option<&[f32]>, &mut [f32]),
-) -> FlexTensor {
+pub(super) fn edited(x: FlexTensor, edit: impl FnOnce(Option<&[f32]>, &mut [f32])) -> FlexTensor {
     let mut kept = x.to_contiguous();
     drop(x); // A second owner would forbid the change in place.
     let (start, count) = (kept.layout().start_offset(), kept.layout().num_elements());

@@ -11,15 +11,15 @@ use rayon::prelude::*;
 use super::{
     super::{
         super::Activation,
+        buffers::Buffer,
         features::vectorised,
         lines::affine,
-        pool::Buffer,
         product::{Into, Matrix, product_by_distant_rows},
         scratch,
     },
     correlation::Correlation,
-    method::{Block, Method},
     gather::Source,
+    method::{Block, Method},
     outputs::Outputs,
     tiles::Tiles,
 };
@@ -241,7 +241,12 @@ fn groups(channels: usize, group: usize) -> impl IndexedParallelIterator<Item = 
 }
 
 /// ∂weight of a convolution, `out` being [out, in, kh, kw].
-pub(super) fn weight_gradient<M: Method>(c: &Correlation, x: &[f32], grad: &[f32], out: &mut [f32]) {
+pub(super) fn weight_gradient<M: Method>(
+    c: &Correlation,
+    x: &[f32],
+    grad: &[f32],
+    out: &mut [f32],
+) {
     let tiles = Tiles::new(c, M::OUT);
     let job = Gradient::<M> {
         c,
@@ -282,7 +287,11 @@ impl<M: Method> Gradient<'_, M> {
                     let row = M::row(block.len());
                     scratch::with(rows * row, |columns| {
                         M::columns(self.c, &self.x, 0..self.c.inputs(), &block, columns);
-                        let into = if place == 0 { Into::Overwrite } else { Into::Add };
+                        let into = if place == 0 {
+                            Into::Overwrite
+                        } else {
+                            Into::Add
+                        };
                         self.products(&block, columns, 0..channels, &mut sum, into);
                     });
                 }

@@ -137,10 +137,7 @@ impl Correlation {
             kernel: Kernel {
                 output: kh * kw,
                 input: s.channels_in * kh * kw,
-                tap: [
-                    -((row.between * kw) as isize),
-                    -(column.between as isize),
-                ],
+                tap: [-((row.between * kw) as isize), -(column.between as isize)],
             },
         };
         let pairs = rows
@@ -180,7 +177,9 @@ impl Correlation {
             phase
         };
         let phases = self.phases.iter();
-        self.phases = phases.flat_map(|p| (0..step).map(move |a| of(p, a))).collect();
+        self.phases = phases
+            .flat_map(|p| (0..step).map(move |a| of(p, a)))
+            .collect();
         self.taps[axis] /= step;
         self.tap_step[axis] = step;
         self.kernel.tap[axis] *= step as isize;

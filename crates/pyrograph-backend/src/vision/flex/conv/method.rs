@@ -38,11 +38,7 @@ pub(super) trait Method: Sync {
     );
 
     /// The columns as they lie in the input itself, where they do.
-    fn columns_in_place<'a>(
-        _: &Correlation,
-        _: &Source<'a>,
-        _: &Block<'_>,
-    ) -> Option<Matrix<'a>> {
+    fn columns_in_place<'a>(_: &Correlation, _: &Source<'a>, _: &Block<'_>) -> Option<Matrix<'a>> {
         None
     }
 

@@ -25,8 +25,8 @@ pub(super) use shape::Shape;
 
 use super::{
     super::Activation,
+    buffers::Buffer,
     lines::affine_planes,
-    pool::Buffer,
     product::{Into, Matrix, product},
 };
 use blocked::Finish;
@@ -46,7 +46,8 @@ pub(super) fn forward(
         let images = Matrix::by_rows(x, s.batch, s.taps());
         let kernel = Matrix::by_rows(weight, s.channels_out, s.taps()).transposed();
         product(&mut out, images, kernel, Into::Overwrite);
-        out.chunks_mut(s.channels_out).for_each(|out| affine_planes(out, 1, bias, act));
+        out.chunks_mut(s.channels_out)
+            .for_each(|out| affine_planes(out, 1, bias, act));
         return out;
     }
     Plan::of(Correlation::of(s)).forward(x, weight, Finish { bias, act }, &mut out);
@@ -68,7 +69,8 @@ pub(super) fn input_gradient(
         let kernel = Matrix::by_rows(weight, s.channels_out, s.taps());
         product(&mut out, grads, kernel, Into::Overwrite);
         let plane = s.image[0] * s.image[1];
-        out.chunks_mut(s.taps()).for_each(|out| affine_planes(out, plane, bias, act));
+        out.chunks_mut(s.taps())
+            .for_each(|out| affine_planes(out, plane, bias, act));
         return out;
     }
     for residue in Correlation::input_gradients(s) {

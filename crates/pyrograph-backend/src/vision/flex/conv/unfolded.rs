@@ -70,7 +70,12 @@ impl Method for Unfolded {
         }
         let image = &x.images[image * c.source.image()..][..c.source.image()];
         let channels = c.source.channels;
-        Some(Matrix::by_distant_rows(&image[first..], channels, block.len(), pixels))
+        Some(Matrix::by_distant_rows(
+            &image[first..],
+            channels,
+            block.len(),
+            pixels,
+        ))
     }
 
     fn weights(c: &Correlation, weight: &[f32], outputs: Range<usize>, to: &mut [f32]) {
@@ -99,7 +104,13 @@ impl Method for Unfolded {
     fn gradients(grad: &Source<'_>, outputs: Range<usize>, block: &Block<'_>, to: &mut [f32]) {
         let mut gather = Gather::default();
         for run in &block.runs {
-            gather.add(grad, run.image, run.outputs(grad.step), run.count, run.place);
+            gather.add(
+                grad,
+                run.image,
+                run.outputs(grad.step),
+                run.count,
+                run.place,
+            );
         }
         gathered(&gather, grad, outputs, Self::row(block.len()), to);
     }

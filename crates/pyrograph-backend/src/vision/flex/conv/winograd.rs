@@ -145,7 +145,13 @@ impl Lines {
             let after = x.wrapping_add_unsigned(width * source.step[1]);
             for i in 0..window {
                 let y = y.wrapping_add_unsigned(i * source.step[0]);
-                gather.add(source, run.image, [y, x], width, i * line + run.place * step);
+                gather.add(
+                    source,
+                    run.image,
+                    [y, x],
+                    width,
+                    i * line + run.place * step,
+                );
                 if beyond > 0 {
                     let to = i * line + own + number * beyond;
                     gather.add(source, run.image, [y, after], beyond, to);
@@ -156,7 +162,11 @@ impl Lines {
             gather,
             tiles: block.len(),
             line,
-            ends: block.runs.iter().map(|run| run.place + run.count - 1).collect(),
+            ends: block
+                .runs
+                .iter()
+                .map(|run| run.place + run.count - 1)
+                .collect(),
         }
     }
 }

@@ -1,0 +1,227 @@
+//! Maxima and means over windows, row by row.
+
+use std::ops::Range;
+
+use burn::tensor::TensorMetadata;
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::{
+    super::Window,
+    buffers::Buffer,
+    features::vectorised,
+    tensors::{floats, image},
+};
+
+/// Planes that a thread takes at once hold about as many values.
+const BLOCK: usize = 1 << 14;
+
+/// Sizes of a pooling.
+struct Pooling {
+    window: Window,
+    image: [usize; 2],
+    out: [usize; 2],
+}
+
+impl Pooling {
+    fn new(x: [usize; 4], window: Window) -> Self {
+        let image = [x[2], x[3]];
+        let out = [0, 1].map(|axis| {
+            let size = image[axis] + 2 * window.padding[axis];
+            (size - window.size[axis]) / window.stride[axis] + 1
+        });
+        Self { window, image, out }
+    }
+
+    /// The pixels that window `at` of an axis sees.
+    fn seen(&self, axis: usize, at: usize) -> Range<usize> {
+        let begin = at * self.window.stride[axis];
+        let padding = self.window.padding[axis];
+        let end = (begin + self.window.size[axis]).saturating_sub(padding);
+        begin.saturating_sub(padding)..end.min(self.image[axis])
+    }
+
+    /// The windows of a row of which tap `tap` sees a pixel, and the pixel that the first of them sees.
+    fn reached(&self, tap: usize) -> (Range<usize>, usize) {
+        let (stride, padding) = (self.window.stride[1], self.window.padding[1]);
+        let begin = padding.saturating_sub(tap).div_ceil(stride);
+        let end = (self.image[1] + padding)
+            .saturating_sub(tap)
+            .div_ceil(stride);
+        let end = end.clamp(begin.min(self.out[1]), self.out[1]);
+        (
+            begin.min(end)..end,
+            (begin * stride + tap).saturating_sub(padding),
+        )
+    }
+
+    fn pixels(&self) -> usize {
+        self.image[0] * self.image[1]
+    }
+
+    fn outputs(&self) -> usize {
+        self.out[0] * self.out[1]
+    }
+
+    /// What the values of a plane's windows come to by `fold`, from `first` on, row by row.
+    #[inline(always)]
+    fn fold(&self, plane: &[f32], out: &mut [f32], first: f32, fold: impl Fn(f32, f32) -> f32) {
+        let stride = self.window.stride[1];
+        for (y, out) in out.chunks_mut(self.out[1]).enumerate() {
+            out.fill(first);
+            for row in self.seen(0, y) {
+                let row = &plane[row * self.image[1]..][..self.image[1]];
+                for tap in 0..self.window.size[1] {
+                    let (windows, from) = self.reached(tap);
+                    let (out, from) = (&mut out[windows], row.get(from..).unwrap_or(&[]));
+                    match stride {
+                        1 => out
+                            .iter_mut()
+                            .zip(from)
+                            .for_each(|(o, v)| *o = fold(*o, *v)),
+                        2 => fold_every::<2>(out, from, &fold),
+                        4 => fold_every::<4>(out, from, &fold),
+                        _ => {
+                            let from = from.iter().step_by(stride);
+                            out.iter_mut()
+                                .zip(from)
+                                .for_each(|(o, v)| *o = fold(*o, *v));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `out[i] = fold(out[i], from[i·STEP])`.
+#[inline(always)]
+fn fold_every<const STEP: usize>(out: &mut [f32], from: &[f32], fold: &impl Fn(f32, f32) -> f32) {
+    let (whole, rest) = from.as_chunks::<STEP>();
+    for (out, from) in out.iter_mut().zip(whole) {
+        *out = fold(*out, from[0]);
+    }
+    if let (Some(out), Some(from)) = (out.get_mut(whole.len()), rest.first()) {
+        *out = fold(*out, *from);
+    }
+}
+
+/// The greater one, and what is not a number before any that is, as in PyTorch.
+#[inline(always)]
+fn greater(so_far: f32, value: f32) -> f32 {
+    if value > so_far || value.is_nan() {
+        value
+    } else {
+        so_far
+    }
+}
+
+/// Every plane of `from` to one of `to`, of these sizes, on every thread.
+#[inline(always)]
+fn each_plane(
+    from: &[f32],
+    to: &mut [f32],
+    sizes: [usize; 2],
+    body: impl Fn(usize, &[f32], &mut [f32]) + Sync,
+) {
+    let planes = (BLOCK / sizes[0].max(sizes[1])).max(1);
+    to.par_chunks_mut(planes * sizes[1])
+        .zip(from.par_chunks(planes * sizes[0]))
+        .enumerate()
+        .for_each(|(block, (to, from))| {
+            let pairs = from.chunks(sizes[0]).zip(to.chunks_mut(sizes[1]));
+            for (place, (from, to)) in pairs.enumerate() {
+                body(block * planes + place, from, to);
+            }
+        });
+}
+
+vectorised! {
+    /// The greatest value of each window.
+    pub(super) fn max_pool2d(x: &FlexTensor, window: Window) -> FlexTensor {
+        let shape: [usize; 4] = x.shape().dims();
+        let pooling = Pooling::new(shape, window);
+        let x = x.to_contiguous();
+        let mut out = Buffer::new(shape[0] * shape[1] * pooling.outputs());
+        let sizes = [pooling.pixels(), pooling.outputs()];
+        each_plane(floats(&x), &mut out, sizes, |_, plane, out| {
+            pooling.fold(plane, out, f32::NEG_INFINITY, greater);
+        });
+        image(out, [shape[0], shape[1], pooling.out[0], pooling.out[1]])
+    }
+}
+
+vectorised! {
+    /// The gradient of [`max_pool2d`]: each window's goes to the first of its greatest values.
+    pub(super) fn max_pool2d_backward(x: &FlexTensor, grad: &FlexTensor, window: Window) -> FlexTensor {
+        let shape: [usize; 4] = x.shape().dims();
+        let pooling = Pooling::new(shape, window);
+        let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
+        let x = floats(&x);
+        let mut out = Buffer::new(x.len());
+        let sizes = [pooling.outputs(), pooling.pixels()];
+        each_plane(floats(&grad), &mut out, sizes, |number, grad, out| {
+            let plane = &x[number * pooling.pixels()..][..pooling.pixels()];
+            out.fill(0.0);
+            for (y, grad) in grad.chunks(pooling.out[1]).enumerate() {
+                let rows = pooling.seen(0, y);
+                for (x, grad) in grad.iter().enumerate() {
+                    let mut best = (f32::NEG_INFINITY, None);
+                    for row in rows.clone() {
+                        for column in pooling.seen(1, x) {
+                            let place = row * pooling.image[1] + column;
+                            let value = plane[place];
+                            if best.1.is_none() || value > best.0 || value.is_nan() {
+                                best = (value, Some(place));
+                            }
+                        }
+                    }
+                    if let (_, Some(place)) = best {
+                        out[place] += grad;
+                    }
+                }
+            }
+        });
+        image(out, shape)
+    }
+}
+
+vectorised! {
+    /// The mean of each window, the padding's zeros counted.
+    pub(super) fn avg_pool2d(x: &FlexTensor, window: Window) -> FlexTensor {
+        let shape: [usize; 4] = x.shape().dims();
+        let pooling = Pooling::new(shape, window);
+        let x = x.to_contiguous();
+        let mut out = Buffer::new(shape[0] * shape[1] * pooling.outputs());
+        let sizes = [pooling.pixels(), pooling.outputs()];
+        let share = 1.0 / (window.size[0] * window.size[1]) as f32;
+        each_plane(floats(&x), &mut out, sizes, |_, plane, out| {
+            pooling.fold(plane, out, 0.0, |sum, value| sum + value);
+            out.iter_mut().for_each(|sum| *sum *= share);
+        });
+        image(out, [shape[0], shape[1], pooling.out[0], pooling.out[1]])
+    }
+}
+
+vectorised! {
+    /// The gradient of [`avg_pool2d`] for an input of this shape.
+    pub(super) fn avg_pool2d_backward(shape: [usize; 4], grad: &FlexTensor, window: Window) -> FlexTensor {
+        let pooling = Pooling::new(shape, window);
+        let grad = grad.to_contiguous();
+        let mut out = Buffer::new(shape.iter().product());
+        let sizes = [pooling.outputs(), pooling.pixels()];
+        let share = 1.0 / (window.size[0] * window.size[1]) as f32;
+        each_plane(floats(&grad), &mut out, sizes, |_, grad, out| {
+            out.fill(0.0);
+            for (y, grad) in grad.chunks(pooling.out[1]).enumerate() {
+                for row in pooling.seen(0, y) {
+                    let row = &mut out[row * pooling.image[1]..][..pooling.image[1]];
+                    for (x, grad) in grad.iter().enumerate() {
+                        row[pooling.seen(1, x)].iter_mut().for_each(|to| *to += grad * share);
+                    }
+                }
+            }
+        });
+        image(out, shape)
+    }
+}
