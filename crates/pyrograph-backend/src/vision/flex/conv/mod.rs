@@ -10,6 +10,7 @@
 mod blocked;
 mod correlation;
 mod gather;
+mod interleaved;
 mod method;
 mod minimal;
 mod outputs;

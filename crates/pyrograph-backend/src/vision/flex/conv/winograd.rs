@@ -12,6 +12,7 @@ use super::{
     correlation::Correlation,
     gather::{Gather, Source},
     method::{Block, Method, by_phase},
+    interleaved::take_apart,
     minimal::Minimal,
     tiles::Run,
 };
@@ -230,18 +231,6 @@ vectorised! {
         }
         let rows: [&[f32]; A] = from_fn(|i| &half[i * B * count..][..B * count]);
         along(rows, cut(to, B * count), B * count, &f);
-    }
-}
-
-/// `to[j·count + l] = from[l·STEP + j]`.
-#[inline(always)]
-fn take_apart<const STEP: usize>(from: &[f32], to: &mut [f32], count: usize) {
-    let (from, _) = from.as_chunks::<STEP>();
-    let from = &from[..count];
-    for (j, to) in to.chunks_mut(count).take(STEP).enumerate() {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = from[j];
-        }
     }
 }
 
