@@ -17,6 +17,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "pyrograph", version, propagate_version = true)]
 struct Cli {
+    /// On `cpu`, compute convolutions by their definition alone: slower, with a tenth of the rounding.
+    #[arg(long, global = true)]
+    exact_convolutions: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -73,6 +76,7 @@ const CHECK_FAILED: u8 = 1;
 fn main() -> ExitCode {
     std::sync::LazyLock::force(&arguments::STARTED);
     let cli = Cli::parse();
+    pyrograph::backend::vision::set_exact_convolutions(cli.exact_convolutions);
     let run = || match cli.command {
         Command::Train(Train::Sprites(command)) => command.run().map(done),
         Command::Sample(Sample::Sprites(command)) => command.run().map(done),

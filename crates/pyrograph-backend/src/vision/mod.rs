@@ -6,6 +6,7 @@
 mod activation;
 mod autodiff;
 mod backend;
+mod exact;
 #[cfg(feature = "flex")]
 mod flex;
 mod ops;
@@ -17,6 +18,7 @@ pub use backend::{
     BatchNormOutput, ModulateGradients, NormGradients, NormStatistics, VisionAutodiff,
     VisionBackend,
 };
+pub use exact::{exact_convolutions, set_exact_convolutions};
 pub use ops::{
     BatchNormTraining, activate, attention, avg_pool2d, batch_norm, batch_norm_training,
     conv_transpose2d, conv2d, group_norm, max_pool2d, modulate, softmax,

@@ -6,7 +6,7 @@ use burn_flex::FlexTensor;
 use super::{
     super::{Activation, ModulateGradients},
     features::vectorised,
-    lines::{affine, apply, times_slope},
+    lines::{affine, times_slope},
     planes::{by_channel, change, change_and_sum, lane_sum, sum},
     tensors::{column, edited, floats, planes_of, vector},
 };
@@ -17,7 +17,9 @@ const BLOCK: usize = 4096;
 vectorised! {
     /// `act(x)`.
     pub(super) fn activate(x: FlexTensor, act: Activation) -> FlexTensor {
-        edited(x, |from, values| change(from, values, BLOCK, |_, block| apply(block, act)))
+        edited(x, |from, values| {
+            change(from, values, BLOCK, |p| affine::<FUSED>(p.from, p.values, 1.0, 0.0, act));
+        })
     }
 }
 
@@ -27,9 +29,9 @@ vectorised! {
         let x = x.to_contiguous();
         let x = floats(&x);
         edited(grad, |from, grad| {
-            change(from, grad, BLOCK, |block, grad| {
-                let x = &x[block * BLOCK..][..grad.len()];
-                times_slope(grad, x, act, |x| x);
+            change(from, grad, BLOCK, |p| {
+                let x = &x[p.number * BLOCK..][..p.values.len()];
+                times_slope::<FUSED>(p.from, p.values, x, act, |x| x);
             });
         })
     }
@@ -55,8 +57,9 @@ vectorised! {
         let (scale, shift) = (scale.to_contiguous(), shift.to_contiguous());
         let (scale, shift) = (floats(&scale), floats(&shift));
         edited(x, |from, values| {
-            change(from, values, size, |plane, values| {
-                affine(values, scale[plane], shift[plane], Activation::Identity);
+            change(from, values, size, |p| {
+                let (scale, shift) = (scale[p.number], shift[p.number]);
+                affine::<FUSED>(p.from, p.values, scale, shift, Activation::Identity);
             });
         })
     }
@@ -74,10 +77,13 @@ vectorised! {
         let (x, scale) = (floats(&x), floats(&scale));
         let mut sums = Vec::new();
         let grad_x = edited(grad, |from, grad| {
-            sums = change_and_sum(from, grad, size, |plane, grad| {
-                let x = &x[plane * size..][..grad.len()];
+            sums = change_and_sum(from, grad, size, |plane| {
+                let scale = scale[plane.number];
+                let x = &x[plane.number * size..];
+                let grad = plane.in_place();
+                let x = &x[..grad.len()];
                 let sums = lane_sum(grad.len(), |i| [grad[i], grad[i] * x[i]]);
-                affine(grad, scale[plane], 0.0, Activation::Identity);
+                affine::<FUSED>(None, grad, scale, 0.0, Activation::Identity);
                 sums
             });
         });

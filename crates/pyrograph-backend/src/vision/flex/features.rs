@@ -35,7 +35,8 @@ impl Level {
 /// Defines a function whose body, closures included, is compiled once for each [`Level`].
 ///
 /// A closure inherits the instruction set of the function that it is written in, and an `#[inline(always)]` function that of
-/// its caller; any other function that the body calls keeps the baseline. Generic parameters are given twice, in brackets: as
+/// its caller; any other function that the body calls keeps the baseline. The body may use `FUSED`: whether a product and a sum are
+/// one instruction (see [`fused`](super::math::fused)). Generic parameters are given twice, in brackets: as
 /// arguments and as declarations.
 macro_rules! vectorised {
     (
@@ -49,11 +50,23 @@ macro_rules! vectorised {
         $vis fn $name $(<$($declared)*>)? ($($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-            fn avx512 $(<$($declared)*>)? ($($arg: $ty),*) $(-> $ret)? $body
+            fn avx512 $(<$($declared)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                #[allow(dead_code)]
+                const FUSED: bool = true;
+                $body
+            }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
-            fn avx2 $(<$($declared)*>)? ($($arg: $ty),*) $(-> $ret)? $body
-            fn baseline $(<$($declared)*>)? ($($arg: $ty),*) $(-> $ret)? $body
+            fn avx2 $(<$($declared)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                #[allow(dead_code)]
+                const FUSED: bool = true;
+                $body
+            }
+            fn baseline $(<$($declared)*>)? ($($arg: $ty),*) $(-> $ret)? {
+                #[allow(dead_code)]
+                const FUSED: bool = cfg!(target_arch = "aarch64");
+                $body
+            }
 
             use $crate::vision::flex::features::Level;
             match Level::of_this_machine() {

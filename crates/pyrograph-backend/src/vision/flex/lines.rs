@@ -1,14 +1,31 @@
-//! Activations over lines of numbers, in place.
+//! Activations over lines of numbers.
 
-use super::{super::Activation, features::vectorised, math};
+use super::{
+    super::Activation,
+    features::vectorised,
+    math::{self, fused},
+};
 
-/// `act(x·scale + shift)`, in place. The activation is matched outside the loop, so that each is vectorised.
+/// `act(x·scale + shift)` of `from`, or in place. The activation is matched outside the loop, so that each is vectorised.
 #[inline(always)]
-pub(super) fn affine(values: &mut [f32], scale: f32, shift: f32, act: Activation) {
+pub(super) fn affine<const FUSED: bool>(
+    from: Option<&[f32]>,
+    values: &mut [f32],
+    scale: f32,
+    shift: f32,
+    act: Activation,
+) {
     macro_rules! each {
         ($act:expr) => {
-            for value in values {
-                *value = math::value(*value * scale + shift, $act);
+            match from {
+                Some(from) => values.iter_mut().zip(from).for_each(|(to, from)| {
+                    let before = fused::<FUSED>(*from, scale, shift);
+                    *to = math::value::<FUSED>(before, $act);
+                }),
+                None => values.iter_mut().for_each(|value| {
+                    let before = fused::<FUSED>(*value, scale, shift);
+                    *value = math::value::<FUSED>(before, $act);
+                }),
             }
         };
     }
@@ -22,15 +39,10 @@ pub(super) fn affine(values: &mut [f32], scale: f32, shift: f32, act: Activation
     }
 }
 
-/// `act(x)`, in place.
+/// `grad · act′(before(x))` of `from`, or in place.
 #[inline(always)]
-pub(super) fn apply(values: &mut [f32], act: Activation) {
-    affine(values, 1.0, 0.0, act);
-}
-
-/// `grad · act′(before(x))`, in place.
-#[inline(always)]
-pub(super) fn times_slope(
+pub(super) fn times_slope<const FUSED: bool>(
+    from: Option<&[f32]>,
     grad: &mut [f32],
     x: &[f32],
     act: Activation,
@@ -38,13 +50,26 @@ pub(super) fn times_slope(
 ) {
     macro_rules! each {
         ($act:expr) => {
-            for (grad, x) in grad.iter_mut().zip(x) {
-                *grad *= math::slope(before(*x), $act);
+            match from {
+                Some(from) => grad
+                    .iter_mut()
+                    .zip(from)
+                    .zip(x)
+                    .for_each(|((to, from), x)| {
+                        *to = from * math::slope::<FUSED>(before(*x), $act);
+                    }),
+                None => grad.iter_mut().zip(x).for_each(|(grad, x)| {
+                    *grad *= math::slope::<FUSED>(before(*x), $act);
+                }),
             }
         };
     }
     match act {
-        Activation::Identity => {}
+        Activation::Identity => {
+            if let Some(from) = from {
+                grad.copy_from_slice(from);
+            }
+        }
         Activation::Relu => each!(Activation::Relu),
         Activation::LeakyRelu(slope) => each!(Activation::LeakyRelu(slope)),
         Activation::Gelu => each!(Activation::Gelu),
@@ -60,7 +85,8 @@ vectorised! {
             return;
         }
         for (channel, values) in image.chunks_mut(plane).enumerate() {
-            affine(values, 1.0, bias.map_or(0.0, |bias| bias[channel]), act);
+            let bias = bias.map_or(0.0, |bias| bias[channel]);
+            affine::<FUSED>(None, values, 1.0, bias, act);
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     super::{Activation, NormGradients, NormStatistics},
     features::vectorised,
     lines::{affine, times_slope},
+    math::fused,
     planes::{by_channel, change, change_and_sum, lane_sum, sum},
     tensors::{edited, floats, planes_of, vector},
 };
@@ -25,12 +26,14 @@ vectorised! {
         let (weight, bias) = (floats(&weight), floats(&bias));
         let per_group = channels / groups;
         edited(x, |from, values| {
-            change(from, values, per_group * size, |group, values| {
-                let [mean, inverse] = statistics(values, epsilon);
-                let first = group % groups * per_group;
-                for (place, plane) in values.chunks_mut(size.max(1)).enumerate() {
+            change(from, values, per_group * size, |group| {
+                let [mean, inverse] = statistics(group.from.unwrap_or(group.values), epsilon);
+                let first = group.number % groups * per_group;
+                for (place, values) in group.values.chunks_mut(size.max(1)).enumerate() {
+                    let from = group.from.map(|from| &from[place * size..][..values.len()]);
                     let scale = weight[first + place] * inverse;
-                    affine(plane, scale, bias[first + place] - mean * scale, act);
+                    let shift = bias[first + place] - mean * scale;
+                    affine::<FUSED>(from, values, scale, shift, act);
                 }
             });
         })
@@ -60,12 +63,13 @@ vectorised! {
         let mut sums = Vec::new();
         let grad_x = edited(grad, |from, grad| {
             // 1. The gradient before the activation, and its sums Σg and Σg·x̂ by plane.
-            sums = change_and_sum(from, grad, size, |plane, grad| {
-                let ([mean, inverse], channel) = (of_group[plane / per_group], plane % channels);
+            sums = change_and_sum(from, grad, size, |p| {
+                let [mean, inverse] = of_group[p.number / per_group];
+                let (channel, grad) = (p.number % channels, p.values);
                 let scale = weight[channel] * inverse;
                 let shift = bias[channel] - mean * scale;
-                let x = &x[plane * size..][..grad.len()];
-                times_slope(grad, x, act, |x| x * scale + shift);
+                let x = &x[p.number * size..][..grad.len()];
+                times_slope::<FUSED>(p.from, grad, x, act, |x| fused::<FUSED>(x, scale, shift));
                 lane_sum(grad.len(), |i| [grad[i], grad[i] * (x[i] - mean) * inverse])
             });
             // 2. The means of h = g·w and of h·x̂ over each group.
@@ -83,11 +87,11 @@ vectorised! {
                 })
                 .collect();
             // 3. ∂x = (h − mean(h) − x̂·mean(h·x̂))/√(σ² + ε).
-            change(None, grad, size, |plane, grad| {
-                let group = plane / per_group;
+            change(None, grad, size, |plane| {
+                let group = plane.number / per_group;
                 let ([mean, inverse], [total, slope]) = (of_group[group], means[group]);
-                let weight = weight[plane % channels];
-                for (grad, x) in grad.iter_mut().zip(&x[plane * size..]) {
+                let weight = weight[plane.number % channels];
+                for (grad, x) in plane.values.iter_mut().zip(&x[plane.number * size..]) {
                     *grad = inverse * (*grad * weight - total - (x - mean) * inverse * slope);
                 }
             });
@@ -107,9 +111,10 @@ vectorised! {
     pub(super) fn batch_norm(x: FlexTensor, norm: &Norm, act: Activation) -> FlexTensor {
         let (channels, size) = planes_of(&x);
         edited(x, |from, values| {
-            change(from, values, size, |plane, values| {
-                let channel = plane % channels;
-                affine(values, norm.scale[channel], norm.shift[channel], act);
+            change(from, values, size, |p| {
+                let channel = p.number % channels;
+                let (scale, shift) = (norm.scale[channel], norm.shift[channel]);
+                affine::<FUSED>(p.from, p.values, scale, shift, act);
             });
         })
     }
@@ -131,15 +136,15 @@ vectorised! {
         let mut totals = Vec::new();
         let grad_x = edited(grad, |from, grad| {
             // 1. The gradient before the activation, and its sums Σg and Σg·x̂ by channel.
-            let sums = change_and_sum(from, grad, size, |plane, grad| {
-                let channel = plane % channels;
+            let sums = change_and_sum(from, grad, size, |p| {
+                let (channel, grad) = (p.number % channels, p.values);
                 let (scale, shift) = (norm.scale[channel], norm.shift[channel]);
                 let (mean, inverse) = (norm.mean[channel], norm.inverse[channel]);
-                let x = &x[plane * size..][..grad.len()];
-                times_slope(grad, x, act, |x| x * scale + shift);
+                let x = &x[p.number * size..][..grad.len()];
+                times_slope::<FUSED>(p.from, grad, x, act, |x| fused::<FUSED>(x, scale, shift));
                 let sums = lane_sum(grad.len(), |i| [grad[i], grad[i] * (x[i] - mean) * inverse]);
                 if statistics == NormStatistics::Given {
-                    affine(grad, scale, 0.0, Activation::Identity);
+                    affine::<FUSED>(None, grad, scale, 0.0, Activation::Identity);
                 }
                 sums
             });
@@ -148,15 +153,15 @@ vectorised! {
                 return;
             }
             // 2. ∂x = scale·(g − Σg/n − x̂·Σ(g·x̂)/n).
-            change(None, grad, size, |plane, grad| {
-                let channel = plane % channels;
+            change(None, grad, size, |plane| {
+                let channel = plane.number % channels;
                 let (mean, inverse, scale) = (
                     norm.mean[channel],
                     norm.inverse[channel],
                     norm.scale[channel],
                 );
                 let [total, slope] = totals[channel].map(|sum| (sum / count) as f32);
-                for (grad, x) in grad.iter_mut().zip(&x[plane * size..]) {
+                for (grad, x) in plane.values.iter_mut().zip(&x[plane.number * size..]) {
                     *grad = scale * (*grad - total - (x - mean) * inverse * slope);
                 }
             });

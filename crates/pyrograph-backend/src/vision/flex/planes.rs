@@ -14,24 +14,45 @@ fn planes_a_block(size: usize) -> usize {
     (BLOCK / size.max(1)).max(1)
 }
 
-/// Changes every plane; `body` gets the plane's number and its values, which are those of `from` where that is given, else those
-/// that are there.
+/// A plane that is being changed.
+pub(super) struct Plane<'a> {
+    pub(super) number: usize,
+    /// Where its values are, if not in `values`.
+    pub(super) from: Option<&'a [f32]>,
+    /// Where they are to be.
+    pub(super) values: &'a mut [f32],
+}
+
+impl<'a> Plane<'a> {
+    /// The values, where they are to be.
+    #[inline(always)]
+    pub(super) fn in_place(self) -> &'a mut [f32] {
+        if let Some(from) = self.from {
+            self.values.copy_from_slice(from);
+        }
+        self.values
+    }
+}
+
+/// Changes every plane of `values`, which are those of `from` where that is given, else those that are there.
 #[inline(always)]
 pub(super) fn change(
     from: Option<&[f32]>,
     values: &mut [f32],
     size: usize,
-    body: impl Fn(usize, &mut [f32]) + Sync,
+    body: impl Fn(Plane<'_>) + Sync,
 ) {
     let planes = planes_a_block(size);
     let a_block = planes * size.max(1);
     let block = |(block, values): (usize, &mut [f32])| {
-        for (place, plane) in values.chunks_mut(size.max(1)).enumerate() {
+        for (place, values) in values.chunks_mut(size.max(1)).enumerate() {
             let number = block * planes + place;
-            if let Some(from) = from {
-                plane.copy_from_slice(&from[number * size..][..plane.len()]);
-            }
-            body(number, plane);
+            let from = from.map(|from| &from[number * size..][..values.len()]);
+            body(Plane {
+                number,
+                from,
+                values,
+            });
         }
     };
     if values.len() <= BLOCK {
@@ -47,7 +68,7 @@ pub(super) fn change_and_sum(
     from: Option<&[f32]>,
     values: &mut [f32],
     size: usize,
-    body: impl Fn(usize, &mut [f32]) -> [f32; 2] + Sync,
+    body: impl Fn(Plane<'_>) -> [f32; 2] + Sync,
 ) -> Vec<[f32; 2]> {
     let mut sums = vec![[0.0; 2]; values.len() / size.max(1)];
     let planes = planes_a_block(size);
@@ -56,12 +77,14 @@ pub(super) fn change_and_sum(
         .zip(sums.par_chunks_mut(planes))
         .enumerate()
         .for_each(|(block, (values, sums))| {
-            for (place, (plane, sums)) in values.chunks_mut(size.max(1)).zip(sums).enumerate() {
+            for (place, (values, sums)) in values.chunks_mut(size.max(1)).zip(sums).enumerate() {
                 let number = block * planes + place;
-                if let Some(from) = from {
-                    plane.copy_from_slice(&from[number * size..][..plane.len()]);
-                }
-                *sums = body(number, plane);
+                let from = from.map(|from| &from[number * size..][..values.len()]);
+                *sums = body(Plane {
+                    number,
+                    from,
+                    values,
+                });
             }
         });
     sums
@@ -89,7 +112,7 @@ pub(super) fn sum(
 }
 
 /// Partial sums that a loop keeps apart, so that it can be vectorised.
-const LANES: usize = 16;
+const LANES: usize = 64;
 
 /// Σ `of(i)` over `0..count` in a fixed order.
 #[inline(always)]

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{
     buffers::Buffer,
     features::vectorised,
-    math::exp,
+    math::exp_below_zero,
     planes::{change, lane_sum},
     product::{Into, Matrix, product, product_by_distant_rows},
     scratch,
@@ -21,7 +21,7 @@ const LANES: usize = 16;
 
 /// `e^(x − max x)/Σ`, in place.
 #[inline(always)]
-fn normalise(row: &mut [f32]) {
+fn normalise<const FUSED: bool>(row: &mut [f32]) {
     let (whole, rest) = row.as_chunks::<LANES>();
     let mut lanes = [f32::NEG_INFINITY; LANES];
     for values in whole {
@@ -34,7 +34,7 @@ fn normalise(row: &mut [f32]) {
         .chain(rest)
         .fold(f32::NEG_INFINITY, |a, b| a.max(*b));
     for value in row.iter_mut() {
-        *value = exp(*value - greatest);
+        *value = exp_below_zero::<FUSED>(*value - greatest);
     }
     let [total] = lane_sum(row.len(), |i| [row[i]]);
     let share = 1.0 / total;
@@ -45,7 +45,7 @@ vectorised! {
     /// Softmax over the last axis.
     pub(super) fn softmax(x: FlexTensor) -> FlexTensor {
         let length = last_axis(&x);
-        edited(x, |from, values| change(from, values, length, |_, row| normalise(row)))
+        edited(x, |from, values| change(from, values, length, |row| normalise::<FUSED>(row.in_place())))
     }
 }
 
@@ -56,8 +56,9 @@ vectorised! {
         let y = y.to_contiguous();
         let y = floats(&y);
         edited(grad, |from, grad| {
-            change(from, grad, length, |row, grad| {
-                let y = &y[row * length..][..grad.len()];
+            change(from, grad, length, |row| {
+                let y = &y[row.number * length..][..row.values.len()];
+                let grad = row.in_place();
                 let [dot] = lane_sum(grad.len(), |i| [grad[i] * y[i]]);
                 grad.iter_mut().zip(y).for_each(|(grad, y)| *grad = y * (*grad - dot));
             });
@@ -130,7 +131,7 @@ vectorised! {
                 }
                 None => row.iter_mut().for_each(|s| *s *= scale),
             }
-            normalise(row);
+            normalise::<FUSED>(row);
         }
     }
 }

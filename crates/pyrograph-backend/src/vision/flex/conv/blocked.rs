@@ -20,12 +20,14 @@ use super::{
     correlation::Correlation,
     gather::Source,
     method::{Block, Method},
-    outputs::Outputs,
+    outputs::{Outputs, Places},
     tiles::Tiles,
 };
 
 /// Output channels whose products a thread holds at once.
 const GROUP: usize = 128;
+/// Groups of output channels where their weights need not be made: enough for the threads of one machine.
+const TASKS: usize = 8;
 /// Weights that a thread holds at once where it makes them for a group of output channels (2 MiB).
 const WEIGHTS: usize = 1 << 19;
 /// Input channels whose columns a thread makes at once where all threads make them.
@@ -124,8 +126,11 @@ impl<M: Method> Forward<'_, M> {
             Matrix::by_distant_rows(from, rows, block.len(), row)
         };
         let an_output = M::POINTS * rows;
-        let group = group::<M>(self.c);
         let in_place = M::weights_in_place(self.c, self.weight);
+        let group = match in_place {
+            Some(_) => (self.c.target.channels / TASKS).clamp(8, GROUP) / 8 * 8,
+            None => group::<M>(self.c),
+        };
         groups(self.c.target.channels, group).for_each(|outputs| {
             if let Some(weights) = in_place {
                 let first = outputs.start;
@@ -143,10 +148,11 @@ impl<M: Method> Forward<'_, M> {
     fn of_nothing(&self) {
         for range in self.tiles.blocks(M::block(self.c)) {
             let block = Block::new(self.tiles, range);
+            let places = self.out.places(&block, M::OUT);
             scratch::with(M::row(block.len()), |products| {
                 for channel in 0..self.c.target.channels {
                     products.fill(0.0);
-                    self.finish(&block, channel, products);
+                    self.finish(block.len(), &places, channel, products);
                 }
             });
         }
@@ -174,6 +180,7 @@ impl<M: Method> Forward<'_, M> {
     ) {
         let rows = M::rows(self.c);
         let (an_output, row) = (M::POINTS * rows, M::row(block.len()));
+        let places = self.out.places(block, M::OUT);
         for (group, weights) in weights.chunks(GROUP * an_output).enumerate() {
             let (first, outputs) = (first + group * GROUP, weights.len() / an_output);
             scratch::with(outputs * row, |products| {
@@ -188,23 +195,21 @@ impl<M: Method> Forward<'_, M> {
                     );
                 }
                 for (place, products) in products.chunks_mut(row).enumerate() {
-                    self.finish(block, first + place, products);
+                    self.finish(block.len(), &places, first + place, products);
                 }
             });
         }
     }
 
-    fn finish(&self, block: &Block<'_>, channel: usize, products: &mut [f32]) {
+    fn finish(&self, tiles: usize, places: &Places, channel: usize, products: &mut [f32]) {
         let Finish { bias, act } = self.finish;
         let bias = bias.map_or(0.0, |bias| bias[channel]);
-        M::outputs(products, block.len(), |values| {
+        M::outputs(products, tiles, |values| {
             if bias != 0.0 || act != Activation::Identity {
                 finish(values, bias, act);
             }
-            for run in &block.runs {
-                // SAFETY: a tile is in one block and a channel in one group, and a thread has them for itself.
-                unsafe { self.out.write(channel, run, M::OUT, values, block.len()) };
-            }
+            // SAFETY: a tile is in one block and a channel in one group, and a thread has them for itself.
+            unsafe { self.out.write(channel, places, values) };
         });
     }
 }
@@ -212,7 +217,7 @@ impl<M: Method> Forward<'_, M> {
 vectorised! {
     /// Bias and activation of one channel.
     fn finish(values: &mut [f32], bias: f32, act: Activation) {
-        affine(values, 1.0, bias, act);
+        affine::<FUSED>(None, values, 1.0, bias, act);
     }
 }
 

@@ -69,12 +69,25 @@ impl Gather {
         }
         if begin < end {
             let x = x.wrapping_add_unsigned(begin * step) as usize;
-            self.copies.push(Copied {
+            let copied = Copied {
                 from: image * source.planes.image() + y * width + x,
                 to: to + begin,
                 count: end - begin,
-            });
+            };
+            self.push(copied, step);
         }
+    }
+
+    /// Adds pixels; to those before them, where they go on from there.
+    fn push(&mut self, copied: Copied, step: usize) {
+        if let Some(last) = self.copies.last_mut()
+            && last.to + last.count == copied.to
+            && last.from + last.count * step == copied.from
+        {
+            last.count += copied.count;
+            return;
+        }
+        self.copies.push(copied);
     }
 
     /// Writes the zeros.

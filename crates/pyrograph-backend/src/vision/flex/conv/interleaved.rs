@@ -52,7 +52,8 @@ mod avx512 {
             // SAFETY: each load and store is of an array of sixteen numbers.
             unsafe {
                 let [a, b, c, d] = [0, 1, 2, 3].map(|i| _mm512_loadu_ps(from[i].as_ptr()));
-                let [low_ab, low_cd] = [(a, b), (c, d)].map(|(a, b)| _mm512_permutex2var_ps(a, low, b));
+                let [low_ab, low_cd] =
+                    [(a, b), (c, d)].map(|(a, b)| _mm512_permutex2var_ps(a, low, b));
                 let [high_ab, high_cd] =
                     [(a, b), (c, d)].map(|(a, b)| _mm512_permutex2var_ps(a, high, b));
                 let halves = |a, b| {
@@ -82,11 +83,19 @@ mod tests {
             let mut to = vec![-1.0; 4 * count];
             take_apart::<4>(&from, &mut to, count);
             for (place, value) in to.iter().enumerate() {
-                assert_eq!(*value, (place % count * 4 + place / count) as f32, "{count}");
+                assert_eq!(
+                    *value,
+                    (place % count * 4 + place / count) as f32,
+                    "{count}"
+                );
             }
             take_apart::<2>(&from, &mut to, count);
             for (place, value) in to[..2 * count].iter().enumerate() {
-                assert_eq!(*value, (place % count * 2 + place / count) as f32, "{count}");
+                assert_eq!(
+                    *value,
+                    (place % count * 2 + place / count) as f32,
+                    "{count}"
+                );
             }
         }
     }

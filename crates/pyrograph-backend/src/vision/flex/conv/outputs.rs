@@ -4,7 +4,7 @@
 
 use std::marker::PhantomData;
 
-use super::{correlation::Planes, tiles::Run};
+use super::{correlation::Planes, method::Block};
 
 /// An output [batch, channels, height, width] that is written in tiles.
 pub(super) struct Outputs<'a> {
@@ -30,38 +30,78 @@ impl<'a> Outputs<'a> {
         }
     }
 
-    /// Writes the tiles of m×m outputs of a run: output (i, j) of tile l comes from (i·count + place + l)·m + j.
+    /// Where the tiles of m×m outputs of a block go, for every channel.
+    pub(super) fn places(&self, block: &Block<'_>, m: usize) -> Places {
+        let mut places = Places::default();
+        for run in &block.runs {
+            let targets = run.targets(m, self.planes.size[1], self.step);
+            let image = run.image * self.planes.image();
+            for i in 0..targets.rows {
+                places.add(Place {
+                    from: (i * block.len() + run.place) * m,
+                    to: image + targets.first + i * targets.apart[0],
+                    count: targets.columns,
+                    apart: targets.apart[1],
+                });
+            }
+        }
+        places
+    }
+
+    /// Writes the outputs of a channel: output (i, j) of tile l comes from (i·tiles + l)·m + j.
     ///
     /// # Safety
-    /// No two calls at the same time have the same channel and a common tile.
-    pub(super) unsafe fn write(
-        &self,
-        channel: usize,
-        run: &Run<'_>,
-        m: usize,
-        values: &[f32],
-        count: usize,
-    ) {
-        let plane = (run.image * self.planes.channels + channel) * self.planes.pixels();
-        let targets = run.targets(m, self.planes.size[1], self.step);
-        let [down, across] = targets.apart;
-        for i in 0..targets.rows {
-            let start = plane + targets.first + i * down;
-            let line = &values[(i * count + run.place) * m..][..targets.columns];
-            let last = start + (targets.columns - 1) * across;
-            assert!(last < self.len, "a row of the output");
-            // SAFETY: all places of the row lie in the borrowed slice, as was just checked, and they belong to the tiles of this
-            // run, which no other call writes.
+    /// No two calls at the same time have the same channel and places of a common tile.
+    pub(super) unsafe fn write(&self, channel: usize, places: &Places, values: &[f32]) {
+        let plane = channel * self.planes.pixels();
+        for place in &places.all {
+            let line = &values[place.from..][..place.count];
+            let start = plane + place.to;
+            assert!(
+                place.count > 0 && start + (place.count - 1) * place.apart < self.len,
+                "places of the output"
+            );
+            // SAFETY: all places lie in the borrowed slice, as was just checked, and they belong to tiles that no other call
+            // writes.
             unsafe {
                 let first = self.first.add(start);
-                if across == 1 {
+                if place.apart == 1 {
                     first.copy_from_nonoverlapping(line.as_ptr(), line.len());
                 } else {
                     for (column, value) in line.iter().enumerate() {
-                        first.add(column * across).write(*value);
+                        first.add(column * place.apart).write(*value);
                     }
                 }
             }
         }
+    }
+}
+
+/// Where the outputs of some tiles go, in the images of channel 0.
+#[derive(Default)]
+pub(super) struct Places {
+    all: Vec<Place>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    from: usize,
+    to: usize,
+    count: usize,
+    apart: usize,
+}
+
+impl Places {
+    /// Adds a row; with the one before it, where it goes on from there.
+    fn add(&mut self, place: Place) {
+        if let Some(last) = self.all.last_mut()
+            && last.from + last.count == place.from
+            && last.to + last.count == place.to
+            && (last.apart, place.apart) == (1, 1)
+        {
+            last.count += place.count;
+            return;
+        }
+        self.all.push(place);
     }
 }

@@ -1,6 +1,7 @@
 //! Which method a correlation takes.
 
 use super::{
+    super::super::exact_convolutions,
     blocked::{self, Finish},
     correlation::{Correlation, Lattice},
     minimal::{Four, Two},
@@ -10,6 +11,9 @@ use super::{
 
 /// Fewer channels than these leave the products too thin to pay for the transforms.
 const LEAST_CHANNELS: usize = 8;
+
+/// Multiplications that would be done in the time in which a point of a weight is made.
+const A_WEIGHT: usize = 60;
 
 /// A correlation in the form that its method takes.
 pub(super) struct Plan {
@@ -32,6 +36,16 @@ pub(super) enum Kind {
 
 impl Plan {
     pub(super) fn of(c: Correlation) -> Self {
+        Self::new(c, exact_convolutions())
+    }
+
+    fn new(c: Correlation, exact: bool) -> Self {
+        if exact {
+            return Self {
+                c,
+                kind: Kind::Unfolded,
+            };
+        }
         let by_windows = c.clone().by_windows().and_then(|windows| {
             let kind = Kind::of_windows(&windows)?;
             Some(Self { c: windows, kind })
@@ -68,7 +82,7 @@ impl Plan {
 }
 
 impl Kind {
-    /// The variant of Winograd's method with the fewest multiplications; none where the definition has fewer still.
+    /// The variant of Winograd's method with the least work; none where the definition has less still.
     pub(super) fn of_windows(c: &Correlation) -> Option<Self> {
         let taps = c.taps[0];
         if c.taps[1] != taps || c.inputs().min(c.target.channels) < LEAST_CHANNELS {
@@ -79,11 +93,13 @@ impl Kind {
             3 => (Self::Four3, Self::Two3),
             _ => return None,
         };
+        // For each pair of channels.
         let products = |m: usize| {
             let of = |l: &Lattice| l.size[0].div_ceil(m) * l.size[1].div_ceil(m);
-            c.lattices.iter().map(of).sum::<usize>() * (m + taps - 1).pow(2)
+            let tiles = c.batch * c.lattices.iter().map(of).sum::<usize>();
+            (tiles + A_WEIGHT) * (m + taps - 1).pow(2)
         };
-        let by_definition = c.outputs() * taps * taps;
+        let by_definition = c.batch * c.outputs() * taps * taps;
         let fewest = products(4).min(products(2));
         (fewest < by_definition).then_some(if products(4) <= products(2) {
             four

@@ -11,8 +11,8 @@ use super::{
     super::{features::vectorised, scratch},
     correlation::Correlation,
     gather::{Gather, Source},
-    method::{Block, Method, by_phase},
     interleaved::take_apart,
+    method::{Block, Method, by_phase},
     minimal::Minimal,
     tiles::Run,
 };
