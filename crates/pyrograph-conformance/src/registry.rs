@@ -70,6 +70,7 @@ macro_rules! registry {
 
 registry! {
     Operation "conv2d_act" with ["conv2d_input_gradient", "conv2d_weight_gradient", "channel_sum"] => operations::conv2d;
+    Operation "conv2d_scaled_act" => operations::conv2d_scaled;
     Operation "conv_transpose2d_act" => operations::conv_transpose2d;
     Operation "modulate" with ["modulate_backward"] => operations::modulate;
     Operation "group_norm_act" with ["group_norm_act_backward"] => operations::group_norm;
@@ -77,6 +78,7 @@ registry! {
     Operation "batch_norm_training_act" with ["batch_norm_act_backward"] => operations::batch_norm_training;
     Operation "activate" with ["activate_backward"] => operations::activate;
     Operation "scaled_dot_product_attention" => operations::attention;
+    Operation "concat_channels" => operations::concat_channels;
     Operation "max_pool2d_window" with ["max_pool2d_window_backward"] => operations::max_pool;
     Operation "avg_pool2d_window" with ["avg_pool2d_window_backward"] => operations::avg_pool;
     Operation "softmax_last" with ["softmax_last_backward"] => operations::softmax;

@@ -88,6 +88,19 @@ pub trait VisionBackend: Backend {
         Self::activate(Self::conv2d(x, weight, bias, options), act)
     }
 
+    /// See [`plain::conv2d_scaled`].
+    fn conv2d_scaled_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        options: ConvOptions<2>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        let weight = plain::scaled_weight(tensor::<Self, 4>(weight), tensor(scale));
+        Self::conv2d_act(x, into(weight), Some(shift), options, act)
+    }
+
     /// ∂x of a convolution with `x` [batch, in, height, width] and `weight`, given the gradient of its output.
     fn conv2d_input_gradient(
         x: FloatTensor<Self>,
@@ -275,6 +288,11 @@ pub trait VisionBackend: Backend {
             weight: into(weight),
             bias: into(bias),
         }
+    }
+
+    /// See [`plain::concat_channels`].
+    fn concat_channels(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+        into(plain::concat_channels(tensor::<Self, 4>(x), tensor(y)))
     }
 
     /// See [`plain::max_pool2d`].

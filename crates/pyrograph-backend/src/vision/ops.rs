@@ -35,6 +35,26 @@ pub fn conv2d<B: VisionBackend>(
     ))
 }
 
+/// Convolution, scale, shift and activation; see [`super::plain::conv2d_scaled`] for the shapes.
+pub fn conv2d_scaled<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    scale: Tensor<B, 1>,
+    shift: Tensor<B, 1>,
+    options: ConvOptions<2>,
+    act: Activation,
+) -> Tensor<B, 4> {
+    let (scale, shift) = (into(scale), into(shift));
+    tensor(B::conv2d_scaled_act(
+        into(x),
+        into(weight),
+        scale,
+        shift,
+        options,
+        act,
+    ))
+}
+
 /// Transposed convolution, bias and activation; see [`super::plain::conv_transpose2d`] for the shapes.
 pub fn conv_transpose2d<B: VisionBackend>(
     x: Tensor<B, 4>,
@@ -130,6 +150,11 @@ pub fn batch_norm_training<B: VisionBackend>(
         mean: tensor::<B, 1>(out.mean).detach(),
         variance: tensor::<B, 1>(out.variance).detach(),
     }
+}
+
+/// The channels of `x` and after them those of `y`; see [`super::plain::concat_channels`] for the shapes.
+pub fn concat_channels<B: VisionBackend>(x: Tensor<B, 4>, y: Tensor<B, 4>) -> Tensor<B, 4> {
+    tensor(B::concat_channels(into(x), into(y)))
 }
 
 /// The greatest value of each window. [batch, channels, height, width] → [batch, channels, height′, width′].

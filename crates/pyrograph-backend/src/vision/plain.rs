@@ -102,6 +102,24 @@ pub fn conv2d<B: Backend>(
     activate(module::conv2d(x, weight, bias, options), act)
 }
 
+/// Convolution, a scale and a shift of each output channel, and activation: `act(conv(x)·scale + shift)`, as a convolution with
+/// scaled weights. `scale` and `shift` `[out]`, the rest as in [`conv2d`].
+pub fn conv2d_scaled<B: Backend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 4>,
+    scale: Tensor<B, 1>,
+    shift: Tensor<B, 1>,
+    options: ConvOptions<2>,
+    act: Activation,
+) -> Tensor<B, 4> {
+    conv2d(x, scaled_weight(weight, scale), Some(shift), options, act)
+}
+
+/// `weight` [out, …] times `scale` `[out]`.
+pub(super) fn scaled_weight<B: Backend>(weight: Tensor<B, 4>, scale: Tensor<B, 1>) -> Tensor<B, 4> {
+    weight * scale.reshape([-1, 1, 1, 1])
+}
+
 /// Transposed convolution, bias and activation. `x` [batch, in, height, width], `weight` [in, out / groups, kh, kw], `bias` `[out]`.
 pub fn conv_transpose2d<B: Backend>(
     x: Tensor<B, 4>,
@@ -266,6 +284,12 @@ pub fn batch_norm_backward<B: Backend>(
     };
     let grad_x = centred * per_channel(weight * inverse);
     (grad_x, grad_weight, grad_bias)
+}
+
+/// The channels of `x` and after them those of `y`: [batch, c, height, width] and [batch, d, height, width] to
+/// [batch, c + d, height, width].
+pub fn concat_channels<B: Backend>(x: Tensor<B, 4>, y: Tensor<B, 4>) -> Tensor<B, 4> {
+    Tensor::cat(vec![x, y], 1)
 }
 
 /// The greatest value of each window of `x` [batch, channels, height, width].

@@ -132,6 +132,45 @@ pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     Ok(())
 }
 
+pub(crate) fn conv2d_scaled<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    r.outputs_differ_by(Cause::Winograd);
+    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+    for (case, x, weight) in [
+        ("few channels", [2, 3, 9, 8], [4, 3, 3, 3]),
+        ("as in a network", [3, 16, 16, 16], [24, 16, 3, 3]),
+    ] {
+        for act in Activation::ALL {
+            let of_weight = near_one(weight[1..].iter().product());
+            let inputs = [
+                r.normal("x", &x),
+                r.normal("weight", &weight).affine(of_weight, 0.0),
+                r.normal("scale", &weight[..1]).affine(0.3, 1.0),
+                r.normal("shift", &weight[..1]),
+            ];
+            r.case(&format!("{case}, {act:?}"), &inputs, |i| {
+                let (x, weight) = (i.tensor("x")?, i.tensor("weight")?);
+                let (scale, shift) = (i.tensor("scale")?, i.tensor("shift")?);
+                Ok(vision::conv2d_scaled(
+                    x,
+                    weight,
+                    scale,
+                    shift,
+                    options.clone(),
+                    act,
+                ))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn concat_channels<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let inputs = [r.normal("x", &[3, 4, 5, 6]), r.normal("y", &[3, 7, 5, 6])];
+    r.case("4 and 7 channels", &inputs, |i| {
+        Ok(vision::concat_channels(i.tensor("x")?, i.tensor("y")?))
+    })
+}
+
 pub(crate) fn conv_transpose2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     r.outputs_differ_by(Cause::Winograd);
     let options = |[stride, padding, padding_out, dilation]: [usize; 4]| {

@@ -43,7 +43,8 @@ impl<B: VisionBackend> Conv2d<B> {
     /// # Shapes
     /// [batch, in, height, width] → [batch, out, height′, width′].
     pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
-        self.convolve(x, self.weight.val(), self.bias.val(), act)
+        let bias = Some(self.bias.val());
+        vision::conv2d(x, self.weight.val(), bias, self.options(), act)
     }
 
     /// Convolution, batch norm and activation. In [`NormMode::Eval`] the norm is a part of the convolution's weights.
@@ -61,20 +62,12 @@ impl<B: VisionBackend> Conv2d<B> {
             return norm.forward(self.forward(x, Activation::Identity), act, mode);
         }
         let [scale, shift] = norm.scale_and_shift();
-        let bias = self.bias.val() * scale.clone() + shift;
-        let weight = self.weight.val() * scale.reshape([-1, 1, 1, 1]);
-        self.convolve(x, weight, bias, act)
+        let shift = self.bias.val() * scale.clone() + shift;
+        vision::conv2d_scaled(x, self.weight.val(), scale, shift, self.options(), act)
     }
 
-    fn convolve(
-        &self,
-        x: Tensor<B, 4>,
-        weight: Tensor<B, 4>,
-        bias: Tensor<B, 1>,
-        act: Activation,
-    ) -> Tensor<B, 4> {
-        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
-        vision::conv2d(x, weight, Some(bias), options, act)
+    fn options(&self) -> ConvOptions<2> {
+        ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1)
     }
 }
 

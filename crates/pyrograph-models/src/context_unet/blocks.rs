@@ -134,7 +134,7 @@ impl<B: VisionBackend> UnetUp<B> {
         skip: Tensor<B, 4>,
         mode: &mut NormMode<'_, B>,
     ) -> Tensor<B, 4> {
-        let x = self.enlarge.forward(Tensor::cat(vec![x, skip], 1));
+        let x = self.enlarge.forward(vision::concat_channels(x, skip));
         self.block2.forward(self.block1.forward(x, mode), mode)
     }
 }

@@ -12,6 +12,7 @@ use burn::{
         ops::{Backward, OpsKind},
     },
     tensor::{
+        TensorMetadata,
         backend::AutodiffBackend,
         ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
     },
@@ -23,9 +24,9 @@ use super::{
     plain,
 };
 use steps::{
-    Activate, ActivateState, AvgPool, ConvAct, ConvState, GroupNormAct, GroupNormState, MaxPool,
-    Modulate, ModulateState, NormAct, NormState, PoolState, Softmax, TransposedConv,
-    TransposedState,
+    Activate, ActivateState, AvgPool, Concat, ConcatState, ConvAct, ConvState, GroupNormAct,
+    GroupNormState, MaxPool, Modulate, ModulateState, NormAct, NormState, PoolState, Softmax,
+    TransposedConv, TransposedState,
 };
 
 impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
@@ -91,6 +92,26 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         }
     }
 
+    fn conv2d_scaled_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        options: ConvOptions<2>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        let all = [&x, &weight, &scale, &shift];
+        if all.into_iter().any(|tensor| tensor.is_tracked()) {
+            let weight = plain::scaled_weight(tensor::<Self, 4>(weight), tensor(scale));
+            return Self::conv2d_act(x, into(weight), Some(shift), options, act);
+        }
+        let (x, weight) = (x.primitive, weight.primitive);
+        let (scale, shift) = (scale.primitive, shift.primitive);
+        <Self as AutodiffBackend>::from_inner(B::conv2d_scaled_act(
+            x, weight, scale, shift, options, act,
+        ))
+    }
+
     fn conv_transpose2d_act(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -130,6 +151,22 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         );
         match TransposedConv
             .prepare::<C>([x.node, weight.node, bias_node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(state, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn concat_channels(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+        let state = ConcatState {
+            first: x.primitive.shape(),
+            second: y.primitive.shape(),
+        };
+        let output = B::concat_channels(x.primitive, y.primitive);
+        match Concat
+            .prepare::<C>([x.node, y.node])
             .compute_bound()
             .stateful()
         {

@@ -8,6 +8,7 @@ use burn::{
         ops::{Backward, Ops},
     },
     tensor::{
+        Shape, Slice,
         backend::Backend,
         ops::{ConvOptions, FloatTensor},
     },
@@ -46,6 +47,34 @@ impl<B: VisionBackend> Backward<B, 1> for Activate {
         if let Some(node) = parent {
             let value = B::activate_backward(ops.state.input, grad, ops.state.act);
             grads.register::<B>(node.id, value);
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Concat;
+
+#[derive(Debug, Clone)]
+pub(super) struct ConcatState {
+    pub(super) first: Shape,
+    pub(super) second: Shape,
+}
+
+impl<B: VisionBackend> Backward<B, 2> for Concat {
+    type State = ConcatState;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ConcatState { first, second } = ops.state;
+        let mut begin = 0;
+        for (parent, shape) in ops.parents.into_iter().zip([first, second]) {
+            let end = begin + shape[1];
+            if let Some(node) = parent {
+                let ranges = [0..shape[0], begin..end, 0..shape[2], 0..shape[3]];
+                let part = B::float_slice(grad.clone(), &ranges.map(Slice::from));
+                grads.register::<B>(node.id, part);
+            }
+            begin = end;
         }
     }
 }

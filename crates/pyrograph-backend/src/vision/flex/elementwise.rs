@@ -2,13 +2,15 @@
 
 use burn::tensor::TensorMetadata;
 use burn_flex::FlexTensor;
+use rayon::prelude::*;
 
 use super::{
     super::{Activation, ModulateGradients},
+    buffers::Buffer,
     features::vectorised,
     lines::{affine, times_slope},
     planes::{by_channel, change, change_and_sum, lane_sum, sum},
-    tensors::{column, edited, floats, planes_of, vector},
+    tensors::{column, edited, floats, image, planes_of, vector},
 };
 
 /// Values of a block of an elementwise pass.
@@ -94,4 +96,27 @@ vectorised! {
             shift: of(0),
         }
     }
+}
+
+/// The channels of both, image by image. Sizes differ in the channels alone.
+pub(super) fn concat_channels(x: &FlexTensor, y: &FlexTensor) -> FlexTensor {
+    let (first, second): ([usize; 4], [usize; 4]) = (x.shape().dims(), y.shape().dims());
+    let same = |shape: [usize; 4]| [shape[0], shape[2], shape[3]];
+    assert_eq!(
+        same(first),
+        same(second),
+        "the channels of {first:?} and {second:?} do not go together"
+    );
+    let [batch, channels, height, width] = first;
+    let (x, y) = (x.to_contiguous(), y.to_contiguous());
+    let sizes = [channels, second[1]].map(|channels| channels * height * width);
+    let mut out = Buffer::new(batch * (sizes[0] + sizes[1]));
+    out.par_chunks_mut((sizes[0] + sizes[1]).max(1))
+        .enumerate()
+        .for_each(|(item, out)| {
+            let (of_x, of_y) = out.split_at_mut(sizes[0]);
+            of_x.copy_from_slice(&floats(&x)[item * sizes[0]..][..sizes[0]]);
+            of_y.copy_from_slice(&floats(&y)[item * sizes[1]..][..sizes[1]]);
+        });
+    image(out, [batch, channels + second[1], height, width])
 }

@@ -1,5 +1,10 @@
 //! Functions compiled for several instruction sets, the widest that the machine has being taken at run time.
 
+use std::{env, sync::OnceLock};
+
+/// The variable that holds the kernels to a narrower instruction set than the machine's, for tests and comparisons.
+const VARIABLE: &str = "PYROGRAPH_SIMD";
+
 /// What the machine can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
@@ -14,20 +19,41 @@ pub(super) enum Level {
 }
 
 impl Level {
-    /// The best of this machine; the standard library asks the processor once.
+    /// The best of this machine, or what `PYROGRAPH_SIMD` says (`avx512`, `avx2` or `baseline`) if that is less. Found out once.
+    ///
+    /// # Panics
+    /// When the variable has another value.
     pub(super) fn of_this_machine() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use std::arch::is_x86_feature_detected as has;
-            let avx2 = has!("avx2") && has!("fma");
-            let avx512 =
-                has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl");
-            match (avx512, avx2) {
-                (true, true) => return Self::Avx512,
-                (_, true) => return Self::Avx2,
-                _ => {}
-            }
+        static LEVEL: OnceLock<Level> = OnceLock::new();
+        *LEVEL.get_or_init(|| {
+            let wanted = env::var(VARIABLE).ok();
+            let [avx512, avx2] = match wanted.as_deref() {
+                None | Some("" | "avx512") => [true, true],
+                Some("avx2") => [false, true],
+                Some("baseline") => [false, false],
+                Some(other) => {
+                    panic!("{VARIABLE} is `{other}`; it may be `avx512`, `avx2` or `baseline`")
+                }
+            };
+            Self::at_most(avx512, avx2)
+        })
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn at_most(avx512: bool, avx2: bool) -> Self {
+        use std::arch::is_x86_feature_detected as has;
+        let avx2 = avx2 && has!("avx2") && has!("fma");
+        let has_avx512 =
+            has!("avx512f") && has!("avx512bw") && has!("avx512dq") && has!("avx512vl");
+        match (avx512 && has_avx512, avx2) {
+            (true, true) => Self::Avx512,
+            (_, true) => Self::Avx2,
+            _ => Self::Baseline,
         }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn at_most(_: bool, _: bool) -> Self {
         Self::Baseline
     }
 }

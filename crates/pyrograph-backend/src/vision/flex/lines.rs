@@ -2,7 +2,6 @@
 
 use super::{
     super::Activation,
-    features::vectorised,
     math::{self, fused},
 };
 
@@ -75,18 +74,5 @@ pub(super) fn times_slope<const FUSED: bool>(
         Activation::Gelu => each!(Activation::Gelu),
         Activation::Silu => each!(Activation::Silu),
         Activation::Tanh => each!(Activation::Tanh),
-    }
-}
-
-vectorised! {
-    /// `act(x + bias)` over the planes of one image, a bias for each, in place.
-    pub(super) fn affine_planes(image: &mut [f32], plane: usize, bias: Option<&[f32]>, act: Activation) {
-        if bias.is_none() && act == Activation::Identity {
-            return;
-        }
-        for (channel, values) in image.chunks_mut(plane).enumerate() {
-            let bias = bias.map_or(0.0, |bias| bias[channel]);
-            affine::<FUSED>(None, values, 1.0, bias, act);
-        }
     }
 }

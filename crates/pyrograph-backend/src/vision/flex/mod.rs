@@ -30,6 +30,7 @@ use super::{
     backend::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
     plain,
 };
+use conv::Finish;
 use norms::Norm;
 use tensors::{floats, image};
 
@@ -71,13 +72,35 @@ impl VisionBackend for Flex {
         };
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let bias = bias.map(|bias| bias.to_contiguous());
-        let out = conv::forward(
-            &shape,
-            floats(&x),
-            floats(&weight),
-            bias.as_ref().map(floats),
+        let finish = Finish {
+            scale: None,
+            shift: bias.as_ref().map(floats),
             act,
-        );
+        };
+        let out = conv::forward(&shape, floats(&x), floats(&weight), finish);
+        image(out, shape.output())
+    }
+
+    fn conv2d_scaled_act(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+        options: ConvOptions<2>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        let Some(shape) = conv_shape(&x, &weight, &options) else {
+            let weight = plain::scaled_weight(tensor::<Self, 4>(weight), tensor(scale));
+            return Self::conv2d_act(x, into(weight), Some(shift), options, act);
+        };
+        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+        let (scale, shift) = (scale.to_contiguous(), shift.to_contiguous());
+        let finish = Finish {
+            scale: Some(floats(&scale)),
+            shift: Some(floats(&shift)),
+            act,
+        };
+        let out = conv::forward(&shape, floats(&x), floats(&weight), finish);
         image(out, shape.output())
     }
 
@@ -91,13 +114,12 @@ impl VisionBackend for Flex {
             return Self::conv2d_x_backward(x, weight, grad, options);
         };
         let (weight, grad) = (weight.to_contiguous(), grad.to_contiguous());
-        let gradient = conv::input_gradient(
-            &shape,
-            floats(&weight),
-            floats(&grad),
-            None,
-            Activation::Identity,
-        );
+        let finish = Finish {
+            scale: None,
+            shift: None,
+            act: Activation::Identity,
+        };
+        let gradient = conv::input_gradient(&shape, floats(&weight), floats(&grad), finish);
         image(gradient, shape.input())
     }
 
@@ -113,8 +135,12 @@ impl VisionBackend for Flex {
         };
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let bias = bias.map(|bias| bias.to_contiguous());
-        let bias = bias.as_ref().map(floats);
-        let out = conv::input_gradient(&shape, floats(&weight), floats(&x), bias, act);
+        let finish = Finish {
+            scale: None,
+            shift: bias.as_ref().map(floats),
+            act,
+        };
+        let out = conv::input_gradient(&shape, floats(&weight), floats(&x), finish);
         image(out, shape.input())
     }
 
@@ -286,6 +312,13 @@ impl VisionBackend for Flex {
         }
         let norm = Norm::new(&weight, &bias, &mean, &variance, epsilon);
         norms::batch_norm_backward(&x, &norm, statistics, act, grad)
+    }
+
+    fn concat_channels(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 || y.dtype() != DType::F32 {
+            return into(plain::concat_channels(tensor::<Self, 4>(x), tensor(y)));
+        }
+        elementwise::concat_channels(&x, &y)
     }
 
     fn max_pool2d_window(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {

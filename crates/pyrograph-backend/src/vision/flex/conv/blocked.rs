@@ -10,14 +10,13 @@ use rayon::prelude::*;
 
 use super::{
     super::{
-        super::Activation,
         buffers::Buffer,
         features::vectorised,
-        lines::affine,
         product::{Into, Matrix, product_by_distant_rows},
         scratch,
     },
     correlation::Correlation,
+    finish::Finish,
     gather::Source,
     method::{Block, Method},
     outputs::{Outputs, Places},
@@ -36,13 +35,6 @@ const INPUTS: usize = 16;
 const PARTS: usize = 8;
 /// Values of all those accumulators together (128 MiB).
 const ACCUMULATED: usize = 1 << 25;
-
-/// What becomes of the products: `act(y + bias)`.
-#[derive(Clone, Copy)]
-pub(super) struct Finish<'a> {
-    pub(super) bias: Option<&'a [f32]>,
-    pub(super) act: Activation,
-}
 
 /// Writes the outputs of a correlation, all of which its lattices cover, to `out`.
 pub(super) fn forward<M: Method>(
@@ -202,22 +194,11 @@ impl<M: Method> Forward<'_, M> {
     }
 
     fn finish(&self, tiles: usize, places: &Places, channel: usize, products: &mut [f32]) {
-        let Finish { bias, act } = self.finish;
-        let bias = bias.map_or(0.0, |bias| bias[channel]);
         M::outputs(products, tiles, |values| {
-            if bias != 0.0 || act != Activation::Identity {
-                finish(values, bias, act);
-            }
+            self.finish.channel(channel, values);
             // SAFETY: a tile is in one block and a channel in one group, and a thread has them for itself.
             unsafe { self.out.write(channel, places, values) };
         });
-    }
-}
-
-vectorised! {
-    /// Bias and activation of one channel.
-    fn finish(values: &mut [f32], bias: f32, act: Activation) {
-        affine::<FUSED>(None, values, 1.0, bias, act);
     }
 }
 

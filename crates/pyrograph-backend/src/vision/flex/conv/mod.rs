@@ -9,6 +9,7 @@
 
 mod blocked;
 mod correlation;
+mod finish;
 mod gather;
 mod interleaved;
 mod method;
@@ -22,36 +23,28 @@ mod tiles;
 mod unfolded;
 mod winograd;
 
+pub(super) use finish::Finish;
 pub(super) use shape::Shape;
 
 use super::{
-    super::Activation,
     buffers::Buffer,
-    lines::affine_planes,
     product::{Into, Matrix, product},
 };
-use blocked::Finish;
 use correlation::Correlation;
 use plan::Plan;
 
 /// Convolution, bias and activation. `weight` [out, in, kh, kw].
-pub(super) fn forward(
-    s: &Shape,
-    x: &[f32],
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    act: Activation,
-) -> Buffer {
+pub(super) fn forward(s: &Shape, x: &[f32], weight: &[f32], finish: Finish<'_>) -> Buffer {
     let mut out = Buffer::new(s.output().iter().product());
     if s.is_dense() {
         let images = Matrix::by_rows(x, s.batch, s.taps());
         let kernel = Matrix::by_rows(weight, s.channels_out, s.taps()).transposed();
         product(&mut out, images, kernel, Into::Overwrite);
         out.chunks_mut(s.channels_out)
-            .for_each(|out| affine_planes(out, 1, bias, act));
+            .for_each(|out| finish.planes(out, 1));
         return out;
     }
-    Plan::of(Correlation::of(s)).forward(x, weight, Finish { bias, act }, &mut out);
+    Plan::of(Correlation::of(s)).forward(x, weight, finish, &mut out);
     out
 }
 
@@ -61,8 +54,7 @@ pub(super) fn input_gradient(
     s: &Shape,
     weight: &[f32],
     grad: &[f32],
-    bias: Option<&[f32]>,
-    act: Activation,
+    finish: Finish<'_>,
 ) -> Buffer {
     let mut out = Buffer::new(s.input().iter().product());
     if s.is_dense() {
@@ -71,11 +63,11 @@ pub(super) fn input_gradient(
         product(&mut out, grads, kernel, Into::Overwrite);
         let plane = s.image[0] * s.image[1];
         out.chunks_mut(s.taps())
-            .for_each(|out| affine_planes(out, plane, bias, act));
+            .for_each(|out| finish.planes(out, plane));
         return out;
     }
     for residue in Correlation::input_gradients(s) {
-        Plan::of(residue).forward(grad, weight, Finish { bias, act }, &mut out);
+        Plan::of(residue).forward(grad, weight, finish, &mut out);
     }
     out
 }

@@ -2,8 +2,9 @@
 
 use super::{
     super::super::exact_convolutions,
-    blocked::{self, Finish},
+    blocked,
     correlation::{Correlation, Lattice},
+    finish::Finish,
     minimal::{Four, Two},
     unfolded::Unfolded,
     winograd::Winograd,
@@ -14,6 +15,12 @@ const LEAST_CHANNELS: usize = 8;
 
 /// Multiplications that would be done in the time in which a point of a weight is made.
 const A_WEIGHT: usize = 60;
+
+/// Images that the weights of a layer are taken to serve, however many there are, so that an image's numbers do not depend on its
+/// neighbours: large networks run on few images at a time.
+fn images_of(weights: usize) -> usize {
+    ((1 << 21) / weights).clamp(2, 32)
+}
 
 /// A correlation in the form that its method takes.
 pub(super) struct Plan {
@@ -93,13 +100,14 @@ impl Kind {
             3 => (Self::Four3, Self::Two3),
             _ => return None,
         };
+        let batch = images_of(c.inputs() * c.target.channels);
         // For each pair of channels.
         let products = |m: usize| {
             let of = |l: &Lattice| l.size[0].div_ceil(m) * l.size[1].div_ceil(m);
-            let tiles = c.batch * c.lattices.iter().map(of).sum::<usize>();
+            let tiles = batch * c.lattices.iter().map(of).sum::<usize>();
             (tiles + A_WEIGHT) * (m + taps - 1).pow(2)
         };
-        let by_definition = c.batch * c.outputs() * taps * taps;
+        let by_definition = batch * c.outputs() * taps * taps;
         let fewest = products(4).min(products(2));
         (fewest < by_definition).then_some(if products(4) <= products(2) {
             four
