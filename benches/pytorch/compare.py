@@ -21,13 +21,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TABLE, PLOT = ROOT / "docs/benchmarks.md", ROOT / "docs/images/benchmarks.svg"
+# Those that this process may use, where the system says.
+CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 # Seconds of a timed step: PyTorch's script counts steps instead.
 STEP_SECONDS = 0.2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, nargs="+", default=[2], help="a table for each; the plot shows the first")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2, help="for a workload, a side and a round")
     parser.add_argument("--backend", default="flex", help="pyrograph's, a feature of its CPU backends")
@@ -36,28 +38,32 @@ def main() -> None:
     args = parser.parse_args()
 
     bench = build(args.backend)
-    env = same_cpus_for_both(args.threads)
+    tables = {threads: compared(bench, threads, args) for threads in args.threads}
+    for threads, rows in tables.items():
+        print(f"{threads} threads\n{table(rows, args)}")
+    if args.write:
+        TABLE.write_text(page(tables, args))
+        PLOT.write_text(plot(tables[args.threads[0]]))
+
+
+def compared(bench: Path, threads: int, args) -> list[dict]:
+    """The rows of one table."""
+    env = same_cpus_for_both(threads)
     rounds = []
     for number in range(args.rounds):
         ours = pyrograph(bench, args.backend, args.only, args.seconds, env)
-        theirs = pytorch(args.threads, args.only, args.seconds, env)
+        theirs = pytorch(threads, args.only, args.seconds, env)
         rounds.append({name: (ours[name], theirs[name]) for name in ours if name in theirs})
         print(f"round {number + 1}: {len(rounds[-1])} workloads on both sides", file=sys.stderr, flush=True)
-    rows = [summary(name, [found[name] for found in rounds]) for name in rounds[0]]
-    text = table(rows, args)
-    print(text)
-    if args.write:
-        TABLE.write_text(page(text, args))
-        PLOT.write_text(plot(rows))
+    return [summary(name, [found[name] for found in rounds]) for name in rounds[0]]
 
 
 def same_cpus_for_both(threads: int) -> dict[str, str]:
     """Holds this process, and so its children, to the first CPUs that it may use."""
-    if hasattr(os, "sched_setaffinity"):
-        cpus = sorted(os.sched_getaffinity(0))
-        if len(cpus) < threads:
-            sys.exit(f"{threads} threads on {len(cpus)} CPUs")
-        os.sched_setaffinity(0, cpus[:threads])
+    if CPUS:
+        if len(CPUS) < threads:
+            sys.exit(f"{threads} threads on {len(CPUS)} CPUs")
+        os.sched_setaffinity(0, CPUS[:threads])
     counts = dict.fromkeys(("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     return os.environ | counts
 
@@ -116,21 +122,26 @@ def table(rows: list[dict], args: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def page(text: str, args: argparse.Namespace) -> str:
+def page(tables: dict[int, list[dict]], args: argparse.Namespace) -> str:
     import torch
 
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.split()[1]
     capability = torch.backends.cpu.get_cpu_capability()
+    text = "\n\n".join(f"## {count(threads)}\n\n{table(rows, args)}" for threads, rows in tables.items())
     return f"""# pyrograph beside PyTorch
 
 Written by `cargo xtask bench compare`. Time of pyrograph over that of PyTorch: below 1, pyrograph is faster.
 
-{processor()}, {capability}, {args.threads} threads; PyTorch {torch.__version__} eager, rustc {rustc}; medians of {args.rounds} rounds by turns.
+{processor()}, {capability}; PyTorch {torch.__version__} eager, rustc {rustc}; medians of {args.rounds} rounds by turns, {args.seconds:g} s for a workload, a side and a round.
 
 ![How many times PyTorch's speed](images/{PLOT.name})
 
 {text}
 """
+
+
+def count(threads: int) -> str:
+    return "One thread" if threads == 1 else f"{threads} threads"
 
 
 def processor() -> str:

@@ -79,6 +79,9 @@ def operation(entry: dict):
         "activate": lambda x, w, scale, shift: act(x),
         "group_norm": lambda x, w, scale, shift: act(F.group_norm(x, entry["groups"], scale, shift)),
         "batch_norm_training": lambda x, w, scale, shift: act(F.batch_norm(x, None, None, scale, shift, training=True)),
+        "max_pool2d": lambda x, w, scale, shift: F.max_pool2d(x, s),
+        "avg_pool2d": lambda x, w, scale, shift: F.avg_pool2d(x, s),
+        "softmax": lambda x, w, scale, shift: F.softmax(x, -1),
         "attention": lambda x, w, scale, shift: F.scaled_dot_product_attention(x, x, x),
     }
     return kinds[entry["op"]]

@@ -7,7 +7,7 @@ use burn::tensor::{
 use pyrograph_backend::{
     Device, lock_autodiff,
     rng::{NoiseKey, Purpose},
-    vision::{self, Activation, VisionAutodiff, VisionBackend},
+    vision::{self, Activation, VisionAutodiff, VisionBackend, Window},
 };
 use serde::Deserialize;
 
@@ -46,6 +46,9 @@ enum Op {
     Activate,
     GroupNorm,
     BatchNormTraining,
+    MaxPool2d,
+    AvgPool2d,
+    Softmax,
     Attention,
 }
 
@@ -140,6 +143,10 @@ impl Operation {
             Op::BatchNormTraining => {
                 vision::batch_norm_training(x, scale, shift, EPSILON, self.act).output
             }
+            // The stride is the window's side.
+            Op::MaxPool2d => vision::max_pool2d(x, Window::tiles(self.stride)),
+            Op::AvgPool2d => vision::avg_pool2d(x, Window::tiles(self.stride)),
+            Op::Softmax => vision::softmax(x),
             Op::Attention => {
                 let scale = 1.0 / (self.x[3] as f64).sqrt();
                 vision::attention(x.clone(), x.clone(), x, None, scale)

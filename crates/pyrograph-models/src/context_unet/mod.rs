@@ -140,6 +140,6 @@ impl<B: VisionBackend> ContextUnet<B> {
         let up1 = self.up0.forward(hidden); // [batch, 2n, h/4, h/4]
         let up2 = self.up1.forward(vision::modulate(up1, c1, t1), down2, mode); // [batch, n, h/2, h/2]
         let up3 = self.up2.forward(vision::modulate(up2, c2, t2), down1, mode); // [batch, n, h, h]
-        self.out.forward(Tensor::cat(vec![up3, x], 1))
+        self.out.forward(vision::concat_channels(up3, x))
     }
 }

@@ -31,7 +31,6 @@ impl<'a> Source<'a> {
 }
 
 /// Which pixels of a channel go where in a buffer.
-#[derive(Default)]
 pub(super) struct Gather {
     copies: Vec<Copied>,
     /// Begin and end of what lies outside of the image.
@@ -46,6 +45,14 @@ struct Copied {
 }
 
 impl Gather {
+    /// With room for so many rows.
+    pub(super) fn with_capacity(rows: usize) -> Self {
+        Self {
+            copies: Vec::with_capacity(rows),
+            zeros: Vec::new(),
+        }
+    }
+
     /// Adds `count` pixels of a row of image `image`, from pixel `[y, x]` on and `source.step[1]` apart, to go to place `to`.
     pub(super) fn add(
         &mut self,

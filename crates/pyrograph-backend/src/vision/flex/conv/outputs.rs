@@ -32,7 +32,9 @@ impl<'a> Outputs<'a> {
 
     /// Where the tiles of m×m outputs of a block go, for every channel.
     pub(super) fn places(&self, block: &Block<'_>, m: usize) -> Places {
-        let mut places = Places::default();
+        let mut places = Places {
+            all: Vec::with_capacity(m * block.runs.len()),
+        };
         for run in &block.runs {
             let targets = run.targets(m, self.planes.size[1], self.step);
             let image = run.image * self.planes.image();
@@ -78,7 +80,6 @@ impl<'a> Outputs<'a> {
 }
 
 /// Where the outputs of some tiles go, in the images of channel 0.
-#[derive(Default)]
 pub(super) struct Places {
     all: Vec<Place>,
 }

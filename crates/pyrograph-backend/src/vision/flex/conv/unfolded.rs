@@ -36,8 +36,9 @@ impl Method for Unfolded {
         let row = Self::row(block.len());
         let a_channel = Self::rows_a_channel(c) * row;
         for (phase, channels, to) in by_phase(c, inputs, a_channel, to) {
-            let mut gather = Gather::default();
-            for tap in 0..Self::rows_a_channel(c) {
+            let taps = Self::rows_a_channel(c);
+            let mut gather = Gather::with_capacity(taps * block.runs.len());
+            for tap in 0..taps {
                 let at = [tap / c.taps[1], tap % c.taps[1]];
                 let offset =
                     [0, 1].map(|axis| phase.offset[axis] + (at[axis] * c.tap_step[axis]) as isize);
@@ -102,7 +103,7 @@ impl Method for Unfolded {
     }
 
     fn gradients(grad: &Source<'_>, outputs: Range<usize>, block: &Block<'_>, to: &mut [f32]) {
-        let mut gather = Gather::default();
+        let mut gather = Gather::with_capacity(block.runs.len());
         for run in &block.runs {
             gather.add(
                 grad,

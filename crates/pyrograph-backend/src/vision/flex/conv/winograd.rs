@@ -139,7 +139,7 @@ impl Lines {
     ) -> Self {
         let (beyond, own) = (window - step, step * block.len());
         let line = own + beyond * block.runs.len();
-        let mut gather = Gather::default();
+        let mut gather = Gather::with_capacity(2 * window * block.runs.len());
         for (number, run) in block.runs.iter().enumerate() {
             let [y, x] = first(run);
             let width = run.count * step;
