@@ -10,6 +10,7 @@ use super::{
     super::Window,
     buffers::Buffer,
     features::vectorised,
+    scratch,
     tensors::{floats, image},
 };
 
@@ -63,40 +64,69 @@ impl Pooling {
         self.out[0] * self.out[1]
     }
 
-    /// What the values of a plane's windows come to by `fold`, from `first` on, row by row.
+    /// What the values of a plane's windows come to by `fold`, from `first` on: down the rows of the windows, then along them.
     #[inline(always)]
     fn fold(&self, plane: &[f32], out: &mut [f32], first: f32, fold: impl Fn(f32, f32) -> f32) {
-        let stride = self.window.stride[1];
-        for (y, out) in out.chunks_mut(self.out[1]).enumerate() {
-            out.fill(first);
-            for row in self.seen(0, y) {
-                let row = &plane[row * self.image[1]..][..self.image[1]];
-                for tap in 0..self.window.size[1] {
-                    let (windows, from) = self.reached(tap);
-                    let (out, from) = (&mut out[windows], row.get(from..).unwrap_or(&[]));
-                    match stride {
-                        1 => out
-                            .iter_mut()
-                            .zip(from)
-                            .for_each(|(o, v)| *o = fold(*o, *v)),
-                        2 => fold_every::<2>(out, from, &fold),
-                        4 => fold_every::<4>(out, from, &fold),
-                        _ => {
-                            let from = from.iter().step_by(stride);
-                            out.iter_mut()
-                                .zip(from)
-                                .for_each(|(o, v)| *o = fold(*o, *v));
-                        }
-                    }
+        let width = self.image[1];
+        scratch::with(self.out[0] * width, |lines| {
+            for (y, line) in lines.chunks_mut(width).enumerate() {
+                line.fill(first);
+                for row in self.seen(0, y) {
+                    let row = &plane[row * width..][..width];
+                    line.iter_mut()
+                        .zip(row)
+                        .for_each(|(to, v)| *to = fold(*to, *v));
                 }
             }
+            out.fill(first);
+            let Window {
+                size,
+                stride,
+                padding,
+            } = self.window;
+            if size[1] == stride[1] && padding[1] == 0 && width.is_multiple_of(stride[1]) {
+                // Windows go on from row to row.
+                for tap in 0..size[1] {
+                    fold_every(out, &lines[tap..], stride[1], &fold);
+                }
+                return;
+            }
+            for (out, line) in out.chunks_mut(self.out[1]).zip(lines.chunks(width)) {
+                for tap in 0..size[1] {
+                    let (windows, from) = self.reached(tap);
+                    let line = line.get(from..).unwrap_or(&[]);
+                    fold_every(&mut out[windows], line, stride[1], &fold);
+                }
+            }
+        });
+    }
+}
+
+/// `out[i] = fold(out[i], from[i·step])`.
+#[inline(always)]
+fn fold_every(out: &mut [f32], from: &[f32], step: usize, fold: &impl Fn(f32, f32) -> f32) {
+    match step {
+        1 => out
+            .iter_mut()
+            .zip(from)
+            .for_each(|(o, v)| *o = fold(*o, *v)),
+        2 => fold_every_of::<2>(out, from, fold),
+        4 => fold_every_of::<4>(out, from, fold),
+        _ => {
+            let from = from.iter().step_by(step);
+            out.iter_mut()
+                .zip(from)
+                .for_each(|(o, v)| *o = fold(*o, *v));
         }
     }
 }
 
-/// `out[i] = fold(out[i], from[i·STEP])`.
 #[inline(always)]
-fn fold_every<const STEP: usize>(out: &mut [f32], from: &[f32], fold: &impl Fn(f32, f32) -> f32) {
+fn fold_every_of<const STEP: usize>(
+    out: &mut [f32],
+    from: &[f32],
+    fold: &impl Fn(f32, f32) -> f32,
+) {
     let (whole, rest) = from.as_chunks::<STEP>();
     for (out, from) in out.iter_mut().zip(whole) {
         *out = fold(*out, from[0]);

@@ -52,6 +52,14 @@ impl<'a> Matrix<'a> {
         }
     }
 
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
     /// The same values with rows and columns exchanged.
     pub(super) fn transposed(self) -> Self {
         let Self {
@@ -92,25 +100,41 @@ pub(super) fn product_by_distant_rows(
     b: Matrix<'_>,
     into: Into,
 ) {
+    assert!(
+        a.rows == 0 || b.columns <= row_step && out.len() >= (a.rows - 1) * row_step + b.columns,
+        "the size of a product"
+    );
+    // SAFETY: `out` holds every value reached by (row_step, 1), and its rows do not overlap, as was checked. It is borrowed mutably,
+    // so it does not overlap `a` or `b`, and initialised like any slice.
+    unsafe { product_to(out.as_mut_ptr(), row_step, a, b, into) };
+}
+
+/// [`product_by_distant_rows`] to where `out` points.
+///
+/// # Safety
+/// The values that `(row_step, 1)` reaches from `out` are the caller's to write (and, for [`Into::Add`], initialised), for as many rows
+/// and columns as the product has; its rows do not overlap.
+pub(super) unsafe fn product_to(
+    out: *mut f32,
+    row_step: usize,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    into: Into,
+) {
     let (rows, inner, columns) = (a.rows, a.columns, b.columns);
     assert_eq!(inner, b.rows, "the inner sizes of a product");
     if rows == 0 || columns == 0 {
         return;
     }
-    assert!(
-        columns <= row_step && out.len() >= (rows - 1) * row_step + columns,
-        "the size of a product"
-    );
     let step = |step: usize| step as isize;
-    // SAFETY: `Matrix` is made only from a slice whose values are reached by its steps, whichever way round; `out` holds every
-    // value reached by (row_step, 1), and its rows do not overlap; all were checked. `out` is borrowed mutably, so it does not
-    // overlap `a` or `b`. A read of `out` happens only for `Into::Add`, where it is initialised like any slice.
+    // SAFETY: `Matrix` is made only from a slice whose values are reached by its steps, whichever way round; `out` is as the caller
+    // promises. A read of `out` happens only for `Into::Add`.
     unsafe {
         gemm::gemm(
             rows,
             columns,
             inner,
-            out.as_mut_ptr(),
+            out,
             1,
             step(row_step),
             into == Into::Add,

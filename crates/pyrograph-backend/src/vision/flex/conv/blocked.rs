@@ -94,7 +94,13 @@ impl<M: Method> Forward<'_, M> {
         blocks.into_par_iter().for_each(|range| {
             let block = Block::new(self.tiles, range);
             if let Some(columns) = M::columns_in_place(self.c, &self.x, &block) {
-                return self.products(&block, |_| columns, weights, 0);
+                let weights = Matrix::by_rows(weights, self.c.target.channels, rows);
+                // SAFETY: a pixel is in one block, and a thread has it for itself.
+                return unsafe {
+                    let first = block.range.start;
+                    self.out
+                        .write_product(first, weights, columns, &self.finish)
+                };
             }
             let row = M::row(block.len());
             scratch::with(rows * row, |columns| {

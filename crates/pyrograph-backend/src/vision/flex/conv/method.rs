@@ -37,7 +37,7 @@ pub(super) trait Method: Sync {
         to: &mut [f32],
     );
 
-    /// The columns as they lie in the input itself, where they do.
+    /// The columns as they lie in the input itself, where they do; the outputs then have the same places.
     fn columns_in_place<'a>(_: &Correlation, _: &Source<'a>, _: &Block<'_>) -> Option<Matrix<'a>> {
         None
     }

@@ -4,7 +4,12 @@
 
 use std::marker::PhantomData;
 
-use super::{correlation::Planes, method::Block};
+use super::{
+    super::product::{Into, Matrix, product_to},
+    correlation::Planes,
+    finish::Finish,
+    method::Block,
+};
 
 /// An output [batch, channels, height, width] that is written in tiles.
 pub(super) struct Outputs<'a> {
@@ -48,6 +53,38 @@ impl<'a> Outputs<'a> {
             }
         }
         places
+    }
+
+    /// Writes `weights·columns` for the pixels from `first` on of the image that `columns` lie in, all channels, and finishes them.
+    ///
+    /// # Safety
+    /// No two calls at the same time have a common pixel.
+    pub(super) unsafe fn write_product(
+        &self,
+        first: usize,
+        weights: Matrix<'_>,
+        columns: Matrix<'_>,
+        finish: &Finish<'_>,
+    ) {
+        let (pixels, count) = (self.planes.pixels(), columns.columns());
+        let start = first / pixels * self.planes.image() + first % pixels;
+        let last = start + (self.planes.channels - 1) * pixels + count;
+        assert!(
+            first % pixels + count <= pixels
+                && last <= self.len
+                && weights.rows() == self.planes.channels,
+            "pixels of one image"
+        );
+        // SAFETY: the rows of the product are these pixels of each channel; they lie in the borrowed slice, as was just checked, and
+        // belong to this call.
+        unsafe {
+            let out = self.first.add(start);
+            product_to(out, pixels, weights, columns, Into::Overwrite);
+            for channel in 0..self.planes.channels {
+                let row = std::slice::from_raw_parts_mut(out.add(channel * pixels), count);
+                finish.channel(channel, row);
+            }
+        }
     }
 
     /// Writes the outputs of a channel: output (i, j) of tile l comes from (i·tiles + l)·m + j.

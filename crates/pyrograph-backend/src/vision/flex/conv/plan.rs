@@ -13,8 +13,10 @@ use super::{
 /// Fewer channels than these leave the products too thin to pay for the transforms.
 const LEAST_CHANNELS: usize = 8;
 
-/// Multiplications that would be done in the time in which a point of a weight is made.
-const A_WEIGHT: usize = 60;
+/// Multiplications that would be done in the time in which a point of a weight is made from so many taps along an axis.
+fn a_weight(taps: usize) -> usize {
+    if taps == 2 { 20 } else { 60 }
+}
 
 /// Images that the weights of a layer are taken to serve, however many there are, so that an image's numbers do not depend on its
 /// neighbours: large networks run on few images at a time.
@@ -105,7 +107,7 @@ impl Kind {
         let products = |m: usize| {
             let of = |l: &Lattice| l.size[0].div_ceil(m) * l.size[1].div_ceil(m);
             let tiles = batch * c.lattices.iter().map(of).sum::<usize>();
-            (tiles + A_WEIGHT) * (m + taps - 1).pow(2)
+            (tiles + a_weight(taps)) * (m + taps - 1).pow(2)
         };
         let by_definition = batch * c.outputs() * taps * taps;
         let fewest = products(4).min(products(2));

@@ -65,7 +65,8 @@ impl Method for Unfolded {
             && c.step == [1, 1]
             && phase.offset == [0, 0]
             && c.lattices.len() == 1
-            && c.lattices[0].size == c.source.size;
+            && c.lattices[0].size == c.source.size
+            && c.target.size == c.source.size;
         if !is_itself || first + block.len() > pixels {
             return None;
         }
