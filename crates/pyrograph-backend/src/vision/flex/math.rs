@@ -104,7 +104,8 @@ fn normal<const FUSED: bool>(x: f32) -> (f32, f32) {
 
 #[inline(always)]
 fn sigmoid<const FUSED: bool>(x: f32) -> f32 {
-    1.0 / (1.0 + exp::<FUSED>(-x))
+    let power = exp_below_zero::<FUSED>(-x.abs());
+    (if x < 0.0 { power } else { 1.0 }) / (1.0 + power)
 }
 
 /// tanh(x) to 3e-7 of its own value: 1 − 2/(e²ˣ + 1), and near zero, where that cancels, the polynomial of Cephes' `tanhf`.

@@ -60,45 +60,70 @@ impl Pooling {
         self.image[0] * self.image[1]
     }
 
+    /// Values that [`fold`](Self::fold) holds between its two passes.
+    fn lines(&self) -> usize {
+        self.out[0] * self.image[1]
+    }
+
     fn outputs(&self) -> usize {
         self.out[0] * self.out[1]
     }
 
-    /// What the values of a plane's windows come to by `fold`, from `first` on: down the rows of the windows, then along them.
+    /// What the values of a plane's windows come to by `fold`, from `first` on: down the rows of the windows, into
+    /// `lines` [rows of outputs, width], then along them.
     #[inline(always)]
-    fn fold(&self, plane: &[f32], out: &mut [f32], first: f32, fold: impl Fn(f32, f32) -> f32) {
+    fn fold(
+        &self,
+        plane: &[f32],
+        lines: &mut [f32],
+        out: &mut [f32],
+        first: f32,
+        fold: impl Fn(f32, f32) -> f32,
+    ) {
         let width = self.image[1];
-        scratch::with(self.out[0] * width, |lines| {
-            for (y, line) in lines.chunks_mut(width).enumerate() {
-                line.fill(first);
-                for row in self.seen(0, y) {
-                    let row = &plane[row * width..][..width];
-                    line.iter_mut()
-                        .zip(row)
-                        .for_each(|(to, v)| *to = fold(*to, *v));
+        for (y, line) in lines.chunks_mut(width).enumerate() {
+            line.fill(first);
+            for row in self.seen(0, y) {
+                let row = &plane[row * width..][..width];
+                line.iter_mut()
+                    .zip(row)
+                    .for_each(|(to, v)| *to = fold(*to, *v));
+            }
+        }
+        out.fill(first);
+        let Window {
+            size,
+            stride,
+            padding,
+        } = self.window;
+        if size[1] == stride[1] && padding[1] == 0 && width.is_multiple_of(stride[1]) {
+            // Windows go on from row to row.
+            match stride[1] {
+                2 => fold_chunks::<2>(out, lines, &fold),
+                4 => fold_chunks::<4>(out, lines, &fold),
+                side => {
+                    for tap in 0..side {
+                        fold_every(out, &lines[tap..], side, &fold);
+                    }
                 }
             }
-            out.fill(first);
-            let Window {
-                size,
-                stride,
-                padding,
-            } = self.window;
-            if size[1] == stride[1] && padding[1] == 0 && width.is_multiple_of(stride[1]) {
-                // Windows go on from row to row.
-                for tap in 0..size[1] {
-                    fold_every(out, &lines[tap..], stride[1], &fold);
-                }
-                return;
+            return;
+        }
+        for (out, line) in out.chunks_mut(self.out[1]).zip(lines.chunks(width)) {
+            for tap in 0..size[1] {
+                let (windows, from) = self.reached(tap);
+                let line = line.get(from..).unwrap_or(&[]);
+                fold_every(&mut out[windows], line, stride[1], &fold);
             }
-            for (out, line) in out.chunks_mut(self.out[1]).zip(lines.chunks(width)) {
-                for tap in 0..size[1] {
-                    let (windows, from) = self.reached(tap);
-                    let line = line.get(from..).unwrap_or(&[]);
-                    fold_every(&mut out[windows], line, stride[1], &fold);
-                }
-            }
-        });
+        }
+    }
+}
+
+/// Folds each chunk of N values into one of `out`.
+#[inline(always)]
+fn fold_chunks<const N: usize>(out: &mut [f32], from: &[f32], fold: &impl Fn(f32, f32) -> f32) {
+    for (out, from) in out.iter_mut().zip(from.as_chunks::<N>().0) {
+        *out = from.iter().fold(*out, |so_far, value| fold(so_far, *value));
     }
 }
 
@@ -175,7 +200,9 @@ vectorised! {
         let mut out = Buffer::new(shape[0] * shape[1] * pooling.outputs());
         let sizes = [pooling.pixels(), pooling.outputs()];
         each_plane(floats(&x), &mut out, sizes, |_, plane, out| {
-            pooling.fold(plane, out, f32::NEG_INFINITY, greater);
+            scratch::with(pooling.lines(), |lines| {
+                pooling.fold(plane, lines, out, f32::NEG_INFINITY, greater);
+            });
         });
         image(out, [shape[0], shape[1], pooling.out[0], pooling.out[1]])
     }
@@ -226,7 +253,9 @@ vectorised! {
         let sizes = [pooling.pixels(), pooling.outputs()];
         let share = 1.0 / (window.size[0] * window.size[1]) as f32;
         each_plane(floats(&x), &mut out, sizes, |_, plane, out| {
-            pooling.fold(plane, out, 0.0, |sum, value| sum + value);
+            scratch::with(pooling.lines(), |lines| {
+                pooling.fold(plane, lines, out, 0.0, |sum, value| sum + value);
+            });
             out.iter_mut().for_each(|sum| *sum *= share);
         });
         image(out, [shape[0], shape[1], pooling.out[0], pooling.out[1]])
