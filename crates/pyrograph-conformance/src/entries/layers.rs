@@ -27,6 +27,21 @@ pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
             )?;
         }
     }
+    let init = &mut ParamInit::new(r.device(), SEED);
+    let layer = (
+        Conv2d::same(init, [5, 8], 3),
+        lived_in(BatchNorm2d::new(init, 8)),
+    );
+    for act in Activation::ALL {
+        r.module(
+            &format!("3x3 with batch norm in it, {act:?}"),
+            &layer,
+            &x,
+            |(conv, norm): &(Conv2d<_>, BatchNorm2d<_>), i| {
+                Ok(conv.forward_norm(i.tensor("x")?, norm, act, &mut NormMode::Eval))
+            },
+        )?;
+    }
     Ok(())
 }
 

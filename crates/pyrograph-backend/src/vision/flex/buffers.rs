@@ -20,39 +20,50 @@ const KEPT: usize = 1 << 26;
 static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
     by_size: BTreeMap::new(),
     values: 0,
+    now: 0,
 });
 
 /// Unused buffers.
 struct Shelf {
-    by_size: BTreeMap<usize, Vec<Vec<f32>>>,
+    by_size: BTreeMap<usize, Pile>,
     values: usize,
+    /// Buffers given so far.
+    now: u64,
+}
+
+/// Unused buffers of one size.
+#[derive(Default)]
+struct Pile {
+    buffers: Vec<Vec<f32>>,
+    last_given: u64,
 }
 
 impl Shelf {
     fn take(&mut self, size: usize) -> Option<Vec<f32>> {
-        let buffer = self.by_size.get_mut(&size)?.pop()?;
+        let buffer = self.by_size.get_mut(&size)?.buffers.pop()?;
         self.values -= size;
         Some(buffer)
     }
 
-    /// Keeps a buffer, and yields those that have to go for it.
+    /// Keeps a buffer, and yields those that have to go for it: of the sizes that were not given for longest.
     fn give(&mut self, buffer: Vec<f32>) -> Vec<Vec<f32>> {
         let mut gone = Vec::new();
+        self.now += 1;
         self.values += buffer.len();
-        self.by_size.entry(buffer.len()).or_default().push(buffer);
+        let pile = self.by_size.entry(buffer.len()).or_default();
+        pile.buffers.push(buffer);
+        pile.last_given = self.now;
         while self.values > KEPT {
-            // The largest ones go first: few of them make room.
-            let Some(mut sizes) = self.by_size.last_entry() else {
+            let piles = self
+                .by_size
+                .values_mut()
+                .filter(|pile| !pile.buffers.is_empty());
+            let Some(oldest) = piles.min_by_key(|pile| pile.last_given) else {
                 break;
             };
-            match sizes.get_mut().pop() {
-                Some(buffer) => {
-                    self.values -= buffer.len();
-                    gone.push(buffer);
-                }
-                None => {
-                    sizes.remove();
-                }
+            if let Some(buffer) = oldest.buffers.pop() {
+                self.values -= buffer.len();
+                gone.push(buffer);
             }
         }
         gone
@@ -135,5 +146,35 @@ impl AllocationController for Buffer {
         let bytes = size_of_val(&self.values[..]);
         // SAFETY: the bytes of the vector, borrowed as long as it is.
         unsafe { std::slice::from_raw_parts(self.values.as_ptr().cast(), bytes) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_comes_back_and_the_sizes_longest_unused_go_first() {
+        let mut shelf = Shelf {
+            by_size: BTreeMap::new(),
+            values: 0,
+            now: 0,
+        };
+        assert!(shelf.give(vec![1.0; LEAST]).is_empty());
+        assert_eq!(shelf.take(LEAST), Some(vec![1.0; LEAST]));
+        assert_eq!((shelf.take(LEAST), shelf.values), (None, 0));
+        assert!(shelf.give(vec![0.0; LEAST]).is_empty());
+        let gone = shelf.give(vec![0.0; KEPT]);
+        assert_eq!(gone.iter().map(Vec::len).collect::<Vec<_>>(), [LEAST]);
+        assert_eq!(shelf.values, KEPT);
+    }
+
+    #[test]
+    fn sizes_waste_an_eighth_at_most() {
+        for len in [1, LEAST - 1, LEAST, LEAST + 1, 100_000, 1_000_000] {
+            let size = size_class(len);
+            assert!((len..=len + len / 8).contains(&size), "{len}: {size}");
+            assert_eq!(size_class(size), size);
+        }
     }
 }

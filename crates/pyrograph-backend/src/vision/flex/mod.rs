@@ -383,12 +383,15 @@ impl VisionBackend for Flex {
         bias: Option<FloatTensor<Self>>,
         scale: f64,
     ) -> FloatTensor<Self> {
-        let [batch, heads, n, _] = query.shape().dims();
-        let m = key.shape()[2];
-        let all = [&query, &key, &value].into_iter().chain(&bias);
-        let is_f32 = all.into_iter().all(|t| t.dtype() == DType::F32);
-        let sizes = [batch, heads, n, m, value.shape()[3]];
-        if !is_f32 || sizes.contains(&0) {
+        let [batch, heads, n, d] = query.shape().dims();
+        let (m, e) = (key.shape()[2], value.shape()[3]);
+        let is_f32 = [&query, &key, &value]
+            .into_iter()
+            .chain(&bias)
+            .all(|tensor| tensor.dtype() == DType::F32);
+        let agree = key.shape().dims() == [batch, heads, m, d]
+            && value.shape().dims() == [batch, heads, m, e];
+        if !is_f32 || !agree || [batch, heads, n, m, d, e].contains(&0) {
             let (q, k, v) = (tensor::<Self, 4>(query), tensor(key), tensor(value));
             return into(plain::attention(q, k, v, bias.map(tensor), scale));
         }

@@ -29,6 +29,10 @@ impl Pooling {
         let image = [x[2], x[3]];
         let out = [0, 1].map(|axis| {
             let size = image[axis] + 2 * window.padding[axis];
+            assert!(
+                (1..=size).contains(&window.size[axis]) && window.stride[axis] > 0,
+                "{window:?} on an image of {image:?} pixels: a window is as large as the padded image at most"
+            );
             (size - window.size[axis]) / window.stride[axis] + 1
         });
         Self { window, image, out }

@@ -133,11 +133,11 @@ impl<M: Method> Forward<'_, M> {
             if let Some(weights) = in_place {
                 let first = outputs.start;
                 let weights = &weights[first * an_output..outputs.end * an_output];
-                return self.products(&block, &columns, weights, first);
+                return self.products(&block, columns, weights, first);
             }
             scratch::with(outputs.len() * an_output, |weights| {
                 M::weights(self.c, self.weight, outputs.clone(), weights);
-                self.products(&block, &columns, weights, outputs.start);
+                self.products(&block, columns, weights, outputs.start);
             });
         });
     }
@@ -249,10 +249,30 @@ pub(super) fn weight_gradient<M: Method>(
     };
     let weights = c.target.channels * M::POINTS * M::rows(c);
     if has_few_tiles(c, &tiles) || 2 * weights > ACCUMULATED {
-        job.by_channels(out);
+        job.by_channels(ACCUMULATED, out);
     } else {
         job.by_tiles(out);
     }
+}
+
+/// [`weight_gradient`] by groups of output channels, with at most so many values of columns at once.
+#[cfg(test)]
+pub(super) fn gradient_by_channels<M: Method>(
+    c: &Correlation,
+    x: &[f32],
+    grad: &[f32],
+    at_once: usize,
+    out: &mut [f32],
+) {
+    let tiles = Tiles::new(c, M::OUT);
+    let job = Gradient::<M> {
+        c,
+        x: Source::inputs(c, x),
+        grad: Source::outputs(c, grad),
+        tiles: &tiles,
+        method: std::marker::PhantomData,
+    };
+    job.by_channels(at_once, out);
 }
 
 struct Gradient<'a, M> {
@@ -307,25 +327,28 @@ impl<M: Method> Gradient<'_, M> {
             });
     }
 
-    /// Groups of output channels on every thread; the columns of all tiles are made before.
-    fn by_channels(&self, out: &mut [f32]) {
-        let block = Block::new(self.tiles, 0..self.tiles.count());
-        let columns = columns_of::<M>(self.c, &self.x, &block);
+    /// Groups of output channels on every thread; the columns of all tiles, or of as many as fit into `at_once` values, are made before.
+    fn by_channels(&self, at_once: usize, out: &mut [f32]) {
         let an_output = M::POINTS * M::rows(self.c);
         let a_channel = out.len() / self.c.target.channels;
         let group = group::<M>(self.c);
-        out.par_chunks_mut(group * a_channel)
-            .enumerate()
-            .for_each(|(number, out)| {
-                let outputs = out.len() / a_channel;
-                scratch::with(outputs * an_output, |sums| {
-                    let channels = number * group..number * group + outputs;
-                    self.products(&block, &columns, channels, sums, Into::Overwrite);
-                    for (sums, out) in sums.chunks(an_output).zip(out.chunks_mut(a_channel)) {
-                        M::weight_gradients(self.c, sums, out);
-                    }
-                });
-            });
+        let blocks = self.tiles.blocks((at_once / an_output).max(1));
+        let mut sums = Buffer::new(self.c.target.channels * an_output);
+        for (place, range) in blocks.into_iter().enumerate() {
+            let block = Block::new(self.tiles, range);
+            let columns = columns_of::<M>(self.c, &self.x, &block);
+            let into = if place == 0 {
+                Into::Overwrite
+            } else {
+                Into::Add
+            };
+            let each = groups(self.c.target.channels, group);
+            each.zip(sums.par_chunks_mut(group * an_output))
+                .for_each(|(channels, sums)| self.products(&block, &columns, channels, sums, into));
+        }
+        out.par_chunks_mut(a_channel)
+            .zip(sums.par_chunks(an_output))
+            .for_each(|(out, sums)| M::weight_gradients(self.c, sums, out));
     }
 
     /// The sums over a block `[outputs, points, rows]` for some output channels.

@@ -1,5 +1,5 @@
 //! Winograd's minimal filtering F(m, r) along one axis: the matrices A, B and G of `y = Aᵀ[(G·w) ⊙ (Bᵀ·d)]` for m outputs of r taps,
-//! as straight-line arithmetic. They follow from the points at which the polynomials are evaluated (Toom and Cook).
+//! as straight-line arithmetic. They follow from the points at which the polynomials are evaluated.
 
 /// F(OUT, TAPS) over IN = OUT + TAPS − 1 points.
 pub(super) trait Minimal<const TAPS: usize, const IN: usize, const OUT: usize>:

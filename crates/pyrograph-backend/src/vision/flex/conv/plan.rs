@@ -10,6 +10,9 @@ use super::{
     winograd::Winograd,
 };
 
+/// F(4×4, 3×3).
+pub(super) type FourOfThree = Winograd<Four, 3, 6, 4>;
+
 /// Fewer channels than these leave the products too thin to pay for the transforms.
 const LEAST_CHANNELS: usize = 8;
 
@@ -19,7 +22,7 @@ fn a_weight(taps: usize) -> usize {
 }
 
 /// Images that the weights of a layer are taken to serve, however many there are, so that an image's numbers do not depend on its
-/// neighbours: large networks run on few images at a time.
+/// neighbours but for the order of sums: large networks run on few images at a time.
 fn images_of(weights: usize) -> usize {
     ((1 << 21) / weights).clamp(2, 32)
 }
@@ -48,7 +51,7 @@ impl Plan {
         Self::new(c, exact_convolutions())
     }
 
-    fn new(c: Correlation, exact: bool) -> Self {
+    pub(super) fn new(c: Correlation, exact: bool) -> Self {
         if exact {
             return Self {
                 c,
@@ -70,7 +73,7 @@ impl Plan {
         let c = &self.c;
         match self.kind {
             Kind::Unfolded => forward::<Unfolded>(c, x, weight, finish, out),
-            Kind::Four3 => forward::<Winograd<Four, 3, 6, 4>>(c, x, weight, finish, out),
+            Kind::Four3 => forward::<FourOfThree>(c, x, weight, finish, out),
             Kind::Two3 => forward::<Winograd<Two, 3, 4, 2>>(c, x, weight, finish, out),
             Kind::Four2 => forward::<Winograd<Four, 2, 5, 4>>(c, x, weight, finish, out),
             Kind::Two2 => forward::<Winograd<Two, 2, 3, 2>>(c, x, weight, finish, out),
@@ -82,7 +85,7 @@ impl Plan {
         let c = &self.c;
         match self.kind {
             Kind::Unfolded => weight_gradient::<Unfolded>(c, x, grad, out),
-            Kind::Four3 => weight_gradient::<Winograd<Four, 3, 6, 4>>(c, x, grad, out),
+            Kind::Four3 => weight_gradient::<FourOfThree>(c, x, grad, out),
             Kind::Two3 => weight_gradient::<Winograd<Two, 3, 4, 2>>(c, x, grad, out),
             Kind::Four2 => weight_gradient::<Winograd<Four, 2, 5, 4>>(c, x, grad, out),
             Kind::Two2 => weight_gradient::<Winograd<Two, 2, 3, 2>>(c, x, grad, out),

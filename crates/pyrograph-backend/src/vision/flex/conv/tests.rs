@@ -4,8 +4,8 @@ use burn::tensor::ops::ConvOptions;
 use proptest::prelude::*;
 
 use super::{
-    super::super::{Activation, set_exact_convolutions},
-    plan::Kind,
+    super::super::Activation,
+    plan::{FourOfThree, Kind},
     *,
 };
 
@@ -333,9 +333,24 @@ fn assert_close_to(ours: &[f32], theirs: &[f32]) {
 fn the_exact_mode_is_the_definition_everywhere() {
     let s = square([32, 16, 24], [16, 4, 2, 1, 1]);
     assert_eq!(kind(&s), Kind::Four2);
-    set_exact_convolutions(true);
-    let exact = kind(&s);
-    check(&s, 1); // To the bound of unfolding.
-    set_exact_convolutions(false);
-    assert_eq!(exact, Kind::Unfolded);
+    assert_eq!(Plan::new(Correlation::of(&s), true).kind, Kind::Unfolded);
+}
+
+#[test]
+fn the_sum_of_a_large_batch_is_taken_in_parts() {
+    let s = square([9, 8, 12], [16, 3, 1, 1, 1]);
+    let x = values(s.input().iter().product(), 1);
+    let grad = values(s.output().iter().product(), 2);
+    let plan = Plan::of(Correlation::of(&s));
+    let mut whole = vec![0.0; s.channels_out * s.taps()];
+    let mut parts = whole.clone();
+    blocked::gradient_by_channels::<FourOfThree>(&plan.c, &x, &grad, usize::MAX, &mut whole);
+    blocked::gradient_by_channels::<FourOfThree>(&plan.c, &x, &grad, 10_000, &mut parts);
+    assert_ne!(whole, parts, "cut in other places");
+    assert_close(
+        "∂w",
+        &parts,
+        &whole.iter().copied().map(f64::from).collect::<Vec<_>>(),
+        1e-5,
+    );
 }
