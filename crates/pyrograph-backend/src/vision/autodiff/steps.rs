@@ -29,6 +29,19 @@ fn register_each<B: Backend>(
     }
 }
 
+/// Hands the only parent its gradient, made of the step's state and the gradient of its output.
+fn register_one<B: Backend, S>(
+    ops: Ops<S, 1>,
+    grads: &mut Gradients,
+    of: impl FnOnce(S, FloatTensor<B>) -> FloatTensor<B>,
+) {
+    let grad = grads.consume::<B>(&ops.node);
+    let [parent] = ops.parents;
+    if let Some(node) = parent {
+        grads.register::<B>(node.id, of(ops.state, grad));
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Activate;
 
@@ -42,12 +55,9 @@ impl<B: VisionBackend> Backward<B, 1> for Activate {
     type State = ActivateState<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let [parent] = ops.parents;
-        if let Some(node) = parent {
-            let value = B::activate_backward(ops.state.input, grad, ops.state.act);
-            grads.register::<B>(node.id, value);
-        }
+        register_one::<B, _>(ops, grads, |state, grad| {
+            B::activate_backward(state.input, grad, state.act)
+        });
     }
 }
 
@@ -92,13 +102,9 @@ impl<B: VisionBackend> Backward<B, 1> for MaxPool {
     type State = PoolState<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let [parent] = ops.parents;
-        if let Some(node) = parent {
-            let PoolState { input, window } = ops.state;
-            let value = B::max_pool2d_window_backward(input, grad, window);
-            grads.register::<B>(node.id, value);
-        }
+        register_one::<B, _>(ops, grads, |state, grad| {
+            B::max_pool2d_window_backward(state.input, grad, state.window)
+        });
     }
 }
 
@@ -109,13 +115,9 @@ impl<B: VisionBackend> Backward<B, 1> for AvgPool {
     type State = PoolState<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let [parent] = ops.parents;
-        if let Some(node) = parent {
-            let PoolState { input, window } = ops.state;
-            let value = B::avg_pool2d_window_backward(input, grad, window);
-            grads.register::<B>(node.id, value);
-        }
+        register_one::<B, _>(ops, grads, |state, grad| {
+            B::avg_pool2d_window_backward(state.input, grad, state.window)
+        });
     }
 }
 
@@ -127,12 +129,7 @@ impl<B: VisionBackend> Backward<B, 1> for Softmax {
     type State = FloatTensor<B>;
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let grad = grads.consume::<B>(&ops.node);
-        let [parent] = ops.parents;
-        if let Some(node) = parent {
-            let value = B::softmax_last_backward(ops.state, grad);
-            grads.register::<B>(node.id, value);
-        }
+        register_one::<B, _>(ops, grads, B::softmax_last_backward);
     }
 }
 

@@ -240,13 +240,7 @@ pub(super) fn weight_gradient<M: Method>(
     out: &mut [f32],
 ) {
     let tiles = Tiles::new(c, M::OUT);
-    let job = Gradient::<M> {
-        c,
-        x: Source::inputs(c, x),
-        grad: Source::outputs(c, grad),
-        tiles: &tiles,
-        method: std::marker::PhantomData,
-    };
+    let job = Gradient::<M>::new(c, x, grad, &tiles);
     let weights = c.target.channels * M::POINTS * M::rows(c);
     if has_few_tiles(c, &tiles) || 2 * weights > ACCUMULATED {
         job.by_channels(ACCUMULATED, out);
@@ -265,13 +259,7 @@ pub(super) fn gradient_by_channels<M: Method>(
     out: &mut [f32],
 ) {
     let tiles = Tiles::new(c, M::OUT);
-    let job = Gradient::<M> {
-        c,
-        x: Source::inputs(c, x),
-        grad: Source::outputs(c, grad),
-        tiles: &tiles,
-        method: std::marker::PhantomData,
-    };
+    let job = Gradient::<M>::new(c, x, grad, &tiles);
     job.by_channels(at_once, out);
 }
 
@@ -283,7 +271,17 @@ struct Gradient<'a, M> {
     method: std::marker::PhantomData<M>,
 }
 
-impl<M: Method> Gradient<'_, M> {
+impl<'a, M: Method> Gradient<'a, M> {
+    fn new(c: &'a Correlation, x: &'a [f32], grad: &'a [f32], tiles: &'a Tiles) -> Self {
+        Self {
+            c,
+            x: Source::inputs(c, x),
+            grad: Source::outputs(c, grad),
+            tiles,
+            method: std::marker::PhantomData,
+        }
+    }
+
     /// Parts of the tiles on every thread, each with a sum of its own; they are added up in order.
     fn by_tiles(&self, out: &mut [f32]) {
         let (rows, channels) = (M::rows(self.c), self.c.target.channels);
