@@ -1,4 +1,4 @@
-"""pyrograph against PyTorch on the CPU, from one run on one machine.
+"""pyrograph against PyTorch, from one run on one machine: on the CPU, and on the GPU where PyTorch finds one for CUDA.
 
     cargo xtask bench compare --python venv/bin/python                 # writes docs/benchmarks.md; three rounds
     venv/bin/python benches/pytorch/compare.py --rounds 1 --seconds 0.2 --only conv     # whether it works
@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -37,25 +38,47 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help=f"write {TABLE.relative_to(ROOT)} and its plot")
     args = parser.parse_args()
 
-    bench = build(args.backend)
-    tables = {threads: compared(bench, threads, args) for threads in args.threads}
-    for threads, rows in tables.items():
-        print(f"{threads} threads\n{table(rows, args)}")
+    tables = [compared(Side(args.backend, "cpu", threads), args) for threads in args.threads]
+    if gpu():
+        tables.append(compared(Side("cuda", "cuda", args.threads[0]), args))
+    for side, rows in tables:
+        print(f"{side.title()}\n{table(side, rows)}")
     if args.write:
         TABLE.write_text(page(tables, args))
-        PLOT.write_text(plot(tables[args.threads[0]]))
+        PLOT.write_text(plot(tables[0][1]))
 
 
-def compared(bench: Path, threads: int, args) -> list[dict]:
+@dataclass(frozen=True)
+class Side:
+    """pyrograph's backend beside PyTorch's device."""
+
+    backend: str
+    device: str
+    threads: int
+
+    def title(self) -> str:
+        if self.device == "cuda":
+            return gpu()
+        return "One thread" if self.threads == 1 else f"{self.threads} threads"
+
+
+def gpu() -> str:
+    """Its name, if there is one."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+
+
+def compared(side: Side, args) -> tuple[Side, list[dict]]:
     """The rows of one table."""
-    env = same_cpus_for_both(threads)
+    bench, env = build(side.backend), same_cpus_for_both(side.threads)
     rounds = []
     for number in range(args.rounds):
-        ours = pyrograph(bench, args.backend, args.only, args.seconds, env)
-        theirs = pytorch(threads, args.only, args.seconds, env)
+        ours = pyrograph(bench, side.backend, args.only, args.seconds, env)
+        theirs = pytorch(side, args.only, args.seconds, env)
         rounds.append({name: (ours[name], theirs[name]) for name in ours if name in theirs})
         print(f"round {number + 1}: {len(rounds[-1])} workloads on both sides", file=sys.stderr, flush=True)
-    return [summary(name, [found[name] for found in rounds]) for name in rounds[0]]
+    return side, [summary(name, [found[name] for found in rounds]) for name in rounds[0]]
 
 
 def same_cpus_for_both(threads: int) -> dict[str, str]:
@@ -92,12 +115,13 @@ def pyrograph(bench: Path, backend: str, only: str, seconds: float, env: dict[st
         return dict(sorted(times.items()))
 
 
-def pytorch(threads: int, only: str, seconds: float, env: dict[str, str]) -> dict[str, float]:
-    lines = script(["operations.py", "--threads", str(threads), "--seconds", str(seconds), "--only", only], env)
+def pytorch(side: Side, only: str, seconds: float, env: dict[str, str]) -> dict[str, float]:
+    where = ["--threads", str(side.threads), "--device", side.device]
+    lines = script(["operations.py", *where, "--seconds", str(seconds), "--only", only], env)
     for job, name in (("sample", "sprites/sample_step"), ("train", "sprites/train_step")):
         if only in name:
             steps = max(3, round(seconds / STEP_SECONDS))
-            lines += script(["sprites.py", "--job", job, "--threads", str(threads), "--iterations", str(steps)], env)
+            lines += script(["sprites.py", *where, "--job", job, "--iterations", str(steps)], env)
     return {line["name"]: line["median_ms"] for line in lines}
 
 
@@ -113,8 +137,8 @@ def summary(name: str, pairs: list[tuple[float, float]]) -> dict:
     return {"name": name, "ours": ours, "theirs": theirs, "ratio": statistics.median(ratios), "range": (ratios[0], ratios[-1])}
 
 
-def table(rows: list[dict], args: argparse.Namespace) -> str:
-    lines = [f"| workload | pyrograph ({args.backend}) | PyTorch | ratio | range |", "| --- | --- | --- | --- | --- |"]
+def table(side: Side, rows: list[dict]) -> str:
+    lines = [f"| workload | pyrograph ({side.backend}) | PyTorch | ratio | range |", "| --- | --- | --- | --- | --- |"]
     for row in rows:
         low, high = row["range"]
         times = f"{row['ours']:.3g} ms | {row['theirs']:.3g} ms"
@@ -122,12 +146,12 @@ def table(rows: list[dict], args: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def page(tables: dict[int, list[dict]], args: argparse.Namespace) -> str:
+def page(tables: list[tuple[Side, list[dict]]], args: argparse.Namespace) -> str:
     import torch
 
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.split()[1]
     capability = torch.backends.cpu.get_cpu_capability()
-    text = "\n\n".join(f"## {count(threads)}\n\n{table(rows, args)}" for threads, rows in tables.items())
+    text = "\n\n".join(f"## {side.title()}\n\n{table(side, rows)}" for side, rows in tables)
     return f"""# pyrograph beside PyTorch
 
 Written by `cargo xtask bench compare`. Time of pyrograph over that of PyTorch: below 1, pyrograph is faster.
@@ -138,10 +162,6 @@ Written by `cargo xtask bench compare`. Time of pyrograph over that of PyTorch: 
 
 {text}
 """
-
-
-def count(threads: int) -> str:
-    return "One thread" if threads == 1 else f"{threads} threads"
 
 
 def processor() -> str:

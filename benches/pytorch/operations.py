@@ -1,4 +1,4 @@
-"""Times the operations of `crates/pyrograph-workloads/operations.json` in PyTorch on the CPU: one JSON line each.
+"""Times the operations of `crates/pyrograph-workloads/operations.json` in PyTorch on the CPU, or on a GPU: one JSON line each.
 
     python3 benches/pytorch/operations.py --threads 2 --seconds 1
     python3 benches/pytorch/operations.py --only conv3x3
@@ -21,16 +21,40 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=1.0, help="for each operation; three runs at least")
     parser.add_argument("--only", default="", help="a part of the name")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     args = parser.parse_args()
     import torch
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
+    prepare(args.device)
     for entry in json.loads(SPEC.read_text()):
         name = f"ops/{entry['name']}"
         if args.only in name:
-            times = timed(work(entry), args.seconds)
+            times = timed(finished(work(entry), args.device), args.seconds)
             print(json.dumps({"name": name, "median_ms": statistics.median(times), "torch": torch.__version__}), flush=True)
+
+
+def prepare(device: str) -> None:
+    """Tensors are made on the device, and products are of f32 also where a GPU would take fewer bits."""
+    import torch
+
+    torch.set_default_device(device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
+
+def finished(run, device: str):
+    """`run`, until the device is done with it."""
+    import torch
+
+    if device == "cpu":
+        return run
+
+    def whole() -> None:
+        run()
+        torch.cuda.synchronize()
+
+    return whole
 
 
 def timed(run, seconds: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""Times the sprite network in PyTorch on the CPU: a sampling step, a training step, and the start of a program.
+"""Times the sprite network in PyTorch on the CPU, or on a GPU: a sampling step, a training step, and the start of a program.
 
     python3 benches/pytorch/sprites.py                      # all three, one JSON line each
     python3 benches/pytorch/sprites.py --job sample --threads 2 --iterations 30
@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--job", choices=JOBS, help="only this one")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--iterations", type=int, default=30, help="timed steps; start-ups are a fifth of it")
     parser.add_argument("--worker", choices=(*JOBS, "first-image"), help=argparse.SUPPRESS)
     parser.add_argument("--weights", type=Path, help=argparse.SUPPRESS)
@@ -37,10 +38,11 @@ def main() -> None:
     if args.worker == "first-image":
         first_image(args.weights)
     elif args.worker:
-        worker(args.worker, args.threads, args.iterations)
+        worker(args.worker, args.threads, args.iterations, args.device)
     else:
         for job in [args.job] if args.job else JOBS:
             words = ["--worker", job, "--threads", str(args.threads), "--iterations", str(args.iterations)]
+            words += ["--device", args.device]
             print(child(words, args.threads), end="", flush=True)
 
 
@@ -51,15 +53,17 @@ def child(words: list[str], threads: int) -> str:
     return subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def worker(job: str, threads: int, iterations: int) -> None:
+def worker(job: str, threads: int, iterations: int, device: str) -> None:
     import torch
+    from operations import finished, prepare
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
+    prepare(device)
     if job == "startup":
         times, peak = startup(threads, max(1, iterations // 5))
     else:
-        times = timed(sample_step() if job == "sample" else train_step(), iterations)
+        times = timed(finished(sample_step() if job == "sample" else train_step(), device), iterations)
         peak = peak_rss_mb()
     names = {"sample": f"sample_step/b{SAMPLE_BATCH}", "train": f"train_step/b{TRAIN_BATCH}", "startup": "startup"}
     row = {
