@@ -129,7 +129,9 @@ pub trait VisionBackend: Backend {
         options: ConvTransposeOptions<2>,
         act: Activation,
     ) -> FloatTensor<Self> {
-        Self::activate(Self::conv_transpose2d(x, weight, bias, options), act)
+        let (x, weight, bias) = (tensor::<Self, 4>(x), tensor(weight), bias.map(tensor));
+        let y = plain::conv_transpose2d(x, weight, bias, options, Activation::Identity);
+        Self::activate(into(y), act)
     }
 
     /// See [`plain::modulate`].

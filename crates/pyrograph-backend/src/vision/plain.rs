@@ -128,7 +128,42 @@ pub fn conv_transpose2d<B: Backend>(
     options: ConvTransposeOptions<2>,
     act: Activation,
 ) -> Tensor<B, 4> {
-    activate(module::conv_transpose2d(x, weight, bias, options), act)
+    let (weight, beyond) = without_gaps(weight, &options);
+    let y = module::conv_transpose2d(x, weight, bias, options);
+    let [batch, channels, height, width] = y.dims();
+    let y = match beyond {
+        [0, 0] => y,
+        [below, right] => y.slice([0..batch, 0..channels, 0..height - below, 0..width - right]),
+    };
+    activate(y, act)
+}
+
+/// A transposed weight with zeros after it, so that its taps reach as far as the stride, and how many more outputs there are for it.
+/// burn 0.21 on WGPU fills the pixels between shorter ones with other numbers than the bias (docs/upstream.md).
+fn without_gaps<B: Backend>(
+    weight: Tensor<B, 4>,
+    options: &ConvTransposeOptions<2>,
+) -> (Tensor<B, 4>, [usize; 2]) {
+    let [channels_in, channels_out, kh, kw] = weight.dims();
+    let more = [0, 1].map(|axis| {
+        let (stride, dilation) = (options.stride[axis], options.dilation[axis]);
+        (stride - 1)
+            .div_ceil(dilation)
+            .saturating_sub([kh, kw][axis] - 1)
+    });
+    if more == [0, 0] {
+        return (weight, more);
+    }
+    let (shape, device) = (
+        [channels_in, channels_out, kh + more[0], kw + more[1]],
+        weight.device(),
+    );
+    let whole = Tensor::zeros(shape, (&device, weight.dtype()))
+        .slice_assign([0..channels_in, 0..channels_out, 0..kh, 0..kw], weight);
+    (
+        whole,
+        [0, 1].map(|axis| more[axis] * options.dilation[axis]),
+    )
 }
 
 /// `x·scale + shift` for each item and channel (feature-wise modulation; Perez et al., 2018). `x` [batch, channels, height,
@@ -221,9 +256,21 @@ pub fn batch_norm<B: Backend>(
     epsilon: f64,
     act: Activation,
 ) -> Tensor<B, 4> {
+    let [scale, shift] = scale_and_shift(weight, bias, mean, variance, epsilon);
+    activate(x * per_channel(scale) + per_channel(shift), act)
+}
+
+/// A [`batch_norm`] as a scale and a shift of each channel, both `[channels]`.
+pub fn scale_and_shift<B: Backend>(
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    mean: Tensor<B, 1>,
+    variance: Tensor<B, 1>,
+    epsilon: f64,
+) -> [Tensor<B, 1>; 2] {
     let scale = weight / (variance + epsilon).sqrt();
     let shift = bias - mean * scale.clone();
-    activate(x * per_channel(scale) + per_channel(shift), act)
+    [scale, shift]
 }
 
 /// The mean and the biased variance of each channel of `x` [batch, channels, height, width]: two tensors `[channels]`.

@@ -186,6 +186,7 @@ pub(crate) fn conv_transpose2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcom
             [16, 8, 4, 4],
             [2, 1, 0, 1],
         ),
+        ("2x2 of stride 3", [2, 6, 4, 5], [6, 4, 2, 2], [3, 0, 0, 1]),
         (
             "4x4 from one pixel",
             [3, 8, 1, 1],

@@ -114,9 +114,13 @@ impl<B: VisionBackend> BatchNorm2d<B> {
 impl<B: Backend> BatchNorm2d<B> {
     /// The norm by the running statistics as a scale and a shift of each channel, both `[channels]`.
     pub fn scale_and_shift(&self) -> [Tensor<B, 1>; 2] {
-        let scale = self.weight.val() / (self.running_var.val() + EPSILON).sqrt();
-        let shift = self.bias.val() - self.running_mean.val() * scale.clone();
-        [scale, shift]
+        vision::plain::scale_and_shift(
+            self.weight.val(),
+            self.bias.val(),
+            self.running_mean.val(),
+            self.running_var.val(),
+            EPSILON,
+        )
     }
 }
 

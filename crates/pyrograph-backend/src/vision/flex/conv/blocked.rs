@@ -109,7 +109,8 @@ impl<M: Method> Forward<'_, M> {
                     let from = &columns[point * block.len()..];
                     Matrix::by_distant_rows(from, rows, block.len(), row)
                 };
-                self.products(&block, columns, weights, 0);
+                let places = self.out.places(&block, M::OUT);
+                self.products(&block, &places, columns, weights, 0);
             });
         });
     }
@@ -123,6 +124,7 @@ impl<M: Method> Forward<'_, M> {
             let from = &columns[point * block.len()..];
             Matrix::by_distant_rows(from, rows, block.len(), row)
         };
+        let places = self.out.places(&block, M::OUT);
         let an_output = M::POINTS * rows;
         let in_place = M::weights_in_place(self.c, self.weight);
         let group = match in_place {
@@ -133,11 +135,11 @@ impl<M: Method> Forward<'_, M> {
             if let Some(weights) = in_place {
                 let first = outputs.start;
                 let weights = &weights[first * an_output..outputs.end * an_output];
-                return self.products(&block, columns, weights, first);
+                return self.products(&block, &places, columns, weights, first);
             }
             scratch::with(outputs.len() * an_output, |weights| {
                 M::weights(self.c, self.weight, outputs.clone(), weights);
-                self.products(&block, columns, weights, outputs.start);
+                self.products(&block, &places, columns, weights, outputs.start);
             });
         });
     }
@@ -172,13 +174,13 @@ impl<M: Method> Forward<'_, M> {
     fn products<'b>(
         &self,
         block: &Block<'_>,
+        places: &Places,
         columns: impl Fn(usize) -> Matrix<'b>,
         weights: &[f32],
         first: usize,
     ) {
         let rows = M::rows(self.c);
         let (an_output, row) = (M::POINTS * rows, M::row(block.len()));
-        let places = self.out.places(block, M::OUT);
         for (group, weights) in weights.chunks(GROUP * an_output).enumerate() {
             let (first, outputs) = (first + group * GROUP, weights.len() / an_output);
             scratch::with(outputs * row, |products| {
@@ -193,7 +195,7 @@ impl<M: Method> Forward<'_, M> {
                     );
                 }
                 for (place, products) in products.chunks_mut(row).enumerate() {
-                    self.finish(block.len(), &places, first + place, products);
+                    self.finish(block.len(), places, first + place, products);
                 }
             });
         }

@@ -126,7 +126,7 @@ impl Gather {
 
 /// `to[l] = from[l·STEP]`.
 #[inline(always)]
-pub(super) fn every<const STEP: usize>(from: &[f32], to: &mut [f32]) {
+fn every<const STEP: usize>(from: &[f32], to: &mut [f32]) {
     let Some(last) = to.len().checked_sub(1) else {
         return;
     };

@@ -95,7 +95,7 @@ impl Plan {
 
 impl Kind {
     /// The variant of Winograd's method with the least work; none where the definition has less still.
-    pub(super) fn of_windows(c: &Correlation) -> Option<Self> {
+    fn of_windows(c: &Correlation) -> Option<Self> {
         let taps = c.taps[0];
         if c.taps[1] != taps || c.inputs().min(c.target.channels) < LEAST_CHANNELS {
             return None;

@@ -254,7 +254,8 @@ fn cut<const N: usize>(memory: &mut [f32], size: usize) -> [&mut [f32]; N] {
 }
 
 vectorised! {
-    /// `f` along both axes of `count` matrices A×A; see [`both_axes`].
+    /// `f` along the columns and then along the rows of `count` matrices A×A at once, which lie side by side: value (i, j) of
+    /// matrix l is at (i·A + j)·count + l. `half` has room for B×A of them.
     fn along_both [F, A, B] [F: Fn([f32; A]) -> [f32; B], const A: usize, const B: usize] (
         from: &[f32],
         half: &mut [f32],
@@ -262,26 +263,13 @@ vectorised! {
         count: usize,
         f: F,
     ) {
-        both_axes(from, half, to, count, &f);
-    }
-}
-
-/// `f` along the columns and then along the rows of `count` matrices A×A at once, which lie side by side: value (i, j) of
-/// matrix l is at (i·A + j)·count + l. `half` has room for B×A of them.
-#[inline(always)]
-fn both_axes<const A: usize, const B: usize>(
-    from: &[f32],
-    half: &mut [f32],
-    to: &mut [f32],
-    count: usize,
-    f: &impl Fn([f32; A]) -> [f32; B],
-) {
-    let (row, row_after) = (A * count, B * count);
-    let rows: [&[f32]; A] = from_fn(|i| &from[i * row..][..row]);
-    along(rows, cut(half, row), row, f);
-    for (from, to) in half.chunks(row).zip(to.chunks_mut(row_after)).take(B) {
-        let columns: [&[f32]; A] = from_fn(|j| &from[j * count..][..count]);
-        along(columns, cut(to, count), count, f);
+        let (row, row_after) = (A * count, B * count);
+        let rows: [&[f32]; A] = from_fn(|i| &from[i * row..][..row]);
+        along(rows, cut(half, row), row, &f);
+        for (from, to) in half.chunks(row).zip(to.chunks_mut(row_after)).take(B) {
+            let columns: [&[f32]; A] = from_fn(|j| &from[j * count..][..count]);
+            along(columns, cut(to, count), count, &f);
+        }
     }
 }
 
