@@ -1,7 +1,7 @@
-"""PyTorch statement of the sprite network and its noise schedule.
+"""PyTorch statement of the sprite network, its noise schedule, and the DCGAN.
 
 The origin that `pyrograph-models` and `pyrograph-diffusion` are checked and timed against: the golden fixtures under
-`crates/*/tests/fixtures/` are generated from it, and `sprites.py` times it. Parameter names are those of the
+`crates/*/tests/fixtures/` are generated from it, and `sprites.py` and `dcgan.py` time it. Parameter names are those of the
 published checkpoints, so a `state_dict` saved here has the key layout that users load.
 """
 
@@ -120,3 +120,47 @@ class SpriteSchedule:
     def ddim_step(self, x, t, t_prev, eps):
         ab, abp = self.ab[t], self.ab[t_prev]
         return abp.sqrt() / ab.sqrt() * (x - (1 - ab).sqrt() * eps) + (1 - abp).sqrt() * eps
+
+
+class Generator(nn.Module):
+    """z [batch, z_dim, 1, 1] -> images [batch, channels, 64, 64] in (-1, 1): 4x4 transposed convolutions, batch norm, ReLU."""
+
+    def __init__(self, z_dim=20, width=64, channels=1):
+        super().__init__()
+        widths = [z_dim, width * 8, width * 4, width * 2, width]
+        blocks = [
+            nn.Sequential(nn.ConvTranspose2d(i, o, 4, *((1, 0) if n == 0 else (2, 1))), nn.BatchNorm2d(o), nn.ReLU())
+            for n, (i, o) in enumerate(zip(widths, widths[1:]))
+        ]
+        last = nn.Sequential(nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh())
+        self.generator_network = nn.Sequential(*blocks, last)
+
+    def forward(self, z):
+        return self.generator_network(z)
+
+
+class Discriminator(nn.Module):
+    """images [batch, channels, 64, 64] -> logit [batch, 1, 1, 1] and the fourth block's output [batch, 128 * width].
+
+    Batch norm on every block, the first included, and leaky ReLU of 0.1; `norm=False` is the critic of WGAN-GP.
+    """
+
+    def __init__(self, width=64, channels=1, norm=True):
+        super().__init__()
+        widths = [channels, width, width * 2, width * 4, width * 8]
+        self.feature_network = nn.Sequential(*[
+            nn.Sequential(nn.Conv2d(i, o, 4, 2, 1), *([nn.BatchNorm2d(o)] if norm else []), nn.LeakyReLU(0.1))
+            for i, o in zip(widths, widths[1:])
+        ])
+        self.critic_network = nn.Conv2d(width * 8, 1, 4, 1)
+
+    def forward(self, x):
+        h = self.feature_network(x)
+        return self.critic_network(h), h.flatten(1)
+
+
+def anomaly_score(x, twin, discriminator, weight=0.1):
+    """AnoGAN's A(x) = (1 - weight) sum|x - G(z)| + weight sum|f(x) - f(G(z))|: score, residual, discrimination, each [batch]."""
+    residual = (x - twin).abs().flatten(1).sum(1)
+    discrimination = (discriminator(x)[1] - discriminator(twin)[1]).abs().sum(1)
+    return (1 - weight) * residual + weight * discrimination, residual, discrimination

@@ -13,7 +13,7 @@ use pyrograph::{
     diffusion::{DdpmVariance, DiffusionCard, ExtraNoise, SamplerConfig, SamplerKind},
     models::context_unet::ContextUnetConfig,
     pipelines::{PipelineError, sprites::SpritePipeline},
-    train::{run_folder::RunFolder, sprites::weights_path},
+    train::{run_folder::RunFolder, weights_path},
 };
 
 /// When the program began, for the time to the first result.

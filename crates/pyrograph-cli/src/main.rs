@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod outputs;
 mod progress;
+mod stop;
 
 use std::{panic, process::ExitCode};
 
@@ -13,7 +14,7 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Diffusion models for vision on burn: train, sample and judge them on CUDA, WGPU or the CPU.
+/// Vision models on burn: train, sample, score and judge them on CUDA, WGPU or the CPU.
 #[derive(Parser)]
 #[command(name = "pyrograph", version, propagate_version = true)]
 struct Cli {
@@ -35,6 +36,9 @@ enum Command {
     /// Measure how good a model's samples are.
     #[command(subcommand)]
     Eval(Eval),
+    /// Find the images that do not belong, by a DCGAN of normal ones.
+    #[command(subcommand)]
+    Anomaly(commands::anomaly::Anomaly),
     /// One forward pass on named tensors, to set a model beside its origin.
     Forward(commands::forward::Forward),
     /// Hold every operation, layer, loss, model and sampler on a device to f64, forward and backward.
@@ -52,12 +56,16 @@ enum Command {
 enum Train {
     /// A ContextUnet as a diffusion model of sprites.
     Sprites(Box<commands::train_sprites::TrainSprites>),
+    /// A DCGAN on normal images, for `anomaly`.
+    Dcgan(Box<commands::train_dcgan::TrainDcgan>),
 }
 
 #[derive(Subcommand)]
 enum Sample {
     /// Sprites from a ContextUnet.
     Sprites(Box<commands::sample_sprites::SampleSprites>),
+    /// Images from the generator of a DCGAN.
+    Dcgan(Box<commands::sample_dcgan::SampleDcgan>),
 }
 
 #[derive(Subcommand)]
@@ -79,7 +87,10 @@ fn main() -> ExitCode {
     pyrograph::backend::vision::set_exact_convolutions(cli.exact_convolutions);
     let run = || match cli.command {
         Command::Train(Train::Sprites(command)) => command.run().map(done),
+        Command::Train(Train::Dcgan(command)) => command.run().map(done),
         Command::Sample(Sample::Sprites(command)) => command.run().map(done),
+        Command::Sample(Sample::Dcgan(command)) => command.run().map(done),
+        Command::Anomaly(command) => command.run().map(done),
         Command::Eval(Eval::Sprites(command)) => command.run().map(done),
         Command::Forward(command) => command.run().map(done),
         Command::GradCheck(command) => command.run(),

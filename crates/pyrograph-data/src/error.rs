@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use pyrograph_vision::VisionError;
 
+use crate::labelled::Split;
+
 /// The errors of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -88,6 +90,81 @@ pub enum DataError {
         present: u64,
     },
 
+    /// A file goes on after its array.
+    #[error("{} goes on after the {needed} bytes that the shape {shape:?} takes: it is no single idx file", path.display())]
+    TrailingBytes {
+        /// The file.
+        path: PathBuf,
+        /// The shape that the header claims.
+        shape: Vec<u64>,
+        /// Bytes the array takes.
+        needed: u64,
+    },
+
+    /// A file does not start as an idx file of its role does.
+    #[error("{} is no idx file of {what}: it starts with {seen:02x?} instead of {expected:02x?}", path.display())]
+    NotIdx {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold: images or labels.
+        what: &'static str,
+        /// Its first bytes, at most four.
+        seen: Vec<u8>,
+        /// What it should start with.
+        expected: [u8; 4],
+    },
+
+    /// Something takes more memory than is allowed or there is.
+    #[error("{what} takes {bytes} bytes: allowed is {allowed}")]
+    TooLarge {
+        /// What takes it.
+        what: String,
+        /// Bytes it takes.
+        bytes: u128,
+        /// The bytes that are allowed, in words.
+        allowed: &'static str,
+    },
+
+    /// A field of a CSV file is no label or no pixel.
+    #[error("{}, line {line}, column {column}: {seen:?} where {allowed} is needed", path.display())]
+    CsvField {
+        /// The file.
+        path: PathBuf,
+        /// Its line, from 1.
+        line: usize,
+        /// Its column, from 1.
+        column: usize,
+        /// What stands there, or the beginning of it.
+        seen: String,
+        /// What is allowed, in words.
+        allowed: &'static str,
+    },
+
+    /// A line of a CSV file has more or fewer columns than the first.
+    #[error("{}, line {line}: {seen} columns, but the first line has {expected}", path.display())]
+    CsvRow {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// Its columns.
+        seen: usize,
+        /// Columns of the first line.
+        expected: usize,
+    },
+
+    /// The columns of a CSV file are not a label and a square of pixels.
+    #[error(
+        "{} has {seen} columns: allowed is a label followed by a square number of pixels, as 785 for 28 by 28",
+        path.display()
+    )]
+    CsvColumns {
+        /// The file.
+        path: PathBuf,
+        /// Its columns.
+        seen: usize,
+    },
+
     /// Images and labels are not of the same number.
     #[error(
         "{} holds {images} images but {} {labels} labels: there has to be one for each",
@@ -162,6 +239,22 @@ pub enum DataError {
         first: u32,
     },
 
+    /// The images of class folders differ in size and none is wanted.
+    #[error(
+        "{} is {} by {} pixels but {} is {} by {}: give the size to which all are resized",
+        path.display(), seen.1, seen.0, first_path.display(), first.1, first.0
+    )]
+    MixedShapes {
+        /// The first file that differs.
+        path: PathBuf,
+        /// Its height and width.
+        seen: (usize, usize),
+        /// The first file of all.
+        first_path: PathBuf,
+        /// Its height and width.
+        first: (usize, usize),
+    },
+
     /// An image lies beside the folders of the classes.
     #[error(
         "{} lies beside class folders such as {}: put it into one, or take the folders away",
@@ -184,6 +277,48 @@ pub enum DataError {
         path: PathBuf,
         /// What is missing or too many.
         reason: String,
+    },
+
+    /// A path holds no labelled images.
+    #[error(
+        "{} holds no labelled images to {} ({reason}): allowed are a folder with {split_files}, \
+         with *{split}*.csv, with the folders train/ and test/ of class folders, or with class folders such as \
+         normal/; or one .csv file",
+        path.display(), if *split == Split::Train { "train on" } else { "test with" },
+        split_files = split.idx_names()
+    )]
+    NoLabelledImages {
+        /// The path.
+        path: PathBuf,
+        /// The part that was looked for.
+        split: Split,
+        /// What is missing or too many.
+        reason: String,
+    },
+
+    /// A part of a set has a name that is not known.
+    #[error("{seen:?} is no part of a data set: allowed are train and test")]
+    UnknownSplit {
+        /// The name.
+        seen: String,
+    },
+
+    /// No class has this name.
+    #[error("there is no class {seen:?}: the classes are {allowed}")]
+    UnknownClass {
+        /// The name.
+        seen: String,
+        /// The names there are.
+        allowed: String,
+    },
+
+    /// No image is of the classes wanted.
+    #[error("no image is of class {classes}: there are {present}")]
+    NothingLeft {
+        /// The classes wanted.
+        classes: String,
+        /// The classes that have images, each with their number.
+        present: String,
     },
 
     /// A number lies outside its range.

@@ -1,7 +1,7 @@
-//! Data sets of small images, each with its context: the class, one-hot.
+//! Data sets of small images: sprites with their context, and labelled images.
 //!
-//! A [`SpriteSet`] holds a whole set in memory as bytes and hands out single images as the values
-//! that models take: channels first, in [-1, 1]. It comes from
+//! A [`SpriteSet`] holds square images with a context each: the class, one-hot. It hands out single images as values in
+//! [-1, 1], channels first. It comes from
 //!
 //! | source | by |
 //! | --- | --- |
@@ -10,8 +10,19 @@
 //! | a folder of images, with or without a sub-folder a class | [`SpriteSet::from_folder`] |
 //! | nothing at all: sprites drawn by [`procedural`] | [`SpriteSet::procedural`] |
 //!
-//! What a training does with it is decided by seeds alone: [`SpriteSet::split`], [`epoch_order`]
-//! and [`Augment`] give the same on every machine. Files that users hand in never panic: a
+//! [`LabelledImages`] holds images of any one size with a label each: the number of the class. What values their bytes
+//! become is the choice of a [`Normalisation`](pyrograph_vision::Normalisation). It comes from
+//!
+//! | source | by |
+//! | --- | --- |
+//! | a file or folder of any kind below, one [`Split`] of it | [`LabelledImages::open`] |
+//! | MNIST's idx files, also inside gzip | [`LabelledImages::from_idx`] |
+//! | a CSV file: label first, then a square of pixels | [`LabelledImages::from_csv`] |
+//! | a folder of images: `normal/` and others, or the layout of MVTec AD | [`LabelledImages::from_folder`] |
+//! | nothing at all: digits drawn by strokes | [`LabelledImages::stroke_digits`] |
+//!
+//! What a training does with them is decided by seeds alone: [`SpriteSet::split`], [`epoch_order`],
+//! [`Augment`] and [`Jitter`] give the same on every machine. Files that users hand in never panic: a
 //! [`DataError`] names the file, what was found and what is allowed.
 //!
 //! # Example
@@ -33,13 +44,40 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Training images of two classes of digits, moved a little in every epoch:
+//!
+//! ```
+//! use pyrograph_data::{Jitter, LabelledImages};
+//! use pyrograph_vision::Normalisation;
+//!
+//! # fn main() -> Result<(), pyrograph_data::DataError> {
+//! let digits = LabelledImages::stroke_digits(100, &[2, 7, 8], 0)?;
+//! let normal = digits.only(&["7", "8"])?.head(40)?.resized(64, 64)?;
+//! let jitter = Jitter { rotation: 10.0, shift: 0.05, ..Jitter::default() }.validated()?;
+//!
+//! let normalisation = Normalisation::TANH;
+//! let (black, _white) = normalisation.range();
+//! let mut image = vec![0.0; normal.values_per_image()];
+//! let mut moved = image.clone();
+//! normal.write_chw(3, &normalisation, &mut image);
+//! jitter.apply(&image, 1, 64, 64, black, 0, 0, 3, &mut moved);
+//! assert_eq!(normal.class_names()[normal.label(3)], "8");
+//! # Ok(())
+//! # }
+//! ```
 
 mod error;
+mod jitter;
+mod labelled;
+mod listing;
 mod npy;
 mod order;
 pub mod procedural;
 mod sprites;
 
 pub use error::DataError;
+pub use jitter::Jitter;
+pub use labelled::{LabelledImages, Split};
 pub use order::{Augment, epoch_order};
 pub use sprites::SpriteSet;

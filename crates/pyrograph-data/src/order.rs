@@ -9,6 +9,7 @@ enum Purpose {
     Order = 1,
     Split = 2,
     Flip = 3,
+    Jitter = 4,
 }
 
 /// The order in which epoch `epoch` goes through `len` items: a permutation of `0..len` that
@@ -19,9 +20,10 @@ enum Purpose {
 /// belongs to (seed, epoch).
 ///
 /// # Panics
-/// If `len` exceeds `u32::MAX`; no [`SpriteSet`](crate::SpriteSet) is that long.
+/// If `len` exceeds `u32::MAX`; no [`SpriteSet`](crate::SpriteSet) and no
+/// [`LabelledImages`](crate::LabelledImages) is that long.
 pub fn epoch_order(len: usize, seed: u64, epoch: u64) -> Vec<u32> {
-    // The documented panic: `SpriteSet::new` refuses longer sets.
+    // The documented panic: both kinds of sets refuse to be longer.
     let len = u32::try_from(len).expect("a set has at most u32::MAX items");
     let mut order: Vec<u32> = (0..len).collect();
     shuffle(&mut order, key(Purpose::Order, seed, epoch));
@@ -42,6 +44,17 @@ impl Augment {
     pub fn flips(&self, seed: u64, epoch: u64, index: usize) -> bool {
         self.horizontal_flip && mix(key(Purpose::Flip, seed, epoch) ^ index as u64) >> 63 == 1
     }
+}
+
+/// `N` numbers in [-1, 1] for what happens to the image at `index` in this epoch, each evenly spread.
+pub(crate) fn jitter_numbers<const N: usize>(seed: u64, epoch: u64, index: usize) -> [f32; N] {
+    let mut state = mix(key(Purpose::Jitter, seed, epoch) ^ index as u64);
+    std::array::from_fn(|_| {
+        let number = mix(state);
+        state = state.wrapping_add(GOLDEN);
+        // The upper 24 bits, which a 32-bit float holds exactly.
+        (number >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
+    })
 }
 
 /// Shuffles in the way of a split: by seed and class.

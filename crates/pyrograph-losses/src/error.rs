@@ -20,4 +20,14 @@ pub enum LossError {
         /// Items in the batch.
         batch: usize,
     },
+    /// A number is outside its range.
+    #[error("{what} is {seen}, but must be {allowed}")]
+    Range {
+        /// The number.
+        what: &'static str,
+        /// Its value.
+        seen: f64,
+        /// The range, in words.
+        allowed: &'static str,
+    },
 }

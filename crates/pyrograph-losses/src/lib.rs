@@ -1,6 +1,9 @@
 //! Losses, without model types.
 //!
 //! - [`DenoisingLoss`]: the mean squared error of diffusion training, with a weight for each item.
+//! - [`AdversarialLoss`]: what generator and discriminator minimise; [`GradientPenalty`]: WGAN-GP's and R₁ without a second
+//!   derivative.
+//! - [`AnomalyScore`]: AnoGAN's score of an image and its twin; [`EncoderLoss`]: what trains f-AnoGAN's encoder.
 //!
 //! ```
 //! use burn::tensor::Tensor;
@@ -15,8 +18,14 @@
 //! # Ok::<(), pyrograph_losses::LossError>(())
 //! ```
 
+mod adversarial;
+mod anomaly;
 mod denoising;
 mod error;
+mod gradient_penalty;
 
+pub use adversarial::AdversarialLoss;
+pub use anomaly::{AnomalyScore, EncoderLoss, ScoreParts};
 pub use denoising::DenoisingLoss;
 pub use error::LossError;
+pub use gradient_penalty::GradientPenalty;

@@ -88,4 +88,78 @@ pub enum MetricsError {
         /// The threshold.
         seen: f32,
     },
+
+    /// Scores and labels that belong together differ in number.
+    #[error("{scores} scores but {labels} labels: there has to be one label for each score")]
+    Labels {
+        /// The number of scores.
+        scores: usize,
+        /// The number of labels.
+        labels: usize,
+    },
+
+    /// A score cannot be ranked.
+    #[error("the score at position {position} is {seen}: it has to be a finite number")]
+    Score {
+        /// The score.
+        seen: f32,
+        /// Its place in the list, from 0.
+        position: usize,
+    },
+
+    /// There is nothing to tell apart.
+    #[error(
+        "{anomalous} anomalous and {normal} normal items: at least one of each is needed to rank them"
+    )]
+    OneClass {
+        /// Anomalous items.
+        anomalous: usize,
+        /// Normal items.
+        normal: usize,
+    },
+
+    /// A number lies outside its range.
+    #[error("{what} is {seen}: allowed is {allowed}")]
+    Range {
+        /// What is out of range.
+        what: &'static str,
+        /// The number.
+        seen: f64,
+        /// The allowed range, in words.
+        allowed: &'static str,
+    },
+
+    /// A set has items, but fewer than the figure needs.
+    #[error("{what} has {seen} item(s): at least {needed} are needed")]
+    TooFew {
+        /// The set.
+        what: &'static str,
+        /// Items in it.
+        seen: usize,
+        /// The least number.
+        needed: usize,
+    },
+
+    /// More principal components than the data can have.
+    #[error(
+        "{seen} components of {items} items of {dim} values: allowed are 1 to {allowed}, one less than \
+         the items and at most the values"
+    )]
+    Components {
+        /// Components asked for.
+        seen: usize,
+        /// Items handed in.
+        items: usize,
+        /// Values of an item.
+        dim: usize,
+        /// The most components.
+        allowed: usize,
+    },
+
+    /// All items are the same, so that no direction stands out.
+    #[error("all {items} items are equal: principal components need some that differ")]
+    NoVariance {
+        /// Items handed in.
+        items: usize,
+    },
 }

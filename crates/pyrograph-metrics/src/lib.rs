@@ -5,6 +5,10 @@
 //! | Are the samples distributed as the data are? | [`sliced_wasserstein`] |
 //! | Are they new, or copies of the training set? | [`nearest_neighbour_distances`], [`NeighbourSummary`], [`held_out_baseline`] |
 //! | Do they show the class that was asked for? | [`class_agreement`] |
+//! | Do they differ from each other, or has the generator collapsed? | [`mean_pairwise_distance`] |
+//! | Do scores tell anomalous images from normal ones? | [`auroc`], [`average_precision`], [`RocCurve`], [`PrecisionRecallCurve`] |
+//! | At which threshold, and what does it do? | [`f1_max`], [`quantile_threshold`], [`confusion_at`] |
+//! | What would the simplest detector score? | [`Pca`] |
 //!
 //! Sets are flat: image after image, `dim` values each. Every figure depends on its arguments
 //! only: not on the number of threads, not on the machine's random generator.
@@ -32,14 +36,24 @@
 
 mod agreement;
 mod check;
+mod diversity;
 mod error;
 mod lanes;
 mod neighbours;
 mod parallel;
+mod pca;
+mod quantile;
 mod random;
+mod ranking;
 mod wasserstein;
 
 pub use agreement::{ClassAgreement, class_agreement};
+pub use diversity::mean_pairwise_distance;
 pub use error::MetricsError;
 pub use neighbours::{Neighbour, NeighbourSummary, held_out_baseline, nearest_neighbour_distances};
+pub use pca::Pca;
+pub use ranking::{
+    BestThreshold, Confusion, PrecisionRecallCurve, PrecisionRecallPoint, RocCurve, RocPoint,
+    auroc, average_precision, confusion_at, f1_max, quantile_threshold,
+};
 pub use wasserstein::{SlicedWassersteinConfig, sliced_wasserstein};

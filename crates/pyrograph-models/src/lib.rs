@@ -2,6 +2,7 @@
 //! their published checkpoints.
 //!
 //! - [`context_unet`]: the U-Net of the sprite job.
+//! - [`dcgan`]: generator, discriminator and encoder of the anomaly job.
 //! - [`blocks`]: the layers they are made of, in PyTorch's layout.
 //! - [`weights`]: state dicts from PyTorch and safetensors files, and model files that carry their config.
 //!
@@ -23,6 +24,7 @@
 
 pub mod blocks;
 pub mod context_unet;
+pub mod dcgan;
 mod error;
 pub mod sprite_classifier;
 pub mod weights;

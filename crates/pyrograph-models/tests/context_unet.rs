@@ -1,32 +1,22 @@
 //! ContextUnet against PyTorch; see `fixtures/context_unet/make.py`.
 
+mod common;
+
 use std::path::PathBuf;
 
-use burn::{
-    backend::Autodiff,
-    module::{Module, ModuleVisitor, Param},
-    tensor::{Tensor, backend::Backend},
-};
+use burn::backend::Autodiff;
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
-use pyrograph_backend::{
-    rng::host_tensor,
-    vision::{VisionAutodiff, VisionBackend},
-};
+use common::{F32_GRADIENT, F32_MODEL, Gradients, assert_close, assert_is, field_path, tensor};
+use pyrograph_backend::vision::VisionBackend;
 use pyrograph_models::{
     ModelError,
     blocks::BatchStatistics,
     context_unet::{ContextUnet, ContextUnetConfig, Residual},
     weights::{
-        HostTensor, NamedModel, StateDict, build_model, load_model, load_weights, save_model,
-        state_dict_of,
+        HostTensor, StateDict, build_model, load_model, load_weights, save_model, state_dict_of,
     },
 };
-
-/// `f32_model`: a whole forward pass in f32 against f64.
-const F32_MODEL: f32 = 1e-4;
-/// Gradients sum over the batch, so they lose one more digit.
-const F32_GRADIENT: f32 = 1e-3;
 
 /// The same weights in every way that PyTorch writes them.
 const FORMATS: [&str; 4] = [
@@ -37,9 +27,7 @@ const FORMATS: [&str; 4] = [
 ];
 
 fn fixture(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/context_unet")
-        .join(name)
+    common::fixture("context_unet", name)
 }
 
 fn open(name: &str) -> StateDict {
@@ -61,36 +49,6 @@ fn load<B: VisionBackend>(
     dict: &StateDict,
 ) -> Result<ContextUnet<B>, ModelError> {
     load_weights(config.init(&Default::default(), 0)?, dict)
-}
-
-fn tensor<B: Backend, const D: usize>(dict: &StateDict, key: &str) -> Tensor<B, D> {
-    let host = dict
-        .get(key)
-        .unwrap_or_else(|| panic!("the fixture lacks {key}"));
-    let shape = host
-        .shape
-        .clone()
-        .try_into()
-        .expect("the rank of the fixture");
-    host_tensor(host.values.clone(), shape, &Default::default())
-}
-
-#[track_caller]
-fn assert_close(what: &str, ours: &[f32], theirs: &[f32], tolerance: f32) {
-    assert_eq!(ours.len(), theirs.len(), "{what}: sizes");
-    for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
-        assert!(a.is_finite() && b.is_finite(), "{what}[{i}]: {a} {b}");
-        assert!(
-            (a - b).abs() <= tolerance * b.abs().max(1.0),
-            "{what}[{i}]: {a} is not {b}"
-        );
-    }
-}
-
-#[track_caller]
-fn assert_is<B: Backend, const D: usize>(dict: &StateDict, key: &str, ours: Tensor<B, D>) {
-    let ours: Vec<f32> = ours.into_data().iter::<f32>().collect();
-    assert_close(key, &ours, &dict.get(key).expect(key).values, F32_MODEL);
 }
 
 fn forward_agrees<B: VisionBackend>(height: usize, in_channels: usize, n_cfeat: usize) {
@@ -162,34 +120,12 @@ fn gradients_and_statistics_of_a_training_step_agree_with_pytorch() {
     assert_is(&cases, "loss", loss.clone());
 
     let gradients = loss.backward();
-    let mut found = Gradients::<A> {
-        gradients: &gradients,
-        path: Vec::new(),
-        dict: StateDict::new(),
-    };
-    model.visit(&mut found);
-    // The published names of the gradients are those of the parameters.
-    let mut compared = 0;
-    for key in cases
-        .keys()
-        .filter_map(|key| key.strip_prefix("grad_norm."))
-    {
-        let ours = found
-            .dict
-            .get(&field_path(&model, key))
-            .unwrap_or_else(|| panic!("{key} has no gradient"));
-        let norm = ours
-            .values
-            .iter()
-            .map(|v| f64::from(*v).powi(2))
-            .sum::<f64>()
-            .sqrt() as f32;
-        let theirs = &cases.get(&format!("grad_norm.{key}")).expect(key).values;
-        assert_close(key, &[norm], theirs, F32_GRADIENT);
-        if let Some(full) = cases.get(&format!("grad.{key}")) {
-            assert_close(key, &ours.values, &full.values, F32_GRADIENT);
-        }
-        compared += 1;
+    let found = Gradients::<A>::of(&model, &gradients);
+    let compared = found.assert_norms(&model, &cases, "grad_norm.");
+    for key in cases.keys().filter_map(|key| key.strip_prefix("grad.")) {
+        let ours = found.dict.get(&field_path(&model, key)).expect(key);
+        let theirs = cases.get(&format!("grad.{key}")).expect(key);
+        assert_close(key, &ours.values, &theirs.values, F32_GRADIENT);
     }
     assert_eq!(
         compared,
@@ -209,45 +145,6 @@ fn gradients_and_statistics_of_a_training_step_agree_with_pytorch() {
         compared += 1;
     }
     assert_eq!(compared, 2, "mean and variance of the first norm");
-}
-
-/// The gradients of a module's parameters by field path.
-struct Gradients<'a, A: VisionAutodiff> {
-    gradients: &'a A::Gradients,
-    path: Vec<String>,
-    dict: StateDict,
-}
-
-impl<A: VisionAutodiff> ModuleVisitor<A> for Gradients<'_, A> {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.push(name.into());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<A, D>>) {
-        if let Some(gradient) = param.val().grad(self.gradients) {
-            let shape = gradient.dims().to_vec();
-            let values = gradient.into_data().iter::<f32>().collect();
-            self.dict
-                .insert(self.path.join("."), HostTensor { shape, values });
-        }
-    }
-}
-
-/// The field path whose published key is `key`.
-fn field_path<M: NamedModel<Autodiff<Flex>>>(model: &M, key: &str) -> String {
-    use burn_store::ModuleSnapshot;
-    let paths = model
-        .collect(None, None, false)
-        .into_iter()
-        .map(|snapshot| snapshot.full_path());
-    paths
-        .into_iter()
-        .find(|path| M::published_key(path) == key)
-        .unwrap_or_else(|| panic!("no field for {key}"))
 }
 
 #[test]

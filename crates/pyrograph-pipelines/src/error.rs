@@ -1,8 +1,12 @@
 //! What can be wrong with a request.
 
 use pyrograph_diffusion::DiffusionError;
+use pyrograph_losses::LossError;
+use pyrograph_metrics::MetricsError;
 use pyrograph_models::ModelError;
 use pyrograph_vision::VisionError;
+
+use crate::anomaly::Method;
 
 /// Why a request cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -60,12 +64,39 @@ pub enum PipelineError {
         /// The value.
         value: f32,
     },
+    /// A value of an image is not finite.
+    #[error("image {image} holds {value} at place {place}: every value must be finite")]
+    Image {
+        /// Which image.
+        image: usize,
+        /// Place of the first such value.
+        place: usize,
+        /// The value.
+        value: f32,
+    },
+    /// A verdict is asked of a model that has no threshold.
+    #[error(
+        "the model has no threshold for the method {method}, {}: run `pyrograph anomaly fit`",
+        if known.is_empty() { "or any other".into() } else { format!("but for {}", known.join(", ")) }
+    )]
+    NoThreshold {
+        /// The method.
+        method: Method,
+        /// The methods that have one.
+        known: Vec<String>,
+    },
     /// The caller broke off.
     #[error("sampling was stopped")]
     Stopped,
     /// The device could not be read.
     #[error("the result could not be read from the device: {0}")]
     Device(String),
+    /// A loss refuses.
+    #[error(transparent)]
+    Loss(#[from] LossError),
+    /// A figure refuses the scores.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// The model refuses.
     #[error(transparent)]
     Model(#[from] ModelError),

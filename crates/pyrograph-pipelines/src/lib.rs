@@ -1,7 +1,9 @@
 //! From a request to typed output, over pyrograph's models.
 //!
+//! - [`anomaly`]: scores of images by AnoGAN's search or f-AnoGAN's encoder, and verdicts.
 //! - [`sprites`]: images from a trained ContextUnet, by any sampler.
 
+pub mod anomaly;
 mod error;
 pub mod sprites;
 

@@ -17,7 +17,8 @@ use crate::{DataFingerprint, TrainError};
 pub(crate) const MODEL: &str = "model.safetensors";
 /// Its moving average: what sampling uses.
 pub(crate) const EMA: &str = "ema.safetensors";
-const OPTIMIZER: &str = "optimizer.bin";
+/// The state of the only optimizer.
+pub(crate) const OPTIMIZER: &str = "optimizer.bin";
 const STATE: &str = "state.json";
 
 /// Where a run stands.
@@ -41,13 +42,17 @@ impl TrainState {
     }
 }
 
-pub(crate) fn save_optimizer<B, M, O>(optimizer: &O, folder: &Path) -> Result<(), TrainError>
+pub(crate) fn save_optimizer<B, M, O>(
+    optimizer: &O,
+    folder: &Path,
+    name: &str,
+) -> Result<(), TrainError>
 where
     B: AutodiffBackend,
     M: AutodiffModule<B>,
     O: Optimizer<M, B>,
 {
-    let path = folder.join(OPTIMIZER);
+    let path = folder.join(name);
     let recorder = BinBytesRecorder::<FullPrecisionSettings>::new();
     let bytes = Recorder::<B>::record(&recorder, optimizer.to_record(), ())
         .map_err(|error| TrainError::io(&path, std::io::Error::other(error.to_string())))?;
@@ -57,6 +62,7 @@ where
 pub(crate) fn load_optimizer<B, M, O>(
     optimizer: O,
     folder: &Path,
+    name: &str,
     device: &B::Device,
 ) -> Result<O, TrainError>
 where
@@ -64,7 +70,7 @@ where
     M: AutodiffModule<B>,
     O: Optimizer<M, B>,
 {
-    let path = folder.join(OPTIMIZER);
+    let path = folder.join(name);
     // The same format as the bytes recorder's, which panics where a file is damaged.
     let recorder = BinFileRecorder::<FullPrecisionSettings>::new();
     let record =
@@ -102,10 +108,10 @@ impl StateContent {
 pub(crate) fn save_state(state: &TrainState, folder: &Path) -> Result<(), TrainError> {
     let path = folder.join(STATE);
     let mut files = BTreeMap::new();
-    for name in [MODEL, EMA, OPTIMIZER] {
-        let file = folder.join(name);
-        if file.exists() {
-            let bytes = fs::read(&file).map_err(|error| TrainError::io(&file, error))?;
+    for entry in fs::read_dir(folder).map_err(|error| TrainError::io(folder, error))? {
+        let file = entry.map_err(|error| TrainError::io(folder, error))?.path();
+        let bytes = fs::read(&file).map_err(|error| TrainError::io(&file, error))?;
+        if let Some(name) = file.file_name().and_then(|name| name.to_str()) {
             files.insert(name.to_owned(), crc32fast::hash(&bytes));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pyrograph_data::SpriteSet;
+use pyrograph_data::{LabelledImages, SpriteSet};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -17,15 +17,14 @@ pub struct DataFingerprint {
     pub side: usize,
     /// Their channels.
     pub channels: usize,
-    /// Width of a context.
+    /// Classes.
     pub classes: usize,
-    /// CRC-32 of all pixels and contexts.
+    /// CRC-32 of all pixels, and of contexts or labels.
     pub checksum: u32,
 }
 
-impl DataFingerprint {
-    /// That of `set`.
-    pub fn of(set: &SpriteSet) -> Self {
+impl From<&SpriteSet> for DataFingerprint {
+    fn from(set: &SpriteSet) -> Self {
         Self {
             images: set.len(),
             side: set.side(),
@@ -34,13 +33,33 @@ impl DataFingerprint {
             checksum: set.checksum(),
         }
     }
+}
 
-    /// Refuses a `set` that is not the one of this fingerprint.
+impl From<&LabelledImages> for DataFingerprint {
+    /// Of square images: what a DCGAN takes.
+    fn from(set: &LabelledImages) -> Self {
+        Self {
+            images: set.len(),
+            side: set.height(),
+            channels: set.channels(),
+            classes: set.class_names().len(),
+            checksum: set.checksum(),
+        }
+    }
+}
+
+impl DataFingerprint {
+    /// That of a set.
+    pub fn of(set: impl Into<Self>) -> Self {
+        set.into()
+    }
+
+    /// Refuses a set that is not the one of this fingerprint.
     ///
     /// # Errors
     /// [`TrainError::DataChanged`].
-    pub fn check(self, set: &SpriteSet) -> Result<(), TrainError> {
-        let seen = Self::of(set);
+    pub fn check(self, set: impl Into<Self>) -> Result<(), TrainError> {
+        let seen = set.into();
         if seen == self {
             return Ok(());
         }

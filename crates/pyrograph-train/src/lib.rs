@@ -1,6 +1,7 @@
 //! Training loops that read from top to bottom, with exact resume.
 //!
 //! - [`sprites`]: a ContextUnet as a diffusion model; and how good its samples are ([`sprites::SpriteJudge`]).
+//! - [`dcgan`]: a generator and a discriminator against each other, and the encoder of f-AnoGAN.
 //! - [`run_folder`]: what a run keeps on disk; nothing half-written is ever trusted.
 //! - [`Ema`]: the moving average of a model's weights.
 //!
@@ -21,12 +22,15 @@
 //! ```
 
 mod checkpoint;
+mod checks;
 mod clip;
+pub mod dcgan;
 mod ema;
 mod error;
 mod fingerprint;
 mod ids;
 mod limits;
+mod resume;
 pub mod run_folder;
 pub mod sprites;
 
@@ -36,3 +40,4 @@ pub use ema::Ema;
 pub use error::TrainError;
 pub use fingerprint::DataFingerprint;
 pub use limits::Limits;
+pub use resume::weights_path;

@@ -112,6 +112,13 @@ pub enum VisionError {
         allowed: &'static str,
     },
 
+    /// A normalisation has a name that is not known.
+    #[error("{seen:?} is no normalisation: allowed are tanh and mnist")]
+    UnknownNormalisation {
+        /// The name.
+        seen: String,
+    },
+
     /// No series has a point that can be drawn.
     #[error("none of the {points} points in {series} series can be drawn: finite numbers are needed{}",
         if *log_y { ", above zero on a logarithmic axis" } else { "" })]

@@ -6,11 +6,14 @@
 //! | to | use |
 //! | --- | --- |
 //! | turn values in [-1, 1] into an image and back | [`from_chw`], [`batch_from_chw`], [`to_chw`], [`bytes_to_chw`] |
+//! | choose what values bytes become for a model | [`Normalisation`] |
 //! | show pixel art large | [`enlarge`], [`pick_factor`] |
-//! | bring images to one size | [`resize`] |
+//! | bring images to one size | [`resize`], [`resize_bicubic`], [`resize_plane_bicubic`] |
 //! | lay images out | [`grid()`], [`labelled_grid`], [`panels`] |
 //! | write on an image | [`draw_text`], [`text_size`] |
+//! | show images beside their twins and what differs | [`twin_figure`], [`heat_map`] |
 //! | plot losses over steps | [`line_chart`] |
+//! | plot scores and how well they tell classes apart | [`histogram_chart`], [`curve_chart`] |
 //! | read and write files | [`read_image`], [`write_png`], [`write_gif`], [`atomic_write`], [`check_target`] |
 //!
 //! Nothing is ever half written: every file goes under a temporary name into the folder it is meant
@@ -40,26 +43,37 @@
 //! # }
 //! ```
 
+mod bicubic;
 mod canvas;
 mod chart;
 mod convert;
 mod error;
 mod gif;
 mod grid;
+mod heat;
+mod normalise;
 mod read;
 mod scale;
 mod text;
+mod twin;
 mod write;
 
 pub use image;
 pub use image::{Rgb, RgbImage};
 
-pub use chart::{ChartOptions, Series, line_chart};
+pub use bicubic::{resize_bicubic, resize_plane_bicubic};
+pub use chart::{
+    ChartOptions, CurveOptions, Distribution, HistogramOptions, HistogramScale, Join, Mark, Series,
+    curve_chart, histogram_chart, line_chart,
+};
 pub use convert::{batch_from_chw, bytes_to_chw, from_chw, to_chw};
 pub use error::VisionError;
 pub use gif::{GifOptions, write_gif};
 pub use grid::{grid, labelled_grid, panels};
+pub use heat::heat_map;
+pub use normalise::Normalisation;
 pub use read::read_image;
 pub use scale::{enlarge, pick_factor, resize};
 pub use text::{TextSize, draw_text, text_size};
+pub use twin::{TwinRow, twin_figure};
 pub use write::{atomic_write, atomic_write_with, check_target, write_png};

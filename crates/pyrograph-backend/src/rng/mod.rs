@@ -35,6 +35,14 @@ pub enum Purpose {
     StepNoise = 6,
     /// Anything of a caller's own.
     Other = 7,
+    /// Latent vectors of a generator; the step is the draw.
+    Latent = 8,
+    /// The noise on what a discriminator sees.
+    InstanceNoise = 9,
+    /// How much of a real image is in the point where WGAN-GP takes a slope.
+    Mixture = 10,
+    /// Where a search for a latent vector starts; the step is the restart.
+    SearchStart = 11,
 }
 
 /// The address of one stream of noise: a seed, a purpose and a step.

@@ -1,9 +1,12 @@
 //! One file a command.
 
+pub(crate) mod anomaly;
 pub(crate) mod bench;
 pub(crate) mod devices;
 pub(crate) mod eval_sprites;
 pub(crate) mod forward;
 pub(crate) mod gradcheck;
+pub(crate) mod sample_dcgan;
 pub(crate) mod sample_sprites;
+pub(crate) mod train_dcgan;
 pub(crate) mod train_sprites;

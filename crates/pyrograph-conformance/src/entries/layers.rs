@@ -51,7 +51,7 @@ pub(crate) fn conv_transpose2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcom
         let init = &mut ParamInit::new(r.device(), SEED);
         let layer = ConvTranspose2d::enlarging(init, [5, 4], factor);
         r.module(&format!("by {factor}"), &layer, &x, |layer, i| {
-            Ok(layer.forward(i.tensor("x")?))
+            Ok(layer.forward(i.tensor("x")?, Activation::Identity))
         })?;
     }
     Ok(())

@@ -25,6 +25,12 @@ impl Dice {
         choices[self.roll(choices.len())]
     }
 
+    /// A number in [-1, 1), evenly spread.
+    pub(super) fn offset(&mut self) -> f32 {
+        // 24 bits, which a 32-bit float holds exactly.
+        self.roll(1 << 24) as f32 / (1_u32 << 23) as f32 - 1.0
+    }
+
     /// True once in `sides` times.
     pub(super) fn one_in(&mut self, sides: usize) -> bool {
         self.roll(sides) == 0

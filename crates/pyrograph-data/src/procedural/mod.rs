@@ -6,10 +6,14 @@
 //! (bodies, hair, blades, bottles, …) are small pieces of ASCII art, put together by seeded
 //! choices and coloured from one palette of 32 colours. Placement is the same throughout:
 //! centred, and standing on the lower edge except for what flies or hangs.
+//!
+//! The digits of [`LabelledImages::stroke_digits`](crate::LabelledImages::stroke_digits) are drawn here too.
 
 mod beast_art;
 mod canvas;
 mod dice;
+mod digit_shapes;
+pub(crate) mod digits;
 mod element_art;
 mod food;
 mod fruit_art;

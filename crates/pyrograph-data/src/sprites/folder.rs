@@ -1,64 +1,12 @@
 //! Sets from a folder of image files.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use pyrograph_vision::{RgbImage, read_image, resize};
 
 use super::{SpriteSet, one_hot};
 use crate::DataError;
-
-/// The extensions of files that are taken for images.
-const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
-
-/// What a folder holds, in the order of the names.
-#[derive(Debug, Default)]
-pub(super) struct Listing {
-    pub(super) folders: Vec<PathBuf>,
-    pub(super) files: Vec<PathBuf>,
-}
-
-impl Listing {
-    /// Lists a folder; hidden entries are left out, links are followed.
-    pub(super) fn of(folder: &Path) -> Result<Self, DataError> {
-        let unreadable = |source| DataError::Read {
-            path: folder.into(),
-            source,
-        };
-        let mut listing = Self::default();
-        for entry in fs::read_dir(folder).map_err(unreadable)? {
-            let entry = entry.map_err(unreadable)?;
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
-                continue;
-            }
-            let path = entry.path();
-            match fs::metadata(&path) {
-                Ok(metadata) if metadata.is_dir() => listing.folders.push(path),
-                Ok(_) => listing.files.push(path),
-                Err(source) => return Err(DataError::Read { path, source }),
-            }
-        }
-        listing.folders.sort();
-        listing.files.sort();
-        Ok(listing)
-    }
-
-    pub(super) fn images(self) -> Vec<PathBuf> {
-        self.files
-            .into_iter()
-            .filter(|path| is_image(path))
-            .collect()
-    }
-}
-
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|seen| {
-        EXTENSIONS
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(seen))
-    })
-}
+use crate::listing::{Listing, name_of};
 
 /// A class: its name and the files of its images.
 type Class = (String, Vec<PathBuf>);
@@ -141,20 +89,6 @@ fn classes_in(path: &Path) -> Result<Vec<Class>, DataError> {
         }),
         Some(_) => Ok(classes),
     }
-}
-
-/// The last part of the path, also of `.` and the like.
-fn name_of(folder: &Path) -> String {
-    let whole = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
-    let named = if folder.file_name().is_some() {
-        folder
-    } else {
-        &whole
-    };
-    named.file_name().map_or_else(
-        || "images".into(),
-        |name| name.to_string_lossy().into_owned(),
-    )
 }
 
 /// Reads images of one size.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::SpriteSet;
-use super::folder::Listing;
 use crate::DataError;
+use crate::listing::Listing;
 
 impl SpriteSet {
     /// Reads the set in a folder, of either kind: one file `*sprites*.npy` and one `*labels*.npy` as by

@@ -1,7 +1,7 @@
 //! Convolutions.
 
 use burn::{
-    module::{Module, Param},
+    module::{Module, Param, ParamId},
     tensor::{
         Tensor,
         backend::Backend,
@@ -12,28 +12,54 @@ use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
 use super::{BatchNorm2d, NormMode, ParamInit};
 
-/// `torch.nn.Conv2d` with square kernel, one stride, padding and dilation for both axes, and bias.
+/// A convolution's window: one number each for both axes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// Its side.
+    pub size: usize,
+    /// The pixels from one window to the next.
+    pub stride: usize,
+    /// The pixels added on every side.
+    pub padding: usize,
+}
+
+/// `torch.nn.Conv2d` with square kernel, one stride and one padding for both axes.
 #[derive(Module, Debug)]
 pub struct Conv2d<B: Backend> {
     /// [out, in, kernel, kernel].
     pub weight: Param<Tensor<B, 4>>,
     /// `[out]`.
-    pub bias: Param<Tensor<B, 1>>,
+    pub bias: Option<Param<Tensor<B, 1>>>,
     stride: usize,
     padding: usize,
 }
 
 impl<B: Backend> Conv2d<B> {
+    /// A convolution of `channels` [in, out], with bias.
+    pub fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2], kernel: Kernel) -> Self {
+        let [c_in, c_out] = channels;
+        let fan_in = c_in * kernel.size * kernel.size;
+        Self {
+            weight: init.fan_in([c_out, c_in, kernel.size, kernel.size], fan_in),
+            bias: Some(init.fan_in([c_out], fan_in)),
+            stride: kernel.stride,
+            padding: kernel.padding,
+        }
+    }
+
     /// A convolution with stride 1 whose output has the size of its input; `kernel` is odd.
     pub fn same(init: &mut ParamInit<'_, B>, channels: [usize; 2], kernel: usize) -> Self {
-        let [c_in, c_out] = channels;
-        let fan_in = c_in * kernel * kernel;
-        Self {
-            weight: init.fan_in([c_out, c_in, kernel, kernel], fan_in),
-            bias: init.fan_in([c_out], fan_in),
+        let kernel = Kernel {
+            size: kernel,
             stride: 1,
             padding: kernel / 2,
-        }
+        };
+        Self::new(init, channels, kernel)
+    }
+
+    /// The same without a bias.
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
     }
 }
 
@@ -43,8 +69,22 @@ impl<B: VisionBackend> Conv2d<B> {
     /// # Shapes
     /// [batch, in, height, width] → [batch, out, height′, width′].
     pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
-        let bias = Some(self.bias.val());
+        let bias = self.bias.as_ref().map(Param::val);
         vision::conv2d(x, self.weight.val(), bias, self.options(), act)
+    }
+
+    /// The convolution alone, without bias: what it does to a direction.
+    ///
+    /// # Shapes
+    /// As [`forward`](Self::forward).
+    pub fn forward_linear(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
+        vision::conv2d(
+            x,
+            self.weight.val(),
+            None,
+            self.options(),
+            Activation::Identity,
+        )
     }
 
     /// Convolution, batch norm and activation. In [`NormMode::Eval`] the norm is a part of the convolution's weights.
@@ -62,8 +102,20 @@ impl<B: VisionBackend> Conv2d<B> {
             return norm.forward(self.forward(x, Activation::Identity), act, mode);
         }
         let [scale, shift] = norm.scale_and_shift();
-        let shift = self.bias.val() * scale.clone() + shift;
+        let shift = shift_with(&self.bias, &scale, shift);
         vision::conv2d_scaled(x, self.weight.val(), scale, shift, self.options(), act)
+    }
+
+    /// One convolution in the place of this one and the norm after it, as [`NormMode::Eval`] has it.
+    pub fn folded(&self, norm: &BatchNorm2d<B>) -> Self {
+        let [scale, shift] = norm.scale_and_shift();
+        let shift = shift_with(&self.bias, &scale, shift);
+        let weight = self.weight.val() * scale.reshape([-1, 1, 1, 1]);
+        Self {
+            weight: derived(weight),
+            bias: Some(derived(shift)),
+            ..self.clone()
+        }
     }
 
     fn options(&self) -> ConvOptions<2> {
@@ -71,38 +123,102 @@ impl<B: VisionBackend> Conv2d<B> {
     }
 }
 
-/// `torch.nn.ConvTranspose2d` whose stride equals its kernel: every input pixel becomes a block.
+/// `torch.nn.ConvTranspose2d` with square kernel, one stride and one padding for both axes, and bias.
 #[derive(Module, Debug)]
 pub struct ConvTranspose2d<B: Backend> {
     /// [in, out, kernel, kernel].
     pub weight: Param<Tensor<B, 4>>,
     /// `[out]`.
-    pub bias: Param<Tensor<B, 1>>,
+    pub bias: Option<Param<Tensor<B, 1>>>,
     stride: usize,
+    padding: usize,
 }
 
 impl<B: Backend> ConvTranspose2d<B> {
-    /// Enlarges height and width by `factor`.
-    pub fn enlarging(init: &mut ParamInit<'_, B>, channels: [usize; 2], factor: usize) -> Self {
+    /// A transposed convolution of `channels` [in, out], with bias.
+    pub fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2], kernel: Kernel) -> Self {
         let [c_in, c_out] = channels;
         // PyTorch counts the fan of a transposed weight along its second axis.
-        let fan_in = c_out * factor * factor;
+        let fan_in = c_out * kernel.size * kernel.size;
         Self {
-            weight: init.fan_in([c_in, c_out, factor, factor], fan_in),
-            bias: init.fan_in([c_out], fan_in),
-            stride: factor,
+            weight: init.fan_in([c_in, c_out, kernel.size, kernel.size], fan_in),
+            bias: Some(init.fan_in([c_out], fan_in)),
+            stride: kernel.stride,
+            padding: kernel.padding,
         }
+    }
+
+    /// Enlarges height and width by `factor`: every input pixel becomes a block.
+    pub fn enlarging(init: &mut ParamInit<'_, B>, channels: [usize; 2], factor: usize) -> Self {
+        let kernel = Kernel {
+            size: factor,
+            stride: factor,
+            padding: 0,
+        };
+        Self::new(init, channels, kernel)
+    }
+
+    /// The same without a bias.
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
     }
 }
 
 impl<B: VisionBackend> ConvTranspose2d<B> {
-    /// Transposed convolution and bias.
+    /// Transposed convolution, bias and activation.
     ///
     /// # Shapes
-    /// [batch, in, height, width] → [batch, out, height · factor, width · factor].
-    pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let options = ConvTransposeOptions::new([self.stride; 2], [0, 0], [0, 0], [1, 1], 1);
-        let (weight, bias) = (self.weight.val(), Some(self.bias.val()));
-        vision::conv_transpose2d(x, weight, bias, options, Activation::Identity)
+    /// [batch, in, height, width] → [batch, out, height′, width′], height′ = (height − 1) · stride − 2 · padding + kernel.
+    pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
+        let options =
+            ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [0, 0], [1, 1], 1);
+        let (weight, bias) = (self.weight.val(), self.bias.as_ref().map(Param::val));
+        vision::conv_transpose2d(x, weight, bias, options, act)
+    }
+
+    /// Transposed convolution, batch norm and activation. In [`NormMode::Eval`] the norm is a part of the weights.
+    ///
+    /// # Shapes
+    /// As [`forward`](Self::forward).
+    pub fn forward_norm(
+        &self,
+        x: Tensor<B, 4>,
+        norm: &BatchNorm2d<B>,
+        act: Activation,
+        mode: &mut NormMode<'_, B>,
+    ) -> Tensor<B, 4> {
+        match mode {
+            NormMode::Train(_) => norm.forward(self.forward(x, Activation::Identity), act, mode),
+            NormMode::Eval => self.folded(norm).forward(x, act),
+        }
+    }
+
+    /// One transposed convolution in the place of this one and the norm after it, as [`NormMode::Eval`] has it.
+    pub fn folded(&self, norm: &BatchNorm2d<B>) -> Self {
+        let [scale, shift] = norm.scale_and_shift();
+        let shift = shift_with(&self.bias, &scale, shift);
+        let weight = self.weight.val() * scale.reshape([1, -1, 1, 1]);
+        Self {
+            weight: derived(weight),
+            bias: Some(derived(shift)),
+            ..self.clone()
+        }
+    }
+}
+
+/// A value made from parameters, which may be tracked and is no parameter itself.
+fn derived<B: Backend, const D: usize>(value: Tensor<B, D>) -> Param<Tensor<B, D>> {
+    Param::initialized(ParamId::new(), value)
+}
+
+/// `bias · scale + shift`, all `[channels]`.
+fn shift_with<B: Backend>(
+    bias: &Option<Param<Tensor<B, 1>>>,
+    scale: &Tensor<B, 1>,
+    shift: Tensor<B, 1>,
+) -> Tensor<B, 1> {
+    match bias {
+        Some(bias) => bias.val() * scale.clone() + shift,
+        None => shift,
     }
 }

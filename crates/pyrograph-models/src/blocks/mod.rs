@@ -7,7 +7,7 @@ mod init;
 mod linear;
 mod norm;
 
-pub use conv::{Conv2d, ConvTranspose2d};
+pub use conv::{Conv2d, ConvTranspose2d, Kernel};
 pub use init::ParamInit;
 pub use linear::Linear;
 pub use norm::{BatchNorm2d, BatchStatistics, GroupNorm, NormMode};

@@ -134,7 +134,8 @@ impl<B: VisionBackend> UnetUp<B> {
         skip: Tensor<B, 4>,
         mode: &mut NormMode<'_, B>,
     ) -> Tensor<B, 4> {
-        let x = self.enlarge.forward(vision::concat_channels(x, skip));
+        let x = vision::concat_channels(x, skip);
+        let x = self.enlarge.forward(x, Activation::Identity);
         self.block2.forward(self.block1.forward(x, mode), mode)
     }
 }
@@ -190,7 +191,8 @@ impl<B: Backend> UpFromVector<B> {
 impl<B: VisionBackend> UpFromVector<B> {
     /// [batch, n, 1, 1] → [batch, n, side, side].
     pub(super) fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        self.norm.forward(self.enlarge.forward(x), Activation::Relu)
+        let x = self.enlarge.forward(x, Activation::Identity);
+        self.norm.forward(x, Activation::Relu)
     }
 }
 

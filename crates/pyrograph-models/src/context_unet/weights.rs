@@ -43,16 +43,17 @@ impl<B: Backend> NamedModel<B> for ContextUnet<B> {
     // A counter that eval mode does not use.
     const IGNORED_SUFFIXES: &'static [&'static str] = &["num_batches_tracked"];
 
-    fn telling_shapes(
-        config: &Self::Config,
-    ) -> Result<Vec<(&'static str, Vec<usize>)>, ModelError> {
+    fn telling_shapes(config: &Self::Config) -> Result<Vec<(String, Vec<usize>)>, ModelError> {
         config.check()?;
         let (n, side) = (config.n_feat, config.height / POOL);
         let channels = config.in_channels;
         Ok(vec![
-            ("init_conv.conv1.0.weight", vec![n, channels, 3, 3]),
-            ("contextembed1.model.0.weight", vec![2 * n, config.n_cfeat]),
-            ("up0.0.weight", vec![2 * n, 2 * n, side, side]),
+            ("init_conv.conv1.0.weight".into(), vec![n, channels, 3, 3]),
+            (
+                "contextembed1.model.0.weight".into(),
+                vec![2 * n, config.n_cfeat],
+            ),
+            ("up0.0.weight".into(), vec![2 * n, 2 * n, side, side]),
         ])
     }
 

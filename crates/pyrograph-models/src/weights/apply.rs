@@ -36,13 +36,21 @@ pub trait NamedModel<B: Backend>: Module<B> + Sized {
     /// Keys of published files that a forward pass has no use for.
     const IGNORED_SUFFIXES: &'static [&'static str];
 
+    /// Names of model files that hold this model among others, with the same config.
+    const HOLDERS: &'static [&'static str] = &[];
+
+    /// The tensors of `dict` under this model's published keys, where they stand under other names of the same layers.
+    fn translate(dict: &StateDict) -> Option<StateDict> {
+        let _ = dict;
+        None
+    }
+
     /// Published keys and shapes of a few tensors that give the config's numbers away. [`build_model`] compares them before
     /// it makes a model, so that a wrong number never takes more memory than the right one.
     ///
     /// # Errors
     /// When a number is not allowed.
-    fn telling_shapes(config: &Self::Config)
-    -> Result<Vec<(&'static str, Vec<usize>)>, ModelError>;
+    fn telling_shapes(config: &Self::Config) -> Result<Vec<(String, Vec<usize>)>, ModelError>;
 
     /// A model of these numbers, with any parameters.
     ///
@@ -96,8 +104,10 @@ pub fn build_model<B: Backend, M: NamedModel<B>>(
     dict: &StateDict,
     device: &B::Device,
 ) -> Result<M, ModelError> {
+    let translated = M::translate(dict);
+    let dict = translated.as_ref().unwrap_or(dict);
     let telling = M::telling_shapes(config)?;
-    let source = WeightsSource::find(dict, telling.iter().map(|(key, _)| *key));
+    let source = WeightsSource::find(dict, telling.iter().map(|(key, _)| key.as_str()));
     let mut report = KeyReport::default();
     let mut wanted = 0;
     for (key, shape) in telling {
@@ -133,6 +143,8 @@ pub fn load_weights<B: Backend, M: NamedModel<B>>(
     model: M,
     dict: &StateDict,
 ) -> Result<M, ModelError> {
+    let translated = M::translate(dict);
+    let dict = translated.as_ref().unwrap_or(dict);
     let places = model.collect(None, None, false);
     let keys: Vec<_> = places
         .iter()

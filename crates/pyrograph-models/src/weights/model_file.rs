@@ -57,7 +57,7 @@ pub fn read_config<B: Backend, M: NamedModel<B>>(
     })?;
     let header: Header = serde_json::from_str(text)
         .map_err(|error| refuse(format!("its config does not read: {error}")))?;
-    if header.model != M::NAME {
+    if header.model != M::NAME && !M::HOLDERS.contains(&header.model.as_str()) {
         return Err(refuse(format!(
             "it holds a {}, not a {}",
             header.model,

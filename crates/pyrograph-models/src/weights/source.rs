@@ -21,6 +21,11 @@ const WRAPPERS: &[&str] = &[
     "unet",
     "nn_model",
     "online_model",
+    "generator",
+    "discriminator",
+    "encoder",
+    "netG",
+    "netD",
 ];
 /// The same for a moving average of the weights.
 const AVERAGES: &[&str] = &[

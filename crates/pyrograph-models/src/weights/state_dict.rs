@@ -138,6 +138,18 @@ impl StateDict {
         }
     }
 
+    /// The same tensors under the names that `rename` gives them.
+    pub fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
+        let tensors = self.tensors.iter();
+        Self {
+            path: self.path.clone(),
+            tensors: tensors
+                .map(|(key, tensor)| (rename(key), tensor.clone()))
+                .collect(),
+            metadata: self.metadata.clone(),
+        }
+    }
+
     /// Refuses NaN and infinite values.
     ///
     /// # Errors

@@ -9,7 +9,10 @@ use pyrograph_diffusion::{
 use pyrograph_models::context_unet::ContextUnetConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, TrainError};
+use crate::{
+    Limits, TrainError,
+    checks::{number, positive, refuse},
+};
 
 /// Epochs when no limit is given: the course's.
 const DEFAULT_EPOCHS: u64 = 32;
@@ -142,7 +145,6 @@ impl SpriteTraining {
         if self.batch_size == 0 {
             return Err(refuse("batch_size", 0, "1 or more"));
         }
-        let positive = |value: f64| value.is_finite() && value > 0.0;
         if !positive(self.learning_rate) {
             return Err(refuse(
                 "learning_rate",
@@ -193,22 +195,5 @@ impl SpriteTraining {
             self.loss_weighting,
         )?;
         Ok(())
-    }
-}
-
-/// As people write it: 1e300 has 301 digits.
-pub(super) fn number(value: f64) -> String {
-    if value.abs() >= 1e15 {
-        format!("{value:e}")
-    } else {
-        value.to_string()
-    }
-}
-
-pub(super) fn refuse(field: &'static str, seen: impl ToString, allowed: &str) -> TrainError {
-    TrainError::Config {
-        field,
-        seen: seen.to_string(),
-        allowed: allowed.into(),
     }
 }

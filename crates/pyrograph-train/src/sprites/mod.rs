@@ -11,5 +11,4 @@ mod training;
 pub use config::SpriteTraining;
 pub use evaluate::{SpriteJudge, SpriteReport};
 pub use run::{DataSource, SpriteRun};
-pub use session::weights_path;
 pub use training::{Moment, SpriteHooks, StepRecord, Trained, train_sprites};

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use pyrograph_data::SpriteSet;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    SpriteTraining,
-    config::{number, refuse},
+use super::SpriteTraining;
+use crate::{
+    DataFingerprint, TrainError,
+    checks::{number, refuse},
 };
-use crate::{DataFingerprint, TrainError};
 
 /// Where the sprites come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

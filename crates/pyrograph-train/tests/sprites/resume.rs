@@ -5,7 +5,8 @@ use std::{fs, io::Write, path::Path};
 use pyrograph_train::{
     TrainError, TrainState,
     run_folder::RunFolder,
-    sprites::{SpriteTraining, StepRecord, train_sprites, weights_path},
+    sprites::{SpriteTraining, StepRecord, train_sprites},
+    weights_path,
 };
 
 use crate::common::{

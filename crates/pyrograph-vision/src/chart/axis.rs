@@ -42,13 +42,7 @@ impl Axis {
     /// An axis over the values from `range.0` to `range.1`, with `headroom` (a share of the range)
     /// added at both ends. A single value gets a range around it.
     pub(super) fn new(range: (f64, f64), scale: Scale, headroom: f64) -> Self {
-        let (mut low, mut high) = (scale.apply(range.0), scale.apply(range.1));
-        // Relative to the values, so that neither end is lost to rounding.
-        let least = 1e-9 * f64::max(low.abs(), high.abs());
-        if high - low <= least {
-            let around = if low == 0.0 { 0.5 } else { 0.05 * low.abs() };
-            (low, high) = (low - around, high + around);
-        }
+        let (low, high) = widened((scale.apply(range.0), scale.apply(range.1)));
         let extra = headroom * (high - low);
         Self {
             scale,
@@ -73,6 +67,17 @@ impl Axis {
             Scale::Log => log_ticks(self.low, self.high, target),
         }
     }
+}
+
+/// The range, or one around it where it holds a single value, as far as can be told.
+pub(super) fn widened((low, high): (f64, f64)) -> (f64, f64) {
+    // Relative to the values, so that neither end is lost to rounding.
+    let least = 1e-9 * f64::max(low.abs(), high.abs());
+    if high - low > least {
+        return (low, high);
+    }
+    let around = if low == 0.0 { 0.5 } else { 0.05 * low.abs() };
+    (low - around, high + around)
 }
 
 fn linear_ticks(low: f64, high: f64, target: usize) -> Vec<Tick> {

@@ -2,7 +2,6 @@
 
 use image::{Rgb, RgbImage};
 
-use super::ChartOptions;
 use super::axis::Axis;
 use super::stroke::Stroke;
 use crate::VisionError;
@@ -12,7 +11,7 @@ use crate::text::{TextSize, draw_text, text_size};
 /// The share of the range that stays free above and below the data.
 pub(super) const HEADROOM: f64 = 0.04;
 
-const INK: Rgb<u8> = Rgb([40, 40, 40]);
+pub(super) const INK: Rgb<u8> = Rgb([40, 40, 40]);
 const QUIET_INK: Rgb<u8> = Rgb([95, 95, 95]);
 const AXIS: Rgb<u8> = Rgb([140, 140, 140]);
 const GRID: Rgb<u8> = Rgb([232, 232, 232]);
@@ -27,8 +26,33 @@ const SAMPLE: (u32, u32) = (22, 4);
 const ENTRY_GAP: u32 = 24;
 /// Pixels that a tick takes at least, along the horizontal and the vertical axis.
 const TICK_ROOM: (u32, u32) = (90, 56);
+/// Opacity of the paper under a text within the data.
+const PAPER: f32 = 0.85;
 /// The sides of a chart, in pixels.
 const SIDES: std::ops::RangeInclusive<u32> = 240..=8192;
+
+/// What stands around the data, and the size of the whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Labels<'a> {
+    /// Above the chart, empty for none.
+    pub(super) title: &'a str,
+    /// Under the horizontal axis, empty for none.
+    pub(super) x_label: &'a str,
+    /// Above the vertical axis, empty for none.
+    pub(super) y_label: &'a str,
+    /// Width and height of the picture in pixels.
+    pub(super) size: (u32, u32),
+    pub(super) shape: Shape,
+}
+
+/// The sides of the area for the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// All the room there is.
+    Free,
+    /// As wide as high, for axes of the same unit.
+    Square,
+}
 
 /// A line of the legend.
 #[derive(Clone, Copy, Debug)]
@@ -58,14 +82,14 @@ struct Plot {
 impl Frame {
     /// Draws everything but the data.
     pub(super) fn new(
-        options: &ChartOptions,
+        labels: &Labels<'_>,
         x_axis: Axis,
         y_axis: Axis,
         legend: &[LegendEntry<'_>],
     ) -> Result<Self, VisionError> {
         for (what, side) in [
-            ("the width of a chart", options.width),
-            ("the height of a chart", options.height),
+            ("the width of a chart", labels.size.0),
+            ("the height of a chart", labels.size.1),
         ] {
             if !SIDES.contains(&side) {
                 let allowed = "240 to 8192 pixels";
@@ -76,13 +100,15 @@ impl Frame {
                 });
             }
         }
-        let mut picture = canvas::blank(options.width.into(), options.height.into(), WHITE)?;
-        let top = draw_heading(&mut picture, options, legend);
+        let mut picture = canvas::blank(labels.size.0.into(), labels.size.1.into(), WHITE)?;
+        let top = draw_heading(&mut picture, labels, legend);
         let line = text_size("", TextSize::Label).1;
-        let x_title = if options.x_label.is_empty() { 0 } else { line };
-        let bottom = options.height.saturating_sub(MARGIN + line + GAP + x_title);
+        let x_title = if labels.x_label.is_empty() { 0 } else { line };
+        let bottom = labels.size.1.saturating_sub(MARGIN + line + GAP + x_title);
         let height = bottom.saturating_sub(top + GAP).max(1);
-        let y_ticks = y_axis.ticks((height / TICK_ROOM.1).max(2) as usize);
+        let tick_count = |side: u32, room: u32| (side / room).max(2) as usize;
+        let y_count = tick_count(height, TICK_ROOM.1);
+        let y_ticks = y_axis.ticks(y_count);
         let label_width = |label: &str| text_size(label, TextSize::Label).0;
         let widest = y_ticks
             .iter()
@@ -90,7 +116,12 @@ impl Frame {
             .max()
             .unwrap_or(0);
         let left = MARGIN + widest + GAP;
-        let width = options.width.saturating_sub(left + 2 * MARGIN).max(1);
+        let width = labels.size.0.saturating_sub(left + 2 * MARGIN).max(1);
+        let (width, height, x_count) = match labels.shape {
+            Shape::Free => (width, height, tick_count(width, TICK_ROOM.0)),
+            // Axes of the same unit and length have the same ticks.
+            Shape::Square => (width.min(height), width.min(height), y_count),
+        };
         let plot = Plot {
             left,
             top: top + GAP,
@@ -109,7 +140,7 @@ impl Frame {
             let x = plot.left - GAP - label_width(&tick.label);
             frame.text(x, y.saturating_sub(line / 2), &tick.label, QUIET_INK);
         }
-        for tick in frame.x_axis.ticks((width / TICK_ROOM.0).max(2) as usize) {
+        for tick in frame.x_axis.ticks(x_count) {
             let x = frame.column(tick.value);
             frame.fill(x, plot.top, 1, plot.height, GRID);
             let x = x.saturating_sub(label_width(&tick.label) / 2);
@@ -117,13 +148,8 @@ impl Frame {
         }
         frame.fill(plot.left, plot.top, 1, plot.height, AXIS);
         frame.fill(plot.left, plot.top + plot.height - 1, plot.width, 1, AXIS);
-        let x = plot.left + (plot.width / 2).saturating_sub(label_width(&options.x_label) / 2);
-        frame.text(
-            x,
-            plot.top + plot.height + GAP + line,
-            &options.x_label,
-            INK,
-        );
+        let x = plot.left + (plot.width / 2).saturating_sub(label_width(labels.x_label) / 2);
+        frame.text(x, plot.top + plot.height + GAP + line, labels.x_label, INK);
         Ok(frame)
     }
 
@@ -148,6 +174,47 @@ impl Frame {
             );
             canvas::blend(&mut self.picture, x, y, colour, coverage * opacity);
         }
+    }
+
+    /// Lays a rectangle over the area for the data, between two points of it in pixels.
+    pub(super) fn shade(
+        &mut self,
+        from: (f32, f32),
+        to: (f32, f32),
+        colour: Rgb<u8>,
+        opacity: f32,
+    ) {
+        // Whole pixels, so that neighbours neither overlap nor leave a gap; casts saturate.
+        let side = |a: f32, b: f32, size: u32| {
+            let (low, high) = (a.min(b).round() as u32, a.max(b).round() as u32);
+            low.min(size)..high.min(size)
+        };
+        for y in side(from.1, to.1, self.plot.height) {
+            for x in side(from.0, to.0, self.plot.width) {
+                let (x, y) = (self.plot.left + x, self.plot.top + y);
+                canvas::blend(&mut self.picture, x.into(), y.into(), colour, opacity);
+            }
+        }
+    }
+
+    /// Writes beside the vertical line at `x`, on the given line of text from the top: at its right,
+    /// or at its left where the right has no room.
+    pub(super) fn annotate(&mut self, x: f64, line: u32, text: &str, ink: Rgb<u8>) {
+        let (width, height) = text_size(text, TextSize::Label);
+        let right = self.column(x).saturating_add(GAP);
+        let left = if right.saturating_add(width) > self.picture.width() {
+            self.column(x).saturating_sub(GAP.saturating_add(width))
+        } else {
+            right
+        };
+        let top = (self.plot.top + GAP).saturating_add(line.saturating_mul(height));
+        // Paper under the letters keeps them apart from bars and grid lines.
+        for y in top..top.saturating_add(height).min(self.picture.height()) {
+            for x in left..left.saturating_add(width).min(self.picture.width()) {
+                canvas::blend(&mut self.picture, x.into(), y.into(), WHITE, PAPER);
+            }
+        }
+        self.text(left, top, text, ink);
     }
 
     pub(super) fn into_picture(self) -> RgbImage {
@@ -185,15 +252,15 @@ impl Frame {
 }
 
 /// Writes the title, the legend and the name of the vertical axis, and returns the row below.
-fn draw_heading(picture: &mut RgbImage, options: &ChartOptions, legend: &[LegendEntry<'_>]) -> u32 {
+fn draw_heading(picture: &mut RgbImage, labels: &Labels<'_>, legend: &[LegendEntry<'_>]) -> u32 {
     let line = text_size("", TextSize::Label).1;
     let mut y = MARGIN;
-    if !options.title.is_empty() {
+    if !labels.title.is_empty() {
         draw_text(
             picture,
             MARGIN.into(),
             y.into(),
-            &options.title,
+            labels.title,
             TextSize::Title,
             INK,
         );
@@ -229,12 +296,12 @@ fn draw_heading(picture: &mut RgbImage, options: &ChartOptions, legend: &[Legend
     if !legend.is_empty() {
         y += line + GAP;
     }
-    if !options.y_label.is_empty() {
+    if !labels.y_label.is_empty() {
         draw_text(
             picture,
             MARGIN.into(),
             y.into(),
-            &options.y_label,
+            labels.y_label,
             TextSize::Label,
             INK,
         );

@@ -1,5 +1,8 @@
 //! Lines with smooth edges.
 
+/// Pixels of a dash, and of the gap after it.
+const DASH: f32 = 5.0;
+
 /// The coverage of the pixels of an area by lines. Where lines cross or join, the larger coverage
 /// counts, so that a translucent line is evenly translucent.
 #[derive(Clone, Debug)]
@@ -29,6 +32,22 @@ impl Stroke {
             points => points
                 .windows(2)
                 .for_each(|ends| self.segment(ends[0], ends[1])),
+        }
+    }
+
+    /// Adds a straight line of dashes, which are as long as the gaps between them.
+    pub(super) fn add_dashed(&mut self, from: (f32, f32), to: (f32, f32)) {
+        let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+        let length = f32::hypot(dx, dy);
+        let at = |along: f32| {
+            let share = (along / length).min(1.0);
+            (from.0 + share * dx, from.1 + share * dy)
+        };
+        // Saturates, and is 0 for a line without length or of NaN.
+        let dashes = (length / (2.0 * DASH)).ceil() as u16;
+        for dash in 0..dashes {
+            let start = 2.0 * DASH * f32::from(dash);
+            self.segment(at(start), at(start + DASH));
         }
     }
 
@@ -134,6 +153,21 @@ mod tests {
         let mut stroke = Stroke::new((50, 50), 1.0);
         stroke.add(&[(5.0, 5.0), (40.0, 40.0), (5.0, 40.0), (40.0, 5.0)]);
         assert!(stroke.covered().all(|(_, _, coverage)| coverage <= 1.0));
+    }
+
+    #[test]
+    fn dashes_cover_about_half_of_their_line() {
+        let mut stroke = Stroke::new((200, 20), 0.5);
+        stroke.add_dashed((10.0, 10.0), (190.0, 10.0));
+        assert!(
+            (85.0..125.0).contains(&total(&stroke)),
+            "{}",
+            total(&stroke)
+        );
+        let mut nothing = Stroke::new((20, 20), 0.5);
+        nothing.add_dashed((5.0, 5.0), (5.0, 5.0));
+        nothing.add_dashed((f32::NAN, 5.0), (5.0, 5.0));
+        assert_eq!(total(&nothing), 0.0);
     }
 
     #[test]

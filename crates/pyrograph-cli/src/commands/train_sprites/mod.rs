@@ -3,14 +3,7 @@
 mod job;
 mod options;
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -27,7 +20,7 @@ use pyrograph::{
 use serde_json::json;
 
 use self::{job::Job, options::Options};
-use crate::arguments::Common;
+use crate::{arguments::Common, stop::on_interrupt};
 
 #[derive(Args)]
 pub(crate) struct TrainSprites {
@@ -77,14 +70,7 @@ impl TrainSprites {
             first_names(training.class_names())
         ));
 
-        let stop = Arc::new(AtomicBool::new(false));
-        let asked = Arc::clone(&stop);
-        ctrlc::set_handler(move || {
-            // The second time the user means it.
-            if asked.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-        })?;
+        let stop = on_interrupt()?;
         let device = self.common.device;
         let quiet = self.common.quiet;
         let summary = device.run(Job {

@@ -1,0 +1,106 @@
+//! `pyrograph anomaly`.
+
+mod fit;
+mod score;
+mod table;
+
+use std::{
+    ops::ControlFlow,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
+use pyrograph::pipelines::anomaly::SearchConfig;
+
+#[derive(Subcommand)]
+pub(crate) enum Anomaly {
+    /// Train the encoder of a run's generator, and draw the thresholds between normal and anomalous.
+    Fit(Box<fit::Fit>),
+    /// Score images, and judge the scores where labels are known.
+    Score(Box<score::Score>),
+}
+
+impl Anomaly {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Fit(command) => command.run(),
+            Self::Score(command) => command.run(),
+        }
+    }
+}
+
+/// The model file that `fit` writes into a run folder.
+const FITTED: &str = "anomaly.safetensors";
+
+/// How latent vectors are searched for.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct SearchOptions {
+    /// Steps of the search.
+    #[arg(long, allow_negative_numbers = true)]
+    steps: Option<usize>,
+    /// Adam's rate at the start of the search; it falls to a tenth.
+    #[arg(long, allow_negative_numbers = true)]
+    rate: Option<f64>,
+    /// Starts of every image, of which the best counts.
+    #[arg(long, allow_negative_numbers = true)]
+    restarts: Option<usize>,
+    /// An image's search ends when its score has not fallen by this share of itself within 50 steps; 0 takes every step.
+    #[arg(long, allow_negative_numbers = true)]
+    early_stop: Option<f64>,
+    /// Images searched for at once.
+    #[arg(long, allow_negative_numbers = true)]
+    batch_size: Option<usize>,
+    /// Seed of the random starts.
+    #[arg(long)]
+    search_seed: Option<u64>,
+}
+
+impl SearchOptions {
+    /// `usual`, as the flags change it.
+    fn over(self, usual: SearchConfig) -> SearchConfig {
+        SearchConfig {
+            steps: self.steps.unwrap_or(usual.steps),
+            learning_rate: self.rate.unwrap_or(usual.learning_rate),
+            restarts: self.restarts.unwrap_or(usual.restarts),
+            early_stop: self.early_stop.unwrap_or(usual.early_stop),
+            batch_size: self.batch_size.unwrap_or(usual.batch_size),
+            seed: self.search_seed.unwrap_or(usual.seed),
+        }
+    }
+}
+
+/// Moves the bar, and breaks off where the user asked to.
+fn stepping<'a>(
+    bar: &'a ProgressBar,
+    stop: &'a AtomicBool,
+) -> impl FnMut(usize, usize) -> ControlFlow<()> + 'a {
+    move |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+        if stop.load(Ordering::SeqCst) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// The fitted model of a run, or a model file.
+fn fitted_path(run: Option<&PathBuf>, model: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
+    use anyhow::{Context, bail};
+    if let Some(model) = model {
+        return Ok(model.clone());
+    }
+    let run = run.context("give --run or --model")?;
+    let path = run.join(FITTED);
+    if !path.is_file() {
+        bail!(
+            "{}: the model has no threshold and no encoder yet: run `pyrograph anomaly fit --run {}`",
+            run.display(),
+            run.display()
+        );
+    }
+    Ok(path)
+}

@@ -1,0 +1,381 @@
+//! `pyrograph anomaly score`.
+
+use std::{
+    fs,
+    path::{self, Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pyrograph::{
+    backend::{BackendTask, Device, vision::VisionAutodiff},
+    data::{LabelledImages, Split},
+    losses::AnomalyScore,
+    metrics::Pca,
+    pipelines::anomaly::{
+        AnomalyCard, AnomalyReport, AnomalyScorer, Calibration, Method, ScoredImage, SearchConfig,
+        roc_chart, score_histogram, twin_row, twin_sheet,
+    },
+    train::{
+        dcgan::{DcganRun, ImageSource},
+        run_folder::RunFolder,
+    },
+    vision::{atomic_write, write_png},
+};
+use serde_json::{Value, json};
+
+use super::{
+    SearchOptions, fitted_path, stepping,
+    table::{csv, verdict},
+};
+use crate::{arguments::Common, outputs::check_outputs, progress, stop::on_interrupt};
+
+#[derive(Args)]
+pub(crate) struct Score {
+    /// A run folder with a fitted model.
+    #[arg(long, required_unless_present = "model", conflicts_with = "model")]
+    run: Option<PathBuf>,
+    /// A fitted model file.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// The images: as for `train dcgan`; without it, the built-in stroke digits.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Which part of the data.
+    #[arg(long, default_value_t = Split::Test)]
+    split: Split,
+    /// Classes to score, by name [default: all; 2,7,8 of the built-in digits].
+    #[arg(long, value_delimiter = ',')]
+    classes: Vec<String>,
+    /// Classes that are normal, by name [default: those that the model was trained on].
+    #[arg(long, value_delimiter = ',')]
+    normal: Vec<String>,
+    /// The first so many images.
+    #[arg(long, allow_negative_numbers = true)]
+    limit: Option<usize>,
+    /// How many built-in digits of each class are drawn.
+    #[arg(long, default_value_t = 50, conflicts_with = "data")]
+    per_class: usize,
+    /// How twins are found: search, encoder, or warm (a search from the encoder's vector).
+    #[arg(long, default_value_t = Method::Search)]
+    method: Method,
+    /// Another λ than the model was fitted with; there is no threshold then.
+    #[arg(long, allow_negative_numbers = true)]
+    lambda: Option<f64>,
+    #[command(flatten)]
+    search: SearchOptions,
+    /// Scores as CSV.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// A folder for pictures: each image beside its twin and what differs, the histogram of scores, the ROC curve.
+    #[arg(long)]
+    heatmaps: Option<PathBuf>,
+    /// Judge a principal component analysis of the run's training images beside the model.
+    #[arg(long)]
+    baseline: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Scored of the built-in digits when no classes are given.
+const BUILT_IN_CLASSES: [&str; 3] = ["2", "7", "8"];
+/// Components of the baseline, as many as the default latent vector has.
+const COMPONENTS: usize = 20;
+/// Rows of the sheet of twins.
+const ON_SHEET: usize = 12;
+
+impl Score {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        if self.baseline && self.run.is_none() {
+            bail!("--baseline needs --run: it is fitted to the run's training images");
+        }
+        let path = fitted_path(self.run.as_ref(), self.model.as_ref())?;
+        if let Some(out) = &self.out {
+            let inputs: Vec<_> = [Some(path), self.data.clone()]
+                .into_iter()
+                .flatten()
+                .collect();
+            check_outputs(&[("--scores", out)], &inputs)?;
+        }
+        if let Some(folder) = &self.heatmaps {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
+        let device = self.common.device;
+        device.run(self)?
+    }
+
+    fn source(&self) -> anyhow::Result<ImageSource> {
+        let path = match &self.data {
+            Some(path) => Some(path::absolute(path).context("--data")?),
+            None => None,
+        };
+        let built_in = path.is_none() && self.classes.is_empty();
+        Ok(ImageSource {
+            path,
+            per_class: self.per_class,
+            classes: match built_in {
+                true => BUILT_IN_CLASSES.map(str::to_owned).into(),
+                false => self.classes.clone(),
+            },
+            limit: self.limit,
+            seed: 0,
+        })
+    }
+
+    /// Which images are anomalous; none where no image shows a normal class, so that nothing is known.
+    fn known(&self, set: &LabelledImages, card: &AnomalyCard) -> Option<Vec<bool>> {
+        let normal = match self.normal.is_empty() {
+            true => &card.normal,
+            false => &self.normal,
+        };
+        let is_normal = |name: &String| normal.contains(name);
+        if !set.class_names().iter().any(is_normal) {
+            self.common.say(format!(
+                "no class of the data is among the normal ones ({}): scores are not judged; give --normal",
+                normal.join(", ")
+            ));
+            return None;
+        }
+        let names = set.class_names();
+        let labels = set.labels().iter();
+        Some(labels.map(|&label| !is_normal(&names[label])).collect())
+    }
+}
+
+impl BackendTask for Score {
+    type Output = anyhow::Result<()>;
+
+    fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
+        // 1. The model, its line, and the images.
+        let path = fitted_path(self.run.as_ref(), self.model.as_ref())?;
+        let mut scorer = AnomalyScorer::<B>::open(path, &device)?;
+        let line = match self.lambda {
+            None => Some(*scorer.calibration(self.method)?),
+            Some(lambda) => {
+                scorer = scorer.with_score(AnomalyScore::new(lambda)?);
+                scorer.calibration(self.method).ok().copied()
+            }
+        };
+        let calibrated_search = line.and_then(|line| line.search);
+        let search = self.search.over(calibrated_search.unwrap_or_default());
+        search.check()?;
+        self.remark_on(line.as_ref(), &search);
+        let set = self.source()?.load(self.split, scorer.config().side())?;
+        let config = scorer.config().clone();
+        config.check_images(&[set.len(), set.channels(), set.height(), set.width()])?;
+        let normalisation = scorer.card().normalisation;
+        let images = set.to_nchw(&normalisation);
+        let known = self.known(&set, scorer.card());
+
+        // 2. Scores.
+        let begun = Instant::now();
+        let bar = progress::bar(1, self.common.quiet);
+        let stop = on_interrupt()?;
+        let scored = scorer.score(&images, self.method, &search, &mut stepping(&bar, &stop));
+        bar.finish_and_clear();
+        let scored = scored?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let scores: Vec<f32> = scored.iter().map(|image| image.score).collect();
+
+        // 3. What they are worth.
+        let threshold = line.map(|line| line.threshold);
+        let report = match &known {
+            Some(known) => Some(AnomalyReport::new(&scores, known, threshold)?),
+            None => None,
+        };
+        let baseline = match self.baseline {
+            true => Some(self.baseline_scores(&images)?),
+            false => None,
+        };
+        let of_baseline = match (&baseline, &known) {
+            (Some(scores), Some(known)) => Some(AnomalyReport::new(scores, known, None)?),
+            _ => None,
+        };
+
+        // 4. Files.
+        let names: Vec<&str> = set
+            .labels()
+            .iter()
+            .map(|&label| set.class_names()[label].as_str())
+            .collect();
+        if let Some(out) = &self.out {
+            let text = csv(&scored, &names, known.as_deref(), line.as_ref());
+            atomic_write(out, text.as_bytes())?;
+        }
+        if let Some(folder) = &self.heatmaps {
+            let pictures = Pictures {
+                folder,
+                images: &images,
+                scored: &scored,
+                names: &names,
+                line: line.as_ref(),
+            };
+            pictures.write(&scorer)?;
+            let histogram = score_histogram(&scores, set.labels(), set.class_names(), threshold)?;
+            write_png(folder.join("histogram.png"), &histogram)?;
+            if let (
+                Some(known),
+                Some(AnomalyReport {
+                    ranking: Some(_), ..
+                }),
+            ) = (&known, &report)
+            {
+                let mut curves = vec![(self.method.to_string(), scores.clone())];
+                curves.extend(baseline.map(|scores| ("PCA".to_owned(), scores)));
+                write_png(folder.join("roc.png"), &roc_chart(&curves, known)?)?;
+            }
+        }
+
+        // 5. The result.
+        let mut text = format!(
+            "{} images by {} in {seconds:.1} s: {:.1} ms each\n",
+            scored.len(),
+            self.method,
+            1000.0 * seconds / scored.len() as f64
+        );
+        if let Some(report) = &report {
+            text += &in_words(report, threshold);
+        }
+        if let Some(ranking) = of_baseline.as_ref().and_then(|report| report.ranking) {
+            text += &format!(
+                "PCA of {COMPONENTS} components, for comparison: AUROC {:.4}, average precision {:.4}\n",
+                ranking.auroc, ranking.average_precision
+            );
+        }
+        for written in self.out.iter().chain(&self.heatmaps) {
+            text += &format!("wrote {}\n", written.display());
+        }
+        let value = json!({
+            "method": self.method, "images": scored.len(), "seconds": seconds,
+            "search": (self.method != Method::Encoder).then_some(search),
+            "lambda": scorer.card().score, "threshold": threshold,
+            "report": report.as_ref().map(in_numbers),
+            "baseline": of_baseline.as_ref().map(in_numbers),
+            "scores": scores, "out": self.out, "heatmaps": self.heatmaps,
+        });
+        self.common.print(&value, &text)
+    }
+}
+
+impl Score {
+    /// Says where a threshold does not go with the search.
+    fn remark_on(&self, line: Option<&Calibration>, search: &SearchConfig) {
+        let Some(line) = line else {
+            self.common
+                .say("with another λ than the model was fitted with there is no threshold");
+            return;
+        };
+        let Some(fitted) = line.search else { return };
+        let alike = SearchConfig {
+            batch_size: search.batch_size,
+            seed: search.seed,
+            ..fitted
+        };
+        if alike != *search {
+            self.common.say(format!(
+                "the threshold was drawn with {} steps at a rate of {} and {} starts: another search scores otherwise",
+                fitted.steps, fitted.learning_rate, fitted.restarts
+            ));
+        }
+    }
+
+    /// The residuals of a principal component analysis of the run's training images.
+    fn baseline_scores(&self, images: &[f32]) -> anyhow::Result<Vec<f32>> {
+        let run = self.run.as_ref().context("--baseline needs --run")?;
+        let plan: DcganRun = RunFolder::open(run)?.config()?;
+        let (training, _) = plan.load_data()?;
+        let dim = training.values_per_image();
+        let components = COMPONENTS.min(training.len() - 1).max(1);
+        let values = training.to_nchw(&plan.training.normalisation);
+        Ok(Pca::fit(&values, dim, components)?.residual_norms(images)?)
+    }
+}
+
+/// The pictures of a scored set.
+struct Pictures<'a> {
+    folder: &'a Path,
+    images: &'a [f32],
+    scored: &'a [ScoredImage],
+    names: &'a [&'a str],
+    line: Option<&'a Calibration>,
+}
+
+impl Pictures<'_> {
+    /// A picture of each image, and a sheet of the first, the middle and the last by score.
+    fn write<B: VisionAutodiff>(&self, scorer: &AnomalyScorer<B>) -> anyhow::Result<()> {
+        let size = self.images.len() / self.scored.len();
+        let row = |index: usize| {
+            let scored = &self.scored[index];
+            let verdict = self.line.map_or("", |line| verdict(line, scored.score));
+            let caption = format!(
+                "{}  score {:.1}  {verdict}",
+                self.names[index], scored.score
+            );
+            let image = &self.images[index * size..][..size];
+            let normalisation = scorer.card().normalisation;
+            twin_row(caption, image, scored, scorer.config(), normalisation)
+        };
+        for index in 0..self.scored.len() {
+            let name = format!("{index:05}.png");
+            write_png(self.folder.join(name), &twin_sheet(&[row(index)?])?)?;
+        }
+        let mut order: Vec<usize> = (0..self.scored.len()).collect();
+        order.sort_by(|&a, &b| self.scored[a].score.total_cmp(&self.scored[b].score));
+        let shown = ON_SHEET.min(order.len());
+        let last = order.len() - 1;
+        let places = (0..shown).map(|place| place * last / (shown - 1).max(1));
+        let rows = places
+            .map(|place| row(order[place]))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(write_png(
+            self.folder.join("twins.png"),
+            &twin_sheet(&rows)?,
+        )?)
+    }
+}
+
+fn in_words(report: &AnomalyReport, threshold: Option<f32>) -> String {
+    let mut text = format!("{} normal, {} anomalous", report.normal, report.anomalous);
+    match &report.ranking {
+        Some(ranking) => {
+            text += &format!(
+                ": AUROC {:.4}, average precision {:.4}, F1 up to {:.3} at {:.2}\n",
+                ranking.auroc, ranking.average_precision, ranking.best.f1, ranking.best.threshold
+            );
+        }
+        None => text += ": AUROC needs images of both kinds\n",
+    }
+    if let (Some(confusion), Some(threshold)) = (&report.calibrated, threshold) {
+        let percent = |share: Option<f64>| {
+            share.map_or("none to count".into(), |share| {
+                format!("{:.1} %", 100.0 * share)
+            })
+        };
+        text += &format!(
+            "at the model's threshold {threshold:.2}: anomalies found {}, false alarms {}, F1 {}\n",
+            percent(confusion.recall()),
+            percent(confusion.false_alarm_rate()),
+            confusion.f1().map_or("-".into(), |f1| format!("{f1:.3}"))
+        );
+    }
+    text
+}
+
+fn in_numbers(report: &AnomalyReport) -> Value {
+    json!({
+        "normal": report.normal, "anomalous": report.anomalous,
+        "auroc": report.ranking.map(|ranking| ranking.auroc),
+        "average_precision": report.ranking.map(|ranking| ranking.average_precision),
+        "f1_max": report.ranking.map(|ranking| json!({
+            "f1": ranking.best.f1, "threshold": ranking.best.threshold,
+            "precision": ranking.best.precision, "recall": ranking.best.recall,
+        })),
+        "at_threshold": report.calibrated.map(|confusion| json!({
+            "true_positives": confusion.true_positives, "false_positives": confusion.false_positives,
+            "false_negatives": confusion.false_negatives, "true_negatives": confusion.true_negatives,
+            "f1": confusion.f1(), "recall": confusion.recall(),
+            "false_alarm_rate": confusion.false_alarm_rate(),
+        })),
+    })
+}

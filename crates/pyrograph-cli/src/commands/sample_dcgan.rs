@@ -1,0 +1,183 @@
+//! `pyrograph sample dcgan`.
+
+use std::{collections::HashMap, path::PathBuf, time::Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pyrograph::{
+    backend::{
+        BackendTask, Device,
+        rng::{NoiseKey, Purpose, host_tensor},
+        vision::{VisionAutodiff, VisionBackend},
+    },
+    models::{
+        dcgan::{DcganConfig, Generator},
+        weights::{HostTensor, StateDict, load_model},
+    },
+    pipelines::anomaly::shown,
+    train::{dcgan::DcganRun, run_folder::RunFolder, weights_path},
+    vision::{Normalisation, Rgb, RgbImage, batch_from_chw, enlarge, grid, pick_factor, write_png},
+};
+use serde_json::json;
+
+use crate::{
+    arguments::{Common, STARTED},
+    outputs::check_outputs,
+};
+
+#[derive(Args)]
+pub(crate) struct SampleDcgan {
+    /// A run folder; its last whole checkpoint is used.
+    #[arg(long, required_unless_present = "model", conflicts_with = "model")]
+    run: Option<PathBuf>,
+    /// A model file that pyrograph wrote.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// With --run: the raw weights of the last step, not their moving average.
+    #[arg(long, requires = "run")]
+    no_ema: bool,
+    /// How many images.
+    #[arg(short = 'n', long = "count", default_value_t = 64)]
+    count: usize,
+    /// Seed of the latent vectors.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The picture.
+    #[arg(long, default_value = "samples.png")]
+    out: PathBuf,
+    /// The images as numbers: tensors `z` and `samples` of a safetensors file.
+    #[arg(long)]
+    save: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// More images than a picture can hold.
+const MAX_COUNT: usize = 10_000;
+/// Images a forward pass.
+const BATCH: usize = 64;
+/// The side in pixels that pictures aim at.
+const PICTURE: u32 = 1024;
+
+impl SampleDcgan {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        if !(1..=MAX_COUNT).contains(&self.count) {
+            bail!("--count is {}, but must be 1 to {MAX_COUNT}", self.count);
+        }
+        let mut outputs = vec![("--out", self.out.as_path())];
+        outputs.extend(self.save.iter().map(|path| ("--save", path.as_path())));
+        let of_run = self.run.iter().map(|run| run.join("checkpoints"));
+        let inputs: Vec<_> = self.model.iter().cloned().chain(of_run).collect();
+        check_outputs(&outputs, &inputs)?;
+        let device = self.common.device;
+        device.run(self)?
+    }
+}
+
+impl BackendTask for SampleDcgan {
+    type Output = anyhow::Result<()>;
+
+    fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
+        let (path, normalisation) = match (&self.run, &self.model) {
+            (Some(run), _) => {
+                let run = RunFolder::open(run)?;
+                let plan: DcganRun = run.config()?;
+                (
+                    weights_path(&run, self.no_ema)?,
+                    plan.training.normalisation,
+                )
+            }
+            (None, model) => (
+                model.clone().context("give --run or --model")?,
+                Normalisation::TANH,
+            ),
+        };
+        let (generator, config) =
+            load_model::<B::InnerBackend, Generator<B::InnerBackend>>(path, &device)?;
+        let begun = Instant::now();
+        let z = latents(&config, self.count, self.seed);
+        let samples = generate(&generator, &config, &z, &device)?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let sheet = sheet(&samples, &config, normalisation)?;
+        let first_result = STARTED.elapsed().as_secs_f64();
+        write_png(&self.out, &sheet)?;
+        let mut written = vec![self.out.display().to_string()];
+        if let Some(path) = &self.save {
+            let side = config.side();
+            let mut dict = StateDict::new();
+            for (name, shape, values) in [
+                ("z", vec![self.count, config.z_dim], z),
+                (
+                    "samples",
+                    vec![self.count, config.channels, side, side],
+                    samples,
+                ),
+            ] {
+                dict.insert(name, HostTensor { shape, values });
+            }
+            dict.save(path, HashMap::new())?;
+            written.push(path.display().to_string());
+        }
+        let value = json!({
+            "images": self.count, "seconds": seconds, "seconds_to_first_result": first_result,
+            "written": written,
+        });
+        let text = format!(
+            "{} images in {seconds:.2} s\nwrote {}",
+            self.count,
+            written.join(", ")
+        );
+        self.common.print(&value, &text)
+    }
+}
+
+/// A picture of `count` images from the latent vectors of `seed`.
+pub(crate) fn sample_sheet<B: VisionBackend>(
+    generator: &Generator<B>,
+    config: &DcganConfig,
+    normalisation: Normalisation,
+    count: usize,
+    seed: u64,
+    device: &B::Device,
+) -> anyhow::Result<RgbImage> {
+    let z = latents(config, count, seed);
+    let samples = generate(generator, config, &z, device)?;
+    sheet(&samples, config, normalisation)
+}
+
+fn latents(config: &DcganConfig, count: usize, seed: u64) -> Vec<f32> {
+    NoiseKey::new(seed, Purpose::InitialNoise, 0).normal(0, count * config.z_dim)
+}
+
+fn generate<B: VisionBackend>(
+    generator: &Generator<B>,
+    config: &DcganConfig,
+    z: &[f32],
+    device: &B::Device,
+) -> anyhow::Result<Vec<f32>> {
+    let generator = generator.frozen();
+    let mut values = Vec::new();
+    for z in z.chunks(BATCH * config.z_dim) {
+        let shape = [z.len() / config.z_dim, config.z_dim];
+        let images = generator.forward(host_tensor(z.to_vec(), shape, device));
+        let data = images
+            .try_into_data()
+            .map_err(|error| anyhow::anyhow!("the device gave no result: {error:?}"))?;
+        values.extend(data.iter::<f32>());
+    }
+    Ok(values)
+}
+
+fn sheet(
+    samples: &[f32],
+    config: &DcganConfig,
+    normalisation: Normalisation,
+) -> anyhow::Result<RgbImage> {
+    let shown = shown(samples, normalisation);
+    let side = config.side();
+    let images = batch_from_chw(&shown, config.channels, side, side)?;
+    let columns = (images.len() as f64).sqrt().ceil() as usize;
+    let sheet = grid(&images, columns, 2, Rgb([255, 255, 255]))?;
+    let factor = pick_factor(sheet.width(), PICTURE);
+    Ok(enlarge(&sheet, factor)?)
+}

@@ -1,0 +1,196 @@
+//! `pyrograph train dcgan`.
+
+mod job;
+mod options;
+
+use std::{fs, path::PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pyrograph::{
+    data::{LabelledImages, Split},
+    train::{
+        DataFingerprint,
+        dcgan::{AdversarialRecord, DcganRun},
+        run_folder::RunFolder,
+    },
+    vision::{ChartOptions, Series, line_chart, write_png},
+};
+use serde_json::json;
+
+use self::{job::Job, options::Options};
+use crate::{arguments::Common, stop::on_interrupt};
+
+#[derive(Args)]
+pub(crate) struct TrainDcgan {
+    /// The run folder.
+    #[arg(long)]
+    out: PathBuf,
+    /// Go on from the last whole checkpoint of --out; only limits may change.
+    #[arg(long)]
+    resume: bool,
+    /// A recipe (TOML) with these options by their long names.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    options: Options,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl TrainDcgan {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let recipe = match &self.config {
+            Some(path) => {
+                let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+                toml::from_str(&text).with_context(|| path.display().to_string())?
+            }
+            None => Options::default(),
+        };
+        let options = self.options.clone().over(recipe)?;
+        let Begun {
+            run,
+            plan,
+            training,
+            held_out,
+        } = if self.resume {
+            self.reopen(&options)?
+        } else {
+            self.begin(&options)?
+        };
+        self.common.say(format!(
+            "{} images of {}×{} to train on, {held_out} held out; normal: {}",
+            training.len(),
+            training.height(),
+            training.width(),
+            plan.normal_names(&training).join(", "),
+        ));
+        let stop = on_interrupt()?;
+        let device = self.common.device;
+        let quiet = self.common.quiet;
+        let summary = device.run(Job {
+            run: run.clone(),
+            plan,
+            training,
+            stop,
+            quiet,
+        })??;
+        let curve = write_curves(&run)?;
+
+        let outcome = match (summary.interrupted, summary.last) {
+            (true, _) => "stopped after",
+            (false, Some(_)) => "finished",
+            (false, None) => "nothing left to do: the run had finished",
+        };
+        let mut text = format!(
+            "{outcome} {} steps in {:.0} s",
+            summary.steps, summary.seconds
+        );
+        if let Some(last) = summary.last {
+            text += &format!(
+                "; last losses: discriminator {:.4}, generator {:.4}",
+                last.discriminator_loss, last.generator_loss
+            );
+        }
+        text += &format!("\nrun folder: {}", run.path().display());
+        for (what, path) in [("last picture", &summary.picture), ("losses", &curve)] {
+            if let Some(path) = path {
+                text += &format!("\n{what}: {}", path.display());
+            }
+        }
+        let value = json!({
+            "run": run.path(), "steps": summary.steps, "seconds": summary.seconds,
+            "last": summary.last, "interrupted": summary.interrupted,
+            "picture": summary.picture, "loss_curve": curve,
+        });
+        self.common.print(&value, &text)
+    }
+
+    /// Begins a run; nothing is made on disk before every check has passed.
+    fn begin(&self, options: &Options) -> anyhow::Result<Begun> {
+        let data = options.source()?;
+        let set = data.load(Split::Train, options.preset_side()?)?;
+        let plan = DcganRun {
+            data,
+            fingerprint: DataFingerprint::of(&set),
+            held_out: options.held_out.unwrap_or(0.1),
+            training: options.training(&set)?,
+        };
+        let (training, held_out) = plan.split(&set)?;
+        plan.training.check(&training)?;
+        // The device, too, is tried before a folder is made.
+        self.common.try_device()?;
+        Ok(Begun {
+            run: RunFolder::create(&self.out, &plan)?,
+            plan,
+            held_out: held_out.map_or(0, |set| set.len()),
+            training,
+        })
+    }
+
+    /// Goes on with a run; its config is replaced only after the changed one has passed every check.
+    fn reopen(&self, options: &Options) -> anyhow::Result<Begun> {
+        let run = RunFolder::open_locked(&self.out)?;
+        let mut plan: DcganRun = run.config()?;
+        let limits = options.limits_alone();
+        if limits != *options {
+            bail!(
+                "--resume goes on with the run's own config: only --epochs, --steps and --max-minutes may be given with it"
+            );
+        }
+        let changed = limits != Options::default();
+        if changed {
+            let training = &mut plan.training;
+            (training.epochs, training.steps, training.max_minutes) =
+                (limits.epochs, limits.steps, limits.max_minutes);
+        }
+        let (training, held_out) = plan.load_data()?;
+        plan.training.check(&training)?;
+        self.common.try_device()?;
+        if changed {
+            run.save_config(&plan)?;
+        }
+        Ok(Begun {
+            run,
+            plan,
+            held_out: held_out.map_or(0, |set| set.len()),
+            training,
+        })
+    }
+}
+
+/// A run that can be trained: its folder, locked, and its data.
+struct Begun {
+    run: RunFolder,
+    plan: DcganRun,
+    training: LabelledImages,
+    held_out: usize,
+}
+
+/// The path of the curves of both losses; none where nothing was logged.
+fn write_curves(run: &RunFolder) -> anyhow::Result<Option<PathBuf>> {
+    let records: Vec<AdversarialRecord> = run.metrics()?;
+    if records.is_empty() {
+        return Ok(None);
+    }
+    let series = |name: &str, value: fn(&AdversarialRecord) -> f32| {
+        let points = records
+            .iter()
+            .map(|record| (record.step as f64, f64::from(value(record))));
+        Series::new(name, points.collect())
+    };
+    let options = ChartOptions {
+        title: "adversarial training".into(),
+        ..ChartOptions::default()
+    };
+    let chart = line_chart(
+        &options,
+        &[
+            series("discriminator", |record| record.discriminator_loss),
+            series("generator", |record| record.generator_loss),
+        ],
+    )?;
+    let path = run.samples().join("loss.png");
+    write_png(&path, &chart)?;
+    Ok(Some(path))
+}

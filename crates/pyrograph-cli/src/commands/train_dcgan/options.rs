@@ -1,0 +1,335 @@
+//! What a recipe and the flags may set.
+
+use std::path::{self, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use pyrograph::{
+    data::LabelledImages,
+    losses::{AdversarialLoss, GradientPenalty},
+    train::dcgan::{DcganTraining, ImageSource},
+    vision::Normalisation,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a recipe file may set; the command's flags go before it.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Options {
+    /// MNIST (a folder of idx files, gzipped or not, or a CSV file), or a folder of images with normal/ or good/ in it, MVTec's
+    /// layout included; without it, the built-in stroke digits.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<PathBuf>,
+    /// Classes that are normal, by name [default: normal or good where the data have it, 7,8 of the built-in digits, else all].
+    #[arg(long, value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    classes: Vec<String>,
+    /// The first so many images of those classes.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<usize>,
+    /// How many built-in digits of each class are drawn [default: 500].
+    #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    per_class: Option<usize>,
+    /// The share of the images held out, from which `anomaly fit` draws its thresholds [default: 0.1].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) held_out: Option<f64>,
+    /// What everything else starts from [default: stable].
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preset: Option<Preset>,
+    /// Passes over the data [default: 12, unless another limit is given].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) epochs: Option<u64>,
+    /// Steps of the generator in all.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) steps: Option<u64>,
+    /// Minutes in all.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_minutes: Option<f64>,
+    /// Images a step.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch_size: Option<usize>,
+    /// Width of a latent vector [default: 20].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    z_dim: Option<usize>,
+    /// Channels of the layers nearest to the image.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<usize>,
+    /// Times the side is doubled from 4 pixels: 4 makes images of 64×64, to which the data are resized [default: 4].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocks: Option<usize>,
+    /// What both networks minimise; wgan-gp brings its penalty, five steps of the critic, and no norm in it.
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loss: Option<LossName>,
+    /// Weight of the gradient penalty: of R1 (γ), or of WGAN-GP; 0 turns R1 off.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    penalty: Option<f64>,
+    /// Steps from one penalty to the next.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    penalty_every: Option<u64>,
+    /// Norm in the discriminator.
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discriminator_norm: Option<NormName>,
+    /// Steps of the discriminator for one of the generator.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discriminator_steps: Option<u64>,
+    /// Adam's rate for the generator.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generator_rate: Option<f64>,
+    /// Adam's rate for the discriminator.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discriminator_rate: Option<f64>,
+    /// The share of both rates that is left at the end.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    final_rate: Option<f64>,
+    /// Adam's β₁.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beta1: Option<f64>,
+    /// Adam's β₂.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beta2: Option<f64>,
+    /// What is taken off the label of real images: 0.1 makes it 0.9.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_smoothing: Option<f64>,
+    /// Deviation of the noise on all that the discriminator sees at the start.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance_noise: Option<f64>,
+    /// Training images are turned at random by up to so many degrees.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jitter_rotation: Option<f32>,
+    /// Training images are made larger or smaller by up to this share.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jitter_scale: Option<f32>,
+    /// Training images are slanted by up to this share.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jitter_shear: Option<f32>,
+    /// Training images are shifted by up to this share of their side.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jitter_shift: Option<f32>,
+    /// How pixels become values: tanh is the generator's range, mnist the article's, which the generator cannot reach.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    normalisation: Option<String>,
+    /// Decay of the generator's moving average; 0 turns it off.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ema: Option<f64>,
+    /// Steps between pictures; 0 for none but the last.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sample_every: Option<u64>,
+    /// Steps between checkpoints; 0 for none but the last.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint_every: Option<u64>,
+    /// Seed of everything random [default: 0].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Preset {
+    /// Cross-entropy with R1, no norm in the discriminator, an averaged generator.
+    Stable,
+    /// The public article's numbers: its discriminator wins.
+    Article,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum LossName {
+    Bce,
+    Hinge,
+    WganGp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum NormName {
+    Batch,
+    None,
+}
+
+/// Built-in digits of each class when no number is given.
+const PER_CLASS: usize = 500;
+/// What is normal among the built-in digits.
+const BUILT_IN_CLASSES: [&str; 2] = ["7", "8"];
+/// WGAN-GP's numbers in its paper.
+const WGAN_GP_WEIGHT: f64 = 10.0;
+const WGAN_GP_STEPS: u64 = 5;
+
+impl Options {
+    /// Flags before the recipe: a group that excludes itself (data, limits) goes as a whole.
+    pub(super) fn over(self, file: Self) -> anyhow::Result<Self> {
+        let mut file = file;
+        if self.limits_alone() != Self::default() {
+            (file.epochs, file.steps, file.max_minutes) = (None, None, None);
+        }
+        if self.data.is_some() || self.per_class.is_some() {
+            (file.data, file.per_class) = (None, None);
+        }
+        // What is not set does not appear in a table, so that one table lies over the other.
+        let mut table = toml::Table::try_from(file)?;
+        table.extend(toml::Table::try_from(self)?);
+        Ok(table.try_into()?)
+    }
+
+    /// The limits, and nothing else.
+    pub(super) fn limits_alone(&self) -> Self {
+        Self {
+            epochs: self.epochs,
+            steps: self.steps,
+            max_minutes: self.max_minutes,
+            ..Self::default()
+        }
+    }
+
+    /// The data, with a path that holds from any folder.
+    pub(super) fn source(&self) -> anyhow::Result<ImageSource> {
+        let path = match &self.data {
+            Some(path) => Some(path::absolute(path).context("--data")?),
+            None => None,
+        };
+        let mut classes = self.classes.clone();
+        if classes.is_empty() {
+            classes = match &path {
+                None => BUILT_IN_CLASSES.map(str::to_owned).into(),
+                Some(path) => normal_class(path)?,
+            };
+        }
+        Ok(ImageSource {
+            path,
+            per_class: self.per_class.unwrap_or(PER_CLASS),
+            classes,
+            limit: self.limit,
+            seed: self.seed.unwrap_or(0),
+        })
+    }
+
+    pub(super) fn side(&self, usual: &DcganTraining) -> usize {
+        let mut model = usual.model.clone();
+        model.blocks = self.blocks.unwrap_or(model.blocks);
+        // A number that is not allowed is refused by its name when the whole config is checked.
+        if model.check().is_ok() {
+            model.side()
+        } else {
+            usual.model.side()
+        }
+    }
+
+    pub(super) fn training(&self, set: &LabelledImages) -> anyhow::Result<DcganTraining> {
+        let usual = match self.preset {
+            None | Some(Preset::Stable) => DcganTraining::for_set(set),
+            Some(Preset::Article) => DcganTraining::article(set),
+        };
+        let mut t = usual;
+        match self.loss {
+            None => {}
+            Some(LossName::Bce) => t.loss = AdversarialLoss::Bce,
+            Some(LossName::Hinge) => t.loss = AdversarialLoss::Hinge,
+            Some(LossName::WganGp) => {
+                t.loss = AdversarialLoss::Wasserstein;
+                t.penalty = Some(GradientPenalty::Unit(WGAN_GP_WEIGHT));
+                t.penalty_every = 1;
+                t.discriminator_steps = WGAN_GP_STEPS;
+                t.model.discriminator.norm = false;
+                (t.generator_rate, t.discriminator_rate, t.betas) = (1e-4, 1e-4, [0.0, 0.9]);
+            }
+        }
+        t.penalty = match (self.penalty, t.penalty) {
+            (None, usual) => usual,
+            (Some(weight), Some(GradientPenalty::Unit(_))) => Some(GradientPenalty::Unit(weight)),
+            (Some(0.0), _) => None,
+            (Some(weight), _) => Some(GradientPenalty::Zero(weight)),
+        };
+        let set_to = |field: &mut f64, given: Option<f64>| *field = given.unwrap_or(*field);
+        set_to(&mut t.generator_rate, self.generator_rate);
+        set_to(&mut t.discriminator_rate, self.discriminator_rate);
+        set_to(&mut t.final_rate, self.final_rate);
+        set_to(&mut t.betas[0], self.beta1);
+        set_to(&mut t.betas[1], self.beta2);
+        set_to(&mut t.instance_noise, self.instance_noise);
+        set_to(
+            &mut t.real_label,
+            self.label_smoothing.map(|smoothing| 1.0 - smoothing),
+        );
+        let set_to = |field: &mut f32, given: Option<f32>| *field = given.unwrap_or(*field);
+        set_to(&mut t.jitter.rotation, self.jitter_rotation);
+        set_to(&mut t.jitter.scale, self.jitter_scale);
+        set_to(&mut t.jitter.shear, self.jitter_shear);
+        set_to(&mut t.jitter.shift, self.jitter_shift);
+        let set_to = |field: &mut usize, given: Option<usize>| *field = given.unwrap_or(*field);
+        set_to(&mut t.batch_size, self.batch_size);
+        set_to(&mut t.model.z_dim, self.z_dim);
+        set_to(&mut t.model.width, self.width);
+        set_to(&mut t.model.blocks, self.blocks);
+        let set_to = |field: &mut u64, given: Option<u64>| *field = given.unwrap_or(*field);
+        set_to(&mut t.penalty_every, self.penalty_every);
+        set_to(&mut t.discriminator_steps, self.discriminator_steps);
+        set_to(&mut t.sample_every, self.sample_every);
+        set_to(&mut t.checkpoint_every, self.checkpoint_every);
+        set_to(&mut t.seed, self.seed);
+        if let Some(norm) = self.discriminator_norm {
+            t.model.discriminator.norm = norm == NormName::Batch;
+        }
+        if let Some(name) = &self.normalisation {
+            t.normalisation = name.parse::<Normalisation>().context("--normalisation")?;
+        }
+        // 0 is how a flag says "off".
+        t.ema = self
+            .ema
+            .map_or(t.ema, |decay| Some(decay).filter(|&d| d != 0.0));
+        if self.limits_alone() != Self::default() {
+            (t.epochs, t.steps, t.max_minutes) = (self.epochs, self.steps, self.max_minutes);
+        }
+        Ok(t)
+    }
+
+    /// The preset for `set`, as the flags change it.
+    pub(super) fn preset_side(&self) -> anyhow::Result<usize> {
+        let one = LabelledImages::stroke_digits(1, &[0], 0)?;
+        Ok(self.side(&DcganTraining::for_set(&one)))
+    }
+}
+
+/// The class that a folder of images calls normal; none elsewhere, where all classes are.
+fn normal_class(path: &path::Path) -> anyhow::Result<Vec<String>> {
+    use pyrograph::data::Split;
+    let set = LabelledImages::open(path, Split::Train)?;
+    let name = set
+        .normal_class()
+        .map(|class| set.class_names()[class].clone());
+    if name.is_none() && set.class_names().is_empty() {
+        bail!("{}: no classes", path.display());
+    }
+    Ok(name.into_iter().collect())
+}

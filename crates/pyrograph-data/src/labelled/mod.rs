@@ -1,0 +1,237 @@
+//! A set of images of one size, each with the number of its class.
+
+mod csv;
+mod folder;
+mod idx;
+mod open;
+mod part;
+mod select;
+mod values;
+
+use crate::DataError;
+use crate::procedural::digits::{DIGIT_SIDE, stroke_digit};
+
+pub use part::Split;
+
+/// The names of the class that counts as normal, in any mixture of capitals.
+const NORMAL_NAMES: [&str; 2] = ["normal", "good"];
+
+/// The longest side of an image. Pictures are counted in 32 bits, and three channels of this size in 64.
+const LONGEST_SIDE: usize = 65_535;
+
+/// The most images that [`LabelledImages::stroke_digits`] draws.
+const MOST_DIGITS: usize = 1_000_000;
+
+/// Images of one size as bytes, each with a label: the place of its class among the names.
+///
+/// Unlike sprites ([`SpriteSet`](crate::SpriteSet)) they need not be square, lie channels first, and what values their
+/// bytes become is the choice of a [`Normalisation`](pyrograph_vision::Normalisation).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelledImages {
+    /// Image after image, channels first (NCHW).
+    pixels: Vec<u8>,
+    channels: usize,
+    height: usize,
+    width: usize,
+    labels: Vec<usize>,
+    class_names: Vec<String>,
+}
+
+impl LabelledImages {
+    /// A set from its parts: `pixels` image after image, channels first (NCHW), and for each image the place of its
+    /// class in `class_names`. A class may have no image.
+    ///
+    /// # Errors
+    /// [`DataError::Parts`] where the parts do not fit together, the set is empty or larger than `u32::MAX` images,
+    /// there are neither 1 nor 3 channels, a side is 0 or beyond 65535, or two classes have one name.
+    pub fn new(
+        pixels: Vec<u8>,
+        channels: usize,
+        height: usize,
+        width: usize,
+        labels: Vec<usize>,
+        class_names: Vec<String>,
+    ) -> Result<Self, DataError> {
+        let refuse = |what, seen, expected: &str| {
+            let expected = expected.into();
+            Err(DataError::Parts {
+                what,
+                seen,
+                expected,
+            })
+        };
+        if ![1, 3].contains(&channels) {
+            return refuse("the number of channels", channels, "1 or 3");
+        }
+        for (what, side) in [
+            ("the height of the images", height),
+            ("the width of the images", width),
+        ] {
+            if !(1..=LONGEST_SIDE).contains(&side) {
+                return refuse(what, side, &format!("1 to {LONGEST_SIDE} pixels"));
+            }
+        }
+        let size = channels * height * width;
+        let count = pixels.len() / size;
+        if pixels.is_empty() || !pixels.len().is_multiple_of(size) || u32::try_from(count).is_err()
+        {
+            let expected = format!("a multiple of {size}, for 1 to {} images,", u32::MAX);
+            return refuse("the number of bytes of the images", pixels.len(), &expected);
+        }
+        if labels.len() != count {
+            let expected = format!("one for each of {count} images");
+            return refuse("the number of labels", labels.len(), &expected);
+        }
+        if let Some(&label) = labels.iter().find(|&&label| label >= class_names.len()) {
+            let expected = format!("a class of the {} named", class_names.len());
+            return refuse("a label", label, &expected);
+        }
+        let repeated = |&place: &usize| class_names[..place].contains(&class_names[place]);
+        if let Some(place) = (0..class_names.len()).find(repeated) {
+            let expected = "a name that no class before has";
+            return refuse("the name of class", place, expected);
+        }
+        Ok(Self {
+            pixels,
+            channels,
+            height,
+            width,
+            labels,
+            class_names,
+        })
+    }
+
+    /// `count` grey images of 28×28 with digits drawn by strokes, white on black: a stand-in for MNIST that needs no
+    /// download. The digits of `classes` come in turn; as in MNIST all ten classes have a name.
+    ///
+    /// Every image is the choice of (`seed`, its class, its index) alone, so that a shorter set is the beginning of a
+    /// longer one. Sets of different seeds differ in every image.
+    ///
+    /// # Errors
+    /// [`DataError::Range`] for a count of 0 or beyond a million, or a class that is no digit; [`DataError::Parts`]
+    /// where there is no class at all.
+    pub fn stroke_digits(count: usize, classes: &[u8], seed: u64) -> Result<Self, DataError> {
+        let range = |what, seen, allowed| DataError::Range {
+            what,
+            seen,
+            allowed,
+        };
+        if !(1..=MOST_DIGITS).contains(&count) {
+            let what = "the number of digits to draw";
+            return Err(range(what, count as f64, "1 to 1000000"));
+        }
+        if let Some(&class) = classes.iter().find(|&&class| class > 9) {
+            return Err(range("a digit to draw", class.into(), "0 to 9"));
+        }
+        if classes.is_empty() {
+            return Err(DataError::Parts {
+                what: "the number of digits to choose from",
+                seen: 0,
+                expected: "1 or more".into(),
+            });
+        }
+        let mut pixels = Vec::with_capacity(count * DIGIT_SIDE * DIGIT_SIDE);
+        let mut labels = Vec::with_capacity(count);
+        for (index, &class) in classes.iter().cycle().take(count).enumerate() {
+            pixels.extend(stroke_digit(class, seed, index as u64));
+            labels.push(class.into());
+        }
+        let names = numbered_classes(&labels);
+        Self::new(pixels, 1, DIGIT_SIDE, DIGIT_SIDE, labels, names)
+    }
+
+    /// The number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there are no images, as in a [subset](LabelledImages::subset) of none.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// Channels of every image: 1 for grey, 3 for RGB.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Height of every image in pixels.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// Width of every image in pixels.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The values of one image, channels · height · width, never 0.
+    pub fn values_per_image(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// The bytes of image `index`, channels first (CHW).
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](LabelledImages::len), as all that take an index.
+    pub fn pixels(&self, index: usize) -> &[u8] {
+        let size = self.values_per_image();
+        &self.pixels[index * size..][..size]
+    }
+
+    /// The label of image `index`: the place of its class in [`class_names`](LabelledImages::class_names).
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](LabelledImages::len).
+    pub fn label(&self, index: usize) -> usize {
+        self.labels[index]
+    }
+
+    /// The labels of all images.
+    pub fn labels(&self) -> &[usize] {
+        &self.labels
+    }
+
+    /// The names of the classes, also of those that have no image.
+    pub fn class_names(&self) -> &[String] {
+        &self.class_names
+    }
+
+    /// The number of images of each class.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.class_names.len()];
+        self.labels.iter().for_each(|&label| counts[label] += 1);
+        counts
+    }
+
+    /// The class of what is normal, among those that are not: the one named `normal` or `good`.
+    pub fn normal_class(&self) -> Option<usize> {
+        self.class_names.iter().position(|name| is_normal(name))
+    }
+
+    /// A CRC-32 of all images and labels in their order: two sets that differ in any of them have different ones, but
+    /// for one chance in four thousand million.
+    pub fn checksum(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.pixels);
+        for &label in &self.labels {
+            hasher.update(&(label as u64).to_le_bytes());
+        }
+        hasher.finalize()
+    }
+}
+
+fn is_normal(name: &str) -> bool {
+    NORMAL_NAMES
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Numbers as the names of classes: those of the ten digits, and more where a label is beyond them.
+fn numbered_classes(labels: &[usize]) -> Vec<String> {
+    let largest = labels.iter().copied().max().unwrap_or(0).max(9);
+    (0..=largest).map(|class| class.to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests;

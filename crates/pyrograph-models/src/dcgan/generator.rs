@@ -1,0 +1,135 @@
+//! From latent vectors to images.
+
+use burn::{
+    module::Module,
+    tensor::{Tensor, backend::Backend},
+};
+use pyrograph_backend::vision::{Activation, VisionBackend};
+
+use super::{DcganConfig, HALF, WHOLE};
+use crate::{
+    ModelError,
+    blocks::{BatchNorm2d, BatchStatistics, ConvTranspose2d, Kernel, NormMode, ParamInit},
+};
+
+impl DcganConfig {
+    /// A generator with fresh parameters; the same `seed` gives the same parameters on every backend.
+    ///
+    /// # Errors
+    /// When a number of the config is not allowed.
+    pub fn init_generator<B: Backend>(
+        &self,
+        device: &B::Device,
+        seed: u64,
+    ) -> Result<Generator<B>, ModelError> {
+        self.check()?;
+        let init = &mut ParamInit::new(device, seed);
+        let mut blocks = Vec::with_capacity(self.blocks + 1);
+        let (mut channels, mut kernel) = (self.z_dim, WHOLE);
+        for width in self.widths().into_iter().rev() {
+            blocks.push(Block::new(init, [channels, width], kernel));
+            (channels, kernel) = (width, HALF);
+        }
+        blocks.push(Block::last(init, [channels, self.channels]));
+        Ok(Generator {
+            generator_network: blocks,
+        })
+    }
+}
+
+/// Transposed convolutions of 4×4 with batch norm and ReLU, the last with tanh alone: from [batch, z_dim] to images in
+/// (−1, 1).
+#[derive(Module, Debug)]
+pub struct Generator<B: Backend> {
+    generator_network: Vec<Block<B>>,
+}
+
+impl<B: VisionBackend> Generator<B> {
+    /// Images, with the running statistics of the batch norms: an image does not depend on its neighbours.
+    ///
+    /// # Shapes
+    /// `z` [batch, z_dim] → [batch, channels, side, side].
+    pub fn forward(&self, z: Tensor<B, 2>) -> Tensor<B, 4> {
+        self.run(z, NormMode::Eval)
+    }
+
+    /// The same with the statistics of this batch, which are added to `statistics`: for training.
+    ///
+    /// # Shapes
+    /// As [`forward`](Self::forward).
+    pub fn forward_training(
+        &self,
+        z: Tensor<B, 2>,
+        statistics: &mut BatchStatistics<B>,
+    ) -> Tensor<B, 4> {
+        self.run(z, NormMode::Train(statistics))
+    }
+
+    fn run(&self, z: Tensor<B, 2>, mut mode: NormMode<'_, B>) -> Tensor<B, 4> {
+        let [batch, z_dim] = z.dims();
+        let mut x = z.reshape([batch, z_dim, 1, 1]);
+        // The first block makes 4×4 pixels, each further one twice as many.
+        let last = self.generator_network.len() - 1; // `init_generator` has made one at least.
+        for block in &self.generator_network[..last] {
+            x = block.forward(x, Activation::Relu, &mut mode);
+        }
+        self.generator_network[last].forward(x, Activation::Tanh, &mut mode)
+    }
+
+    /// The same function of [`forward`](Self::forward) with every norm folded into its convolution, and no parameter that
+    /// asks for a gradient: for a search through the frozen network.
+    pub fn frozen(&self) -> Self {
+        let folded = self.generator_network.iter().map(Block::folded).collect();
+        Self {
+            generator_network: folded,
+        }
+        .no_grad()
+    }
+}
+
+/// One layer; the last has no norm.
+#[derive(Module, Debug)]
+struct Block<B: Backend> {
+    conv: ConvTranspose2d<B>,
+    norm: Option<BatchNorm2d<B>>,
+}
+
+impl<B: Backend> Block<B> {
+    fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2], kernel: Kernel) -> Self {
+        Self {
+            conv: ConvTranspose2d::new(init, channels, kernel),
+            norm: Some(BatchNorm2d::new(init, channels[1])),
+        }
+    }
+
+    fn last(init: &mut ParamInit<'_, B>, channels: [usize; 2]) -> Self {
+        Self {
+            conv: ConvTranspose2d::new(init, channels, HALF),
+            norm: None,
+        }
+    }
+}
+
+impl<B: VisionBackend> Block<B> {
+    fn forward(
+        &self,
+        x: Tensor<B, 4>,
+        act: Activation,
+        mode: &mut NormMode<'_, B>,
+    ) -> Tensor<B, 4> {
+        match &self.norm {
+            Some(norm) => self.conv.forward_norm(x, norm, act, mode),
+            None => self.conv.forward(x, act),
+        }
+    }
+
+    fn folded(&self) -> Self {
+        match &self.norm {
+            Some(norm) => Self {
+                conv: self.conv.folded(norm),
+                norm: None,
+            },
+            None => self.clone(),
+        }
+    }
+}

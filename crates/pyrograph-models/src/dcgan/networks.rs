@@ -1,0 +1,62 @@
+//! What belongs together in one file.
+
+use burn::{module::Module, tensor::backend::Backend};
+
+use super::{DcganConfig, Discriminator, Encoder, Generator};
+use crate::ModelError;
+
+/// A generator and its discriminator: what adversarial training keeps.
+#[derive(Module, Debug)]
+pub struct Dcgan<B: Backend> {
+    /// From latent vectors to images.
+    pub generator: Generator<B>,
+    /// From images to logits.
+    pub discriminator: Discriminator<B>,
+}
+
+/// A generator, its discriminator and an encoder: what scores anomalies.
+#[derive(Module, Debug)]
+pub struct AnoGan<B: Backend> {
+    /// From latent vectors to images.
+    pub generator: Generator<B>,
+    /// Whose features are compared.
+    pub discriminator: Discriminator<B>,
+    /// From images to latent vectors.
+    pub encoder: Encoder<B>,
+}
+
+/// Each network draws from a seed of its own.
+const APART: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl DcganConfig {
+    /// A generator and a discriminator with fresh parameters.
+    ///
+    /// # Errors
+    /// When a number of the config is not allowed.
+    pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Result<Dcgan<B>, ModelError> {
+        Ok(Dcgan {
+            generator: self.init_generator(device, seed)?,
+            discriminator: self.init_discriminator(device, seed.wrapping_add(APART))?,
+        })
+    }
+
+    /// A generator, a discriminator and an encoder with fresh parameters.
+    ///
+    /// # Errors
+    /// When a number of the config is not allowed.
+    pub fn init_anogan<B: Backend>(
+        &self,
+        device: &B::Device,
+        seed: u64,
+    ) -> Result<AnoGan<B>, ModelError> {
+        let Dcgan {
+            generator,
+            discriminator,
+        } = self.init(device, seed)?;
+        Ok(AnoGan {
+            generator,
+            discriminator,
+            encoder: self.init_encoder(device, seed.wrapping_add(APART.wrapping_mul(2)))?,
+        })
+    }
+}

@@ -1,0 +1,15 @@
+//! A DCGAN trained on normal images, and the encoder that goes back through its generator.
+
+mod batch;
+mod config;
+mod encoder;
+mod log;
+mod run;
+mod session;
+mod training;
+
+pub use config::DcganTraining;
+pub use encoder::{EncoderRecord, EncoderTraining, train_encoder};
+pub use log::AdversarialRecord;
+pub use run::{DcganRun, ImageSource};
+pub use training::{DcganHooks, TrainedDcgan, train_dcgan};

@@ -1,0 +1,143 @@
+//! A whole run: data and training.
+
+use std::path::PathBuf;
+
+use pyrograph_data::{LabelledImages, Split, epoch_order};
+use serde::{Deserialize, Serialize};
+
+use super::DcganTraining;
+use crate::{
+    DataFingerprint, TrainError,
+    checks::{number, refuse},
+};
+
+/// Where images with labels come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSource {
+    /// A file or folder that [`LabelledImages::open`] reads; none for the built-in stroke digits. Absolute in the config of a
+    /// run, which may be resumed from anywhere.
+    pub path: Option<PathBuf>,
+    /// With the built-in digits, how many of each class are drawn.
+    pub per_class: usize,
+    /// The classes that are taken, by name; none for all.
+    pub classes: Vec<String>,
+    /// How many images are taken, from the first on; none for all.
+    pub limit: Option<usize>,
+    /// The seed that draws the built-in digits.
+    pub seed: u64,
+}
+
+/// Built-in digits are drawn from 0 to 9.
+const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+/// Test digits are drawn from seeds that training never uses.
+const TEST_SEEDS: u64 = 1 << 63;
+
+impl ImageSource {
+    /// Reads or draws the images, resized to `side` by `side` pixels.
+    ///
+    /// # Errors
+    /// When the data do not read, or the filters leave nothing.
+    pub fn load(&self, split: Split, side: usize) -> Result<LabelledImages, TrainError> {
+        let mut set = match &self.path {
+            Some(path) => LabelledImages::open(path, split)?,
+            None => self.draw(split)?,
+        };
+        if !self.classes.is_empty() {
+            set = set.only(&self.classes)?;
+        }
+        if let Some(limit) = self.limit {
+            set = set.head(limit)?;
+        }
+        if [set.height(), set.width()] != [side, side] {
+            set = set.resized(side, side)?;
+        }
+        Ok(set)
+    }
+
+    fn draw(&self, split: Split) -> Result<LabelledImages, TrainError> {
+        let digit = |name: &String| {
+            let place = DIGITS.iter().position(|digit| digit == name);
+            place
+                .map(|digit| digit as u8)
+                .ok_or_else(|| TrainError::Config {
+                    field: "classes",
+                    seen: name.clone(),
+                    allowed: "a digit, 0 to 9".into(),
+                })
+        };
+        let classes: Vec<u8> = match self.classes.as_slice() {
+            [] => (0..10).collect(),
+            names => names.iter().map(digit).collect::<Result<_, _>>()?,
+        };
+        let seed = match split {
+            Split::Train => self.seed & !TEST_SEEDS,
+            Split::Test => self.seed | TEST_SEEDS,
+        };
+        let count = self.per_class.saturating_mul(classes.len());
+        Ok(LabelledImages::stroke_digits(count, &classes, seed)?)
+    }
+}
+
+/// A whole run: the normal images, what of them is held out, and the training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DcganRun {
+    /// The normal images.
+    pub data: ImageSource,
+    /// What they were when the run was begun.
+    pub fingerprint: DataFingerprint,
+    /// The share held out, from which thresholds are drawn; 0 to below 1.
+    pub held_out: f64,
+    /// The training.
+    pub training: DcganTraining,
+}
+
+/// The shuffle that holds out is that of an epoch that no training reaches.
+const SPLIT_EPOCH: u64 = u64::MAX;
+
+impl DcganRun {
+    /// The training images, and those held out if there are some.
+    ///
+    /// # Errors
+    /// When the data do not read or are not those that the run was begun with, or when the share is not allowed.
+    pub fn load_data(&self) -> Result<(LabelledImages, Option<LabelledImages>), TrainError> {
+        self.split(&self.data.load(Split::Train, self.training.model.side())?)
+    }
+
+    /// The training part and the held-out part of `set`, the run's whole data.
+    ///
+    /// # Errors
+    /// When the set is not the one that the run was begun with, or when the share is not allowed.
+    pub fn split(
+        &self,
+        set: &LabelledImages,
+    ) -> Result<(LabelledImages, Option<LabelledImages>), TrainError> {
+        self.fingerprint.check(set)?;
+        if !(0.0..1.0).contains(&self.held_out) {
+            let seen = number(self.held_out);
+            return Err(refuse("held_out", seen, "at least 0 and below 1"));
+        }
+        let count = (set.len() as f64 * self.held_out).round() as usize;
+        if count == 0 {
+            return Ok((set.clone(), None));
+        }
+        let order = epoch_order(set.len(), self.training.seed, SPLIT_EPOCH);
+        let mut places: Vec<usize> = order.into_iter().map(|place| place as usize).collect();
+        // Both parts keep the order of the data.
+        let (held_out, training) = places.split_at_mut(count);
+        held_out.sort_unstable();
+        training.sort_unstable();
+        Ok((set.subset(training), Some(set.subset(held_out))))
+    }
+
+    /// The names of the classes that `set` shows: the normal ones.
+    pub fn normal_names(&self, set: &LabelledImages) -> Vec<String> {
+        let counts = set.class_counts();
+        let names = set.class_names().iter().zip(counts);
+        names
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+}

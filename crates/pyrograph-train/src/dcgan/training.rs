@@ -1,0 +1,354 @@
+//! The loop.
+
+use std::{error::Error, time::Instant};
+
+use burn::{
+    module::{AutodiffModule, Module},
+    optim::{GradientsParams, Optimizer},
+    tensor::{Tensor, backend::Backend},
+};
+use pyrograph_backend::{
+    lock_autodiff,
+    rng::{NoiseKey, Purpose, host_tensor},
+    vision::VisionAutodiff,
+};
+use pyrograph_data::LabelledImages;
+use pyrograph_losses::GradientPenalty;
+use pyrograph_metrics::mean_pairwise_distance;
+use pyrograph_models::{
+    blocks::BatchStatistics,
+    dcgan::{Discriminator, Generator},
+};
+
+use super::{
+    AdversarialRecord, DcganTraining,
+    batch::{RealImages, latents, with_noise},
+    log::{Figures, Log, share_above_zero},
+    session::{Session, adam},
+};
+use crate::{DataFingerprint, TrainError, run_folder::RunFolder};
+
+/// Steps between measurements of the generator's diversity, which go through the host.
+const DIVERSITY_EVERY: u64 = 100;
+/// Below this share of the real images' distances the generator has collapsed.
+const COLLAPSED: f32 = 0.3;
+/// Steps that a generator gets to leave its first, uniform images behind.
+const YOUNG: u64 = 300;
+/// Images that a measurement compares.
+const COMPARED: usize = 32;
+
+/// What a caller does while training goes on.
+pub trait DcganHooks<B: Backend> {
+    /// Figures were read; `progress` is the share of the run that is done.
+    fn logged(&mut self, records: &[AdversarialRecord], progress: f64) {
+        let _ = (records, progress);
+    }
+
+    /// It is time for a picture by `generator`, the one to sample from, after `step` steps.
+    ///
+    /// # Errors
+    /// Ends the run after a checkpoint.
+    fn sample(
+        &mut self,
+        step: u64,
+        generator: &Generator<B>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let _ = (step, generator);
+        Ok(())
+    }
+
+    /// Something that the user should know but that does not end the run.
+    fn remark(&mut self, text: &str) {
+        let _ = text;
+    }
+
+    /// Whether to stop after a checkpoint; asked before every step.
+    fn stop_requested(&self) -> bool {
+        false
+    }
+}
+
+/// No hooks.
+impl<B: Backend> DcganHooks<B> for () {}
+
+/// What training yields.
+#[derive(Debug)]
+pub struct TrainedDcgan<B: Backend> {
+    /// The generator to sample from: the moving average, unless it is turned off.
+    pub generator: Generator<B>,
+    /// The discriminator.
+    pub discriminator: Discriminator<B>,
+    /// Steps taken, over every resume.
+    pub steps: u64,
+    /// Seconds trained, over every resume.
+    pub seconds: f64,
+    /// The last figures that were read.
+    pub last: Option<AdversarialRecord>,
+    /// Whether a hook asked to stop before a limit was reached.
+    pub interrupted: bool,
+}
+
+/// Trains a generator and a discriminator on `data`, normal images alone, from `run`'s last whole checkpoint if it has one.
+///
+/// A resumed run takes the same steps with the same losses as an unbroken one, on the same machine and backend.
+///
+/// # Errors
+/// When the config, the data or the run folder is not right, when another process trains there, or when a loss is no
+/// longer a number; the last checkpoint is whole in every case.
+pub fn train_dcgan<B: VisionAutodiff>(
+    config: &DcganTraining,
+    data: &LabelledImages,
+    run: &RunFolder,
+    hooks: &mut impl DcganHooks<B::InnerBackend>,
+    device: &B::Device,
+) -> Result<TrainedDcgan<B::InnerBackend>, TrainError> {
+    config.check(data)?;
+    let _lock = run.lock()?;
+    let limits = config.limits(data.len());
+    let per_epoch = config.steps_per_epoch(data.len());
+    let mut real_images = RealImages::new(
+        data,
+        config.normalisation,
+        config.jitter,
+        config.batch_size,
+        config.seed,
+    );
+    let mut session = Session::<B, _, _>::start(
+        config,
+        DataFingerprint::of(data),
+        run,
+        (adam(config.betas), adam(config.betas)),
+        &mut |text| hooks.remark(text),
+        device,
+    )?;
+    let mut log = Log::new(run);
+    let mut penalty_seen: Tensor<B::InnerBackend, 1> = Tensor::zeros([1], device);
+    let (earlier, started) = (session.state.elapsed(), Instant::now());
+    let mut interrupted = false;
+    let mut warned = false;
+    let falls_due = |step: u64, every: u64| every > 0 && step.is_multiple_of(every);
+
+    while !limits.reached(session.state.step, session.state.elapsed()) {
+        if hooks.stop_requested() {
+            interrupted = true;
+            break;
+        }
+
+        // 1. Rates and noise.
+        let step = session.state.step;
+        let progress = limits.progress(step, session.state.elapsed());
+        let [generator_rate, discriminator_rate] = config.rates_at(progress);
+        let deviation = config.noise_at(progress);
+        let mut seen_by_generator = BatchStatistics::new();
+        let mut drawn = None;
+
+        // 2. The discriminator's steps, each on images and latent vectors of its own; the fake is detached.
+        for turn in 0..config.discriminator_steps {
+            let draw = step * config.discriminator_steps + turn;
+            let real = real_images.draw::<B::InnerBackend>(draw, device);
+            let z = latents::<B>(
+                config.seed,
+                draw,
+                [real.dims()[0], config.model.z_dim],
+                device,
+            );
+            let _turn = lock_autodiff();
+            let fake = session
+                .generator
+                .forward_training(z, &mut seen_by_generator);
+            let mut seen = BatchStatistics::new();
+            let [noisy_real, noisy_fake] = with_noise(
+                [real.clone(), fake.clone().inner()],
+                deviation,
+                config.seed,
+                2 * draw,
+                device,
+            );
+            let judge = |images: Tensor<B::InnerBackend, 4>, seen: &mut BatchStatistics<B>| {
+                let images = Tensor::from_inner(images);
+                session.discriminator.forward_training(images, seen).logit
+            };
+            let real_logit = judge(noisy_real.clone(), &mut seen);
+            let fake_logit = judge(noisy_fake.clone(), &mut seen);
+            let (judged_real, judged_fake) =
+                (real_logit.clone().inner(), fake_logit.clone().inner());
+            let loss = config
+                .loss
+                .discriminator(real_logit, fake_logit, config.real_label)?;
+            let discriminator_loss = loss.clone().inner();
+            let mut total = loss;
+            if let Some(penalty) = config.penalty
+                && draw.is_multiple_of(config.penalty_every)
+            {
+                let images = match penalty {
+                    GradientPenalty::Zero(_) => noisy_real,
+                    GradientPenalty::Unit(_) => {
+                        mixed(noisy_real, noisy_fake, config.seed, draw, device)
+                    }
+                };
+                let (value, surrogate) = penalise(penalty, &session.discriminator, images, device);
+                penalty_seen = value;
+                total = total + surrogate * config.penalty_every as f64;
+            }
+            let gradients = GradientsParams::from_grads(total.backward(), &session.discriminator);
+            let stepped = session.discriminator_optimizer.step(
+                discriminator_rate,
+                session.discriminator,
+                gradients,
+            );
+            session.discriminator = seen.update(stepped);
+            drawn = Some((fake, discriminator_loss, judged_real, judged_fake, real));
+        }
+        // At least one step of the discriminator is taken: the config was checked.
+        let Some((fake, discriminator_loss, judged_real, judged_fake, real)) = drawn else {
+            break;
+        };
+
+        // 3. The generator's step, through the discriminator as it is now, whose parameters stay.
+        let turn = lock_autodiff();
+        let mut seen = BatchStatistics::new();
+        let judge = session.discriminator.clone().no_grad();
+        // The streams of the discriminator's steps are even.
+        let [noisy] = with_noise([fake.clone()], deviation, config.seed, 2 * step + 1, device);
+        let logit = judge.forward_training(noisy, &mut seen).logit;
+        let loss = config.loss.generator(logit);
+        let generator_loss = loss.clone().inner();
+        let gradients = GradientsParams::from_grads(loss.backward(), &session.generator);
+        drop(turn);
+        let stepped =
+            session
+                .generator_optimizer
+                .step(generator_rate, session.generator, gradients);
+        session.generator = seen_by_generator.update(stepped);
+        session.discriminator = seen.update(session.discriminator);
+        if let Some(ema) = &mut session.ema {
+            ema.update(&session.generator.valid());
+        }
+        session.state.step += 1;
+        session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
+
+        // 4. Log, and a look at whether the generator still makes different images.
+        let step = session.state.step;
+        let diversity = match falls_due(step, DIVERSITY_EVERY) {
+            true => Some(diversity(fake.inner(), real)?),
+            false => None,
+        };
+        if diversity.is_some_and(|share| share < COLLAPSED) && step > YOUNG && !warned {
+            warned = true;
+            hooks.remark(&format!(
+                "the generator collapses: at step {step} its images differ by {:.0} % of what real ones do; \
+                 try a lower --discriminator-rate, a penalty, or instance noise",
+                100.0 * diversity.unwrap_or_default()
+            ));
+        }
+        log.push(
+            Figures {
+                discriminator_loss,
+                generator_loss,
+                penalty: penalty_seen.clone(),
+                real_accuracy: share_above_zero(judged_real),
+                fake_accuracy: share_above_zero(judged_fake).neg() + 1.0,
+            },
+            AdversarialRecord {
+                step,
+                epoch: (step - 1) * config.discriminator_steps / per_epoch,
+                discriminator_loss: f32::NAN,
+                generator_loss: f32::NAN,
+                penalty: f32::NAN,
+                real_accuracy: f32::NAN,
+                fake_accuracy: f32::NAN,
+                diversity,
+                generator_rate,
+                discriminator_rate,
+            },
+        );
+        let ends_run = limits.reached(step, session.state.elapsed());
+        let saves = falls_due(step, config.checkpoint_every) || ends_run;
+        if log.is_full() || saves {
+            log.flush(progress, hooks)?;
+        }
+
+        // 5. Checkpoint and picture.
+        if saves {
+            session.save(config, run)?;
+        }
+        if (falls_due(step, config.sample_every) || ends_run)
+            && let Err(error) = hooks.sample(step, &session.sampling_generator())
+        {
+            session.save(config, run)?;
+            return Err(TrainError::Hook(error));
+        }
+    }
+
+    log.flush(
+        limits.progress(session.state.step, session.state.elapsed()),
+        hooks,
+    )?;
+    if interrupted && session.state.step > 0 {
+        session.save(config, run)?;
+    }
+    Ok(TrainedDcgan {
+        generator: session.sampling_generator(),
+        discriminator: session.discriminator.valid(),
+        steps: session.state.step,
+        seconds: session.state.seconds,
+        last: log.last,
+        interrupted,
+    })
+}
+
+/// The penalty's value, and a loss whose gradient for the discriminator is that of the penalty; see [`GradientPenalty`].
+fn penalise<B: VisionAutodiff>(
+    penalty: GradientPenalty,
+    discriminator: &Discriminator<B>,
+    images: Tensor<B::InnerBackend, 4>,
+    device: &B::Device,
+) -> (Tensor<B::InnerBackend, 1>, Tensor<B, 1>) {
+    let x = Tensor::<B, 4>::from_inner(images.clone()).require_grad();
+    let logits = discriminator.clone().no_grad().forward(x.clone()).logit;
+    let gradients = logits.sum().backward();
+    // Tracked above, so there is a gradient.
+    let slopes = x
+        .grad(&gradients)
+        .unwrap_or_else(|| Tensor::zeros(images.dims(), device));
+    let directions = Tensor::from_inner(penalty.directions(slopes.clone()));
+    let surrogate = discriminator
+        .directional_derivative(Tensor::from_inner(images), directions)
+        .sum();
+    (penalty.value(slopes), surrogate)
+}
+
+/// A random point between each real image and its generated neighbour: `εx + (1 − ε)G(z)` with ε from U[0, 1).
+fn mixed<B: Backend>(
+    real: Tensor<B, 4>,
+    fake: Tensor<B, 4>,
+    seed: u64,
+    draw: u64,
+    device: &B::Device,
+) -> Tensor<B, 4> {
+    let batch = real.dims()[0];
+    let share = NoiseKey::new(seed, Purpose::Mixture, draw).uniform(0, batch);
+    let share: Tensor<B, 4> = host_tensor(share, [batch, 1, 1, 1], device);
+    fake.clone() + (real - fake) * share
+}
+
+/// The mean distance between generated images over that between real ones.
+fn diversity<B: Backend>(fake: Tensor<B, 4>, real: Tensor<B, 4>) -> Result<f32, TrainError> {
+    let [batch, channels, height, width] = fake.dims();
+    let compared = batch.min(COMPARED);
+    let dim = channels * height * width;
+    let spread = |images: Tensor<B, 4>| {
+        let values: Vec<f32> = images
+            .slice([0..compared])
+            .into_data()
+            .iter::<f32>()
+            .collect();
+        mean_pairwise_distance(&values, dim)
+    };
+    let real = spread(real)?;
+    Ok(if real > 0.0 {
+        (spread(fake)? / real) as f32
+    } else {
+        1.0
+    })
+}

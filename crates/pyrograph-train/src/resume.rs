@@ -1,0 +1,144 @@
+//! What every training does to go on from a checkpoint.
+
+use std::{
+    fmt::Debug,
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::backend::Backend;
+use pyrograph_models::{
+    ModelError,
+    weights::{NamedModel, StateDict, load_model},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    DataFingerprint, TrainError, TrainState,
+    checkpoint::{self, EMA, MODEL},
+    ids::with_stable_ids,
+    run_folder::RunFolder,
+};
+
+/// The newest checkpoint whose files are all as they were written, and its folder; damaged ones after it are set aside.
+/// None where there is no checkpoint at all.
+pub(crate) fn last_whole_checkpoint(
+    run: &RunFolder,
+    remark: &mut dyn FnMut(&str),
+) -> Result<Option<(TrainState, PathBuf)>, TrainError> {
+    let mut damaged: Vec<(u64, PathBuf, TrainError)> = Vec::new();
+    for (step, folder) in run.checkpoints()?.into_iter().rev() {
+        match checkpoint::load_state(&folder) {
+            Ok(state) => {
+                for (damaged_step, folder, error) in damaged {
+                    let aside = run.set_aside(damaged_step, &folder)?;
+                    remark(&format!(
+                        "{error}; moved to {}, going on from the older checkpoint of step {step}",
+                        aside.display()
+                    ));
+                }
+                return Ok(Some((state, folder)));
+            }
+            Err(error @ TrainError::Damaged { .. }) => damaged.push((step, folder, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    match damaged.into_iter().next() {
+        Some((_, _, TrainError::Damaged { path, reason })) => Err(TrainError::Damaged {
+            path,
+            reason: format!(
+                "{reason}; no whole checkpoint is left: bring the file back, or begin a new run"
+            ),
+        }),
+        _ => Ok(None),
+    }
+}
+
+/// Refuses a checkpoint of another seed or of other data.
+pub(crate) fn check_same_run(
+    state: &TrainState,
+    folder: &Path,
+    seed: u64,
+    data: DataFingerprint,
+) -> Result<(), TrainError> {
+    if state.seed != seed {
+        let seen = state.seed;
+        let reason = format!("it was made with seed {seen}, the config has {seed}");
+        return Err(TrainError::Run {
+            path: folder.into(),
+            reason,
+        });
+    }
+    if state.data != data {
+        return Err(TrainError::DataChanged {
+            seen: data,
+            expected: state.data,
+        });
+    }
+    Ok(())
+}
+
+/// A model file whose numbers are those that the run asks for.
+pub(crate) fn load_checked<B: Backend, M>(
+    path: &Path,
+    wanted: &M::Config,
+    device: &B::Device,
+) -> Result<M, TrainError>
+where
+    M: NamedModel<B>,
+    M::Config: PartialEq + Debug,
+{
+    let (model, config) = load_model::<B, M>(path, device)?;
+    if config == *wanted {
+        return Ok(with_stable_ids(model));
+    }
+    let reason = format!("the checkpoint is of {config:?}, the run's config asks for {wanted:?}");
+    Err(TrainError::Run {
+        path: path.into(),
+        reason,
+    })
+}
+
+/// Refuses weights that are no numbers: a checkpoint of them would push out those that can be resumed.
+pub(crate) fn check_finite(weights: &StateDict, step: u64) -> Result<(), TrainError> {
+    match weights.check_finite() {
+        Err(ModelError::NonFinite { key, value, .. }) => {
+            Err(TrainError::DivergedWeights { step, key, value })
+        }
+        checked => Ok(checked?),
+    }
+}
+
+/// Drops the lines of steps that are taken again, and a torn one.
+pub(crate) fn drop_metrics_after<L: Serialize + DeserializeOwned>(
+    run: &RunFolder,
+    step: u64,
+    step_of: impl Fn(&L) -> u64,
+) -> Result<(), TrainError> {
+    if !run.metrics_path().exists() {
+        return Ok(());
+    }
+    let mut lines: Vec<L> = run.metrics()?;
+    lines.retain(|line| step_of(line) <= step);
+    run.rewrite_metrics(&lines)
+}
+
+/// The path of the weights to sample from in a run's last checkpoint: the moving average, or the raw model when `raw` is
+/// set or no average was kept.
+///
+/// # Errors
+/// When there is no checkpoint yet, or the file is not as it was written.
+pub fn weights_path(run: &RunFolder, raw: bool) -> Result<PathBuf, TrainError> {
+    let (_, folder) = run.last_checkpoint()?;
+    let name = if raw || !folder.join(EMA).is_file() {
+        MODEL
+    } else {
+        EMA
+    };
+    match checkpoint::check_one_file(&folder, name) {
+        Err(TrainError::Damaged { path, reason }) => Err(TrainError::Damaged {
+            path,
+            reason: format!("{reason}; resume the run, which goes on from an older checkpoint"),
+        }),
+        checked => checked.map(|()| folder.join(name)),
+    }
+}

@@ -1,0 +1,258 @@
+//! Lines over an open range, such as losses over the steps of a training.
+
+use image::{Rgb, RgbImage};
+
+use super::axis::{Axis, Scale};
+use super::frame::{self, Frame, Labels, Shape};
+use super::stroke::Stroke;
+use super::{COLOURS, FAR, HALF_THICKNESS, Series, legend, range};
+use crate::VisionError;
+
+/// Opacity of a raw line under its smoothed one.
+const FAINT: f32 = 0.25;
+
+/// How a chart looks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChartOptions {
+    /// Title above the chart, empty for none.
+    pub title: String,
+    /// What the horizontal axis counts, empty for none.
+    pub x_label: String,
+    /// What the vertical axis measures, empty for none.
+    pub y_label: String,
+    /// Whether the vertical axis is logarithmic.
+    pub log_y: bool,
+    /// How much of the past a smoothed line keeps at each point, in [0, 1): the weight of an
+    /// exponential moving average with its start corrected, as TensorBoard's slider. At 0 the raw
+    /// line stands alone, otherwise it lies faint under the smoothed one.
+    pub smoothing: f64,
+    /// Width of the picture in pixels, 240 to 8192.
+    pub width: u32,
+    /// Height of the picture in pixels, 240 to 8192.
+    pub height: u32,
+}
+
+impl Default for ChartOptions {
+    /// A loss over steps, smoothed by 0.9, on 960 by 540 pixels.
+    fn default() -> Self {
+        Self {
+            title: String::new(),
+            x_label: "step".into(),
+            y_label: "loss".into(),
+            log_y: false,
+            smoothing: 0.9,
+            width: 960,
+            height: 540,
+        }
+    }
+}
+
+/// Draws the series as lines: raw and faint, with the smoothed line over it.
+///
+/// Points with a coordinate that is infinite, NaN or beyond 10¹⁰⁰ are left out and break the line,
+/// and so are those at or below zero on a logarithmic axis.
+///
+/// # Errors
+/// [`VisionError::NothingToPlot`] when no point is left, [`VisionError::Range`] for a smoothing
+/// outside [0, 1) or a picture that is too small or too large.
+pub fn line_chart(options: &ChartOptions, series: &[Series]) -> Result<RgbImage, VisionError> {
+    if !(0.0..1.0).contains(&options.smoothing) {
+        let allowed = "0 (none) to just below 1";
+        return Err(VisionError::Range {
+            what: "smoothing",
+            seen: options.smoothing,
+            allowed,
+        });
+    }
+    let drawable = |&(x, y): &(f64, f64)| is_drawable(x, y, options.log_y);
+    let points = || {
+        series
+            .iter()
+            .flat_map(|series| &series.points)
+            .copied()
+            .filter(drawable)
+    };
+    let (Some(x_range), Some(y_range)) = (
+        range(points().map(|(x, _)| x)),
+        range(points().map(|(_, y)| y)),
+    ) else {
+        let points = series.iter().map(|series| series.points.len()).sum();
+        let log_y = options.log_y;
+        return Err(VisionError::NothingToPlot {
+            series: series.len(),
+            points,
+            log_y,
+        });
+    };
+    let y_scale = if options.log_y {
+        Scale::Log
+    } else {
+        Scale::Linear
+    };
+    let labels = Labels {
+        title: &options.title,
+        x_label: &options.x_label,
+        y_label: &options.y_label,
+        size: (options.width, options.height),
+        shape: Shape::Free,
+    };
+    let x_axis = Axis::new(x_range, Scale::Linear, 0.0);
+    let y_axis = Axis::new(y_range, y_scale, frame::HEADROOM);
+    let legend = legend(series.iter().map(|series| series.name.as_str()));
+    let mut frame = Frame::new(&labels, x_axis, y_axis, &legend)?;
+    let coloured = series.iter().zip(COLOURS.into_iter().cycle());
+    for (series, colour) in coloured.clone() {
+        let opacity = if options.smoothing > 0.0 { FAINT } else { 1.0 };
+        draw_line(&mut frame, &series.points, options.log_y, colour, opacity);
+    }
+    if options.smoothing > 0.0 {
+        for (series, colour) in coloured {
+            let smooth = smoothed(&series.points, options.smoothing, options.log_y);
+            draw_line(&mut frame, &smooth, options.log_y, colour, 1.0);
+        }
+    }
+    Ok(frame.into_picture())
+}
+
+fn is_drawable(x: f64, y: f64, log_y: bool) -> bool {
+    // NaN fails every comparison.
+    x.abs() <= FAR && y.abs() <= FAR && (!log_y || y >= 1.0 / FAR)
+}
+
+/// The points with y replaced by its moving average; points that cannot be drawn stay as they are
+/// and do not enter it.
+fn smoothed(points: &[(f64, f64)], weight: f64, log_y: bool) -> Vec<(f64, f64)> {
+    let (mut average, mut total) = (0.0, 0.0);
+    let smooth = |&(x, y): &(f64, f64)| {
+        if !is_drawable(x, y, log_y) {
+            return (x, y);
+        }
+        average = weight * average + (1.0 - weight) * y;
+        total = weight * total + (1.0 - weight);
+        (x, average / total)
+    };
+    points.iter().map(smooth).collect()
+}
+
+fn draw_line(frame: &mut Frame, points: &[(f64, f64)], log_y: bool, colour: Rgb<u8>, opacity: f32) {
+    let mut stroke = Stroke::new(frame.plot_size(), HALF_THICKNESS);
+    for run in points.split(|&(x, y)| !is_drawable(x, y, log_y)) {
+        let places: Vec<_> = run.iter().map(|&(x, y)| frame.place(x, y)).collect();
+        stroke.add(&places);
+    }
+    frame.paint(&stroke, colour, opacity);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(smoothing: f64, log_y: bool) -> ChartOptions {
+        ChartOptions {
+            smoothing,
+            log_y,
+            ..ChartOptions::default()
+        }
+    }
+
+    fn ramp() -> Vec<(f64, f64)> {
+        (0..100)
+            .map(|step| (f64::from(step), 1.0 / f64::from(step + 1)))
+            .collect()
+    }
+
+    #[test]
+    fn every_series_shows_in_its_colour() {
+        let flat = |y| (0..10).map(|x| (f64::from(x), y)).collect();
+        let series = [Series::new("one", flat(1.0)), Series::new("two", flat(2.0))];
+        let picture = line_chart(&options(0.0, false), &series).unwrap();
+        for colour in &COLOURS[..2] {
+            let inked = picture.pixels().filter(|pixel| *pixel == colour).count();
+            assert!(inked > 500, "{inked} pixels of {colour:?}");
+        }
+        assert!(!picture.pixels().any(|pixel| *pixel == COLOURS[2]));
+    }
+
+    #[test]
+    fn points_that_cannot_be_drawn_are_left_out() {
+        let mut points = ramp();
+        points[10].1 = f64::NAN;
+        points[20].1 = f64::INFINITY;
+        points[30].1 = -1.0;
+        points[40].1 = f64::MAX;
+        for log_y in [false, true] {
+            line_chart(&options(0.9, log_y), &[Series::new("", points.clone())]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_chart_without_a_drawable_point_is_refused() {
+        let series = [Series::new("loss", vec![(0.0, f64::NAN), (1.0, -1.0)])];
+        let error = line_chart(&options(0.0, true), &series).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                VisionError::NothingToPlot {
+                    series: 1,
+                    points: 2,
+                    log_y: true
+                }
+            ),
+            "{error}"
+        );
+        assert!(line_chart(&options(0.0, false), &[]).is_err());
+    }
+
+    #[test]
+    fn smoothing_and_sizes_outside_their_ranges_are_refused() {
+        let series = [Series::new("loss", ramp())];
+        for smoothing in [-0.1, 1.0, f64::NAN] {
+            let result = line_chart(&options(smoothing, false), &series);
+            assert!(
+                matches!(result, Err(VisionError::Range { .. })),
+                "{smoothing}"
+            );
+        }
+        for width in [0, 100, 100_000] {
+            let options = ChartOptions {
+                width,
+                ..ChartOptions::default()
+            };
+            assert!(matches!(
+                line_chart(&options, &series),
+                Err(VisionError::Range { .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn one_point_and_one_value_can_be_drawn() {
+        for value in [0.0, 5.0, -1e99, 1e-99] {
+            line_chart(
+                &options(0.9, false),
+                &[Series::new("", vec![(value, value)])],
+            )
+            .unwrap();
+        }
+        line_chart(
+            &options(0.0, true),
+            &[Series::new("", vec![(0.0, 1e-99), (1.0, 1e99)])],
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn smoothing_a_constant_leaves_it_and_starts_at_the_first_value() {
+        let constant: Vec<_> = (0..50).map(|x| (f64::from(x), 3.0)).collect();
+        assert!(
+            smoothed(&constant, 0.9, false)
+                .iter()
+                .all(|(_, y)| (y - 3.0).abs() < 1e-12)
+        );
+        let two = smoothed(&[(0.0, 1.0), (1.0, f64::NAN), (2.0, 3.0)], 0.5, false);
+        assert_eq!(two[0].1, 1.0);
+        assert!(two[1].1.is_nan());
+        // (0.25 · 1 + 0.5 · 3) / 0.75
+        assert!((two[2].1 - 7.0 / 3.0).abs() < 1e-12);
+    }
+}
