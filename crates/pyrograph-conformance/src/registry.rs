@@ -88,10 +88,17 @@ registry! {
     Layer "GroupNorm" => layers::group_norm;
     Layer "BatchNorm2d" => layers::batch_norm;
     Loss "DenoisingLoss" => losses::denoising;
+    Loss "AdversarialLoss" => losses::adversarial;
+    Loss "GradientPenalty" => losses::gradient_penalty;
+    Loss "AnomalyScore" with ["ScoreParts"] => losses::anomaly_score;
+    Loss "EncoderLoss" => losses::encoder;
     Loss "CrossEntropyLoss" => losses::cross_entropy;
     Model "ContextUnet" with [
         "ConvNormAct", "ResidualConvBlock", "UnetDown", "UnetUp", "Embedding", "UpFromVector", "OutputHead"
     ] => models::context_unet;
+    Model "Generator" with ["Block", "Dcgan", "AnoGan"] => models::generator;
+    Model "Discriminator" with ["Block"] => models::discriminator;
+    Model "Encoder" with ["Block"] => models::encoder;
     Model "SpriteClassifier" => models::sprite_classifier;
     Sampler "seeded noise" => sampling::noise;
     Sampler "DDPM" => sampling::ddpm;

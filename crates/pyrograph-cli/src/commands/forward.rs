@@ -3,13 +3,19 @@
 use std::{collections::HashMap, fs, path::PathBuf};
 
 use anyhow::{Context, anyhow, bail};
+use burn::tensor::Tensor;
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    backend::{BackendTask, Device, rng::host_tensor, vision::VisionAutodiff},
+    backend::{
+        BackendTask, Device,
+        rng::host_tensor,
+        vision::{VisionAutodiff, VisionBackend},
+    },
     models::{
         ModelError,
-        context_unet::{ContextUnet, ContextUnetConfig},
-        weights::{HostTensor, StateDict, build_model, read_config},
+        context_unet::ContextUnet,
+        dcgan::{Discriminator, Generator},
+        weights::{HostTensor, NamedModel, StateDict, build_model, read_config},
     },
 };
 use serde_json::json;
@@ -20,6 +26,10 @@ use crate::{arguments::Common, outputs::check_outputs};
 enum Model {
     /// x [n,c,h,h], t `[n]` or `[1]`, c [n,k] (optional) → eps.
     ContextUnet,
+    /// z [n,z_dim] or [n,z_dim,1,1] → image.
+    DcganGenerator,
+    /// x [n,c,h,h] → logit [n,1,1,1], feature [n,f].
+    DcganDiscriminator,
 }
 
 #[derive(Args)]
@@ -59,14 +69,58 @@ impl BackendTask for Forward {
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         match self.model {
             Model::ContextUnet => self.context_unet::<B>(&device),
+            Model::DcganGenerator => self.dcgan_generator::<B>(&device),
+            Model::DcganDiscriminator => self.dcgan_discriminator::<B>(&device),
         }
     }
 }
 
 impl Forward {
     fn context_unet<B: VisionAutodiff>(&self, device: &Device<B>) -> anyhow::Result<()> {
+        let (config, model) = self.model::<B::InnerBackend, ContextUnet<_>>(device)?;
+        let inputs = self.inputs(&["x", "t", "c"])?;
+        let (x, t, c) = (
+            self.tensor(&inputs, "x")?,
+            self.tensor(&inputs, "t")?,
+            inputs.get("c"),
+        );
+        config.check_input(&x.shape, &t.shape, c.map(|c| c.shape.as_slice()))?;
+        let shape = <[usize; 4]>::try_from(x.shape.as_slice())?; // Checked above, as are those below.
+        let eps = model.forward(
+            host_tensor(x.values.clone(), shape, device),
+            host_tensor(t.values.clone(), [t.values.len()], device),
+            c.map(|c| host_tensor(c.values.clone(), [shape[0], config.n_cfeat], device)),
+        );
+        self.write(vec![("eps", read(eps)?)])
+    }
+
+    fn dcgan_generator<B: VisionAutodiff>(&self, device: &Device<B>) -> anyhow::Result<()> {
+        let (config, model) = self.model::<B::InnerBackend, Generator<_>>(device)?;
+        let inputs = self.inputs(&["z"])?;
+        let z = self.tensor(&inputs, "z")?;
+        let batch = config.check_latents(&z.shape)?;
+        let z = host_tensor(z.values.clone(), [batch, config.z_dim], device);
+        self.write(vec![("image", read(model.forward(z))?)])
+    }
+
+    fn dcgan_discriminator<B: VisionAutodiff>(&self, device: &Device<B>) -> anyhow::Result<()> {
+        let (config, model) = self.model::<B::InnerBackend, Discriminator<_>>(device)?;
+        let inputs = self.inputs(&["x"])?;
+        let x = self.tensor(&inputs, "x")?;
+        config.check_images(&x.shape)?;
+        let shape = <[usize; 4]>::try_from(x.shape.as_slice())?; // Checked above.
+        let judgement = model.forward(host_tensor(x.values.clone(), shape, device));
+        let (logit, feature) = (read(judgement.logit)?, read(judgement.feature)?);
+        self.write(vec![("logit", logit), ("feature", feature)])
+    }
+
+    /// The model with its weights and numbers.
+    fn model<B: VisionBackend, M: NamedModel<B>>(
+        &self,
+        device: &B::Device,
+    ) -> anyhow::Result<(M::Config, M)> {
         let weights = StateDict::open(&self.weights)?;
-        let config: ContextUnetConfig = match &self.config {
+        let config: M::Config = match &self.config {
             Some(path) => {
                 let text = fs::read(path).with_context(|| path.display().to_string())?;
                 // By way of a map: serde would take a bare list for the fields in their order.
@@ -74,10 +128,14 @@ impl Forward {
                     .with_context(|| format!("{}: an object is expected", path.display()))?;
                 serde_json::from_value(fields.into()).with_context(|| path.display().to_string())?
             }
-            None => read_config::<B::InnerBackend, ContextUnet<B::InnerBackend>>(&weights)?,
+            None => read_config::<B, M>(&weights)?,
         };
-        let model: ContextUnet<B::InnerBackend> = build_model(&config, &weights, device)?;
+        let model = build_model(&config, &weights, device)?;
+        Ok((config, model))
+    }
 
+    /// The input tensors, all of which are `known` and finite.
+    fn inputs(&self, known: &[&str]) -> anyhow::Result<StateDict> {
         let inputs = StateDict::open(&self.input)?;
         match inputs.check_finite() {
             Err(ModelError::NonFinite {
@@ -91,7 +149,6 @@ impl Forward {
             ),
             checked => checked?,
         }
-        let known = ["x", "t", "c"];
         if let Some(other) = inputs.keys().find(|key| !known.contains(key)) {
             return Err(anyhow!(
                 "{}: unknown tensor `{other}`: expected {}",
@@ -99,34 +156,37 @@ impl Forward {
                 known.join(", ")
             ));
         }
-        let tensor = |name: &str| {
-            let missing = || anyhow!("{}: tensor `{name}` is missing", self.input.display());
-            inputs.get(name).ok_or_else(missing)
-        };
-        let (x, t, c) = (tensor("x")?, tensor("t")?, inputs.get("c"));
-        config.check_input(&x.shape, &t.shape, c.map(|c| c.shape.as_slice()))?;
-        let shape = <[usize; 4]>::try_from(x.shape.as_slice())?; // Checked above, as are those below.
-        let eps = model.forward(
-            host_tensor(x.values.clone(), shape, device),
-            host_tensor(t.values.clone(), [t.values.len()], device),
-            c.map(|c| host_tensor(c.values.clone(), [shape[0], config.n_cfeat], device)),
-        );
-
-        let data = eps
-            .try_into_data()
-            .map_err(|error| anyhow!("the device gave no result: {error:?}"))?;
-        let mut outputs = StateDict::new();
-        outputs.insert(
-            "eps",
-            HostTensor {
-                shape: shape.to_vec(),
-                values: data.iter::<f32>().collect(),
-            },
-        );
-        outputs.save(&self.output, HashMap::new())?;
-        let path = self.output.display().to_string();
-        let value = json!({ "output": path, "tensors": { "eps": shape } });
-        self.common
-            .print(&value, &format!("wrote {path}: eps {shape:?}"))
+        Ok(inputs)
     }
+
+    fn tensor<'a>(&self, inputs: &'a StateDict, name: &str) -> anyhow::Result<&'a HostTensor> {
+        let missing = || anyhow!("{}: tensor `{name}` is missing", self.input.display());
+        inputs.get(name).ok_or_else(missing)
+    }
+
+    /// Writes the output tensors and says so.
+    fn write(&self, tensors: Vec<(&str, HostTensor)>) -> anyhow::Result<()> {
+        let path = self.output.display().to_string();
+        let mut outputs = StateDict::new();
+        let mut shapes = serde_json::Map::new();
+        let mut words = Vec::new();
+        for (name, tensor) in tensors {
+            shapes.insert(name.into(), json!(tensor.shape));
+            words.push(format!("{name} {:?}", tensor.shape));
+            outputs.insert(name, tensor);
+        }
+        outputs.save(&self.output, HashMap::new())?;
+        let value = json!({ "output": path, "tensors": shapes });
+        self.common
+            .print(&value, &format!("wrote {path}: {}", words.join(", ")))
+    }
+}
+
+fn read<B: VisionBackend, const D: usize>(tensor: Tensor<B, D>) -> anyhow::Result<HostTensor> {
+    let shape = tensor.dims().to_vec();
+    let data = tensor
+        .try_into_data()
+        .map_err(|error| anyhow!("the device gave no result: {error:?}"))?;
+    let values = data.iter::<f32>().collect();
+    Ok(HostTensor { shape, values })
 }

@@ -1,5 +1,6 @@
 //! The command as a person uses it, at tiny size.
 
+mod anomaly;
 mod bench;
 mod common;
 mod gradcheck;

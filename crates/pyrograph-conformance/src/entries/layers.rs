@@ -2,7 +2,8 @@
 
 use pyrograph_backend::vision::{Activation, VisionAutodiff};
 use pyrograph_models::blocks::{
-    BatchNorm2d, BatchStatistics, Conv2d, ConvTranspose2d, GroupNorm, Linear, NormMode, ParamInit,
+    BatchNorm2d, BatchStatistics, Conv2d, ConvTranspose2d, GroupNorm, Kernel, Linear, NormMode,
+    ParamInit,
 };
 
 use super::lived_in::lived_in;
@@ -12,6 +13,12 @@ use crate::{
 };
 
 const SEED: u64 = 9;
+/// The window of a DCGAN's blocks.
+const DOUBLES: Kernel = Kernel {
+    size: 4,
+    stride: 2,
+    padding: 1,
+};
 
 pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     r.outputs_differ_by(Cause::Winograd);
@@ -42,7 +49,14 @@ pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
             },
         )?;
     }
-    Ok(())
+    let init = &mut ParamInit::new(r.device(), SEED);
+    let layer = Conv2d::new(init, [5, 4], DOUBLES).without_bias();
+    r.module("4x4 of stride 2", &layer, &x, |layer, i| {
+        Ok(layer.forward(i.tensor("x")?, Activation::LeakyRelu(0.1)))
+    })?;
+    r.module("without its bias", &layer, &x, |layer, i| {
+        Ok(layer.forward_linear(i.tensor("x")?))
+    })
 }
 
 pub(crate) fn conv_transpose2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
@@ -54,7 +68,20 @@ pub(crate) fn conv_transpose2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcom
             Ok(layer.forward(i.tensor("x")?, Activation::Identity))
         })?;
     }
-    Ok(())
+    let init = &mut ParamInit::new(r.device(), SEED);
+    let layer = (
+        ConvTranspose2d::new(init, [5, 4], DOUBLES).without_bias(),
+        lived_in(BatchNorm2d::new(init, 4)),
+    );
+    r.module(
+        "4x4 of stride 2 with batch norm in it",
+        &layer,
+        &x,
+        |(conv, norm): &(ConvTranspose2d<_>, BatchNorm2d<_>), i| {
+            let mode = &mut NormMode::Eval;
+            Ok(conv.forward_norm(i.tensor("x")?, norm, Activation::Relu, mode))
+        },
+    )
 }
 
 pub(crate) fn linear<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {

@@ -3,7 +3,9 @@
 use burn::nn::loss::CrossEntropyLossConfig;
 use pyrograph_backend::vision::VisionAutodiff;
 use pyrograph_gradcheck::{GradCheckError, HostTensor};
-use pyrograph_losses::DenoisingLoss;
+use pyrograph_losses::{
+    AdversarialLoss, AnomalyScore, DenoisingLoss, EncoderLoss, GradientPenalty,
+};
 
 use crate::recorder::{Outcome, Recorder};
 
@@ -39,4 +41,82 @@ pub(crate) fn cross_entropy<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
         let loss = CrossEntropyLossConfig::new().init(&logits.device());
         Ok(loss.forward(logits, labels))
     })
+}
+
+pub(crate) fn adversarial<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let shape = [6, 1, 1, 1];
+    // Logits of both signs, and some far out.
+    let inputs = [
+        r.normal("real", &shape).affine(4.0, 1.0),
+        r.normal("fake", &shape).affine(4.0, -1.0),
+    ];
+    for loss in [
+        AdversarialLoss::Bce,
+        AdversarialLoss::Hinge,
+        AdversarialLoss::Wasserstein,
+    ] {
+        r.case(&format!("{loss:?}, discriminator"), &inputs, |i| {
+            let (real, fake) = (i.tensor::<4>("real")?, i.tensor("fake")?);
+            loss.discriminator(real, fake, 0.9)
+                .map_err(GradCheckError::function)
+        })?;
+        r.case(&format!("{loss:?}, generator"), &inputs[1..], |i| {
+            Ok(loss.generator(i.tensor::<4>("fake")?))
+        })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn gradient_penalty<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let inputs = [r.normal("slopes", &[3, 2, 4, 4])];
+    for penalty in [GradientPenalty::Unit(10.0), GradientPenalty::Zero(2.0)] {
+        r.case(&format!("{penalty:?}, value"), &inputs, |i| {
+            Ok(penalty.value(i.tensor("slopes")?))
+        })?;
+        r.case(&format!("{penalty:?}, directions"), &inputs, |i| {
+            Ok(penalty.directions(i.tensor("slopes")?))
+        })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn anomaly_score<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let inputs = image_and_twin(r);
+    r.case("", &inputs, |i| {
+        let parts = AnomalyScore::default()
+            .forward(
+                i.tensor("x")?,
+                i.tensor("twin")?,
+                i.tensor("x features")?,
+                i.tensor("twin features")?,
+            )
+            .map_err(GradCheckError::function)?;
+        Ok(parts.score)
+    })
+}
+
+pub(crate) fn encoder<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let inputs = image_and_twin(r);
+    r.case("", &inputs, |i| {
+        let loss = EncoderLoss { kappa: 0.7 }
+            .forward(
+                i.tensor("x")?,
+                i.tensor("twin")?,
+                i.tensor("x features")?,
+                i.tensor("twin features")?,
+            )
+            .map_err(GradCheckError::function)?;
+        // As above: the mean of many has small gradients.
+        Ok(loss * 10.0)
+    })
+}
+
+fn image_and_twin<A: VisionAutodiff>(r: &mut Recorder<A>) -> [HostTensor; 4] {
+    let (image, features) = ([2, 1, 4, 4], [2, 10]);
+    [
+        r.normal("x", &image),
+        r.normal("twin", &image),
+        r.normal("x features", &features),
+        r.normal("twin features", &features),
+    ]
 }

@@ -5,6 +5,7 @@ use pyrograph_gradcheck::{GradCheckError, HostTensor};
 use pyrograph_models::{
     blocks::BatchStatistics,
     context_unet::{ContextUnetConfig, Residual},
+    dcgan::{DcganConfig, DiscriminatorConfig},
     sprite_classifier::SpriteClassifierConfig,
 };
 
@@ -85,4 +86,81 @@ pub(crate) fn sprite_classifier<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outco
         .map_err(GradCheckError::function)?;
     let x = [r.normal("x", &[3, 3, 8, 8])];
     r.module("", &model, &x, |model, i| Ok(model.forward(i.tensor("x")?)))
+}
+
+/// Images of 16×16 pixels.
+fn tiny_dcgan() -> DcganConfig {
+    DcganConfig {
+        z_dim: 3,
+        width: 2,
+        channels: 2,
+        blocks: 2,
+        ..DcganConfig::default()
+    }
+}
+
+pub(crate) fn generator<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let model = tiny_dcgan()
+        .init_generator::<A>(r.device(), SEED)
+        .map_err(GradCheckError::function)?;
+    let model = lived_in(model);
+    let z = [r.normal("z", &[3, 3])];
+    r.module("running statistics", &model, &z, |model, i| {
+        Ok(model.forward(i.tensor("z")?))
+    })?;
+    r.module("the batch's statistics", &model, &z, |model, i| {
+        Ok(model.forward_training(i.tensor("z")?, &mut BatchStatistics::new()))
+    })?;
+    let frozen = model.frozen();
+    r.case("frozen", &z, |i| Ok(frozen.forward(i.tensor("z")?)))
+}
+
+pub(crate) fn discriminator<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let x = [r.normal("x", &[3, 2, 16, 16])];
+    let plain = DcganConfig {
+        discriminator: DiscriminatorConfig {
+            norm: false,
+            bias: false,
+            ..DiscriminatorConfig::default()
+        },
+        ..tiny_dcgan()
+    };
+    for (name, config) in [("", tiny_dcgan()), (", no norm", plain.clone())] {
+        let model = config
+            .init_discriminator::<A>(r.device(), SEED)
+            .map_err(GradCheckError::function)?;
+        let model = lived_in(model);
+        r.module(&format!("logits{name}"), &model, &x, |model, i| {
+            Ok(model.forward(i.tensor("x")?).logit)
+        })?;
+        r.module(&format!("training{name}"), &model, &x, |model, i| {
+            let (x, seen) = (i.tensor("x")?, &mut BatchStatistics::new());
+            Ok(model.forward_training(x, seen).logit)
+        })?;
+        let frozen = model.frozen();
+        r.case(&format!("frozen features{name}"), &x, |i| {
+            Ok(frozen.features(i.tensor("x")?))
+        })?;
+    }
+    let model = plain
+        .init_discriminator::<A>(r.device(), SEED)
+        .map_err(GradCheckError::function)?;
+    let inputs = [x[0].clone(), r.normal("direction", &[3, 2, 16, 16])];
+    r.module("directional derivative", &model, &inputs, |model, i| {
+        Ok(model.directional_derivative(i.tensor("x")?, i.tensor("direction")?))
+    })
+}
+
+pub(crate) fn encoder<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let model = tiny_dcgan()
+        .init_encoder::<A>(r.device(), SEED)
+        .map_err(GradCheckError::function)?;
+    let model = lived_in(model);
+    let x = [r.normal("x", &[3, 2, 16, 16])];
+    r.module("running statistics", &model, &x, |model, i| {
+        Ok(model.forward(i.tensor("x")?))
+    })?;
+    r.module("the batch's statistics", &model, &x, |model, i| {
+        Ok(model.forward_training(i.tensor("x")?, &mut BatchStatistics::new()))
+    })
 }

@@ -17,8 +17,9 @@ pub struct AdversarialRecord {
     pub discriminator_loss: f32,
     /// The generator's loss.
     pub generator_loss: f32,
-    /// The last gradient penalty, 0 without one.
-    pub penalty: f32,
+    /// The gradient penalty, where this step took one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub penalty: Option<f32>,
     /// The share of real images that the discriminator took for real.
     pub real_accuracy: f32,
     /// The share of generated images that it took for generated.
@@ -107,7 +108,7 @@ impl<'a, B: Backend> Log<'a, B> {
         for (record, values) in records.iter_mut().zip(values.chunks_exact(5)) {
             record.discriminator_loss = values[0];
             record.generator_loss = values[1];
-            record.penalty = values[2];
+            record.penalty = record.penalty.map(|_| values[2]);
             record.real_accuracy = values[3];
             record.fake_accuracy = values[4];
             if let Some(&loss) = values.iter().find(|value| !value.is_finite()) {

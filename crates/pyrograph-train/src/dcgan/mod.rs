@@ -2,8 +2,10 @@
 
 mod batch;
 mod config;
+mod diversity;
 mod encoder;
 mod log;
+mod penalty;
 mod run;
 mod session;
 mod training;

@@ -7,14 +7,9 @@ use burn::{
     optim::{GradientsParams, Optimizer},
     tensor::{Tensor, backend::Backend},
 };
-use pyrograph_backend::{
-    lock_autodiff,
-    rng::{NoiseKey, Purpose, host_tensor},
-    vision::VisionAutodiff,
-};
+use pyrograph_backend::{lock_autodiff, vision::VisionAutodiff};
 use pyrograph_data::LabelledImages;
 use pyrograph_losses::GradientPenalty;
-use pyrograph_metrics::mean_pairwise_distance;
 use pyrograph_models::{
     blocks::BatchStatistics,
     dcgan::{Discriminator, Generator},
@@ -23,19 +18,15 @@ use pyrograph_models::{
 use super::{
     AdversarialRecord, DcganTraining,
     batch::{RealImages, latents, with_noise},
+    diversity::{collapse_warning, diversity},
     log::{Figures, Log, share_above_zero},
+    penalty::{mixed, penalise},
     session::{Session, adam},
 };
 use crate::{DataFingerprint, TrainError, run_folder::RunFolder};
 
 /// Steps between measurements of the generator's diversity, which go through the host.
 const DIVERSITY_EVERY: u64 = 100;
-/// Below this share of the real images' distances the generator has collapsed.
-const COLLAPSED: f32 = 0.3;
-/// Steps that a generator gets to leave its first, uniform images behind.
-const YOUNG: u64 = 300;
-/// Images that a measurement compares.
-const COMPARED: usize = 32;
 
 /// What a caller does while training goes on.
 pub trait DcganHooks<B: Backend> {
@@ -122,7 +113,6 @@ pub fn train_dcgan<B: VisionAutodiff>(
         device,
     )?;
     let mut log = Log::new(run);
-    let mut penalty_seen: Tensor<B::InnerBackend, 1> = Tensor::zeros([1], device);
     let (earlier, started) = (session.state.elapsed(), Instant::now());
     let mut interrupted = false;
     let mut warned = false;
@@ -141,6 +131,7 @@ pub fn train_dcgan<B: VisionAutodiff>(
         let deviation = config.noise_at(progress);
         let mut seen_by_generator = BatchStatistics::new();
         let mut drawn = None;
+        let mut penalty_seen: Option<Tensor<B::InnerBackend, 1>> = None;
 
         // 2. The discriminator's steps, each on images and latent vectors of its own; the fake is detached.
         for turn in 0..config.discriminator_steps {
@@ -187,7 +178,7 @@ pub fn train_dcgan<B: VisionAutodiff>(
                     }
                 };
                 let (value, surrogate) = penalise(penalty, &session.discriminator, images, device);
-                penalty_seen = value;
+                penalty_seen = Some(value);
                 total = total + surrogate * config.penalty_every as f64;
             }
             let gradients = GradientsParams::from_grads(total.backward(), &session.discriminator);
@@ -233,19 +224,19 @@ pub fn train_dcgan<B: VisionAutodiff>(
             true => Some(diversity(fake.inner(), real)?),
             false => None,
         };
-        if diversity.is_some_and(|share| share < COLLAPSED) && step > YOUNG && !warned {
+        if let Some(warning) = diversity.and_then(|share| collapse_warning(share, step))
+            && !warned
+        {
             warned = true;
-            hooks.remark(&format!(
-                "the generator collapses: at step {step} its images differ by {:.0} % of what real ones do; \
-                 try a lower --discriminator-rate, a penalty, or instance noise",
-                100.0 * diversity.unwrap_or_default()
-            ));
+            hooks.remark(&warning);
         }
         log.push(
             Figures {
                 discriminator_loss,
                 generator_loss,
-                penalty: penalty_seen.clone(),
+                penalty: penalty_seen
+                    .clone()
+                    .unwrap_or_else(|| Tensor::zeros([1], device)),
                 real_accuracy: share_above_zero(judged_real),
                 fake_accuracy: share_above_zero(judged_fake).neg() + 1.0,
             },
@@ -254,7 +245,7 @@ pub fn train_dcgan<B: VisionAutodiff>(
                 epoch: (step - 1) * config.discriminator_steps / per_epoch,
                 discriminator_loss: f32::NAN,
                 generator_loss: f32::NAN,
-                penalty: f32::NAN,
+                penalty: penalty_seen.map(|_| f32::NAN),
                 real_accuracy: f32::NAN,
                 fake_accuracy: f32::NAN,
                 diversity,
@@ -294,61 +285,5 @@ pub fn train_dcgan<B: VisionAutodiff>(
         seconds: session.state.seconds,
         last: log.last,
         interrupted,
-    })
-}
-
-/// The penalty's value, and a loss whose gradient for the discriminator is that of the penalty; see [`GradientPenalty`].
-fn penalise<B: VisionAutodiff>(
-    penalty: GradientPenalty,
-    discriminator: &Discriminator<B>,
-    images: Tensor<B::InnerBackend, 4>,
-    device: &B::Device,
-) -> (Tensor<B::InnerBackend, 1>, Tensor<B, 1>) {
-    let x = Tensor::<B, 4>::from_inner(images.clone()).require_grad();
-    let logits = discriminator.clone().no_grad().forward(x.clone()).logit;
-    let gradients = logits.sum().backward();
-    // Tracked above, so there is a gradient.
-    let slopes = x
-        .grad(&gradients)
-        .unwrap_or_else(|| Tensor::zeros(images.dims(), device));
-    let directions = Tensor::from_inner(penalty.directions(slopes.clone()));
-    let surrogate = discriminator
-        .directional_derivative(Tensor::from_inner(images), directions)
-        .sum();
-    (penalty.value(slopes), surrogate)
-}
-
-/// A random point between each real image and its generated neighbour: `εx + (1 − ε)G(z)` with ε from U[0, 1).
-fn mixed<B: Backend>(
-    real: Tensor<B, 4>,
-    fake: Tensor<B, 4>,
-    seed: u64,
-    draw: u64,
-    device: &B::Device,
-) -> Tensor<B, 4> {
-    let batch = real.dims()[0];
-    let share = NoiseKey::new(seed, Purpose::Mixture, draw).uniform(0, batch);
-    let share: Tensor<B, 4> = host_tensor(share, [batch, 1, 1, 1], device);
-    fake.clone() + (real - fake) * share
-}
-
-/// The mean distance between generated images over that between real ones.
-fn diversity<B: Backend>(fake: Tensor<B, 4>, real: Tensor<B, 4>) -> Result<f32, TrainError> {
-    let [batch, channels, height, width] = fake.dims();
-    let compared = batch.min(COMPARED);
-    let dim = channels * height * width;
-    let spread = |images: Tensor<B, 4>| {
-        let values: Vec<f32> = images
-            .slice([0..compared])
-            .into_data()
-            .iter::<f32>()
-            .collect();
-        mean_pairwise_distance(&values, dim)
-    };
-    let real = spread(real)?;
-    Ok(if real > 0.0 {
-        (spread(fake)? / real) as f32
-    } else {
-        1.0
     })
 }

@@ -1,0 +1,193 @@
+//! What scores are.
+
+use std::ops::ControlFlow;
+
+use pyrograph_losses::AnomalyScore;
+use pyrograph_pipelines::{
+    PipelineError,
+    anomaly::{Method, SearchConfig},
+};
+
+use crate::common::{SIZE, assert_close, known, score, scorer, scores, short, strange};
+
+/// Sixty steps of Adam amplify the rounding in which batches differ.
+const SEARCHED: f32 = 1e-3;
+
+#[test]
+fn an_image_scores_alone_as_it_does_in_a_batch() {
+    let images = [known(3), strange(2)].concat();
+    for method in Method::ALL {
+        let together = scores(&score(&images, method, &short()));
+        for (index, image) in images.chunks(SIZE).enumerate() {
+            let alone = scores(&score(image, method, &short()));
+            assert_close(&alone, &together[index..=index], SEARCHED);
+        }
+        // Nor does it matter how many are searched for at once, or in which order they come.
+        let pairs = SearchConfig {
+            batch_size: 2,
+            ..short()
+        };
+        assert_close(
+            &scores(&score(&images, method, &pairs)),
+            &together,
+            SEARCHED,
+        );
+        let reversed: Vec<f32> = images.chunks(SIZE).rev().flatten().copied().collect();
+        let mut backwards = scores(&score(&reversed, method, &short()));
+        backwards.reverse();
+        assert_close(&backwards, &together, SEARCHED);
+    }
+}
+
+#[test]
+fn the_parts_are_those_of_the_score_and_the_twin() {
+    let images = strange(2);
+    for method in Method::ALL {
+        for (image, scored) in images.chunks(SIZE).zip(score(&images, method, &short())) {
+            let residual: f32 = image
+                .iter()
+                .zip(&scored.twin)
+                .map(|(x, twin)| (x - twin).abs())
+                .sum();
+            assert_close(&[scored.residual], &[residual], 1e-4);
+            let whole = 0.9 * scored.residual + 0.1 * scored.discrimination;
+            assert_close(&[scored.score], &[whole], 1e-5);
+            assert_eq!(scored.latent.len(), 4);
+            assert!(scored.twin.iter().all(|value| value.abs() <= 1.0));
+        }
+    }
+}
+
+#[test]
+fn images_that_the_generator_knows_score_far_below_strange_ones() {
+    let search = SearchConfig {
+        steps: 150,
+        restarts: 2,
+        ..SearchConfig::default()
+    };
+    let known = scores(&score(&known(4), Method::Search, &search));
+    let strange = scores(&score(&strange(4), Method::Search, &search));
+    let highest = known.iter().copied().fold(f32::MIN, f32::max);
+    let lowest = strange.iter().copied().fold(f32::MAX, f32::min);
+    assert!(2.0 * highest < lowest, "{known:?} {strange:?}");
+}
+
+#[test]
+fn more_steps_and_more_starts_never_score_higher() {
+    let images = [known(2), strange(1)].concat();
+    let first = |steps, restarts| {
+        // One rate for all, so that the shorter search is the beginning of the longer.
+        let config = SearchConfig {
+            steps,
+            restarts,
+            ..SearchConfig::default()
+        };
+        scores(&score(&images, Method::Search, &config))
+    };
+    for (better, worse) in [(first(40, 3), first(40, 1)), (first(40, 1), first(1, 1))] {
+        assert!(
+            better.iter().zip(&worse).all(|(a, b)| a <= b),
+            "{better:?} {worse:?}"
+        );
+    }
+    // A search from the encoder's vector keeps it where nothing better is found.
+    let warm = scores(&score(&images, Method::Warm, &short()));
+    let encoder = scores(&score(&images, Method::Encoder, &short()));
+    assert!(
+        warm.iter().zip(&encoder).all(|(a, b)| *a <= b * 1.0001),
+        "{warm:?} {encoder:?}"
+    );
+}
+
+#[test]
+fn another_seed_starts_elsewhere_and_equal_images_start_alike() {
+    let one = known(1);
+    let start = |seed, images: &[f32]| {
+        let config = SearchConfig {
+            steps: 1,
+            learning_rate: 1e-9,
+            seed,
+            ..SearchConfig::default()
+        };
+        score(images, Method::Search, &config)
+            .into_iter()
+            .map(|s| s.latent)
+            .collect::<Vec<_>>()
+    };
+    assert_ne!(start(0, &one), start(1, &one));
+    let [first, second] = start(0, &[one.clone(), one].concat())
+        .try_into()
+        .expect("two");
+    assert_eq!(first, second);
+    // Different images do not share a start: a latent vector is drawn for each.
+    let [first, second] = start(0, &known(2)).try_into().expect("two");
+    assert_ne!(first, second);
+}
+
+#[test]
+fn an_early_stop_spares_steps_for_each_image_by_itself() {
+    let images = [known(2), strange(3)].concat();
+    let whole = SearchConfig {
+        steps: 400,
+        learning_rate: 0.02,
+        ..SearchConfig::default()
+    };
+    let early = SearchConfig {
+        early_stop: 0.01,
+        ..whole
+    };
+    let (whole, stopped) = (
+        score(&images, Method::Search, &whole),
+        score(&images, Method::Search, &early),
+    );
+    assert!(whole.iter().all(|image| image.steps == 400));
+    assert!(stopped.iter().any(|image| image.steps < 400), "{stopped:?}");
+    for (index, image) in stopped.iter().enumerate() {
+        assert!(image.score >= whole[index].score * 0.999);
+        let alone = score(&images[index * SIZE..][..SIZE], Method::Search, &early);
+        assert_eq!(alone[0].steps, image.steps, "image {index}");
+        assert_close(&[alone[0].score], &[image.score], SEARCHED);
+    }
+}
+
+#[test]
+fn the_weight_of_the_features_changes_the_score_and_drops_the_thresholds() {
+    let images = strange(2);
+    let go_on = &mut |_, _| ControlFlow::Continue(());
+    let fitted = scorer()
+        .calibrated(&known(3), Method::Encoder, &short(), 0.9, go_on)
+        .expect("legal");
+    assert!(fitted.calibration(Method::Encoder).is_ok());
+    let pixels = fitted.with_score(AnomalyScore::new(0.0).expect("legal"));
+    assert!(pixels.calibration(Method::Encoder).is_err());
+    let scored = pixels
+        .score(&images, Method::Encoder, &short(), go_on)
+        .expect("legal");
+    assert!(scored.iter().all(|image| image.score == image.residual));
+}
+
+#[test]
+fn progress_counts_every_step_and_may_break_off() {
+    let images = known(3);
+    let config = SearchConfig {
+        steps: 10,
+        batch_size: 2,
+        ..SearchConfig::default()
+    };
+    let mut seen = Vec::new();
+    scorer()
+        .score(&images, Method::Search, &config, &mut |done, total| {
+            seen.push((done, total));
+            ControlFlow::Continue(())
+        })
+        .expect("legal");
+    assert!(seen.into_iter().eq((1..=20).map(|done| (done, 20))));
+    let stopped = scorer().score(&images, Method::Search, &config, &mut |done, _| {
+        if done == 7 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    assert!(matches!(stopped, Err(PipelineError::Stopped)));
+}
