@@ -19,7 +19,7 @@ use pyrograph::{
         rng::{NoiseKey, Purpose},
         vision::{VisionAutodiff, VisionBackend},
     },
-    data::{Jitter, LabelledImages},
+    data::LabelledImages,
     losses::AnomalyScore,
     metrics::{Pca, auroc},
     models::dcgan::AnoGan,
@@ -105,7 +105,6 @@ impl BackendTask for Story {
         model.width = WIDTH;
         let config = DcganTraining {
             model: model.clone(),
-            jitter: Jitter::default(),
             max_minutes: Some(minutes),
             sample_every: 0,
             checkpoint_every: 0,
@@ -178,10 +177,7 @@ impl BackendTask for Story {
         let anomalous: Vec<bool> = (0..test.len())
             .map(|index| !NORMAL.contains(&(test.label(index) as u8)))
             .collect();
-        let search = SearchConfig {
-            steps: 150,
-            ..SearchConfig::default()
-        };
+        let search = SearchConfig::default();
         let go_on = &mut |_, _| ControlFlow::Continue(());
         let held_out = digits(HELD_OUT, &NORMAL, 2)?.to_nchw(&config.normalisation);
         let scorer = scorer.calibrated(&held_out, Method::Search, &search, QUANTILE, go_on)?;

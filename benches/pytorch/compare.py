@@ -3,7 +3,7 @@
     cargo xtask bench compare --python venv/bin/python                 # writes docs/benchmarks.md; three rounds
     venv/bin/python benches/pytorch/compare.py --rounds 1 --seconds 0.2 --only conv     # whether it works
 
-Each round times every workload once with criterion and then with `operations.py` and `sprites.py`, so that a machine that slows down
+Each round times every workload once with criterion and then with `operations.py`, `sprites.py` and `dcgan.py`, so that a machine that slows down
 slows both. Both are held to the same CPUs and the same number of threads. The table has the median over the rounds of each side's
 median, and the ratio pyrograph / PyTorch with its range over the rounds: below 1, pyrograph is faster.
 """
@@ -122,6 +122,8 @@ def pytorch(side: Side, only: str, seconds: float, env: dict[str, str]) -> dict[
         if only in name:
             steps = max(3, round(seconds / STEP_SECONDS))
             lines += script(["sprites.py", *where, "--job", job, "--iterations", str(steps)], env)
+    steps = max(3, round(seconds / STEP_SECONDS))
+    lines += script(["dcgan.py", *where, "--only", only, "--iterations", str(steps)], env)
     return {line["name"]: line["median_ms"] for line in lines}
 
 

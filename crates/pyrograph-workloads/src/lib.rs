@@ -4,6 +4,7 @@
 //! backend. criterion (`cargo bench`), `pyrograph bench` and the comparison with PyTorch (`cargo xtask bench compare`) all take
 //! this list; the operations stand in `operations.json`, which the Python side reads too.
 
+mod dcgan;
 mod operations;
 mod sprites;
 mod timing;
@@ -56,6 +57,7 @@ impl Workload {
 pub fn workloads<A: VisionAutodiff>(device: &Device<A>) -> Vec<Workload> {
     let mut list = operations::all::<A>(device);
     list.extend(sprites::all::<A>(device));
+    list.extend(dcgan::all::<A>(device));
     list
 }
 

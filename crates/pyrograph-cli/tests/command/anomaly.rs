@@ -54,6 +54,8 @@ fn fit(run: &Path, more: &[&str]) -> Value {
             "10",
             "--steps",
             "5",
+            "--pool",
+            "10",
         ][..],
         &["--warm-steps", "3", "--device", "cpu"][..],
         more,

@@ -2,7 +2,7 @@
 //!
 //! An [`AnomalyScorer`] holds the three networks of a fitted model file and finds each image's twin `G(z)` by one of three
 //! [`Method`]s; the score is [`AnomalyScore`](pyrograph_losses::AnomalyScore). Every image is scored by itself: batch norms use their
-//! running statistics, Adam acts element by element, and a search starts from latent vectors that the image's own values
+//! running statistics, Adam acts element by element, and a search starts from latent vectors that the seed and the image's own values
 //! choose, so that neither its neighbours nor its place change the result by more than rounding.
 
 mod card;
@@ -11,6 +11,7 @@ mod method;
 mod report;
 mod scorer;
 mod search;
+mod start;
 
 pub use card::{AnomalyCard, Calibration};
 pub use figures::{shown, twin_row, twin_sheet};

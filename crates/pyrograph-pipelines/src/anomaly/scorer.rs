@@ -6,10 +6,7 @@ use burn::{
     module::{AutodiffModule, Module},
     tensor::Tensor,
 };
-use pyrograph_backend::{
-    rng::{NoiseKey, Purpose, host_tensor},
-    vision::VisionAutodiff,
-};
+use pyrograph_backend::{rng::host_tensor, vision::VisionAutodiff};
 use pyrograph_losses::AnomalyScore;
 use pyrograph_metrics::quantile_threshold;
 use pyrograph_models::{
@@ -21,6 +18,7 @@ use pyrograph_models::{
 use super::{
     AnomalyCard, Calibration, Method, SearchConfig,
     search::{Frozen, Start, search},
+    start::Starts,
 };
 use crate::PipelineError;
 
@@ -198,8 +196,19 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
             discriminator: Discriminator::from_inner(discriminator.clone()).no_grad(),
             score: self.card.score,
         };
+        let starts = match method {
+            // It searches nothing.
+            Method::Encoder => Starts::Drawn {
+                seed: 0,
+                z_dim: self.config.z_dim,
+            },
+            Method::Search | Method::Warm => {
+                Starts::new(config, &generator, self.config.z_dim, &self.device)
+            }
+        };
         let view = View {
             scorer: self,
+            starts,
             generator,
             discriminator,
             frozen,
@@ -222,6 +231,7 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
 /// The networks as scoring uses them.
 struct View<'a, B: VisionAutodiff> {
     scorer: &'a AnomalyScorer<B>,
+    starts: Starts<B::InnerBackend>,
     generator: Generator<B::InnerBackend>,
     discriminator: Discriminator<B::InnerBackend>,
     frozen: Frozen<B>,
@@ -269,19 +279,17 @@ impl<B: VisionAutodiff> View<'_, B> {
     ) -> Result<Vec<ScoredImage>, PipelineError> {
         let (device, z_dim) = (&self.scorer.device, self.scorer.config.z_dim);
         let count = x.dims()[0];
+        let from_encoder = usize::from(warm.is_some());
+        let others = config.restarts - from_encoder;
+        let of_image = values
+            .chunks(self.scorer.size())
+            .map(|image| self.starts.of(image, others, device))
+            .collect::<Result<Vec<_>, _>>()?;
         // Start after start: all images of the first, then all of the second.
-        let mut starts = Vec::with_capacity(config.restarts);
-        for restart in 0..config.restarts {
-            starts.push(match (&warm, restart) {
-                (Some(z), 0) => z.clone(),
-                _ => {
-                    let random = values.chunks(self.scorer.size()).flat_map(|image| {
-                        let seed = config.seed ^ fingerprint(image);
-                        NoiseKey::new(seed, Purpose::SearchStart, restart as u64).normal(0, z_dim)
-                    });
-                    host_tensor(random.collect(), [count, z_dim], device)
-                }
-            });
+        let mut starts: Vec<_> = warm.into_iter().collect();
+        for restart in 0..others {
+            let row = of_image.iter().flat_map(|starts| &starts[restart]);
+            starts.push(host_tensor(row.copied().collect(), [count, z_dim], device));
         }
         let features = self.discriminator.features(x.clone());
         let start = Start {
@@ -343,14 +351,4 @@ impl<B: VisionAutodiff> View<'_, B> {
         };
         Ok((0..scores.len()).map(image).collect())
     }
-}
-
-/// FNV-1a over an image's bits: its search starts where its own values say, whatever stands beside it.
-fn fingerprint(image: &[f32]) -> u64 {
-    const OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01B3;
-    let bytes = image.iter().flat_map(|value| value.to_bits().to_le_bytes());
-    bytes.fold(OFFSET, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-    })
 }

@@ -72,6 +72,7 @@ pub(crate) fn strange(count: usize) -> Vec<f32> {
 pub(crate) fn short() -> SearchConfig {
     SearchConfig {
         steps: 60,
+        pool: 40,
         ..SearchConfig::default()
     }
 }

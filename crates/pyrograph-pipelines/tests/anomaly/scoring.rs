@@ -102,10 +102,11 @@ fn more_steps_and_more_starts_never_score_higher() {
 #[test]
 fn another_seed_starts_elsewhere_and_equal_images_start_alike() {
     let one = known(1);
-    let start = |seed, images: &[f32]| {
+    let start = |pool, seed, images: &[f32]| {
         let config = SearchConfig {
             steps: 1,
             learning_rate: 1e-9,
+            pool,
             seed,
             ..SearchConfig::default()
         };
@@ -114,13 +115,15 @@ fn another_seed_starts_elsewhere_and_equal_images_start_alike() {
             .map(|s| s.latent)
             .collect::<Vec<_>>()
     };
-    assert_ne!(start(0, &one), start(1, &one));
-    let [first, second] = start(0, &[one.clone(), one].concat())
+    for pool in [0, 50] {
+        assert_ne!(start(pool, 0, &one), start(pool, 1, &one), "{pool}");
+    }
+    let [first, second] = start(0, 0, &[one.clone(), one].concat())
         .try_into()
         .expect("two");
     assert_eq!(first, second);
     // Different images do not share a start: a latent vector is drawn for each.
-    let [first, second] = start(0, &known(2)).try_into().expect("two");
+    let [first, second] = start(0, 0, &known(2)).try_into().expect("two");
     assert_ne!(first, second);
 }
 

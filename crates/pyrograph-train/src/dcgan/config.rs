@@ -71,7 +71,7 @@ pub struct DcganTraining {
 
 impl DcganTraining {
     /// The recipe that scores anomalies best of those tried (docs/anomaly.md): cross-entropy with R₁ on a discriminator without
-    /// norms, jittered images, an averaged generator.
+    /// norms, an averaged generator. Few images want jitter besides.
     pub fn for_set(set: &LabelledImages) -> Self {
         let mut model = DcganConfig {
             width: 32,
@@ -83,7 +83,7 @@ impl DcganTraining {
             model,
             normalisation: Normalisation::TANH,
             loss: AdversarialLoss::Bce,
-            penalty: Some(GradientPenalty::Zero(2.0)),
+            penalty: Some(GradientPenalty::Zero(0.5)),
             penalty_every: 4,
             generator_rate: 2e-4,
             discriminator_rate: 2e-4,

@@ -61,7 +61,7 @@ pub(crate) struct Fit {
     #[command(flatten)]
     search: SearchOptions,
     /// Steps of a search that starts from the encoder's vector.
-    #[arg(long, default_value_t = 100, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 40, allow_negative_numbers = true)]
     warm_steps: usize,
     #[command(flatten)]
     common: Common,
@@ -130,6 +130,7 @@ impl BackendTask for Fit {
         let search = self.search.over(SearchConfig::default());
         let warm = SearchConfig {
             steps: self.warm_steps,
+            restarts: 1,
             ..search
         };
         search.check()?;

@@ -46,6 +46,9 @@ pub(crate) struct SearchOptions {
     /// Starts of every image, of which the best counts.
     #[arg(long, allow_negative_numbers = true)]
     restarts: Option<usize>,
+    /// Random images that are made once; every search starts from the nearest of them. 0 starts from vectors drawn for each image.
+    #[arg(long, allow_negative_numbers = true)]
+    pool: Option<usize>,
     /// An image's search ends when its score has not fallen by this share of itself within 50 steps; 0 takes every step.
     #[arg(long, allow_negative_numbers = true)]
     early_stop: Option<f64>,
@@ -64,6 +67,7 @@ impl SearchOptions {
             steps: self.steps.unwrap_or(usual.steps),
             learning_rate: self.rate.unwrap_or(usual.learning_rate),
             restarts: self.restarts.unwrap_or(usual.restarts),
+            pool: self.pool.unwrap_or(usual.pool),
             early_stop: self.early_stop.unwrap_or(usual.early_stop),
             batch_size: self.batch_size.unwrap_or(usual.batch_size),
             seed: self.search_seed.unwrap_or(usual.seed),

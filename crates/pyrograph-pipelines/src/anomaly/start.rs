@@ -1,0 +1,108 @@
+//! Where searches start.
+
+use burn::tensor::Tensor;
+use pyrograph_backend::{
+    rng::{NoiseKey, Purpose, host_tensor},
+    vision::VisionBackend,
+};
+use pyrograph_models::dcgan::Generator;
+
+use super::SearchConfig;
+use crate::PipelineError;
+
+/// Images a forward pass, when the pool is filled.
+const BATCH: usize = 64;
+
+/// Latent vectors to start from. Every choice depends on the seed and the image alone: not on its neighbours, nor its place.
+pub(super) enum Starts<B: VisionBackend> {
+    /// Vectors drawn for each image.
+    Drawn { seed: u64, z_dim: usize },
+    /// The nearest of many.
+    Pool(Pool<B>),
+}
+
+/// Random latent vectors and their images.
+pub(super) struct Pool<B: VisionBackend> {
+    latents: Vec<f32>,
+    z_dim: usize,
+    /// [vectors, values of an image].
+    images: Tensor<B, 2>,
+}
+
+impl<B: VisionBackend> Starts<B> {
+    pub(super) fn new(
+        config: &SearchConfig,
+        generator: &Generator<B>,
+        z_dim: usize,
+        device: &B::Device,
+    ) -> Self {
+        if config.pool == 0 {
+            let seed = config.seed;
+            return Self::Drawn { seed, z_dim };
+        }
+        let key = NoiseKey::new(config.seed, Purpose::SearchStart, 0);
+        let latents = key.normal(0, config.pool * z_dim);
+        let images = latents.chunks(BATCH * z_dim).map(|z| {
+            let shape = [z.len() / z_dim, z_dim];
+            generator
+                .forward(host_tensor(z.to_vec(), shape, device))
+                .flatten(1, 3)
+        });
+        let images = Tensor::cat(images.collect(), 0);
+        Self::Pool(Pool {
+            latents,
+            z_dim,
+            images,
+        })
+    }
+
+    /// `count` starts for one image, the most promising first.
+    pub(super) fn of(
+        &self,
+        image: &[f32],
+        count: usize,
+        device: &B::Device,
+    ) -> Result<Vec<Vec<f32>>, PipelineError> {
+        match self {
+            Self::Drawn { seed, z_dim } => {
+                let seed = seed ^ fingerprint(image);
+                let start = |restart: usize| {
+                    NoiseKey::new(seed, Purpose::SearchStart, restart as u64).normal(0, *z_dim)
+                };
+                Ok((0..count).map(start).collect())
+            }
+            Self::Pool(pool) => pool.nearest(image, count, device),
+        }
+    }
+}
+
+impl<B: VisionBackend> Pool<B> {
+    /// The vectors whose images have the smallest residual.
+    fn nearest(
+        &self,
+        image: &[f32],
+        count: usize,
+        device: &B::Device,
+    ) -> Result<Vec<Vec<f32>>, PipelineError> {
+        let image: Tensor<B, 2> = host_tensor(image.to_vec(), [1, image.len()], device);
+        let residuals = (self.images.clone() - image).abs().sum_dim(1);
+        let data = residuals
+            .try_into_data()
+            .map_err(|error| PipelineError::Device(format!("{error:?}")))?;
+        let residuals: Vec<f32> = data.iter::<f32>().collect();
+        let mut order: Vec<usize> = (0..residuals.len()).collect();
+        order.sort_by(|&a, &b| residuals[a].total_cmp(&residuals[b]));
+        let latent = |&place: &usize| self.latents[place * self.z_dim..][..self.z_dim].to_vec();
+        Ok(order[..count].iter().map(latent).collect())
+    }
+}
+
+/// FNV-1a over an image's bits: its search starts where its own values say, whatever stands beside it.
+fn fingerprint(image: &[f32]) -> u64 {
+    const OFFSET: u64 = 0xCBF2_9CE4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01B3;
+    let bytes = image.iter().flat_map(|value| value.to_bits().to_le_bytes());
+    bytes.fold(OFFSET, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+    })
+}
