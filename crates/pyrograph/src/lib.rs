@@ -1,19 +1,19 @@
-//! pyrograph ("drawing with burn"): diffusion models for vision in Rust, on any [burn](https://burn.dev) backend.
+//! pyrograph ("drawing with burn"): diffusion models and anomaly detection for vision in Rust, on any [burn](https://burn.dev) backend.
 //!
 //! This crate re-exports the workspace's libraries under one name:
 //!
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`backend`] | devices, the seam for fused kernels, seeded noise |
-//! | [`vision`] | grids, charts, PNG and GIF |
+//! | [`vision`] | grids, charts, heat maps, PNG and GIF |
 //! | [`diffusion`] | noise schedules and samplers |
 //! | [`losses`] | losses without models |
 //! | [`models`] | models, and their weights by published names |
-//! | [`data`] | sprite sets: files, folders, and one drawn by code |
+//! | [`data`] | sprites and labelled images: files, folders, and sets drawn by code |
 //! | [`metrics`] | quality figures |
 //! | [`gradcheck`] | gradients held to differences, and closed forms |
 //! | [`train`] | training loops with exact resume |
-//! | [`pipelines`] | from request to images |
+//! | [`pipelines`] | from request to images, and from images to anomaly scores |
 //!
 //! Backends are features: `flex` (the CPU, default), `ndarray`, `wgpu`, `cuda`; `fusion` fuses kernels on the GPU ones.
 //!
