@@ -16,6 +16,8 @@ use pyrograph::{
     train::{run_folder::RunFolder, weights_path},
 };
 
+use crate::outputs::files_of_run;
+
 /// When the program began, for the time to the first result.
 pub(crate) static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -234,9 +236,7 @@ impl ModelSource {
     /// What no output may overwrite.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let given = self.model.iter().chain(&self.weights).cloned();
-        let of_run = self.run.iter().flat_map(|run| {
-            ["checkpoints", "config.json", "metrics.jsonl"].map(|name| run.join(name))
-        });
+        let of_run = self.run.iter().flat_map(|run| files_of_run(run));
         given.chain(of_run).collect()
     }
 

@@ -8,9 +8,28 @@ use std::{
 use anyhow::bail;
 use pyrograph::vision::check_target;
 
+/// Refuses pictures and other outputs as [`check_files`] does, and pictures whose names promise another format.
+pub(crate) fn check_outputs(outputs: &[(&str, &Path)], inputs: &[PathBuf]) -> anyhow::Result<()> {
+    check_files(outputs, inputs)?;
+    outputs
+        .iter()
+        .try_for_each(|(flag, path)| check_extension(flag, path))
+}
+
+/// What of a run folder no output may overwrite.
+pub(crate) fn files_of_run(run: &Path) -> [PathBuf; 4] {
+    [
+        "checkpoints",
+        "config.json",
+        "metrics.jsonl",
+        "anomaly.safetensors",
+    ]
+    .map(|name| run.join(name))
+}
+
 /// Refuses outputs (a flag and its path) that cannot be written, that would overwrite each other, or that would overwrite
 /// one of `inputs`, files or folders.
-pub(crate) fn check_outputs(outputs: &[(&str, &Path)], inputs: &[PathBuf]) -> anyhow::Result<()> {
+pub(crate) fn check_files(outputs: &[(&str, &Path)], inputs: &[PathBuf]) -> anyhow::Result<()> {
     for (place, (flag, path)) in outputs.iter().enumerate() {
         check_target(path)?;
         let target = real_path(path);
@@ -38,9 +57,7 @@ pub(crate) fn check_outputs(outputs: &[(&str, &Path)], inputs: &[PathBuf]) -> an
             );
         }
     }
-    outputs
-        .iter()
-        .try_for_each(|(flag, path)| check_extension(flag, path))
+    Ok(())
 }
 
 /// Refuses a picture whose name promises another format than the one that is written.

@@ -352,3 +352,25 @@ fn one_seed_gives_one_model_and_its_networks_differ() {
     assert!(a.keys().all(|key| a.get(key) == b.get(key)));
     assert!(a.keys().any(|key| a.get(key) != c.get(key)));
 }
+
+#[test]
+fn a_generator_in_the_layout_of_pytorchs_example_loads() {
+    let config = DcganConfig {
+        generator_bias: false,
+        ..config()
+    };
+    let device = Default::default();
+    let ours = config.init_generator::<Flex>(&device, 8).expect("legal");
+    let dict = state_dict_of(&ours).expect("readable");
+    assert!(dict.get("generator_network.0.0.bias").is_none());
+    // One `nn.Sequential`: convolution, norm and ReLU of each block, counted through.
+    let theirs = dict.renamed(|key| {
+        let parts: Vec<_> = key.split('.').collect();
+        let number = |place: usize| parts[place].parse::<usize>().expect("a number");
+        format!("module.main.{}.{}", 3 * number(1) + number(2), parts[3])
+    });
+    let loaded: Generator<Flex> = build_model(&config, &theirs, &device).expect("the weights fit");
+    let loaded = state_dict_of(&loaded).expect("readable");
+    assert!(dict.keys().eq(loaded.keys()));
+    assert!(dict.keys().all(|key| dict.get(key) == loaded.get(key)));
+}

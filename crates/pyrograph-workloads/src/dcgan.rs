@@ -100,7 +100,7 @@ fn train_step<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
     }
 }
 
-/// One step of Adam on the latent vectors of `batch` images, the networks frozen.
+/// One step of Adam on the latent vectors of `batch` images, the networks frozen; without the note of the best vectors so far.
 fn search_step<A: VisionAutodiff>(batch: usize, device: &Device<A>) -> impl FnMut() + use<A> {
     let (generator, discriminator) = networks::<A>(device);
     let (generator, discriminator) = (generator.valid().frozen(), discriminator.valid().frozen());
@@ -110,7 +110,9 @@ fn search_step<A: VisionAutodiff>(batch: usize, device: &Device<A>) -> impl FnMu
     let discriminator = Discriminator::<A>::from_inner(discriminator).no_grad();
     let mut z = latents::<A>(batch, 0, device).inner();
     let (mut mean, mut square) = (z.zeros_like(), z.zeros_like());
+    let mut steps = 0;
     move || {
+        steps += 1;
         let turn = lock_autodiff();
         let tracked = Tensor::<A, 2>::from_inner(z.clone()).require_grad();
         let twin = generator.forward(tracked.clone());
@@ -125,7 +127,8 @@ fn search_step<A: VisionAutodiff>(batch: usize, device: &Device<A>) -> impl FnMu
         let [b1, b2] = SEARCH_BETAS;
         mean = mean.clone() * b1 + slopes.clone() * (1.0 - b1);
         square = square.clone() * b2 + slopes.square() * (1.0 - b2);
-        let size = square.clone().sqrt() + f64::from(ADAM_EPSILON);
-        z = z.clone() - mean.clone() / size * SEARCH_RATE;
+        let correction = |b: f64| 1.0 - b.powi(steps);
+        let size = (square.clone() / correction(b2)).sqrt() + f64::from(ADAM_EPSILON);
+        z = z.clone() - mean.clone() / correction(b1) / size * SEARCH_RATE;
     }
 }

@@ -12,17 +12,17 @@ use pyrograph::{
     },
     models::{
         dcgan::{DcganConfig, Generator},
-        weights::{HostTensor, StateDict, load_model},
+        weights::{HostTensor, StateDict, build_model, read_config},
     },
-    pipelines::anomaly::shown,
-    train::{dcgan::DcganRun, run_folder::RunFolder, weights_path},
+    pipelines::anomaly::{AnomalyCard, shown},
+    train::{dcgan::NORMALISATION_KEY, run_folder::RunFolder, weights_path},
     vision::{Normalisation, Rgb, RgbImage, batch_from_chw, enlarge, grid, pick_factor, write_png},
 };
 use serde_json::json;
 
 use crate::{
     arguments::{Common, STARTED},
-    outputs::check_outputs,
+    outputs::{check_outputs, files_of_run},
 };
 
 #[derive(Args)]
@@ -66,7 +66,7 @@ impl SampleDcgan {
         }
         let mut outputs = vec![("--out", self.out.as_path())];
         outputs.extend(self.save.iter().map(|path| ("--save", path.as_path())));
-        let of_run = self.run.iter().map(|run| run.join("checkpoints"));
+        let of_run = self.run.iter().flat_map(|run| files_of_run(run));
         let inputs: Vec<_> = self.model.iter().cloned().chain(of_run).collect();
         check_outputs(&outputs, &inputs)?;
         let device = self.common.device;
@@ -78,22 +78,15 @@ impl BackendTask for SampleDcgan {
     type Output = anyhow::Result<()>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
-        let (path, normalisation) = match (&self.run, &self.model) {
-            (Some(run), _) => {
-                let run = RunFolder::open(run)?;
-                let plan: DcganRun = run.config()?;
-                (
-                    weights_path(&run, self.no_ema)?,
-                    plan.training.normalisation,
-                )
-            }
-            (None, model) => (
-                model.clone().context("give --run or --model")?,
-                Normalisation::TANH,
-            ),
+        let path = match (&self.run, &self.model) {
+            (Some(run), _) => weights_path(&RunFolder::open(run)?, self.no_ema)?,
+            (None, model) => model.clone().context("give --run or --model")?,
         };
-        let (generator, config) =
-            load_model::<B::InnerBackend, Generator<B::InnerBackend>>(path, &device)?;
+        let dict = StateDict::open(path)?;
+        let config = read_config::<B::InnerBackend, Generator<B::InnerBackend>>(&dict)?;
+        let normalisation = normalisation_of(&dict)?;
+        let generator =
+            build_model::<B::InnerBackend, Generator<B::InnerBackend>>(&config, &dict, &device)?;
         let begun = Instant::now();
         let z = latents(&config, self.count, self.seed);
         let samples = generate(&generator, &config, &z, &device)?;
@@ -128,6 +121,19 @@ impl BackendTask for SampleDcgan {
             written.join(", ")
         );
         self.common.print(&value, &text)
+    }
+}
+
+/// How the file's images become pixels: what a run or a fitted scorer says of it.
+fn normalisation_of(dict: &StateDict) -> anyhow::Result<Normalisation> {
+    let damaged = || format!("{}: its normalisation does not read", dict.path().display());
+    if let Some(text) = dict.metadata().get(AnomalyCard::KEY) {
+        let card: AnomalyCard = serde_json::from_str(text).with_context(damaged)?;
+        return Ok(card.normalisation);
+    }
+    match dict.metadata().get(NORMALISATION_KEY) {
+        Some(text) => serde_json::from_str(text).with_context(damaged),
+        None => Ok(Normalisation::TANH),
     }
 }
 

@@ -110,6 +110,9 @@ fn a_dcgan_is_trained_fitted_and_scores_new_digits() {
         let more = [&score[..], &more, &["--json", "--baseline"]].concat();
         let result: Value = serde_json::from_str(&succeeds(&more)).expect("JSON");
         assert_eq!(result["images"], 12);
+        assert_eq!(result["results"].as_array().expect("a list").len(), 12);
+        assert_eq!(result["results"][0]["label"], "2");
+        assert!(result["results"][0]["verdict"].is_string());
         assert_eq!(result["report"]["normal"], 8);
         assert_eq!(result["report"]["anomalous"], 4);
         let auroc = result["report"]["auroc"].as_f64().expect("a number");
@@ -182,6 +185,31 @@ fn a_dcgan_is_trained_fitted_and_scores_new_digits() {
     refuses(&[&alone[..], &["--limit", "0"]].concat(), &["0"]);
     refuses(&[&alone[..], &["--baseline"]].concat(), &["--run"]);
 
+    // Nothing that was read is written over, and no flag passes in silence.
+    for (flags, words) in [
+        (
+            &["--out", text(&run.join("config.json"))][..],
+            &["overwrite", "config.json"][..],
+        ),
+        (
+            &["--heatmaps", text(&run.join("checkpoints"))],
+            &["overwrite", "checkpoints"],
+        ),
+        (&["--normal", "7,tpyo"], &["tpyo"]),
+        (
+            &["--method", "encoder", "--restarts", "3"],
+            &["encoder", "search"],
+        ),
+        (&["--pool", "1000000"], &["pool is 1000000"]),
+        (&["--restarts", "1000"], &["restarts", "32000"]),
+    ] {
+        refuses(&[&score[..], flags].concat(), words);
+    }
+    refuses(
+        &["anomaly", "fit", "--run", text(&run), "--quantile", "1.5"],
+        &["quantile", "1.5"],
+    );
+
     // Samples, and the generator on named tensors.
     let picture = folder.path().join("samples.png");
     let numbers = folder.path().join("samples.safetensors");
@@ -235,11 +263,7 @@ fn a_stopped_training_goes_on_and_only_limits_may_change() {
 fn recipes_presets_and_losses_are_read_and_wrong_numbers_refused_by_name() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let recipe = folder.path().join("recipe.toml");
-    fs::write(
-        &recipe,
-        "loss = \"wgan-gp\"\nz-dim = 6\nlabel-smoothing = 0.1\n",
-    )
-    .expect("writable");
+    fs::write(&recipe, "loss = \"wgan-gp\"\nz-dim = 6\nfinal-rate = 0.5\n").expect("writable");
     let run = folder.path().join("run");
     train(&run, "2", &["--config", text(&recipe)]);
     let config = fs::read_to_string(run.join("config.json")).expect("a config");
@@ -250,8 +274,8 @@ fn recipes_presets_and_losses_are_read_and_wrong_numbers_refused_by_name() {
     assert_eq!(training["penalty"]["unit"], 10.0);
     // The flag goes before the recipe.
     assert_eq!(
-        (&training["model"]["z_dim"], &training["real_label"]),
-        (&4.into(), &0.9.into())
+        (&training["model"]["z_dim"], &training["final_rate"]),
+        (&4.into(), &0.5.into())
     );
     let new = folder.path().join("new");
     let begin = ["train", "dcgan", "--out", text(&new)];

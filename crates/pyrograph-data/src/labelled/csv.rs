@@ -148,7 +148,17 @@ fn is_header(line: &[u8]) -> bool {
         .and_then(|field| str::from_utf8(field).ok())
         .is_some_and(|field| field.parse::<f64>().is_ok());
     if !starts_with_a_number {
-        return true;
+        // A word before nothing but pixels is a damaged label, unless the pixels count the columns.
+        let pixels = || fields(line).skip(1).filter_map(|f| str::from_utf8(f).ok());
+        let all_are_pixels = pixels().all(|field| field.parse::<u8>().is_ok());
+        let counts_from = |first: usize| {
+            let numbers = pixels().enumerate();
+            numbers
+                .take(256)
+                .all(|(place, field)| field == (first + place).to_string())
+        };
+        return !all_are_pixels
+            || (pixels().nth(1).is_some() && (counts_from(0) || counts_from(1)));
     }
     // Column 256 cannot be a pixel of the value 256, so that nothing but a header has it.
     let mut counted = fields(line).enumerate();

@@ -20,7 +20,31 @@ impl LabelledImages {
     /// [`DataError::NoLabelledImages`] where the path is none of these, with what was looked for, or holds images
     /// without labels, labels without images, or several CSV files for the part; otherwise those of the functions.
     pub fn open(path: impl AsRef<Path>, split: Split) -> Result<LabelledImages, DataError> {
-        let path = path.as_ref();
+        Self::open_as(path.as_ref(), split, None)
+    }
+
+    /// The same with every image at `size` (height, width), as by [`resized`](LabelledImages::resized); images of a folder may then be
+    /// of different sizes.
+    ///
+    /// # Errors
+    /// Those of [`open`](LabelledImages::open), and [`DataError::Range`] for a side of 0 or beyond 4096.
+    pub fn open_resized(
+        path: impl AsRef<Path>,
+        split: Split,
+        size: (usize, usize),
+    ) -> Result<LabelledImages, DataError> {
+        let set = Self::open_as(path.as_ref(), split, Some(size))?;
+        if (set.height(), set.width()) == size {
+            return Ok(set);
+        }
+        set.resized(size.0, size.1)
+    }
+
+    fn open_as(
+        path: &Path,
+        split: Split,
+        size: Option<(usize, usize)>,
+    ) -> Result<LabelledImages, DataError> {
         let refuse = |reason| {
             Err(DataError::NoLabelledImages {
                 path: path.into(),
@@ -49,7 +73,7 @@ impl LabelledImages {
         }
         let tables = tables_of(&listing.files, split);
         match tables.as_slice() {
-            [] => Self::from_folder(path, split, None),
+            [] => Self::from_folder(path, split, size),
             [table] => Self::from_csv(table),
             several => {
                 let names: Vec<String> = several.iter().map(|file| name_of(file)).collect();

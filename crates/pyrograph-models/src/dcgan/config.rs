@@ -6,13 +6,14 @@ use super::{CORE, HALF};
 use crate::{ModelError, blocks::Kernel};
 
 const MODEL: &str = "dcgan";
-/// At these bounds the widest layer, from 2^(blocks-1)·width channels to half as many, has 34 million parameters.
+/// At these bounds the widest layers, from 2^(blocks-1)·width channels to half as many and from a latent vector, have 34 million
+/// parameters.
 const MAX_WIDTH: usize = 512;
-const MAX_Z: usize = 4096;
+const MAX_Z: usize = 1024;
 const MAX_CHANNELS: usize = 16;
 const MAX_BLOCKS: usize = 6;
 /// Channels of the widest layer.
-const MAX_HIDDEN: usize = 4096;
+const MAX_HIDDEN: usize = 2048;
 
 /// The numbers of a generator, a discriminator and an encoder that belong together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct DcganConfig {
     pub channels: usize,
     /// Times the side is halved on the way to 4 pixels: images are 4·2^blocks wide.
     pub blocks: usize,
+    /// Whether the generator's convolutions have a bias; PyTorch's own example does without.
+    #[serde(skip_serializing_if = "is_true")]
+    pub generator_bias: bool,
     /// What discriminators differ in.
     #[serde(skip_serializing_if = "is_default")]
     pub discriminator: DiscriminatorConfig,
@@ -49,6 +53,10 @@ pub struct DiscriminatorConfig {
     pub critic_padding: usize,
 }
 
+fn is_true(value: &bool) -> bool {
+    *value
+}
+
 fn is_default(config: &DiscriminatorConfig) -> bool {
     *config == DiscriminatorConfig::default()
 }
@@ -61,6 +69,7 @@ impl Default for DcganConfig {
             width: 64,
             channels: 1,
             blocks: 4,
+            generator_bias: true,
             discriminator: DiscriminatorConfig::default(),
         }
     }
@@ -246,7 +255,7 @@ mod tests {
     fn numbers_beyond_their_bounds_are_refused_by_name() {
         for (text, message) in [
             ("z_dim is 0", refusal(|c| c.z_dim = 0)),
-            ("z_dim is 4097", refusal(|c| c.z_dim = 4097)),
+            ("z_dim is 1025", refusal(|c| c.z_dim = 1025)),
             ("width is 0", refusal(|c| c.width = 0)),
             (
                 "width is 18446744073709551615",
@@ -268,8 +277,8 @@ mod tests {
                 refusal(|c| c.discriminator.negative_slope = f32::NAN),
             ),
             (
-                "at most 128 with 6 blocks",
-                refusal(|c| (c.width, c.blocks) = (129, 6)),
+                "at most 64 with 6 blocks",
+                refusal(|c| (c.width, c.blocks) = (65, 6)),
             ),
         ] {
             assert!(message.contains(text), "{message}");

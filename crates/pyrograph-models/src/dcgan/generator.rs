@@ -31,6 +31,11 @@ impl DcganConfig {
             (channels, kernel) = (width, HALF);
         }
         blocks.push(Block::last(init, [channels, self.channels]));
+        if !self.generator_bias {
+            for block in &mut blocks {
+                block.conv = block.conv.clone().without_bias();
+            }
+        }
         Ok(Generator {
             generator_network: blocks,
         })

@@ -91,7 +91,9 @@ impl Default for SearchConfig {
 const MAX_STEPS: usize = 1_000_000;
 const MAX_RESTARTS: usize = 1000;
 const MAX_BATCH: usize = 4096;
-const MAX_POOL: usize = 1_000_000;
+const MAX_POOL: usize = 100_000;
+/// Latent vectors searched for at once: a hundred times what a batch needs to be fast.
+const MAX_ROWS: usize = 4096;
 
 impl SearchConfig {
     /// Checks every number.
@@ -114,6 +116,11 @@ impl SearchConfig {
             if !(1..=most).contains(&seen) {
                 return refuse(field, seen.to_string(), format!("1 to {most}"));
             }
+        }
+        let rows = self.batch_size * self.restarts;
+        if rows > MAX_ROWS {
+            let allowed = format!("up to {MAX_ROWS}: fewer restarts, or fewer images at once");
+            return refuse("batch_size times restarts", rows.to_string(), allowed);
         }
         if self.pool > MAX_POOL || (1..self.restarts).contains(&self.pool) {
             let allowed = format!("0, or {} (the restarts) to {MAX_POOL}", self.restarts);

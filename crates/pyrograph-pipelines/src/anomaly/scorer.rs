@@ -22,6 +22,9 @@ use super::{
 };
 use crate::PipelineError;
 
+/// Values of all images of a pool together: 1 GiB.
+const MAX_POOL_VALUES: usize = 1 << 28;
+
 /// What is known of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoredImage {
@@ -196,16 +199,24 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
             discriminator: Discriminator::from_inner(discriminator.clone()).no_grad(),
             score: self.card.score,
         };
-        let starts = match method {
-            // It searches nothing.
-            Method::Encoder => Starts::Drawn {
-                seed: 0,
-                z_dim: self.config.z_dim,
-            },
-            Method::Search | Method::Warm => {
-                Starts::new(config, &generator, self.config.z_dim, &self.device)
-            }
+        // The first start of a warm search is the encoder's.
+        let pool = match method {
+            Method::Encoder => 0,
+            Method::Warm if config.restarts == 1 => 0,
+            Method::Search | Method::Warm => config.pool,
         };
+        if pool.saturating_mul(size) > MAX_POOL_VALUES {
+            return Err(PipelineError::Number {
+                field: "pool",
+                seen: pool.to_string(),
+                allowed: format!(
+                    "up to {} for images of {size} values",
+                    MAX_POOL_VALUES / size
+                ),
+            });
+        }
+        let config = &SearchConfig { pool, ..*config };
+        let starts = Starts::new(config, &generator, self.config.z_dim, &self.device);
         let view = View {
             scorer: self,
             starts,

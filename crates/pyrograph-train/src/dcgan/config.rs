@@ -237,10 +237,24 @@ impl DcganTraining {
                 "above 0, up to 1",
             ));
         }
+        if self.real_label != 1.0 && self.loss != AdversarialLoss::Bce {
+            let allowed = "1 without the cross-entropy: no other loss has labels to smooth";
+            return Err(refuse("real_label", number(self.real_label), allowed));
+        }
         if self.penalty_every == 0 {
             return Err(refuse("penalty_every", 0, "1 or more"));
         }
+        let none = matches!(
+            self.penalty,
+            None | Some(GradientPenalty::Unit(0.0) | GradientPenalty::Zero(0.0))
+        );
         match self.penalty {
+            _ if none && self.loss == AdversarialLoss::Wasserstein => Err(LossError::Range {
+                what: "the weight of the gradient penalty",
+                seen: 0.0,
+                allowed: "above 0 with the Wasserstein loss, which means nothing without it",
+            }
+            .into()),
             Some(penalty) => {
                 penalty.check()?;
                 if self.model.discriminator.norm {
@@ -250,12 +264,6 @@ impl DcganTraining {
                 }
                 Ok(())
             }
-            None if self.loss == AdversarialLoss::Wasserstein => Err(LossError::Range {
-                what: "the weight of the gradient penalty",
-                seen: 0.0,
-                allowed: "above 0 with the Wasserstein loss, which means nothing without it",
-            }
-            .into()),
             None => Ok(()),
         }
     }
@@ -300,9 +308,12 @@ mod tests {
         let set = set();
         for preset in [DcganTraining::for_set(&set), DcganTraining::article(&set)] {
             preset.check(&set).expect("legal");
+            // Outside tanh's range a residual could never reach 0.
+            assert_eq!(preset.normalisation, Normalisation::TANH);
+            assert_eq!(preset.normalisation.range(), (-1.0, 1.0));
         }
         type Change = fn(&mut DcganTraining);
-        let changes: [(&str, Change); 16] = [
+        let changes: [(&str, Change); 17] = [
             ("z_dim", |c| c.model.z_dim = 0),
             ("side", |c| c.model.blocks = 3),
             ("images a step", |c| c.batch_size = 1),
@@ -317,6 +328,9 @@ mod tests {
             ("max_minutes", |c| c.max_minutes = Some(-1.0)),
             ("ema", |c| c.ema = Some(1.0)),
             ("real_label", |c| c.real_label = 0.0),
+            ("real_label", |c| {
+                (c.loss, c.real_label) = (AdversarialLoss::Hinge, 0.9);
+            }),
             ("penalty", |c| c.model.discriminator.norm = true),
             ("penalty", |c| {
                 (c.loss, c.penalty) = (AdversarialLoss::Wasserstein, None);

@@ -14,4 +14,5 @@ pub use config::DcganTraining;
 pub use encoder::{EncoderRecord, EncoderTraining, train_encoder};
 pub use log::AdversarialRecord;
 pub use run::{DcganRun, ImageSource};
+pub use session::NORMALISATION_KEY;
 pub use training::{DcganHooks, TrainedDcgan, train_dcgan};

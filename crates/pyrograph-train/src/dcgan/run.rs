@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pyrograph_data::{LabelledImages, Split, epoch_order};
+use pyrograph_data::{DataError, LabelledImages, Split, epoch_order};
 use serde::{Deserialize, Serialize};
 
 use super::DcganTraining;
@@ -39,7 +39,14 @@ impl ImageSource {
     /// # Errors
     /// When the data do not read, or the filters leave nothing.
     pub fn load(&self, split: Split, side: usize) -> Result<LabelledImages, TrainError> {
+        // Filters go before the resizing, which takes longer; but a folder's images may need it to be of one size.
         let mut set = match &self.path {
+            Some(path) if path.is_dir() => match LabelledImages::open(path, split) {
+                Err(DataError::MixedShapes { .. }) => {
+                    LabelledImages::open_resized(path, split, (side, side))?
+                }
+                opened => opened?,
+            },
             Some(path) => LabelledImages::open(path, split)?,
             None => self.draw(split)?,
         };
@@ -124,9 +131,8 @@ impl DcganRun {
         }
         let order = epoch_order(set.len(), self.training.seed, SPLIT_EPOCH);
         let mut places: Vec<usize> = order.into_iter().map(|place| place as usize).collect();
-        // Both parts keep the order of the data.
+        // Training keeps the order of the data; what is held out stays shuffled, so that its first images are of every class.
         let (held_out, training) = places.split_at_mut(count);
-        held_out.sort_unstable();
         training.sort_unstable();
         Ok((set.subset(training), Some(set.subset(held_out))))
     }

@@ -1,5 +1,7 @@
 //! A run's networks and optimizers, fresh or from the last whole checkpoint.
 
+use std::collections::HashMap;
+
 use burn::{
     module::AutodiffModule,
     optim::{AdamConfig, Optimizer},
@@ -21,6 +23,9 @@ use crate::{
     },
     run_folder::RunFolder,
 };
+
+/// The key in a model file's header under which its normalisation stands, as JSON.
+pub const NORMALISATION_KEY: &str = "pyrograph.normalisation";
 
 /// Checkpoints that stay on disk.
 const KEEP: usize = 2;
@@ -131,7 +136,9 @@ where
         };
         check_finite(&state_dict_of(&networks)?, self.state.step)?;
         run.write_checkpoint(self.state.step, KEEP, |folder| {
-            let notes = Default::default;
+            let text = serde_json::to_string(&config.normalisation)
+                .map_err(|error| TrainError::io(folder, error))?;
+            let notes = || HashMap::from([(NORMALISATION_KEY.to_owned(), text.clone())]);
             save_model(&networks, &config.model, notes(), folder.join(MODEL))?;
             if let Some(ema) = &self.ema {
                 save_model(ema.model(), &config.model, notes(), folder.join(EMA))?;

@@ -7,6 +7,7 @@ use pyrograph::{
     backend::{BackendTask, Device, vision::VisionAutodiff},
     data::LabelledImages,
     losses::{AnomalyScore, EncoderLoss},
+    metrics::quantile_threshold,
     models::{
         dcgan::{AnoGan, Discriminator, Generator},
         weights::load_model,
@@ -21,7 +22,12 @@ use pyrograph::{
 use serde_json::json;
 
 use super::{FITTED, SearchOptions, stepping};
-use crate::{arguments::Common, outputs::check_outputs, progress, stop::on_interrupt};
+use crate::{
+    arguments::Common,
+    outputs::{check_files, files_of_run},
+    progress,
+    stop::on_interrupt,
+};
 
 #[derive(Args)]
 pub(crate) struct Fit {
@@ -70,16 +76,11 @@ pub(crate) struct Fit {
 impl Fit {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let out = self.out();
-        let of_run = ["checkpoints", "config.json", "metrics.jsonl"];
-        let inputs: Vec<_> = of_run.iter().map(|name| self.run.join(name)).collect();
-        check_outputs(&[("--out", &out)], &inputs).or_else(|error| {
-            // A model file is no picture.
-            if error.to_string().contains("is written as png") {
-                Ok(())
-            } else {
-                Err(error)
-            }
-        })?;
+        let inputs: Vec<_> = files_of_run(&self.run)
+            .into_iter()
+            .filter(|file| *file != out)
+            .collect();
+        check_files(&[("--out", &out)], &inputs)?;
         let device = self.common.device;
         device.run(self)?
     }
@@ -127,6 +128,7 @@ impl BackendTask for Fit {
         let run = RunFolder::open(&self.run)?;
         let plan: DcganRun = run.config()?;
         let score = AnomalyScore::new(self.lambda)?;
+        quantile_threshold(&[0.0], self.quantile)?;
         let search = self.search.over(SearchConfig::default());
         let warm = SearchConfig {
             steps: self.warm_steps,

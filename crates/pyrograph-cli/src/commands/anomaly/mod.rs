@@ -57,10 +57,19 @@ pub(crate) struct SearchOptions {
     batch_size: Option<usize>,
     /// Seed of the random starts.
     #[arg(long)]
-    search_seed: Option<u64>,
+    seed: Option<u64>,
 }
 
 impl SearchOptions {
+    /// Whether a flag says how to search; how many images at once is a matter of any method.
+    fn is_given(&self) -> bool {
+        let counts = [self.steps, self.restarts, self.pool];
+        let rates = [self.rate, self.early_stop];
+        counts.iter().any(Option::is_some)
+            || rates.iter().any(Option::is_some)
+            || self.seed.is_some()
+    }
+
     /// `usual`, as the flags change it.
     fn over(self, usual: SearchConfig) -> SearchConfig {
         SearchConfig {
@@ -70,7 +79,7 @@ impl SearchOptions {
             pool: self.pool.unwrap_or(usual.pool),
             early_stop: self.early_stop.unwrap_or(usual.early_stop),
             batch_size: self.batch_size.unwrap_or(usual.batch_size),
-            seed: self.search_seed.unwrap_or(usual.seed),
+            seed: self.seed.unwrap_or(usual.seed),
         }
     }
 }

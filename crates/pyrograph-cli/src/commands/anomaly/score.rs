@@ -29,7 +29,12 @@ use super::{
     SearchOptions, fitted_path, stepping,
     table::{csv, verdict},
 };
-use crate::{arguments::Common, outputs::check_outputs, progress, stop::on_interrupt};
+use crate::{
+    arguments::Common,
+    outputs::{check_files, files_of_run},
+    progress,
+    stop::on_interrupt,
+};
 
 #[derive(Args)]
 pub(crate) struct Score {
@@ -91,15 +96,21 @@ impl Score {
             bail!("--baseline needs --run: it is fitted to the run's training images");
         }
         let path = fitted_path(self.run.as_ref(), self.model.as_ref())?;
+        if self.method == Method::Encoder && self.search.is_given() {
+            bail!("--method encoder searches nothing: leave the search's flags out");
+        }
+        let of_run = self.run.iter().flat_map(|run| files_of_run(run));
+        let inputs: Vec<_> = [path]
+            .into_iter()
+            .chain(self.data.clone())
+            .chain(of_run)
+            .collect();
         if let Some(out) = &self.out {
-            let inputs: Vec<_> = [Some(path), self.data.clone()]
-                .into_iter()
-                .flatten()
-                .collect();
-            check_outputs(&[("--scores", out)], &inputs)?;
+            check_files(&[("--out", out)], &inputs)?;
         }
         if let Some(folder) = &self.heatmaps {
-            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+            // A file that could stand in it stands for all that will.
+            check_files(&[("--heatmaps", &folder.join("twins.png"))], &inputs)?;
         }
         let device = self.common.device;
         device.run(self)?
@@ -124,22 +135,30 @@ impl Score {
     }
 
     /// Which images are anomalous; none where no image shows a normal class, so that nothing is known.
-    fn known(&self, set: &LabelledImages, card: &AnomalyCard) -> Option<Vec<bool>> {
+    fn known(&self, set: &LabelledImages, card: &AnomalyCard) -> anyhow::Result<Option<Vec<bool>>> {
+        let names = set.class_names();
+        if let Some(unknown) = self.normal.iter().find(|name| !names.contains(name)) {
+            bail!(
+                "--normal names the class `{unknown}`: the data have {}",
+                names.join(", ")
+            );
+        }
         let normal = match self.normal.is_empty() {
             true => &card.normal,
             false => &self.normal,
         };
         let is_normal = |name: &String| normal.contains(name);
-        if !set.class_names().iter().any(is_normal) {
+        if !names.iter().any(is_normal) {
             self.common.say(format!(
                 "no class of the data is among the normal ones ({}): scores are not judged; give --normal",
                 normal.join(", ")
             ));
-            return None;
+            return Ok(None);
         }
-        let names = set.class_names();
         let labels = set.labels().iter();
-        Some(labels.map(|&label| !is_normal(&names[label])).collect())
+        Ok(Some(
+            labels.map(|&label| !is_normal(&names[label])).collect(),
+        ))
     }
 }
 
@@ -150,15 +169,13 @@ impl BackendTask for Score {
         // 1. The model, its line, and the images.
         let path = fitted_path(self.run.as_ref(), self.model.as_ref())?;
         let mut scorer = AnomalyScorer::<B>::open(path, &device)?;
-        let line = match self.lambda {
-            None => Some(*scorer.calibration(self.method)?),
-            Some(lambda) => {
-                scorer = scorer.with_score(AnomalyScore::new(lambda)?);
-                scorer.calibration(self.method).ok().copied()
-            }
-        };
-        let calibrated_search = line.and_then(|line| line.search);
-        let search = self.search.over(calibrated_search.unwrap_or_default());
+        let fitted = *scorer.calibration(self.method)?;
+        if let Some(lambda) = self.lambda {
+            scorer = scorer.with_score(AnomalyScore::new(lambda)?);
+        }
+        // With another λ the line is gone.
+        let line = scorer.calibration(self.method).ok().copied();
+        let search = self.search.over(fitted.search.unwrap_or_default());
         search.check()?;
         self.remark_on(line.as_ref(), &search);
         let set = self.source()?.load(self.split, scorer.config().side())?;
@@ -166,7 +183,11 @@ impl BackendTask for Score {
         config.check_images(&[set.len(), set.channels(), set.height(), set.width()])?;
         let normalisation = scorer.card().normalisation;
         let images = set.to_nchw(&normalisation);
-        let known = self.known(&set, scorer.card());
+        let known = self.known(&set, scorer.card())?;
+        let baseline = match self.baseline {
+            true => Some(self.baseline_scores(&images)?),
+            false => None,
+        };
 
         // 2. Scores.
         let begun = Instant::now();
@@ -184,10 +205,6 @@ impl BackendTask for Score {
             Some(known) => Some(AnomalyReport::new(&scores, known, threshold)?),
             None => None,
         };
-        let baseline = match self.baseline {
-            true => Some(self.baseline_scores(&images)?),
-            false => None,
-        };
         let of_baseline = match (&baseline, &known) {
             (Some(scores), Some(known)) => Some(AnomalyReport::new(scores, known, None)?),
             _ => None,
@@ -204,6 +221,7 @@ impl BackendTask for Score {
             atomic_write(out, text.as_bytes())?;
         }
         if let Some(folder) = &self.heatmaps {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
             let pictures = Pictures {
                 folder,
                 images: &images,
@@ -246,13 +264,27 @@ impl BackendTask for Score {
         for written in self.out.iter().chain(&self.heatmaps) {
             text += &format!("wrote {}\n", written.display());
         }
+        let results: Vec<_> = scored
+            .iter()
+            .enumerate()
+            .map(|(index, image)| {
+                json!({
+                    "index": index, "label": names[index],
+                    "anomalous": known.as_ref().map(|known| known[index]),
+                    "score": image.score, "residual": image.residual,
+                    "discrimination": image.discrimination,
+                    "normalised": line.map(|line| line.normalised(image.score)),
+                    "verdict": line.map(|line| verdict(&line, image.score)),
+                })
+            })
+            .collect();
         let value = json!({
             "method": self.method, "images": scored.len(), "seconds": seconds,
             "search": (self.method != Method::Encoder).then_some(search),
             "lambda": scorer.card().score, "threshold": threshold,
             "report": report.as_ref().map(in_numbers),
             "baseline": of_baseline.as_ref().map(in_numbers),
-            "scores": scores, "out": self.out, "heatmaps": self.heatmaps,
+            "results": results, "out": self.out, "heatmaps": self.heatmaps,
         });
         self.common.print(&value, &text)
     }

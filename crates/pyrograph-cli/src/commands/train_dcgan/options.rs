@@ -5,7 +5,7 @@ use std::path::{self, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    data::LabelledImages,
+    data::{LabelledImages, Split},
     losses::{AdversarialLoss, GradientPenalty},
     train::dcgan::{DcganTraining, ImageSource},
     vision::Normalisation,
@@ -223,7 +223,8 @@ impl Options {
         if classes.is_empty() {
             classes = match &path {
                 None => BUILT_IN_CLASSES.map(str::to_owned).into(),
-                Some(path) => normal_class(path)?,
+                Some(path) if path.is_dir() => normal_class(path, self.preset_side()?)?,
+                Some(_) => Vec::new(),
             };
         }
         Ok(ImageSource {
@@ -271,6 +272,9 @@ impl Options {
             (Some(0.0), _) => None,
             (Some(weight), _) => Some(GradientPenalty::Zero(weight)),
         };
+        if self.penalty_every.is_some() && t.penalty.is_none() {
+            bail!("--penalty-every belongs to a penalty: give --penalty too");
+        }
         let set_to = |field: &mut f64, given: Option<f64>| *field = given.unwrap_or(*field);
         set_to(&mut t.generator_rate, self.generator_rate);
         set_to(&mut t.discriminator_rate, self.discriminator_rate);
@@ -314,7 +318,7 @@ impl Options {
         Ok(t)
     }
 
-    /// The preset for `set`, as the flags change it.
+    /// The side of the images that the networks take.
     pub(super) fn preset_side(&self) -> anyhow::Result<usize> {
         let one = LabelledImages::stroke_digits(1, &[0], 0)?;
         Ok(self.side(&DcganTraining::for_set(&one)))
@@ -322,14 +326,10 @@ impl Options {
 }
 
 /// The class that a folder of images calls normal; none elsewhere, where all classes are.
-fn normal_class(path: &path::Path) -> anyhow::Result<Vec<String>> {
-    use pyrograph::data::Split;
-    let set = LabelledImages::open(path, Split::Train)?;
+fn normal_class(path: &path::Path, side: usize) -> anyhow::Result<Vec<String>> {
+    let set = LabelledImages::open_resized(path, Split::Train, (side, side))?;
     let name = set
         .normal_class()
         .map(|class| set.class_names()[class].clone());
-    if name.is_none() && set.class_names().is_empty() {
-        bail!("{}: no classes", path.display());
-    }
     Ok(name.into_iter().collect())
 }
