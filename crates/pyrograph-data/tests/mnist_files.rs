@@ -295,6 +295,22 @@ fn a_csv_that_is_missing_or_wrong_is_named() {
     ));
 }
 
+#[test]
+fn a_damaged_first_label_is_no_header_and_counted_columns_are_one() {
+    let read = |text: &str| {
+        let root = folder(&[("a.csv", text.as_bytes())]);
+        LabelledImages::from_csv(root.path().join("a.csv"))
+    };
+    for damaged in ["7a,1,2,2,4\n8,0,0,0,0\n", ",1,2,2,4\n8,0,0,0,0\n"] {
+        let message = read(damaged).unwrap_err().to_string();
+        assert!(message.contains("line 1, column 1"), "{message}");
+    }
+    for header in ["label,0,1,2,3", "label,1,2,3,4", "label,1x1,1x2,2x1,2x2"] {
+        let set = read(&format!("{header}\n8,0,0,0,9\n")).unwrap();
+        assert_eq!((set.labels(), set.pixels(0)), (&[8][..], &[0, 0, 0, 9][..]));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

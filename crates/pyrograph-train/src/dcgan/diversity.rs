@@ -8,7 +8,7 @@ use crate::TrainError;
 /// Below this share of the real images' distances the generator has collapsed.
 const COLLAPSED: f32 = 0.3;
 /// Steps that a generator gets to leave its first, uniform images behind.
-const YOUNG: u64 = 300;
+const YOUNG: u64 = 1000;
 /// Images that a measurement compares.
 const COMPARED: usize = 32;
 
@@ -73,12 +73,12 @@ mod tests {
 
     #[test]
     fn a_collapse_is_reported_with_its_share_and_not_at_the_start() {
-        let warning = collapse_warning(0.05, 400).expect("collapsed");
+        let warning = collapse_warning(0.05, 1100).expect("collapsed");
         assert!(
-            warning.contains("step 400") && warning.contains("5 %"),
+            warning.contains("step 1100") && warning.contains("5 %"),
             "{warning}"
         );
-        assert!(collapse_warning(0.05, 100).is_none());
-        assert!(collapse_warning(0.7, 400).is_none());
+        assert!(collapse_warning(0.05, 900).is_none());
+        assert!(collapse_warning(0.7, 1100).is_none());
     }
 }

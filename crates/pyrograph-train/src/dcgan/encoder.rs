@@ -59,7 +59,7 @@ impl Default for EncoderTraining {
             latent_weight: 0.1,
             learning_rate: 1e-3,
             batch_size: 64,
-            steps: 2000,
+            steps: 1000,
             jitter: Jitter::default(),
             seed: 0,
         }
