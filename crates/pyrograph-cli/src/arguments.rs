@@ -1,6 +1,6 @@
 //! Flags that several commands share.
 
-use std::{io::Write, path::PathBuf, sync::LazyLock, time::Instant};
+use std::{fs, io::Write, path::PathBuf, sync::LazyLock, time::Instant};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -15,11 +15,23 @@ use pyrograph::{
     pipelines::{PipelineError, sprites::SpritePipeline},
     train::{run_folder::RunFolder, weights_path},
 };
+use serde::de::DeserializeOwned;
 
 use crate::outputs::files_of_run;
 
 /// When the program began, for the time to the first result.
 pub(crate) static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+/// What a recipe file (TOML) sets; nothing where none is given.
+pub(crate) fn read_recipe<T: Default + DeserializeOwned>(
+    path: Option<&PathBuf>,
+) -> anyhow::Result<T> {
+    let Some(path) = path else {
+        return Ok(T::default());
+    };
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    toml::from_str(&text).with_context(|| path.display().to_string())
+}
 
 /// Where and how to run.
 #[derive(Args)]

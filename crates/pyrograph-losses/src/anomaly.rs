@@ -216,14 +216,14 @@ mod tests {
     #[test]
     fn shapes_that_do_not_agree_are_refused() {
         let ([x, _], [fx, ftwin]) = (pair(), features());
-        let narrow = x.clone().slice([0..1]);
+        let narrow = x.clone().slice(0..1);
         let score = AnomalyScore::default();
         assert!(
             score
                 .forward(x.clone(), narrow, fx.clone(), ftwin.clone())
                 .is_err()
         );
-        let short = ftwin.slice([0..1]);
+        let short = ftwin.slice(0..1);
         assert!(score.forward(x.clone(), x, fx, short).is_err());
     }
 

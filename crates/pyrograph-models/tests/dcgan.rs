@@ -222,10 +222,10 @@ fn an_image_does_not_depend_on_its_neighbours_in_the_batch() {
     let cases = open("generator.safetensors");
     let generator: Generator<Flex> = load(&config(), &cases);
     let z: Tensor<Flex, 2> = latents(&cases, "z");
-    let whole = generator.forward(z.clone()).slice([1..2]);
+    let whole = generator.forward(z.clone()).slice(1..2);
     assert_close(
         "image",
-        &values(generator.forward(z.slice([1..2]))),
+        &values(generator.forward(z.slice(1..2))),
         &values(whole),
         1e-6,
     );

@@ -12,6 +12,26 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// From what a config gives: epochs of `per_epoch` steps, steps and minutes, of which the first counts; `usual_epochs` where it
+    /// gives none.
+    pub(crate) fn new(
+        epochs: Option<u64>,
+        steps: Option<u64>,
+        max_minutes: Option<f64>,
+        per_epoch: u64,
+        usual_epochs: u64,
+    ) -> Self {
+        let by_epochs = |epochs: u64| epochs.saturating_mul(per_epoch);
+        let steps = match (epochs.map(by_epochs), steps) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (None, None) if max_minutes.is_none() => Some(by_epochs(usual_epochs)),
+            (a, b) => a.or(b),
+        };
+        let time = max_minutes
+            .map(|minutes| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or_default());
+        Self { steps, time }
+    }
+
     /// How much of the run is done, 0 to 1: by the limit that is nearest.
     pub fn progress(&self, step: u64, elapsed: Duration) -> f64 {
         let by_steps = self.steps.map(|steps| step as f64 / steps.max(1) as f64);
@@ -36,6 +56,19 @@ pub(crate) fn linear_decay(base: f64, progress: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_of_epochs_and_steps_counts_and_the_usual_epochs_where_nothing_is_given() {
+        let steps = |epochs, steps, minutes| Limits::new(epochs, steps, minutes, 10, 32).steps;
+        assert_eq!(steps(None, None, None), Some(320));
+        assert_eq!(steps(Some(3), None, None), Some(30));
+        assert_eq!(steps(Some(3), Some(25), None), Some(25));
+        assert_eq!(steps(Some(2), Some(25), None), Some(20));
+        assert_eq!(steps(None, None, Some(0.5)), None);
+        assert_eq!(steps(Some(u64::MAX), None, None), Some(u64::MAX));
+        let time = Limits::new(None, None, Some(0.5), 10, 32).time;
+        assert_eq!(time, Some(Duration::from_secs(30)));
+    }
 
     #[test]
     fn the_nearest_limit_counts() {

@@ -18,6 +18,9 @@ const LOOK_EVERY: usize = 25;
 /// Looks without progress that end an image's search.
 const PATIENCE: usize = 2;
 
+/// Scores [batch], and their gradients for the latent vectors [batch, z_dim].
+type ScoresAndSlopes<B> = (Tensor<B, 1>, Tensor<B, 2>);
+
 /// The frozen networks on the backend that records.
 pub(super) struct Frozen<B: VisionAutodiff> {
     pub(super) generator: Generator<B>,
@@ -32,7 +35,7 @@ impl<B: VisionAutodiff> Frozen<B> {
         z: Tensor<B::InnerBackend, 2>,
         x: Tensor<B::InnerBackend, 4>,
         features: Tensor<B::InnerBackend, 2>,
-    ) -> Result<(Tensor<B::InnerBackend, 1>, Tensor<B::InnerBackend, 2>), PipelineError> {
+    ) -> Result<ScoresAndSlopes<B::InnerBackend>, PipelineError> {
         let _turn = lock_autodiff();
         let z = Tensor::<B, 2>::from_inner(z).require_grad();
         let twin = self.generator.forward(z.clone());

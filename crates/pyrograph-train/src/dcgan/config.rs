@@ -1,7 +1,5 @@
 //! What an adversarial training is asked to do.
 
-use std::time::Duration;
-
 use pyrograph_data::{Jitter, LabelledImages};
 use pyrograph_losses::{AdversarialLoss, GradientPenalty, LossError};
 use pyrograph_models::dcgan::DcganConfig;
@@ -135,18 +133,13 @@ impl DcganTraining {
         let per_epoch = self
             .steps_per_epoch(items)
             .div_ceil(self.discriminator_steps.max(1));
-        let by_epochs = |epochs: u64| epochs.saturating_mul(per_epoch);
-        let steps = match (self.epochs.map(by_epochs), self.steps) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (None, None) if self.max_minutes.is_none() => Some(by_epochs(DEFAULT_EPOCHS)),
-            (a, b) => a.or(b),
-        };
-        Limits {
-            steps,
-            time: self
-                .max_minutes
-                .map(|minutes| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or_default()),
-        }
+        Limits::new(
+            self.epochs,
+            self.steps,
+            self.max_minutes,
+            per_epoch,
+            DEFAULT_EPOCHS,
+        )
     }
 
     /// Deviation of the instance noise at `progress`, 0 to 1.

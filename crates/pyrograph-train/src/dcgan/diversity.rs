@@ -22,7 +22,7 @@ pub(super) fn diversity<B: Backend>(
     let dim = channels * height * width;
     let spread = |images: Tensor<B, 4>| {
         let values: Vec<f32> = images
-            .slice([0..compared])
+            .slice(0..compared)
             .into_data()
             .iter::<f32>()
             .collect();
@@ -65,7 +65,7 @@ mod tests {
         assert!((0.8..1.25).contains(&share), "{share}");
         let half = diversity(images(1) * 0.5, images(1)).expect("finite");
         assert!((half - 0.5).abs() < 1e-5, "{half}");
-        let equal = images(1).slice([0..1]).repeat_dim(0, 40);
+        let equal = images(1).slice(0..1).repeat_dim(0, 40);
         assert_eq!(diversity(equal.clone(), images(2)).expect("finite"), 0.0);
         // Real images that are all equal say nothing.
         assert_eq!(diversity(images(1), equal).expect("finite"), 1.0);

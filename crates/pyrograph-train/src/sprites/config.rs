@@ -1,7 +1,5 @@
 //! What a run is asked to do.
 
-use std::time::Duration;
-
 use pyrograph_data::SpriteSet;
 use pyrograph_diffusion::{
     DiffusionCard, ForwardNoise, LossWeighting, NoiseSchedule, NoiseScheduleConfig, PredictionType,
@@ -108,18 +106,13 @@ impl SpriteTraining {
 
     /// When the run ends.
     pub fn limits(&self, items: usize) -> Limits {
-        let by_epochs = |epochs: u64| epochs.saturating_mul(self.steps_per_epoch(items));
-        let steps = match (self.epochs.map(by_epochs), self.steps) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (None, None) if self.max_minutes.is_none() => Some(by_epochs(DEFAULT_EPOCHS)),
-            (a, b) => a.or(b),
-        };
-        Limits {
-            steps,
-            time: self
-                .max_minutes
-                .map(|minutes| Duration::try_from_secs_f64(minutes * 60.0).unwrap_or_default()),
-        }
+        Limits::new(
+            self.epochs,
+            self.steps,
+            self.max_minutes,
+            self.steps_per_epoch(items),
+            DEFAULT_EPOCHS,
+        )
     }
 
     /// Checks every number, and that the images fit the network.

@@ -3,7 +3,7 @@
 mod job;
 mod options;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -20,7 +20,10 @@ use pyrograph::{
 use serde_json::json;
 
 use self::{job::Job, options::Options};
-use crate::{arguments::Common, stop::on_interrupt};
+use crate::{
+    arguments::{Common, read_recipe},
+    stop::on_interrupt,
+};
 
 #[derive(Args)]
 pub(crate) struct TrainSprites {
@@ -41,13 +44,7 @@ pub(crate) struct TrainSprites {
 
 impl TrainSprites {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let recipe = match &self.config {
-            Some(path) => {
-                let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-                toml::from_str(&text).with_context(|| path.display().to_string())?
-            }
-            None => Options::default(),
-        };
+        let recipe = read_recipe(self.config.as_ref())?;
         let options = self.options.clone().over(recipe);
         let Begun {
             run,
