@@ -97,7 +97,8 @@ impl Score {
         }
         let path = fitted_path(self.run.as_ref(), self.model.as_ref())?;
         if self.method == Method::Encoder && self.search.is_given() {
-            bail!("--method encoder searches nothing: leave the search's flags out");
+            self.common
+                .say("the encoder searches nothing: the search's flags have no effect");
         }
         let of_run = self.run.iter().flat_map(|run| files_of_run(run));
         let inputs: Vec<_> = [path]

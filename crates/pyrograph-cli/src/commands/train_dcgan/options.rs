@@ -41,7 +41,7 @@ pub(super) struct Options {
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     preset: Option<Preset>,
-    /// Passes over the data [default: 12, unless another limit is given].
+    /// Passes over the data [default: 12, or as many as make 2,500 steps, unless another limit is given].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) epochs: Option<u64>,
@@ -117,7 +117,7 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_noise: Option<f64>,
-    /// Training images are turned at random by up to so many degrees.
+    /// Training images are turned at random by up to so many degrees [default: 6 for fewer than 1,000 images, else 0; so the other jitters].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_rotation: Option<f32>,
