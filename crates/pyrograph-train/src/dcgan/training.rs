@@ -133,7 +133,9 @@ pub fn train_dcgan<B: VisionAutodiff>(
         let mut drawn = None;
         let mut penalty_seen: Option<Tensor<B::InnerBackend, 1>> = None;
 
-        // 2. The discriminator's steps, each on images and latent vectors of its own; the fake is detached.
+        // 2. The discriminator's steps, each on images and latent vectors of its own; the fake is detached. Its graph lives until the
+        //    generator's step, and so does the turn to differentiate.
+        let turn_to_differentiate = lock_autodiff();
         for turn in 0..config.discriminator_steps {
             let draw = step * config.discriminator_steps + turn;
             let real = real_images.draw::<B::InnerBackend>(draw, device);
@@ -143,7 +145,6 @@ pub fn train_dcgan<B: VisionAutodiff>(
                 [real.dims()[0], config.model.z_dim],
                 device,
             );
-            let _turn = lock_autodiff();
             let fake = session
                 .generator
                 .forward_training(z, &mut seen_by_generator);
@@ -196,7 +197,6 @@ pub fn train_dcgan<B: VisionAutodiff>(
         };
 
         // 3. The generator's step, through the discriminator as it is now, whose parameters stay.
-        let turn = lock_autodiff();
         let mut seen = BatchStatistics::new();
         let judge = session.discriminator.clone().no_grad();
         // The streams of the discriminator's steps are even.
@@ -205,7 +205,7 @@ pub fn train_dcgan<B: VisionAutodiff>(
         let loss = config.loss.generator(logit);
         let generator_loss = loss.clone().inner();
         let gradients = GradientsParams::from_grads(loss.backward(), &session.generator);
-        drop(turn);
+        drop(turn_to_differentiate);
         let stepped =
             session
                 .generator_optimizer
