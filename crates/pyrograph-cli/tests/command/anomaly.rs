@@ -260,6 +260,71 @@ fn a_stopped_training_goes_on_and_only_limits_may_change() {
 }
 
 #[test]
+fn a_folder_is_trained_on_by_its_normal_images_and_scored_as_a_whole() {
+    use pyrograph::vision::{Rgb, RgbImage, write_png};
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("parts");
+    // Images of two sizes: bars that are normal, and bars with a cut.
+    for (class, cut) in [("cut", true), ("normal", false)] {
+        for index in 0..10_u32 {
+            let image = RgbImage::from_fn(20 + index % 2, 20 + index % 2, |x, y| {
+                let bar = (5 + index / 2..10 + index / 2).contains(&x) && !(cut && y > 9);
+                Rgb([if bar { 255 } else { 0 }; 3])
+            });
+            let path = data.join(class).join(format!("{index}.png"));
+            write_png(path, &image).expect("writable");
+        }
+    }
+    let run = folder.path().join("run");
+    let train = [
+        &["train", "dcgan", "--out", text(&run), "--data", text(&data)],
+        &[
+            "--blocks",
+            "2",
+            "--width",
+            "4",
+            "--batch-size",
+            "4",
+            "--steps",
+            "3",
+        ][..],
+        &["--held-out", "0.2", "--device", "cpu"],
+    ];
+    succeeds(&train.concat());
+    let config = fs::read_to_string(run.join("config.json")).expect("a config");
+    let config: Value = serde_json::from_str(&config).expect("JSON");
+    assert_eq!(config["data"]["classes"][0], "normal");
+    assert_eq!(config["fingerprint"]["images"], 10);
+    // A resumed run finds the same images.
+    let resume = [
+        "train",
+        "dcgan",
+        "--out",
+        text(&run),
+        "--resume",
+        "--steps",
+        "4",
+    ];
+    succeeds(&[&resume[..], &["--device", "cpu"]].concat());
+    fit(&run, &["--methods", "encoder"]);
+    let score = [
+        "anomaly",
+        "score",
+        "--run",
+        text(&run),
+        "--data",
+        text(&data),
+        "--json",
+    ];
+    let method = ["--method", "encoder", "--device", "cpu"];
+    let result = succeeds(&[&score[..], &method].concat());
+    let result: Value = serde_json::from_str(&result).expect("JSON");
+    assert_eq!(result["report"]["normal"], 10);
+    assert_eq!(result["report"]["anomalous"], 10);
+    assert_eq!(result["results"][19]["label"], "cut");
+}
+
+#[test]
 fn recipes_presets_and_losses_are_read_and_wrong_numbers_refused_by_name() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let recipe = folder.path().join("recipe.toml");

@@ -105,8 +105,15 @@ impl TrainDcgan {
 
     /// Begins a run; nothing is made on disk before every check has passed.
     fn begin(&self, options: &Options) -> anyhow::Result<Begun> {
-        let data = options.source()?;
-        let set = data.load(Split::Train, options.preset_side()?)?;
+        let mut data = options.source()?;
+        let mut set = data.load(Split::Train, options.side())?;
+        // The class that a folder calls normal comes first in it, so that a limit has taken none of another.
+        if data.classes.is_empty()
+            && let Some(class) = set.normal_class()
+        {
+            data.classes = vec![set.class_names()[class].clone()];
+            set = set.only(&data.classes)?;
+        }
         let plan = DcganRun {
             data,
             fingerprint: DataFingerprint::of(&set),

@@ -5,8 +5,9 @@ use std::path::{self, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    data::{LabelledImages, Split},
+    data::LabelledImages,
     losses::{AdversarialLoss, GradientPenalty},
+    models::dcgan::DcganConfig,
     train::dcgan::{DcganTraining, ImageSource},
     vision::Normalisation,
 };
@@ -219,31 +220,30 @@ impl Options {
             Some(path) => Some(path::absolute(path).context("--data")?),
             None => None,
         };
-        let mut classes = self.classes.clone();
-        if classes.is_empty() {
-            classes = match &path {
-                None => BUILT_IN_CLASSES.map(str::to_owned).into(),
-                Some(path) if path.is_dir() => normal_class(path, self.preset_side()?)?,
-                Some(_) => Vec::new(),
-            };
-        }
+        let built_in = path.is_none() && self.classes.is_empty();
         Ok(ImageSource {
             path,
             per_class: self.per_class.unwrap_or(PER_CLASS),
-            classes,
+            classes: match built_in {
+                true => BUILT_IN_CLASSES.map(str::to_owned).into(),
+                false => self.classes.clone(),
+            },
             limit: self.limit,
             seed: self.seed.unwrap_or(0),
         })
     }
 
-    pub(super) fn side(&self, usual: &DcganTraining) -> usize {
-        let mut model = usual.model.clone();
-        model.blocks = self.blocks.unwrap_or(model.blocks);
+    /// The side of the images that the networks take.
+    pub(super) fn side(&self) -> usize {
+        let usual = DcganConfig::default();
+        let model = DcganConfig {
+            blocks: self.blocks.unwrap_or(usual.blocks),
+            ..usual.clone()
+        };
         // A number that is not allowed is refused by its name when the whole config is checked.
-        if model.check().is_ok() {
-            model.side()
-        } else {
-            usual.model.side()
+        match model.check() {
+            Ok(()) => model.side(),
+            Err(_) => usual.side(),
         }
     }
 
@@ -317,19 +317,4 @@ impl Options {
         }
         Ok(t)
     }
-
-    /// The side of the images that the networks take.
-    pub(super) fn preset_side(&self) -> anyhow::Result<usize> {
-        let one = LabelledImages::stroke_digits(1, &[0], 0)?;
-        Ok(self.side(&DcganTraining::for_set(&one)))
-    }
-}
-
-/// The class that a folder of images calls normal; none elsewhere, where all classes are.
-fn normal_class(path: &path::Path, side: usize) -> anyhow::Result<Vec<String>> {
-    let set = LabelledImages::open_resized(path, Split::Train, (side, side))?;
-    let name = set
-        .normal_class()
-        .map(|class| set.class_names()[class].clone());
-    Ok(name.into_iter().collect())
 }
