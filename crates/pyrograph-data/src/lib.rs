@@ -67,6 +67,7 @@
 //! # }
 //! ```
 
+pub mod detection;
 mod error;
 mod jitter;
 mod labelled;

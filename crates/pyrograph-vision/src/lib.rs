@@ -44,6 +44,7 @@
 //! ```
 
 mod bicubic;
+mod boxes;
 mod canvas;
 mod chart;
 mod convert;
@@ -62,6 +63,7 @@ pub use image;
 pub use image::{Rgb, RgbImage};
 
 pub use bicubic::{resize_bicubic, resize_plane_bicubic};
+pub use boxes::{BoundingBox, CenterBox, Detection};
 pub use chart::{
     ChartOptions, CurveOptions, Distribution, HistogramOptions, HistogramScale, Join, Mark, Series,
     curve_chart, histogram_chart, line_chart,
