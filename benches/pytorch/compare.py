@@ -3,8 +3,8 @@
     cargo xtask bench compare --python venv/bin/python                 # writes docs/benchmarks.md; three rounds
     venv/bin/python benches/pytorch/compare.py --rounds 1 --seconds 0.2 --only conv     # whether it works
 
-Each round times every workload once with criterion and then with `operations.py`, `sprites.py` and `dcgan.py`, so that a machine that slows down
-slows both. Both are held to the same CPUs and the same number of threads. The table has the median over the rounds of each side's
+Each round times every workload once with criterion and then with `operations.py`, `sprites.py`, `dcgan.py` and `ssd.py`, so that a machine that
+slows down slows both. Both are held to the same CPUs and the same number of threads. The table has the median over the rounds of each side's
 median, and the ratio pyrograph / PyTorch with its range over the rounds: below 1, pyrograph is faster.
 """
 
@@ -24,8 +24,8 @@ ROOT = HERE.parents[1]
 TABLE, PLOT = ROOT / "docs/benchmarks.md", ROOT / "docs/images/benchmarks.svg"
 # Those that this process may use, where the system says.
 CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-# Seconds of a timed step: PyTorch's script counts steps instead.
-STEP_SECONDS = 0.2
+# Seconds of a timed step, and of a detector's: PyTorch's scripts count steps instead.
+STEP_SECONDS, SSD_STEP_SECONDS = 0.2, 1.0
 
 
 def main() -> None:
@@ -124,6 +124,8 @@ def pytorch(side: Side, only: str, seconds: float, env: dict[str, str]) -> dict[
             lines += script(["sprites.py", *where, "--job", job, "--iterations", str(steps)], env)
     steps = max(3, round(seconds / STEP_SECONDS))
     lines += script(["dcgan.py", *where, "--only", only, "--iterations", str(steps)], env)
+    steps = max(3, round(seconds / SSD_STEP_SECONDS))
+    lines += script(["ssd.py", *where, "--only", only, "--iterations", str(steps)], env)
     return {line["name"]: line["median_ms"] for line in lines}
 
 

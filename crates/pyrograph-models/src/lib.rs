@@ -3,6 +3,7 @@
 //!
 //! - [`context_unet`]: the U-Net of the sprite job.
 //! - [`dcgan`]: generator, discriminator and encoder of the anomaly job.
+//! - [`ssd`]: the detector on VGG16 or MobileNetV2.
 //! - [`blocks`]: the layers they are made of, in PyTorch's layout.
 //! - [`weights`]: state dicts from PyTorch and safetensors files, and model files that carry their config.
 //!
@@ -27,6 +28,7 @@ pub mod context_unet;
 pub mod dcgan;
 mod error;
 pub mod sprite_classifier;
+pub mod ssd;
 pub mod weights;
 
 pub use error::ModelError;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::boxes::MAX_PRIORS;
 use crate::canvas::MAX_PIXELS;
 
 /// The errors of this crate.
@@ -112,6 +113,39 @@ pub enum VisionError {
         allowed: &'static str,
     },
 
+    /// A number of one of a detector's feature maps lies outside its range.
+    #[error("feature map {index} of the priors: {what} is {seen:?}: allowed is {allowed}")]
+    PriorMap {
+        /// The map, from 0.
+        index: usize,
+        /// The number's name.
+        what: &'static str,
+        /// The number.
+        seen: f64,
+        /// The allowed range, in words.
+        allowed: &'static str,
+    },
+
+    /// The priors of a detector are too many.
+    #[error("the feature maps give {seen} priors: at most {MAX_PRIORS} are allowed")]
+    TooManyPriors {
+        /// Their number, `usize::MAX` where it is beyond counting.
+        seen: usize,
+    },
+
+    /// The outputs of a detector do not fit its priors.
+    #[error("a detector put out {seen} {what} for {priors} priors: needed are {needed}")]
+    HeadLength {
+        /// Which outputs.
+        what: &'static str,
+        /// Values handed in.
+        seen: usize,
+        /// Number of priors.
+        priors: usize,
+        /// How many values there have to be, in words.
+        needed: &'static str,
+    },
+
     /// A normalisation has a name that is not known.
     #[error("{seen:?} is no normalisation: allowed are tanh and mnist")]
     UnknownNormalisation {
@@ -154,6 +188,21 @@ pub enum VisionError {
         path: PathBuf,
         /// Why not.
         source: io::Error,
+    },
+
+    /// A file holds an image with more pixels than are allowed.
+    #[error(
+        "{} is an image of {width} by {height} pixels: at most {allowed} pixels are allowed", path.display()
+    )]
+    TooManyPixels {
+        /// The file.
+        path: PathBuf,
+        /// Width of the image.
+        width: u32,
+        /// Height of the image.
+        height: u32,
+        /// The most pixels that are allowed.
+        allowed: u64,
     },
 
     /// A file holds no image that can be decoded.

@@ -6,15 +6,18 @@
 //! | to | use |
 //! | --- | --- |
 //! | turn values in [-1, 1] into an image and back | [`from_chw`], [`batch_from_chw`], [`to_chw`], [`bytes_to_chw`] |
-//! | choose what values bytes become for a model | [`Normalisation`] |
+//! | choose what values bytes become for a model | [`Normalisation`], [`ColourNormalisation`] |
 //! | show pixel art large | [`enlarge`], [`pick_factor`] |
-//! | bring images to one size | [`resize`], [`resize_bicubic`], [`resize_plane_bicubic`] |
+//! | bring images to one size | [`resize`], [`resize_bicubic`], [`resize_plane_bicubic`], [`resize_bilinear`], [`resize_bilinear_chw`] |
+//! | compare boxes and turn them into what a detector learns | [`BoundingBox`], [`PriorConfig`], [`BoxCoder`] |
+//! | make detections of what a detector puts out | [`postprocess`], [`DetectOptions`], [`nms`], [`nms_per_class`] |
+//! | show what a detector found | [`draw_boxes`], [`BoxLabel`], [`class_colour`] |
 //! | lay images out | [`grid()`], [`labelled_grid`], [`panels`] |
 //! | write on an image | [`draw_text`], [`text_size`] |
 //! | show images beside their twins and what differs | [`twin_figure`], [`heat_map`] |
 //! | plot losses over steps | [`line_chart`] |
 //! | plot scores and how well they tell classes apart | [`histogram_chart`], [`curve_chart`] |
-//! | read and write files | [`read_image`], [`write_png`], [`write_gif`], [`atomic_write`], [`check_target`] |
+//! | read and write files | [`read_image`], [`read_image_within`], [`image_size`], [`write_png`], [`write_gif`], [`atomic_write`], [`check_target`] |
 //!
 //! Nothing is ever half written: every file goes under a temporary name into the folder it is meant
 //! for and is renamed when complete.
@@ -44,9 +47,11 @@
 //! ```
 
 mod bicubic;
+mod bilinear;
 mod boxes;
 mod canvas;
 mod chart;
+mod colour;
 mod convert;
 mod error;
 mod gif;
@@ -55,6 +60,8 @@ mod heat;
 mod normalise;
 mod read;
 mod scale;
+#[cfg(test)]
+mod splitmix;
 mod text;
 mod twin;
 mod write;
@@ -63,18 +70,23 @@ pub use image;
 pub use image::{Rgb, RgbImage};
 
 pub use bicubic::{resize_bicubic, resize_plane_bicubic};
-pub use boxes::{BoundingBox, CenterBox, Detection};
+pub use bilinear::{resize_bilinear, resize_bilinear_chw};
+pub use boxes::{
+    BoundingBox, BoxCoder, BoxLabel, CenterBox, DetectOptions, Detection, PriorClip, PriorConfig,
+    PriorMap, class_colour, draw_boxes, nms, nms_per_class, postprocess,
+};
 pub use chart::{
     ChartOptions, CurveOptions, Distribution, HistogramOptions, HistogramScale, Join, Mark, Series,
     curve_chart, histogram_chart, line_chart,
 };
+pub use colour::ColourNormalisation;
 pub use convert::{batch_from_chw, bytes_to_chw, from_chw, to_chw};
 pub use error::VisionError;
 pub use gif::{GifOptions, write_gif};
 pub use grid::{grid, labelled_grid, panels};
 pub use heat::heat_map;
 pub use normalise::Normalisation;
-pub use read::read_image;
+pub use read::{MAX_INPUT_PIXELS, image_size, read_image, read_image_within};
 pub use scale::{enlarge, pick_factor, resize};
 pub use text::{TextSize, draw_text, text_size};
 pub use twin::{TwinRow, twin_figure};

@@ -9,15 +9,55 @@ use image::{DynamicImage, ImageDecoder, ImageReader, Rgb, RgbImage};
 
 use crate::VisionError;
 
+/// The most pixels of an image that [`read_image`] decodes: any camera's photograph, and no more than 300 MB in RGB.
+pub const MAX_INPUT_PIXELS: u64 = 100_000_000;
+
 /// Reads a PNG, JPEG, GIF (first frame), BMP or WebP file, told apart by its contents rather than
 /// its name. Transparent parts are laid on white, grey becomes RGB, 16-bit channels become 8-bit,
 /// and a photograph is turned upright as its EXIF data say.
 ///
 /// # Errors
-/// [`VisionError::Read`] when the file cannot be read, [`VisionError::Decode`] when it holds no
-/// image of these formats, a damaged one, or one beyond the memory limits of the [`image`] crate.
+/// [`VisionError::Read`] when the file cannot be read, [`VisionError::TooManyPixels`] beyond
+/// [`MAX_INPUT_PIXELS`], [`VisionError::Decode`] when it holds no image of these formats, a damaged
+/// one, or one beyond the memory limits of the [`image`] crate.
 pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage, VisionError> {
+    read_image_within(path, MAX_INPUT_PIXELS)
+}
+
+/// [`read_image`] with another limit: an image of more than `max_pixels` is refused by its header, before anything is
+/// decoded.
+///
+/// # Errors
+/// Those of [`read_image`].
+pub fn read_image_within(path: impl AsRef<Path>, max_pixels: u64) -> Result<RgbImage, VisionError> {
     let path = path.as_ref();
+    let (decoder, orientation) = open(path)?;
+    let (width, height) = upright(decoder.dimensions(), orientation);
+    if u64::from(width) * u64::from(height) > max_pixels {
+        return Err(VisionError::TooManyPixels {
+            path: path.into(),
+            width,
+            height,
+            allowed: max_pixels,
+        });
+    }
+    let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable(path))?;
+    image.apply_orientation(orientation);
+    Ok(on_white(image))
+}
+
+/// Width and height that [`read_image`] would give, from the file's header alone and whatever their size.
+///
+/// # Errors
+/// [`VisionError::Read`] when the file cannot be read, [`VisionError::Decode`] when it has no header of an image that
+/// [`read_image`] knows.
+pub fn image_size(path: impl AsRef<Path>) -> Result<(u32, u32), VisionError> {
+    let (decoder, orientation) = open(path.as_ref())?;
+    Ok(upright(decoder.dimensions(), orientation))
+}
+
+/// The decoder of a file, with the header read, and how the image is to be turned.
+fn open(path: &Path) -> Result<(impl ImageDecoder, Orientation), VisionError> {
     let unreadable = |source| VisionError::Read {
         path: path.into(),
         source,
@@ -29,21 +69,31 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage, VisionError> {
     let reader = ImageReader::new(BufReader::new(file))
         .with_guessed_format()
         .map_err(unreadable)?;
-    decode(reader)
-        .map(on_white)
-        .map_err(|source| VisionError::Decode {
-            path: path.into(),
-            source,
-        })
-}
-
-fn decode(reader: ImageReader<BufReader<File>>) -> image::ImageResult<DynamicImage> {
-    let mut decoder = reader.into_decoder()?;
+    let mut decoder = reader.into_decoder().map_err(undecodable(path))?;
     // Orientation is a courtesy: without readable EXIF data the image stays as it is.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder)?;
-    image.apply_orientation(orientation);
-    Ok(image)
+    Ok((decoder, orientation))
+}
+
+fn undecodable(path: &Path) -> impl FnOnce(image::ImageError) -> VisionError {
+    |source| VisionError::Decode {
+        path: path.into(),
+        source,
+    }
+}
+
+/// Width and height after the image is turned.
+fn upright((width, height): (u32, u32), orientation: Orientation) -> (u32, u32) {
+    match orientation {
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => (height, width),
+        Orientation::NoTransforms
+        | Orientation::Rotate180
+        | Orientation::FlipHorizontal
+        | Orientation::FlipVertical => (width, height),
+    }
 }
 
 /// The image composited on white.
@@ -61,6 +111,7 @@ fn on_white(image: DynamicImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
+    use image::codecs::jpeg::JpegEncoder;
     use image::{GrayImage, Luma, Rgba, RgbaImage};
 
     use super::*;
@@ -112,15 +163,107 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_header_that_claims_a_giant_image_is_refused() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("giant.bmp");
+    /// A BMP of 24 bits whose header claims this size, with hardly a pixel in it.
+    fn claiming_bmp(width: u32, height: u32) -> Vec<u8> {
         let mut bmp = b"BM\0\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".to_vec();
-        bmp.extend(0x00FF_FFFF_u32.to_le_bytes());
-        bmp.extend(0x00FF_FFFF_u32.to_le_bytes());
+        bmp.extend(width.to_le_bytes());
+        bmp.extend(height.to_le_bytes());
         bmp.extend(b"\x01\0\x18\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
-        std::fs::write(&path, bmp).unwrap();
-        assert!(matches!(read_image(&path), Err(VisionError::Decode { .. })));
+        bmp
+    }
+
+    /// The same as a PNG of 20000 by 20000, with the checksums right.
+    const CLAIMING_PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x4e\x20\0\0\x4e\x20\x08\x02\0\0\0\x6c\x12\xd1\x6e\0\0\0\x0bIDAT\x78\x9c\x63\x60\x80\x01\0\0\x0a\0\x01\x7f\x80\x74\x5e\0\0\0\0IEND\xae\x42\x60\x82";
+
+    #[test]
+    fn a_header_that_claims_a_giant_image_is_refused_by_its_size() {
+        let root = tempfile::tempdir().unwrap();
+        for (name, bytes) in [
+            ("giant.bmp", claiming_bmp(20_000, 20_000)),
+            ("giant.png", CLAIMING_PNG.to_vec()),
+        ] {
+            let path = root.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(image_size(&path).unwrap(), (20_000, 20_000));
+            let error = read_image(&path).unwrap_err();
+            assert!(
+                matches!(error, VisionError::TooManyPixels { .. }),
+                "{error:?}"
+            );
+            let text = error.to_string();
+            assert!(
+                text.contains(name)
+                    && text.contains("20000 by 20000")
+                    && text.contains("100000000"),
+                "{text}"
+            );
+        }
+        // Beyond what the format's decoder takes at all.
+        let path = root.path().join("endless.bmp");
+        std::fs::write(&path, claiming_bmp(0x00FF_FFFF, 0x00FF_FFFF)).unwrap();
+        assert!(read_image(&path).is_err());
+    }
+
+    #[test]
+    fn a_limit_of_ones_own_is_in_pixels() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("small.png");
+        crate::write_png(&path, &RgbImage::new(7, 5)).unwrap();
+        assert_eq!(image_size(&path).unwrap(), (7, 5));
+        assert_eq!(read_image_within(&path, 35).unwrap().dimensions(), (7, 5));
+        assert!(matches!(
+            read_image_within(&path, 34),
+            Err(VisionError::TooManyPixels {
+                width: 7,
+                height: 5,
+                allowed: 34,
+                ..
+            })
+        ));
+        // 12,000 by 8,000 is a photograph, 20,000 by 20,000 none.
+        assert!((12_000 * 8_000..20_000 * 20_000).contains(&MAX_INPUT_PIXELS));
+    }
+
+    #[test]
+    fn a_photograph_that_lies_on_its_side_has_the_size_that_it_is_read_in() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("turned.jpg");
+        let mut jpeg = Vec::new();
+        JpegEncoder::new(&mut jpeg)
+            .encode_image(&RgbImage::new(8, 3))
+            .unwrap();
+        // An EXIF block that holds one entry, the orientation (0x0112), after the marker that opens the file.
+        for (orientation, size) in [
+            (1, (8, 3)),
+            (3, (8, 3)),
+            (5, (3, 8)),
+            (6, (3, 8)),
+            (8, (3, 8)),
+        ] {
+            let mut exif =
+                b"\xff\xe1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+            exif.push(orientation);
+            exif.extend([0; 6]);
+            let turned = [&jpeg[..2], &exif, &jpeg[2..]].concat();
+            std::fs::write(&path, turned).unwrap();
+            assert_eq!(image_size(&path).unwrap(), size, "{orientation}");
+            assert_eq!(
+                read_image(&path).unwrap().dimensions(),
+                size,
+                "{orientation}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_size_of_what_is_no_image_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("text.png");
+        std::fs::write(&path, "no image").unwrap();
+        assert!(matches!(image_size(&path), Err(VisionError::Decode { .. })));
+        assert!(matches!(
+            image_size(root.path()),
+            Err(VisionError::Read { .. })
+        ));
     }
 }

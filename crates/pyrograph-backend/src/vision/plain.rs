@@ -10,7 +10,7 @@ use burn::tensor::{
     ops::{ConvOptions, ConvTransposeOptions},
 };
 
-use super::{Activation, NormStatistics, Window};
+use super::{Activation, NormStatistics, Window, activation::RELU6_TOP};
 
 /// Half-precision input is widened: statistics and softmax are computed in f32 (DESIGN: precision policy).
 fn widen<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
@@ -34,6 +34,13 @@ pub fn activate<B: Backend, const D: usize>(x: Tensor<B, D>, act: Activation) ->
         Activation::LeakyRelu(slope) => {
             let below = x.clone() * slope;
             x.clone().mask_where(x.lower_equal_elem(0.0), below)
+        }
+        // Not burn's clamp, which may turn NaN into a number.
+        Activation::Relu6 => {
+            let above = activation::relu(x);
+            above
+                .clone()
+                .mask_fill(above.greater_equal_elem(RELU6_TOP), RELU6_TOP)
         }
         // Through erf rather than burn's own GELU, whose gradient is a tanh approximation on some backends.
         Activation::Gelu => x.clone() * normal_cdf(x),
@@ -70,6 +77,13 @@ pub fn activate_backward<B: Backend, const D: usize>(
         Activation::LeakyRelu(slope) => {
             let below = grad.clone() * slope;
             grad.mask_where(x.lower_equal_elem(0.0), below)
+        }
+        Activation::Relu6 => {
+            let outside = x
+                .clone()
+                .lower_equal_elem(0.0)
+                .bool_or(x.greater_equal_elem(RELU6_TOP));
+            grad.mask_fill(outside, 0.0)
         }
         // Φ(x) + x·φ(x), φ the normal density.
         Activation::Gelu => {

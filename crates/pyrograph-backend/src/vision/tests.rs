@@ -250,6 +250,7 @@ fn activations_and_their_slopes_have_known_values() {
         (Activation::Silu, 0.731_058_6, 0.927_670_5),
         (Activation::Relu, 1.0, 1.0),
         (Activation::LeakyRelu(0.2), 1.0, 1.0),
+        (Activation::Relu6, 1.0, 1.0),
         (Activation::Tanh, 0.761_594_2, 0.419_974_3),
         (Activation::Identity, 1.0, 1.0),
     ] {

@@ -23,28 +23,45 @@ pub struct Kernel {
     pub padding: usize,
 }
 
-/// `torch.nn.Conv2d` with square kernel, one stride and one padding for both axes.
+/// `torch.nn.Conv2d` with square kernel, and one stride, padding and dilation for both axes.
 #[derive(Module, Debug)]
 pub struct Conv2d<B: Backend> {
-    /// [out, in, kernel, kernel].
+    /// [out, in / groups, kernel, kernel].
     pub weight: Param<Tensor<B, 4>>,
     /// `[out]`.
     pub bias: Option<Param<Tensor<B, 1>>>,
     stride: usize,
     padding: usize,
+    dilation: usize,
+    groups: usize,
 }
 
 impl<B: Backend> Conv2d<B> {
     /// A convolution of `channels` [in, out], with bias.
     pub fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2], kernel: Kernel) -> Self {
         let [c_in, c_out] = channels;
-        let fan_in = c_in * kernel.size * kernel.size;
+        let window = kernel.size * kernel.size;
+        let fans = [c_in * window, c_out * window];
         Self {
-            weight: init.fan_in([c_out, c_in, kernel.size, kernel.size], fan_in),
-            bias: Some(init.fan_in([c_out], fan_in)),
+            weight: init.weight([c_out, c_in, kernel.size, kernel.size], fans),
+            bias: Some(init.bias(c_out, fans[0])),
             stride: kernel.stride,
             padding: kernel.padding,
+            dilation: 1,
+            groups: 1,
         }
+    }
+
+    /// A convolution of each of `channels` by itself (groups = channels), with bias.
+    pub fn depthwise(init: &mut ParamInit<'_, B>, channels: usize, kernel: Kernel) -> Self {
+        let mut layer = Self::new(init, [1, channels], kernel);
+        layer.groups = channels;
+        layer
+    }
+
+    /// The same with `dilation` pixels from one tap of the window to the next.
+    pub fn dilated(self, dilation: usize) -> Self {
+        Self { dilation, ..self }
     }
 
     /// A convolution with stride 1 whose output has the size of its input; `kernel` is odd.
@@ -119,7 +136,12 @@ impl<B: VisionBackend> Conv2d<B> {
     }
 
     fn options(&self) -> ConvOptions<2> {
-        ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1)
+        ConvOptions::new(
+            [self.stride; 2],
+            [self.padding; 2],
+            [self.dilation; 2],
+            self.groups,
+        )
     }
 }
 
@@ -139,10 +161,11 @@ impl<B: Backend> ConvTranspose2d<B> {
     pub fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2], kernel: Kernel) -> Self {
         let [c_in, c_out] = channels;
         // PyTorch counts the fan of a transposed weight along its second axis.
-        let fan_in = c_out * kernel.size * kernel.size;
+        let window = kernel.size * kernel.size;
+        let fans = [c_out * window, c_in * window];
         Self {
-            weight: init.fan_in([c_in, c_out, kernel.size, kernel.size], fan_in),
-            bias: Some(init.fan_in([c_out], fan_in)),
+            weight: init.weight([c_in, c_out, kernel.size, kernel.size], fans),
+            bias: Some(init.bias(c_out, fans[0])),
             stride: kernel.stride,
             padding: kernel.padding,
         }

@@ -6,12 +6,25 @@ use burn::{
 };
 use pyrograph_backend::rng::{NoiseKey, Purpose, host_tensor};
 
+/// How the weights of a convolution or a linear layer begin, all uniform in (−bound, bound).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum InitScheme {
+    /// bound = 1/√fan_in, biases too: what PyTorch's `reset_parameters` gives (Kaiming uniform with a = √5).
+    #[default]
+    Torch,
+    /// bound = √(6/fan_in), biases 0: keeps the variance through ReLU ([He et al., 2015](https://arxiv.org/abs/1502.01852)).
+    He,
+    /// bound = √(6/(fan_in + fan_out)), biases 0 ([Glorot and Bengio, 2010](https://proceedings.mlr.press/v9/glorot10a.html)).
+    Xavier,
+}
+
 /// Makes the parameters of a new model one after the other, each from its own stream of the seed.
 #[derive(Debug)]
 pub struct ParamInit<'a, B: Backend> {
     device: &'a B::Device,
     seed: u64,
     next: u64,
+    scheme: InitScheme,
 }
 
 impl<'a, B: Backend> ParamInit<'a, B> {
@@ -21,17 +34,39 @@ impl<'a, B: Backend> ParamInit<'a, B> {
             device,
             seed,
             next: 0,
+            scheme: InitScheme::default(),
         }
     }
 
-    /// U(−bound, bound) with bound = 1/√fan_in: what PyTorch's `reset_parameters` gives convolutions and linear layers
-    /// (Kaiming uniform with a = √5), weights and biases alike.
-    pub fn fan_in<const D: usize>(
+    /// The layers that follow begin by `scheme`.
+    pub fn set_scheme(&mut self, scheme: InitScheme) {
+        self.scheme = scheme;
+    }
+
+    /// A layer's weight, of whose values `fans` [in, out] meet in one sum, forwards and backwards.
+    pub fn weight<const D: usize>(
         &mut self,
         shape: [usize; D],
-        fan_in: usize,
+        fans: [usize; 2],
     ) -> Param<Tensor<B, D>> {
-        let bound = 1.0 / (fan_in as f32).sqrt();
+        let [fan_in, fan_out] = fans.map(|fan| fan as f32);
+        let bound = match self.scheme {
+            InitScheme::Torch => 1.0 / fan_in.sqrt(),
+            InitScheme::He => (6.0 / fan_in).sqrt(),
+            InitScheme::Xavier => (6.0 / (fan_in + fan_out)).sqrt(),
+        };
+        self.uniform(shape, bound)
+    }
+
+    /// The bias of a layer with this fan.
+    pub fn bias(&mut self, size: usize, fan_in: usize) -> Param<Tensor<B, 1>> {
+        match self.scheme {
+            InitScheme::Torch => self.uniform([size], 1.0 / (fan_in as f32).sqrt()),
+            InitScheme::He | InitScheme::Xavier => self.constant(size, 0.0),
+        }
+    }
+
+    fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f32) -> Param<Tensor<B, D>> {
         let key = NoiseKey::new(self.seed, Purpose::Parameters, self.next);
         self.next += 1;
         let values = key

@@ -20,8 +20,8 @@ impl<B: Backend> Linear<B> {
     /// A layer from `d_in` to `d_out` features.
     pub fn new(init: &mut ParamInit<'_, B>, d_in: usize, d_out: usize) -> Self {
         Self {
-            weight: init.fan_in([d_out, d_in], d_in),
-            bias: init.fan_in([d_out], d_in),
+            weight: init.weight([d_out, d_in], [d_in, d_out]),
+            bias: init.bias(d_out, d_in),
         }
     }
 

@@ -8,6 +8,6 @@ mod linear;
 mod norm;
 
 pub use conv::{Conv2d, ConvTranspose2d, Kernel};
-pub use init::ParamInit;
+pub use init::{InitScheme, ParamInit};
 pub use linear::Linear;
 pub use norm::{BatchNorm2d, BatchStatistics, GroupNorm, NormMode};

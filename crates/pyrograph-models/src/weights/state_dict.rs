@@ -173,7 +173,7 @@ impl HostTensor {
     }
 
     /// Refuses NaN and infinite values; the error says that `key` of `path` holds them.
-    pub(super) fn check_finite(&self, path: &Path, key: &str) -> Result<(), ModelError> {
+    pub(crate) fn check_finite(&self, path: &Path, key: &str) -> Result<(), ModelError> {
         match self.values.iter().position(|v| !v.is_finite()) {
             Some(index) => Err(ModelError::NonFinite {
                 path: path.into(),

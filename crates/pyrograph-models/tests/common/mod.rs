@@ -3,11 +3,9 @@
 use std::path::PathBuf;
 
 use burn::{
-    backend::Autodiff,
     module::{ModuleVisitor, Param},
     tensor::{Tensor, backend::Backend},
 };
-use burn_flex::Flex;
 use pyrograph_backend::{rng::host_tensor, vision::VisionAutodiff};
 use pyrograph_models::weights::{HostTensor, NamedModel, StateDict};
 
@@ -85,7 +83,7 @@ impl<'a, A: VisionAutodiff> Gradients<'a, A> {
 
     /// That the norms of all gradients are those of the fixture under `prefix`, none left out; gives their number.
     #[track_caller]
-    pub(crate) fn assert_norms<M: NamedModel<Autodiff<Flex>>>(
+    pub(crate) fn assert_norms<M: NamedModel<A>>(
         &self,
         model: &M,
         cases: &StateDict,
@@ -127,7 +125,7 @@ impl<A: VisionAutodiff> ModuleVisitor<A> for Gradients<'_, A> {
 }
 
 /// The field path whose published key is `key`.
-pub(crate) fn field_path<M: NamedModel<Autodiff<Flex>>>(model: &M, key: &str) -> String {
+pub(crate) fn field_path<B: Backend, M: NamedModel<B>>(model: &M, key: &str) -> String {
     use burn_store::ModuleSnapshot;
     let paths = model
         .collect(None, None, false)

@@ -1,6 +1,21 @@
 //! Boxes around objects: forms, overlap, and what a detector found.
 
+mod coder;
+mod draw;
+mod nms;
+mod palette;
+mod postprocess;
+mod priors;
+
 use serde::{Deserialize, Serialize};
+
+pub use coder::BoxCoder;
+pub use draw::{BoxLabel, draw_boxes};
+pub use nms::{nms, nms_per_class};
+pub use palette::class_colour;
+pub use postprocess::{DetectOptions, postprocess};
+pub(crate) use priors::MAX_PRIORS;
+pub use priors::{PriorClip, PriorConfig, PriorMap};
 
 /// An axis-aligned box by its corners. The unit is that of the place it is used in: pixels of an image, or shares of its sides.
 ///
@@ -50,10 +65,15 @@ impl BoundingBox {
         self.y2 - self.y1
     }
 
+    /// Whether every corner is a finite number.
+    pub fn is_finite(self) -> bool {
+        let corners = [self.x1, self.y1, self.x2, self.y2];
+        corners.iter().all(|v| v.is_finite())
+    }
+
     /// Whether every corner is a finite number and the box has an area: `x1 < x2` and `y1 < y2`.
     pub fn is_proper(self) -> bool {
-        let corners = [self.x1, self.y1, self.x2, self.y2];
-        corners.iter().all(|v| v.is_finite()) && self.x1 < self.x2 && self.y1 < self.y2
+        self.is_finite() && self.x1 < self.x2 && self.y1 < self.y2
     }
 
     /// The area; 0 for a box that has none.
@@ -70,13 +90,21 @@ impl BoundingBox {
 
     /// Intersection over union, in [0, 1]; 0 where neither box has an area, never NaN.
     pub fn iou(self, other: Self) -> f32 {
+        self.iou_of_areas(self.area(), other, other.area())
+    }
+
+    /// [`iou`](Self::iou) where both areas are known.
+    fn iou_of_areas(self, area: f32, other: Self, other_area: f32) -> f32 {
         let both = self.intersection(other);
-        let union = self.area() + other.area() - both;
+        let union = area + other_area - both;
         if union > 0.0 { both / union } else { 0.0 }
     }
 
-    /// The part within an image of `width` by `height`.
+    /// The part within an image of `width` by `height`; a box outside of it becomes one without area at the edge, and
+    /// corners that are not numbers stay so. Sides of the image that are negative or not numbers count as 0.
     pub fn clip(self, width: f32, height: f32) -> Self {
+        // `max` also takes 0 for what is not a number, so that no `clamp` below can panic.
+        let (width, height) = (width.max(0.0), height.max(0.0));
         Self {
             x1: self.x1.clamp(0.0, width),
             y1: self.y1.clamp(0.0, height),
@@ -115,4 +143,96 @@ pub struct Detection {
     pub class: usize,
     /// How sure, in [0, 1].
     pub score: f32,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_overlap_of_shifted_squares_is_a_third() {
+        let square = BoundingBox::new(0.0, 0.0, 2.0, 2.0);
+        let shifted = BoundingBox::new(1.0, 0.0, 3.0, 2.0);
+        assert_eq!(square.intersection(shifted), 2.0);
+        assert!((square.iou(shifted) - 1.0 / 3.0).abs() < 1e-7);
+        assert_eq!(square.iou(square), 1.0);
+        // They share an edge only.
+        assert_eq!(square.iou(BoundingBox::new(2.0, 0.0, 4.0, 2.0)), 0.0);
+    }
+
+    #[test]
+    fn boxes_without_area_overlap_nothing() {
+        let point = BoundingBox::new(1.0, 1.0, 1.0, 1.0);
+        let turned = BoundingBox::new(2.0, 2.0, 0.0, 0.0);
+        for bbox in [point, turned] {
+            assert_eq!((bbox.area(), bbox.iou(bbox)), (0.0, 0.0));
+            assert!(bbox.is_finite() && !bbox.is_proper());
+        }
+    }
+
+    #[test]
+    fn a_clipped_box_lies_within_the_image() {
+        let bbox = BoundingBox::new(-1.0, 0.5, 3.0, f32::INFINITY);
+        assert_eq!(bbox.clip(2.0, 1.0), BoundingBox::new(0.0, 0.5, 2.0, 1.0));
+        assert_eq!(bbox.clip(f32::NAN, -1.0), BoundingBox::default());
+        assert!(
+            BoundingBox::new(f32::NAN, 0.0, 1.0, 1.0)
+                .clip(1.0, 1.0)
+                .x1
+                .is_nan()
+        );
+    }
+
+    #[test]
+    fn boxes_are_read_by_their_corners() {
+        let bbox: BoundingBox = serde_json::from_str(r#"{"x1":0,"y1":1,"x2":2,"y2":3.5}"#).unwrap();
+        assert_eq!(bbox, BoundingBox::new(0.0, 1.0, 2.0, 3.5));
+        assert!(serde_json::from_str::<BoundingBox>(r#"{"x1":0,"y1":1,"x2":2,"h":3}"#).is_err());
+    }
+
+    fn corners(range: std::ops::Range<f32>) -> impl Strategy<Value = BoundingBox> {
+        [range.clone(), range.clone(), range.clone(), range]
+            .prop_map(|[x1, y1, x2, y2]| BoundingBox { x1, y1, x2, y2 })
+    }
+
+    proptest! {
+        #[test]
+        fn the_overlap_is_that_of_counted_cells(
+            (a, b) in ([0_u8..9, 0..9, 0..9, 0..9], [0_u8..9, 0..9, 0..9, 0..9]),
+        ) {
+            let covers = |[x1, y1, x2, y2]: [u8; 4], x, y| (x1..x2).contains(&x) && (y1..y2).contains(&y);
+            let cells = || (0..9).flat_map(|x| (0..9).map(move |y| (x, y)));
+            let both = cells().filter(|&(x, y)| covers(a, x, y) && covers(b, x, y)).count();
+            let either = cells().filter(|&(x, y)| covers(a, x, y) || covers(b, x, y)).count();
+            let expected = if either == 0 { 0.0 } else { both as f32 / either as f32 };
+            let bbox = |corners: [u8; 4]| {
+                let [x1, y1, x2, y2] = corners.map(f32::from);
+                BoundingBox { x1, y1, x2, y2 }
+            };
+            prop_assert_eq!(bbox(a).iou(bbox(b)), expected);
+        }
+
+        #[test]
+        fn an_overlap_is_never_beyond_its_range(
+            a in corners(-f32::MAX..f32::MAX), b in corners(-10.0..10.0), c in any::<[f32; 4]>(),
+        ) {
+            let [x1, y1, x2, y2] = c;
+            let c = BoundingBox { x1, y1, x2, y2 };
+            for (a, b) in [(a, a), (a, b), (b, b), (a, c), (b, c), (c, c)] {
+                prop_assert!((0.0..=1.001).contains(&a.iou(b)), "{:?} and {:?}: {}", a, b, a.iou(b));
+                prop_assert_eq!(a.iou(b), b.iou(a));
+            }
+        }
+
+        #[test]
+        fn centres_and_corners_say_the_same(bbox in corners(-10.0..10.0)) {
+            let back = BoundingBox::from_center(bbox.to_center());
+            let pairs = [(back.x1, bbox.x1), (back.y1, bbox.y1), (back.x2, bbox.x2), (back.y2, bbox.y2)];
+            for (seen, expected) in pairs {
+                prop_assert!((seen - expected).abs() < 1e-5);
+            }
+        }
+    }
 }

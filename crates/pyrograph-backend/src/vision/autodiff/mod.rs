@@ -339,7 +339,7 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
 /// others need their input, and get a step of their own.
 fn has_slope_of_output(act: Activation) -> bool {
     match act {
-        Activation::Identity | Activation::Relu => true,
+        Activation::Identity | Activation::Relu | Activation::Relu6 => true,
         Activation::LeakyRelu(slope) => slope >= 0.0,
         Activation::Gelu | Activation::Silu | Activation::Tanh => false,
     }

@@ -32,6 +32,7 @@ pub(super) fn affine<const FUSED: bool>(
         Activation::Identity => each!(Activation::Identity),
         Activation::Relu => each!(Activation::Relu),
         Activation::LeakyRelu(slope) => each!(Activation::LeakyRelu(slope)),
+        Activation::Relu6 => each!(Activation::Relu6),
         Activation::Gelu => each!(Activation::Gelu),
         Activation::Silu => each!(Activation::Silu),
         Activation::Tanh => each!(Activation::Tanh),
@@ -71,6 +72,7 @@ pub(super) fn times_slope<const FUSED: bool>(
         }
         Activation::Relu => each!(Activation::Relu),
         Activation::LeakyRelu(slope) => each!(Activation::LeakyRelu(slope)),
+        Activation::Relu6 => each!(Activation::Relu6),
         Activation::Gelu => each!(Activation::Gelu),
         Activation::Silu => each!(Activation::Silu),
         Activation::Tanh => each!(Activation::Tanh),

@@ -1,6 +1,6 @@
 //! Activations as straight-line f32 arithmetic, which compilers vectorise.
 
-use super::super::Activation;
+use super::super::{Activation, activation::RELU6_TOP};
 
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
 /// ln 2 in two parts, the first exact in few bits, so that `n·ln 2` loses nothing.
@@ -144,6 +144,11 @@ pub(super) fn value<const FUSED: bool>(x: f32, act: Activation) -> f32 {
                 x
             }
         }
+        // Comparisons that a NaN fails.
+        Activation::Relu6 => {
+            let above = if x <= 0.0 { 0.0 } else { x };
+            if above >= RELU6_TOP { RELU6_TOP } else { above }
+        }
         Activation::Gelu => x * normal::<FUSED>(x).0,
         Activation::Silu => x * sigmoid::<FUSED>(x),
         Activation::Tanh => tanh::<FUSED>(x),
@@ -165,6 +170,13 @@ pub(super) fn slope<const FUSED: bool>(x: f32, act: Activation) -> f32 {
         Activation::LeakyRelu(slope) => {
             if x <= 0.0 {
                 slope
+            } else {
+                1.0
+            }
+        }
+        Activation::Relu6 => {
+            if x <= 0.0 || x >= RELU6_TOP {
+                0.0
             } else {
                 1.0
             }

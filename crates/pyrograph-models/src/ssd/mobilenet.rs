@@ -1,0 +1,254 @@
+//! SSDLite on MobileNetV2.
+
+use burn::{
+    module::Module,
+    tensor::{Tensor, backend::Backend},
+};
+use pyrograph_backend::vision::{Activation, VisionBackend};
+
+use super::{MAPS, SsdConfig, SsdOutput, heads};
+use crate::blocks::{BatchNorm2d, Conv2d, InitScheme, Kernel, NormMode, ParamInit};
+
+/// Channels of the first convolution.
+const STEM: usize = 32;
+/// Expansion, channels, blocks and stride of each row of Table 2 of the paper.
+const ROWS: [(usize, usize, usize, usize); 7] = [
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+];
+/// The block whose expansion is the first feature map, 19×19: the first of the row of 160 channels.
+const FIRST_MAP: usize = 13;
+/// Channels of the last convolution, which widths below 1 leave.
+const LAST: usize = 1280;
+/// Channels and share of hidden channels of the blocks behind, which no width changes.
+const EXTRAS: [(usize, f64); 4] = [(512, 0.2), (256, 0.25), (256, 0.5), (64, 0.25)];
+const POINT: Kernel = Kernel {
+    size: 1,
+    stride: 1,
+    padding: 0,
+};
+
+fn around(stride: usize) -> Kernel {
+    Kernel {
+        size: 3,
+        stride,
+        padding: 1,
+    }
+}
+
+/// SSDLite on MobileNetV2.
+#[derive(Module, Debug)]
+pub struct MobilenetSsd<B: Backend> {
+    stem: ConvNorm<B>,
+    blocks: Vec<InvertedResidual<B>>,
+    last: ConvNorm<B>,
+    extras: Vec<InvertedResidual<B>>,
+    classification_headers: Vec<Head<B>>,
+    regression_headers: Vec<Head<B>>,
+    num_classes: usize,
+}
+
+impl<B: Backend> MobilenetSsd<B> {
+    /// Fresh parameters; the config was checked.
+    pub(super) fn new(init: &mut ParamInit<'_, B>, config: &SsdConfig) -> Self {
+        let wide = |channels| config.mobilenet_channels(channels);
+        init.set_scheme(InitScheme::He);
+        let mut channels = wide(STEM);
+        let stem = ConvNorm::new(init, [3, channels], around(2));
+        let mut blocks = Vec::new();
+        for (expansion, next, count, stride) in ROWS {
+            for place in 0..count {
+                let stride = if place == 0 { stride } else { 1 };
+                let hidden = channels * expansion;
+                blocks.push(InvertedResidual::new(
+                    init,
+                    [channels, hidden, wide(next)],
+                    stride,
+                ));
+                channels = wide(next);
+            }
+        }
+        let last_channels = LAST.max((LAST as f64 * config.width) as usize);
+        let last = ConvNorm::new(init, [channels, last_channels], POINT);
+
+        let mut sources = vec![blocks[FIRST_MAP].hidden, last_channels];
+        let mut extras = Vec::new();
+        let mut channels = last_channels;
+        for (next, share) in EXTRAS {
+            let hidden = (channels as f64 * share).round_ties_even() as usize;
+            extras.push(InvertedResidual::new(init, [channels, hidden, next], 2));
+            channels = next;
+            sources.push(channels);
+        }
+        let priors = config.priors_per_cell();
+        let mut heads = |values: usize| -> Vec<_> {
+            let maps = sources.iter().zip(&priors).enumerate();
+            maps.map(|(map, (&channels, priors))| {
+                Head::new(init, [channels, priors * values], map + 1 < MAPS)
+            })
+            .collect()
+        };
+        Self {
+            classification_headers: heads(config.num_classes),
+            regression_headers: heads(4),
+            stem,
+            blocks,
+            last,
+            extras,
+            num_classes: config.num_classes,
+        }
+    }
+}
+
+impl<B: VisionBackend> MobilenetSsd<B> {
+    /// # Shapes
+    /// `x` [batch, 3, 300, 300]; see [`SsdOutput`].
+    pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdOutput<B> {
+        // 1. The backbone: 300 → 150 → … → 10. The first map is inside a block, after its expansion.
+        let mut maps = Vec::with_capacity(MAPS);
+        let mut x = self.stem.forward(x, Activation::Relu6, mode);
+        for (place, block) in self.blocks.iter().enumerate() {
+            let expanded = block.expand(x.clone(), mode);
+            if place == FIRST_MAP {
+                maps.push(expanded.clone());
+            }
+            x = block.reduce(x, expanded, mode);
+        }
+        x = self.last.forward(x, Activation::Relu6, mode);
+        maps.push(x.clone());
+        // 2. The blocks behind: 5, 3, 2 and 1.
+        for block in &self.extras {
+            let expanded = block.expand(x.clone(), mode);
+            x = block.reduce(x, expanded, mode);
+            maps.push(x.clone());
+        }
+        // 3. The heads.
+        let mut heads = |heads: &[Head<B>]| {
+            let maps = heads.iter().zip(&maps);
+            maps.map(|(head, map)| head.forward(map.clone(), mode))
+                .collect()
+        };
+        let (conf, loc) = (
+            heads(&self.classification_headers),
+            heads(&self.regression_headers),
+        );
+        heads::output(loc, conf, self.num_classes)
+    }
+}
+
+/// A convolution without bias and its norm.
+#[derive(Module, Debug)]
+struct ConvNorm<B: Backend> {
+    conv: Conv2d<B>,
+    norm: BatchNorm2d<B>,
+}
+
+impl<B: Backend> ConvNorm<B> {
+    fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2], kernel: Kernel) -> Self {
+        Self {
+            conv: Conv2d::new(init, channels, kernel).without_bias(),
+            norm: BatchNorm2d::new(init, channels[1]),
+        }
+    }
+
+    fn depthwise(init: &mut ParamInit<'_, B>, channels: usize, stride: usize) -> Self {
+        Self {
+            conv: Conv2d::depthwise(init, channels, around(stride)).without_bias(),
+            norm: BatchNorm2d::new(init, channels),
+        }
+    }
+}
+
+impl<B: VisionBackend> ConvNorm<B> {
+    fn forward(
+        &self,
+        x: Tensor<B, 4>,
+        act: Activation,
+        mode: &mut NormMode<'_, B>,
+    ) -> Tensor<B, 4> {
+        self.conv.forward_norm(x, &self.norm, act, mode)
+    }
+}
+
+/// Expansion by 1×1, 3×3 of each channel, and a linear 1×1; what comes in is added where the shapes agree.
+#[derive(Module, Debug)]
+struct InvertedResidual<B: Backend> {
+    /// None where nothing is expanded.
+    expand: Option<ConvNorm<B>>,
+    depthwise: ConvNorm<B>,
+    project: ConvNorm<B>,
+    hidden: usize,
+    adds: bool,
+}
+
+impl<B: Backend> InvertedResidual<B> {
+    /// `channels` [in, hidden, out].
+    fn new(init: &mut ParamInit<'_, B>, channels: [usize; 3], stride: usize) -> Self {
+        let [before, hidden, after] = channels;
+        Self {
+            expand: (hidden != before).then(|| ConvNorm::new(init, [before, hidden], POINT)),
+            depthwise: ConvNorm::depthwise(init, hidden, stride),
+            project: ConvNorm::new(init, [hidden, after], POINT),
+            hidden,
+            adds: stride == 1 && before == after,
+        }
+    }
+}
+
+impl<B: VisionBackend> InvertedResidual<B> {
+    fn expand(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+        match &self.expand {
+            Some(layer) => layer.forward(x, Activation::Relu6, mode),
+            None => x,
+        }
+    }
+
+    fn reduce(
+        &self,
+        x: Tensor<B, 4>,
+        expanded: Tensor<B, 4>,
+        mode: &mut NormMode<'_, B>,
+    ) -> Tensor<B, 4> {
+        let each = self.depthwise.forward(expanded, Activation::Relu6, mode);
+        let y = self.project.forward(each, Activation::Identity, mode);
+        if self.adds { x + y } else { y }
+    }
+}
+
+/// A head: 3×3 of each channel with norm, and 1×1; on the last map, of one cell, 1×1 alone.
+#[derive(Module, Debug)]
+struct Head<B: Backend> {
+    depthwise: Option<ConvNorm<B>>,
+    point: Conv2d<B>,
+}
+
+impl<B: Backend> Head<B> {
+    fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2], separable: bool) -> Self {
+        init.set_scheme(InitScheme::He);
+        let depthwise = separable.then(|| ConvNorm {
+            // The published heads have a bias before the norm.
+            conv: Conv2d::depthwise(init, channels[0], around(1)),
+            norm: BatchNorm2d::new(init, channels[0]),
+        });
+        init.set_scheme(InitScheme::Xavier);
+        Self {
+            depthwise,
+            point: Conv2d::new(init, channels, POINT),
+        }
+    }
+}
+
+impl<B: VisionBackend> Head<B> {
+    fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+        let x = match &self.depthwise {
+            Some(layer) => layer.forward(x, Activation::Relu6, mode),
+            None => x,
+        };
+        self.point.forward(x, Activation::Identity)
+    }
+}

@@ -1,0 +1,40 @@
+//! SSD, the single-shot detector ([Liu et al., 2016](https://arxiv.org/abs/1512.02325)), for images of 300×300.
+//!
+//! A backbone yields six feature maps; at each cell of each map, two convolutions (the heads) say for every prior box there
+//! how it is to be moved (`loc`) and what it holds (`conf`). Two backbones: VGG16 with dilated fc6 and fc7, which reads the
+//! files of ssd.pytorch and of torchvision's `ssd300_vgg16`, and MobileNetV2 with separable heads (SSDLite,
+//! [Sandler et al., 2018](https://arxiv.org/abs/1801.04381)), which reads those of qfgaohao/pytorch-ssd. A width multiplier
+//! makes either narrower.
+//!
+//! ```
+//! use burn::tensor::Tensor;
+//! use burn_flex::Flex;
+//! use pyrograph_models::ssd::SsdConfig;
+//!
+//! let device = Default::default();
+//! let config = SsdConfig { width: 0.125, ..SsdConfig::vgg16(3) };
+//! let model = config.init::<Flex>(&device, 0)?;
+//! let output = model.forward(Tensor::zeros([1, 3, 300, 300], &device));
+//! assert_eq!(output.loc.dims(), [1, 8732, 4]);
+//! assert_eq!(output.conf.dims(), [1, 8732, 3]);
+//! # Ok::<(), pyrograph_models::ModelError>(())
+//! ```
+
+mod config;
+mod heads;
+mod l2_norm;
+mod mobilenet;
+mod model;
+mod plain_vgg;
+mod torchvision;
+mod transfer;
+mod vgg;
+mod weights;
+
+pub use config::{PriorTable, SsdBackbone, SsdConfig};
+pub use l2_norm::L2Norm;
+pub use model::{Ssd, SsdOutput};
+pub use transfer::{Start, Transfer};
+
+/// Feature maps that have heads.
+const MAPS: usize = 6;

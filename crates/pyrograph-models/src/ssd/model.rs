@@ -1,0 +1,76 @@
+//! The detector, whatever its backbone.
+
+use burn::{
+    module::Module,
+    tensor::{Tensor, backend::Backend},
+};
+use pyrograph_backend::vision::VisionBackend;
+
+use super::{SsdBackbone, SsdConfig, mobilenet::MobilenetSsd, vgg::VggSsd};
+use crate::{
+    ModelError,
+    blocks::{BatchStatistics, NormMode, ParamInit},
+};
+
+impl SsdConfig {
+    /// A detector with fresh parameters; the same `seed` gives the same parameters on every backend. Convolutions begin by He's
+    /// scheme, the last layers of the heads by Xavier's.
+    ///
+    /// # Errors
+    /// When a number of the config is not allowed.
+    pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Result<Ssd<B>, ModelError> {
+        self.check()?;
+        let init = &mut ParamInit::new(device, seed);
+        Ok(match self.backbone {
+            SsdBackbone::Vgg16 => Ssd::Vgg16(VggSsd::new(init, self)),
+            SsdBackbone::MobilenetV2 => Ssd::MobilenetV2(MobilenetSsd::new(init, self)),
+        })
+    }
+}
+
+/// What a detector says of images, in the order of [`SsdConfig::prior_boxes`].
+#[derive(Clone, Debug)]
+pub struct SsdOutput<B: Backend> {
+    /// [batch, priors, 4]: how each prior is to be moved, encoded (see `pyrograph_vision::BoxCoder`).
+    pub loc: Tensor<B, 3>,
+    /// [batch, priors, classes]: logits, the background first.
+    pub conf: Tensor<B, 3>,
+}
+
+/// A single-shot detector for images of 300×300.
+#[derive(Module, Debug)]
+pub enum Ssd<B: Backend> {
+    /// On VGG16.
+    Vgg16(VggSsd<B>),
+    /// On MobileNetV2.
+    MobilenetV2(MobilenetSsd<B>),
+}
+
+impl<B: VisionBackend> Ssd<B> {
+    /// Offsets and logits, with the running statistics of batch norms: they do not depend on an image's neighbours.
+    ///
+    /// # Shapes
+    /// `x` [batch, 3, 300, 300], normalised; see [`SsdOutput`] and [`SsdConfig::check_images`].
+    pub fn forward(&self, x: Tensor<B, 4>) -> SsdOutput<B> {
+        self.run(x, &mut NormMode::Eval)
+    }
+
+    /// The same with the statistics of this batch, which are added to `statistics`: for training.
+    ///
+    /// # Shapes
+    /// As [`forward`](Self::forward).
+    pub fn forward_training(
+        &self,
+        x: Tensor<B, 4>,
+        statistics: &mut BatchStatistics<B>,
+    ) -> SsdOutput<B> {
+        self.run(x, &mut NormMode::Train(statistics))
+    }
+
+    fn run(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdOutput<B> {
+        match self {
+            Self::Vgg16(network) => network.forward(x, mode),
+            Self::MobilenetV2(network) => network.forward(x, mode),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The key names of torchvision's `ssd300_vgg16`.
+
+use super::weights::VGG_PLACES;
+use crate::weights::StateDict;
+
+/// The key that tells: the scale of the L2 norm.
+const SCALE: &str = "backbone.scale_weight";
+/// conv5_1 follows a pooling, which is number 0 of torchvision's `extra.0` and number 23 of ssd.pytorch's `vgg`.
+const CONV5_AFTER: usize = 23;
+
+/// The tensors of a file of torchvision's under ssd.pytorch's names; none where it is no such file.
+pub(super) fn translate(dict: &StateDict) -> Option<StateDict> {
+    let wrapper = dict.keys().find_map(|key| key.strip_suffix(SCALE))?;
+    Some(dict.renamed(|key| {
+        let renamed = key.strip_prefix(wrapper).and_then(rename);
+        renamed.map_or_else(|| key.to_owned(), |name| format!("{wrapper}{name}"))
+    }))
+}
+
+fn rename(key: &str) -> Option<String> {
+    if key == SCALE {
+        return Some("L2Norm.weight".into());
+    }
+    // head.<kind>_head.module_list.<n>.…: the same heads under other names.
+    for (theirs, ours) in [
+        ("head.classification_head.module_list.", "conf."),
+        ("head.regression_head.module_list.", "loc."),
+        // backbone.features: up to conv4_3, with the numbers of VGG16.
+        ("backbone.features.", "vgg."),
+    ] {
+        if let Some(rest) = key.strip_prefix(theirs) {
+            return Some(format!("{ours}{rest}"));
+        }
+    }
+    // backbone.extra.0: conv5, and in its seventh layer fc6 and fc7.
+    if let Some(rest) = key.strip_prefix("backbone.extra.0.7.") {
+        let (layer, name) = rest.split_once('.')?;
+        let [.., fc6, fc7] = VGG_PLACES;
+        let place = match layer {
+            "1" => fc6,
+            "3" => fc7,
+            _ => return None,
+        };
+        return Some(format!("vgg.{place}.{name}"));
+    }
+    let (group, rest) = key.strip_prefix("backbone.extra.")?.split_once('.')?;
+    let (layer, name) = rest.split_once('.')?;
+    let (group, layer): (usize, usize) = (group.parse().ok()?, layer.parse().ok()?);
+    Some(match group {
+        0 => format!("vgg.{}.{name}", layer + CONV5_AFTER),
+        // backbone.extra.<n>: Sequential(convolution, ReLU, convolution, ReLU).
+        _ => format!("extras.{}.{name}", 2 * (group - 1) + layer / 2),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn torchvisions_names_become_those_of_ssd_pytorch() {
+        for (theirs, ours) in [
+            ("backbone.scale_weight", "L2Norm.weight"),
+            ("backbone.features.21.bias", "vgg.21.bias"),
+            ("backbone.extra.0.1.weight", "vgg.24.weight"),
+            ("backbone.extra.0.5.bias", "vgg.28.bias"),
+            ("backbone.extra.0.7.1.weight", "vgg.31.weight"),
+            ("backbone.extra.0.7.3.bias", "vgg.33.bias"),
+            ("backbone.extra.1.0.weight", "extras.0.weight"),
+            ("backbone.extra.4.2.bias", "extras.7.bias"),
+            (
+                "head.classification_head.module_list.3.weight",
+                "conf.3.weight",
+            ),
+            ("head.regression_head.module_list.5.bias", "loc.5.bias"),
+        ] {
+            assert_eq!(rename(theirs).as_deref(), Some(ours));
+        }
+        assert_eq!(rename("optimizer.state"), None);
+    }
+}

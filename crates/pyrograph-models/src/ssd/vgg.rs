@@ -1,0 +1,214 @@
+//! SSD300 on VGG16.
+
+use burn::{
+    module::Module,
+    tensor::{Tensor, backend::Backend},
+};
+use pyrograph_backend::vision::{Activation, VisionBackend, Window, max_pool2d};
+
+use super::{L2Norm, MAPS, SsdConfig, SsdOutput, heads};
+use crate::blocks::{BatchNorm2d, Conv2d, InitScheme, Kernel, NormMode, ParamInit};
+
+/// Channels of VGG16's convolutions (Simonyan and Zisserman, configuration D), stage by stage.
+const STAGES: [&[usize]; 5] = [
+    &[64, 64],
+    &[128, 128],
+    &[256, 256, 256],
+    &[512, 512, 512],
+    &[512, 512, 512],
+];
+/// The stage whose output is the first feature map, and its channels.
+const CONV4: usize = 3;
+const CONV4_CHANNELS: usize = 512;
+/// The stage before which the pooling rounds up, as Caffe's did.
+const POOL_ROUNDED_UP: usize = 3;
+/// fc6 and fc7 as convolutions.
+const FC_CHANNELS: usize = 1024;
+const FC6: Kernel = Kernel {
+    size: 3,
+    stride: 1,
+    padding: 6,
+};
+const FC6_DILATION: usize = 6;
+/// The layers behind: channels and window. Every other one yields a feature map.
+const EXTRAS: [(usize, Kernel); 8] = [
+    (256, POINT),
+    (512, HALVING),
+    (128, POINT),
+    (256, HALVING),
+    (128, POINT),
+    (256, VALID),
+    (128, POINT),
+    (256, VALID),
+];
+const POINT: Kernel = Kernel {
+    size: 1,
+    stride: 1,
+    padding: 0,
+};
+const HALVING: Kernel = Kernel {
+    size: 3,
+    stride: 2,
+    padding: 1,
+};
+const VALID: Kernel = Kernel {
+    size: 3,
+    stride: 1,
+    padding: 0,
+};
+/// The window of VGG16's convolutions, and of the heads.
+const SAME: Kernel = Kernel {
+    size: 3,
+    stride: 1,
+    padding: 1,
+};
+/// fc6 is preceded by a pooling that keeps the size.
+const POOL5: Window = Window {
+    size: [3, 3],
+    stride: [1, 1],
+    padding: [1, 1],
+};
+
+/// SSD300 on VGG16.
+#[derive(Module, Debug)]
+pub struct VggSsd<B: Backend> {
+    /// conv1_1 to conv5_3, fc6, fc7.
+    vgg: Vec<Layer<B>>,
+    l2_norm: L2Norm<B>,
+    extras: Vec<Layer<B>>,
+    loc: Vec<Conv2d<B>>,
+    conf: Vec<Conv2d<B>>,
+    num_classes: usize,
+}
+
+impl<B: Backend> VggSsd<B> {
+    /// Fresh parameters; the config was checked.
+    pub(super) fn new(init: &mut ParamInit<'_, B>, config: &SsdConfig) -> Self {
+        let wide = |channels| config.vgg_channels(channels);
+        let norm = config.batch_norm;
+        init.set_scheme(InitScheme::He);
+        let mut vgg = Vec::new();
+        let mut channels = 3;
+        for next in STAGES.into_iter().flatten().map(|&next| wide(next)) {
+            vgg.push(Layer::new(init, [channels, next], SAME, norm));
+            channels = next;
+        }
+        let fc = wide(FC_CHANNELS);
+        vgg.push(Layer::new(init, [channels, fc], FC6, norm).dilated(FC6_DILATION));
+        vgg.push(Layer::new(init, [fc, fc], POINT, norm));
+
+        let mut sources = vec![wide(CONV4_CHANNELS), fc];
+        let mut extras = Vec::new();
+        let mut channels = fc;
+        for (place, (next, kernel)) in EXTRAS.into_iter().enumerate() {
+            extras.push(Layer::new(init, [channels, wide(next)], kernel, norm));
+            channels = wide(next);
+            if place % 2 == 1 {
+                sources.push(channels);
+            }
+        }
+
+        init.set_scheme(InitScheme::Xavier);
+        let priors = config.priors_per_cell();
+        let mut heads = |values: usize| -> Vec<_> {
+            let maps = sources.iter().zip(&priors);
+            maps.map(|(&channels, priors)| Conv2d::new(init, [channels, priors * values], SAME))
+                .collect()
+        };
+        Self {
+            loc: heads(4),
+            conf: heads(config.num_classes),
+            l2_norm: L2Norm::new(init, sources[0]),
+            vgg,
+            extras,
+            num_classes: config.num_classes,
+        }
+    }
+}
+
+impl<B: VisionBackend> VggSsd<B> {
+    /// # Shapes
+    /// `x` [batch, 3, 300, 300]; see [`SsdOutput`].
+    pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdOutput<B> {
+        // 1. conv1_1 to conv4_3, with a pooling before each stage but the first: 300 → 150 → 75 → 38.
+        let mut x = x;
+        let mut layer = 0;
+        let mut maps = Vec::with_capacity(MAPS);
+        for (stage, channels) in STAGES.into_iter().enumerate() {
+            x = match stage {
+                0 => x,
+                // Rounded up: 75 pixels make 38 cells.
+                POOL_ROUNDED_UP => max_pool2d(with_zeros_after(x), Window::tiles(2)),
+                _ => max_pool2d(x, Window::tiles(2)),
+            };
+            for _ in channels {
+                x = self.vgg[layer].forward(x, mode);
+                layer += 1;
+            }
+            if stage == CONV4 {
+                maps.push(self.l2_norm.forward(x.clone()));
+            }
+        }
+        // 2. fc6 and fc7: 19×19.
+        x = max_pool2d(x, POOL5);
+        for layer in &self.vgg[layer..] {
+            x = layer.forward(x, mode);
+        }
+        maps.push(x.clone());
+        // 3. The layers behind: 10, 5, 3 and 1.
+        for (place, layer) in self.extras.iter().enumerate() {
+            x = layer.forward(x, mode);
+            if place % 2 == 1 {
+                maps.push(x.clone());
+            }
+        }
+        // 4. The heads.
+        let heads = |heads: &[Conv2d<B>]| {
+            let maps = heads.iter().zip(&maps);
+            maps.map(|(head, map)| head.forward(map.clone(), Activation::Identity))
+                .collect()
+        };
+        heads::output(heads(&self.loc), heads(&self.conf), self.num_classes)
+    }
+}
+
+/// A row and a column of zeros below and to the right, which change no maximum of values that come from a ReLU.
+fn with_zeros_after<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
+    x.pad((0, 1, 0, 1), 0.0)
+}
+
+/// A convolution, perhaps a norm, ReLU.
+#[derive(Module, Debug)]
+struct Layer<B: Backend> {
+    conv: Conv2d<B>,
+    norm: Option<BatchNorm2d<B>>,
+}
+
+impl<B: Backend> Layer<B> {
+    fn new(init: &mut ParamInit<'_, B>, channels: [usize; 2], kernel: Kernel, norm: bool) -> Self {
+        let conv = Conv2d::new(init, channels, kernel);
+        match norm {
+            false => Self { conv, norm: None },
+            true => Self {
+                conv: conv.without_bias(),
+                norm: Some(BatchNorm2d::new(init, channels[1])),
+            },
+        }
+    }
+
+    fn dilated(self, dilation: usize) -> Self {
+        Self {
+            conv: self.conv.dilated(dilation),
+            ..self
+        }
+    }
+}
+
+impl<B: VisionBackend> Layer<B> {
+    fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+        match &self.norm {
+            None => self.conv.forward(x, Activation::Relu),
+            Some(norm) => self.conv.forward_norm(x, norm, Activation::Relu, mode),
+        }
+    }
+}
