@@ -3,8 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use pyrograph_vision::VisionError;
+use pyrograph_vision::{BoundingBox, VisionError};
 
+use crate::detection::{BoxFault, Corners};
 use crate::labelled::Split;
 
 /// The errors of this crate.
@@ -350,5 +351,140 @@ pub enum DataError {
         seen: usize,
         /// The most there are.
         allowed: usize,
+    },
+
+    /// A path holds no detection data in the layout wanted.
+    #[error("{} holds no detection data in the layout of {format}: {reason}", path.display())]
+    NoDetectionSet {
+        /// The path.
+        path: PathBuf,
+        /// The layout: VOC or COCO.
+        format: &'static str,
+        /// What is missing or too many.
+        reason: String,
+    },
+
+    /// A part of detection data is missing.
+    #[error("{} has no part {seen:?}: the parts are {present}", path.display())]
+    NoDetectionSplit {
+        /// The folder in which the parts are named.
+        path: PathBuf,
+        /// The part wanted.
+        seen: String,
+        /// The parts there are.
+        present: String,
+    },
+
+    /// A layout of detection data has a name that is not known.
+    #[error("{seen:?} is no layout of detection data: allowed are voc and coco")]
+    UnknownDetectionFormat {
+        /// The name.
+        seen: String,
+    },
+
+    /// A file of annotations is no XML, or ends too early.
+    #[error("{}, line {line}: no XML that can be read: {reason}", path.display())]
+    Xml {
+        /// The file.
+        path: PathBuf,
+        /// The line at which it stops to be one, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A file of annotations is no JSON, or not of the form that COCO's have. JSON has neither NaN nor infinite numbers.
+    #[error("{} holds no annotations in the form of COCO", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+
+    /// An annotation lacks something.
+    #[error("{}: {place} has no {missing}", path.display())]
+    AnnotationLacks {
+        /// The file.
+        path: PathBuf,
+        /// The element that lacks it.
+        place: String,
+        /// What is missing.
+        missing: &'static str,
+    },
+
+    /// An annotation holds something that is not allowed there.
+    #[error("{}: {place} is {seen:?}: allowed is {allowed}", path.display())]
+    AnnotationValue {
+        /// The file.
+        path: PathBuf,
+        /// The element, or the line.
+        place: String,
+        /// What stands there, or the beginning of it.
+        seen: String,
+        /// What is allowed, in words.
+        allowed: String,
+    },
+
+    /// The class of an object is none of those known.
+    #[error("{}: {place} is of class {seen:?}: the classes are {allowed}", path.display())]
+    UnknownObjectClass {
+        /// The file.
+        path: PathBuf,
+        /// The object.
+        place: String,
+        /// The class.
+        seen: String,
+        /// The names there are.
+        allowed: String,
+    },
+
+    /// The classes of detection data were given without a name or with one name twice.
+    #[error(
+        "the classes of the data are {seen:?}: allowed is at least one, each with a name that no other has"
+    )]
+    BadClasses {
+        /// The names.
+        seen: Vec<String>,
+    },
+
+    /// An image that is annotated is missing.
+    #[error("{} annotates an image that is not there: looked for {looked_for}", path.display())]
+    NoImageFile {
+        /// The file of annotations.
+        path: PathBuf,
+        /// The files that could have been it.
+        looked_for: String,
+    },
+
+    /// A box cannot be learnt from, and the policy refuses it.
+    #[error("{}, object {object} of {image}: the box {} of {class} {fault}", path.display(), Corners(*bbox))]
+    BoxRefused {
+        /// The file of annotations.
+        path: PathBuf,
+        /// The name of the image.
+        image: String,
+        /// The object's number among those of its image, from 1.
+        object: usize,
+        /// Its class.
+        class: String,
+        /// The box in pixels.
+        bbox: BoundingBox,
+        /// What is wrong with it.
+        fault: BoxFault,
+    },
+
+    /// An image is not of the size that its annotation states.
+    #[error(
+        "{} is {} by {} pixels, but its annotation states {} by {}: its boxes cannot be trusted",
+        path.display(), seen.0, seen.1, stated.0, stated.1
+    )]
+    SizeMismatch {
+        /// The image.
+        path: PathBuf,
+        /// Its width and height.
+        seen: (u32, u32),
+        /// The width and height in the annotation.
+        stated: (u32, u32),
     },
 }

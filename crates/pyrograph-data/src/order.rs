@@ -5,11 +5,21 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// What a key is for, so that no two uses share a stream.
 #[derive(Clone, Copy, Debug)]
-enum Purpose {
+pub(crate) enum Purpose {
     Order = 1,
     Split = 2,
     Flip = 3,
     Jitter = 4,
+    /// The colours of an image with boxes.
+    Photometric = 5,
+    /// The empty space around an image with boxes.
+    Expand = 6,
+    /// The part of an image with boxes that is kept.
+    Crop = 7,
+    /// Left and right of an image with boxes.
+    Mirror = 8,
+    /// A scene of shapes.
+    Scene = 9,
 }
 
 /// The order in which epoch `epoch` goes through `len` items: a permutation of `0..len` that
@@ -55,6 +65,46 @@ pub(crate) fn jitter_numbers<const N: usize>(seed: u64, epoch: u64, index: usize
         // The upper 24 bits, which a 32-bit float holds exactly.
         (number >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
     })
+}
+
+/// A stream of random numbers that belongs to one use at one image in one epoch: numbers of splitmix64.
+#[derive(Clone, Debug)]
+pub(crate) struct Draws(u64);
+
+impl Draws {
+    /// The start of the stream of (`purpose`, `seed`, `epoch`, `index`).
+    pub(crate) fn new(purpose: Purpose, seed: u64, epoch: u64, index: usize) -> Self {
+        Self(mix(key(purpose, seed, epoch) ^ index as u64))
+    }
+
+    /// 64 random bits.
+    pub(crate) fn bits(&mut self) -> u64 {
+        let number = mix(self.0);
+        self.0 = self.0.wrapping_add(GOLDEN);
+        number
+    }
+
+    /// A number in [0, 1), evenly spread.
+    pub(crate) fn unit(&mut self) -> f32 {
+        // The upper 24 bits, which a 32-bit float holds exactly.
+        (self.bits() >> 40) as f32 / (1_u32 << 24) as f32
+    }
+
+    /// A number from `low` to `high`, evenly spread.
+    pub(crate) fn range(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.unit()
+    }
+
+    /// A number below `sides`, each as likely as any other; 0 if `sides` is.
+    pub(crate) fn below(&mut self, sides: usize) -> usize {
+        // The upper half of the product, which is below `sides`.
+        ((u128::from(self.bits()) * sides as u128) >> 64) as usize
+    }
+
+    /// True with probability `p`: never at 0, always at 1.
+    pub(crate) fn chance(&mut self, p: f32) -> bool {
+        self.unit() < p
+    }
 }
 
 /// Shuffles in the way of a split: by seed and class.
@@ -144,6 +194,39 @@ mod tests {
         assert!((4700..5300).contains(&flips(0).len()));
         assert_ne!(flips(0), flips(1));
         assert!((0..100).all(|index| !Augment::default().flips(3, 0, index)));
+    }
+
+    #[test]
+    fn draws_are_evenly_spread_and_differ_by_each_of_their_arguments() {
+        let first = |purpose, seed, epoch, index| Draws::new(purpose, seed, epoch, index).bits();
+        let base = first(Purpose::Crop, 1, 2, 3);
+        assert_eq!(base, first(Purpose::Crop, 1, 2, 3));
+        for other in [
+            first(Purpose::Mirror, 1, 2, 3),
+            first(Purpose::Crop, 2, 2, 3),
+            first(Purpose::Crop, 1, 3, 3),
+            first(Purpose::Crop, 1, 2, 4),
+        ] {
+            assert_ne!(base, other);
+        }
+        let mut draws = Draws::new(Purpose::Scene, 0, 0, 0);
+        let numbers: Vec<f32> = (0..10_000).map(|_| draws.unit()).collect();
+        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
+        // A standard deviation of 0.003 around the mean.
+        let mean = numbers.iter().sum::<f32>() / 10_000.0;
+        assert!((mean - 0.5).abs() < 0.012, "{mean}");
+        let mut counts = [0; 7];
+        (0..7_000).for_each(|_| counts[draws.below(7)] += 1);
+        // A thousand each, with a standard deviation of 29.
+        assert!(
+            counts.iter().all(|count| (860..1140).contains(count)),
+            "{counts:?}"
+        );
+        let hits = (0..10_000).filter(|_| draws.chance(0.3)).count();
+        assert!((2800..3200).contains(&hits), "{hits}");
+        assert!((0..1000).all(|_| draws.chance(1.0) && !draws.chance(0.0)));
+        assert!((0..1000).all(|_| (2.0..=5.0).contains(&draws.range(2.0, 5.0))));
+        assert_eq!(draws.below(0), 0);
     }
 
     proptest! {

@@ -30,4 +30,12 @@ pub enum LossError {
         /// The range, in words.
         allowed: &'static str,
     },
+    /// An object is of a class that the detector does not tell.
+    #[error("an object is of class {seen}, but the detector tells 0 to {}, background not counted", classes.saturating_sub(1))]
+    Class {
+        /// The object's class.
+        seen: usize,
+        /// Classes that the detector tells.
+        classes: usize,
+    },
 }

@@ -4,6 +4,7 @@
 //! - [`AdversarialLoss`]: what generator and discriminator minimise; [`GradientPenalty`]: WGAN-GP's and R₁ without a second
 //!   derivative.
 //! - [`AnomalyScore`]: AnoGAN's score of an image and its twin; [`EncoderLoss`]: what trains f-AnoGAN's encoder.
+//! - [`MultiBoxLoss`]: SSD's, with matching ([`PriorMatcher`]) and hard negatives.
 //!
 //! ```
 //! use burn::tensor::Tensor;
@@ -23,9 +24,11 @@ mod anomaly;
 mod denoising;
 mod error;
 mod gradient_penalty;
+mod multibox;
 
 pub use adversarial::AdversarialLoss;
 pub use anomaly::{AnomalyScore, EncoderLoss, ScoreParts};
 pub use denoising::DenoisingLoss;
 pub use error::LossError;
 pub use gradient_penalty::GradientPenalty;
+pub use multibox::{MatchedBoxes, MultiBoxLoss, MultiBoxTerms, PriorMatcher, TruthBox};

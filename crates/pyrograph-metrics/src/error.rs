@@ -63,7 +63,7 @@ pub enum MetricsError {
     /// A class beyond the number of classes.
     #[error("{what} class {seen} at position {position}: allowed are 0 to {}", classes - 1)]
     Class {
-        /// "expected" or "predicted".
+        /// "expected" or "predicted", "truth" or "detection".
         what: &'static str,
         /// The class.
         seen: usize,
@@ -102,6 +102,32 @@ pub enum MetricsError {
     #[error("the score at position {position} is {seen}: it has to be a finite number")]
     Score {
         /// The score.
+        seen: f32,
+        /// Its place in the list, from 0.
+        position: usize,
+    },
+
+    /// A box that encloses nothing that could be measured.
+    #[error(
+        "the box of the {what} at position {position} is {seen:?}: its corners have to be finite, \
+         with x1 ≤ x2 and y1 ≤ y2"
+    )]
+    BoxCorners {
+        /// "truth" or "detection".
+        what: &'static str,
+        /// x1, y1, x2 and y2.
+        seen: [f32; 4],
+        /// Its place in the list, from 0.
+        position: usize,
+    },
+
+    /// The area of an object is none.
+    #[error(
+        "the area of the truth at position {position} is {seen}: it has to be a finite number that \
+         is not negative"
+    )]
+    Area {
+        /// The area.
         seen: f32,
         /// Its place in the list, from 0.
         position: usize,

@@ -1,4 +1,4 @@
-//! Figures that say how good generated images are, on plain `f32` slices of the host.
+//! Figures that say how good generated images, scores and detections are, on plain values of the host.
 //!
 //! | question | answer |
 //! | --- | --- |
@@ -8,9 +8,10 @@
 //! | Do they differ from each other, or has the generator collapsed? | [`mean_pairwise_distance`] |
 //! | Do scores tell anomalous images from normal ones? | [`auroc`], [`average_precision`], [`RocCurve`], [`PrecisionRecallCurve`] |
 //! | At which threshold, and what does it do? | [`f1_max`], [`quantile_threshold`], [`confusion_at`] |
+//! | Does a detector find the objects? | [`DetectionScorer`]: average precision as Pascal VOC ([`VocReport`]) and COCO ([`CocoReport`]) count it |
 //! | What would the simplest detector score? | [`Pca`] |
 //!
-//! Sets are flat: image after image, `dim` values each. Every figure depends on its arguments
+//! Sets of images are flat: image after image, `dim` values each. Every figure depends on its arguments
 //! only: not on the number of threads, not on the machine's random generator.
 //!
 //! # Example
@@ -36,6 +37,7 @@
 
 mod agreement;
 mod check;
+mod detection;
 mod diversity;
 mod error;
 mod lanes;
@@ -48,6 +50,10 @@ mod ranking;
 mod wasserstein;
 
 pub use agreement::{ClassAgreement, class_agreement};
+pub use detection::{
+    CocoClass, CocoFigures, CocoReport, DetectionScorer, OperatingPoint, Truth, TruthKind,
+    VocClass, VocConfig, VocInterpolation, VocReport,
+};
 pub use diversity::mean_pairwise_distance;
 pub use error::MetricsError;
 pub use neighbours::{Neighbour, NeighbourSummary, held_out_baseline, nearest_neighbour_distances};

@@ -18,8 +18,8 @@ pub fn resize_bilinear(image: &RgbImage, width: u32, height: u32) -> Result<RgbI
     let mut rows = resized.chunks_exact_mut(3 * width as usize);
     each_row(image, width as usize, height as usize, |values| {
         for (byte, value) in rows.next().into_iter().flatten().zip(values) {
-            // A mean of bytes, so it fits one.
-            *byte = value.round() as u8;
+            // A mean of bytes, so it fits one; the cast drops the fraction, which rounds what a half was added to.
+            *byte = (value + 0.5) as u8;
         }
     });
     Ok(resized)

@@ -1,10 +1,51 @@
-//! Images with boxes around their objects.
+//! Images with boxes around their objects: what detectors are trained on.
+//!
+//! [`DetectionSet::open`] reads folders in the layouts of Pascal VOC and of COCO; what it does about boxes that no model can learn
+//! from is said by a [`BoxPolicy`], and every box that it changes or leaves out is named in
+//! [`remarks`](DetectionSet::remarks).
+//!
+//! ```no_run
+//! use pyrograph_data::detection::{DetectionFormat, DetectionOptions, DetectionSet};
+//!
+//! # fn main() -> Result<(), pyrograph_data::DataError> {
+//! let options = DetectionOptions::default();
+//! let set = DetectionSet::open("VOCdevkit/VOC2007", DetectionFormat::Voc, "trainval", &options)?;
+//! for remark in set.remarks() {
+//!     eprintln!("{remark}"); // such as: …/000338.xml, object 13 of 000338: the box … has no area and was left out
+//! }
+//! let (training, held_out) = set.split_off(0.1, 0)?;
+//! let image = training.image(0)?;
+//! for object in &training.samples()[0].objects {
+//!     println!("{} at {:?}", training.class_names()[object.class], object.bbox);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+mod augment;
+mod clean;
+mod coco;
+mod gather;
+mod open;
+mod options;
+mod remark;
+mod scenes;
+mod split;
+mod voc;
 
 use std::path::PathBuf;
 
 use pyrograph_vision::{BoundingBox, RgbImage, read_image};
 
+pub use augment::{Expand, IouCrop, Mirror, PhotometricDistort, SsdAugment};
+pub use open::DetectionFormat;
+pub use options::{BeyondImage, BoxPolicy, Degenerate, DetectionOptions, UnknownClass, VocCorners};
+pub(crate) use remark::Corners;
+pub use remark::{BoxAction, BoxFault, BoxRemark};
+pub use voc::ALL_ANNOTATIONS;
+
 use crate::DataError;
+use crate::procedural::scenes::Scene;
 
 /// One object of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,9 +77,18 @@ impl BoxObject {
 
 /// Where the pixels of an image come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Pixels {
+pub(crate) enum Pixels {
     /// A file.
     File(PathBuf),
+    /// A scene drawn by code.
+    Scene {
+        /// The seed of the set.
+        seed: u64,
+        /// Its place in the set.
+        index: usize,
+        /// Its width and height in pixels.
+        side: u32,
+    },
 }
 
 /// One image and its objects.
@@ -55,20 +105,52 @@ pub struct DetectionSample {
     pixels: Pixels,
 }
 
+impl DetectionSample {
+    /// An image whose pixels come from `pixels` when they are asked for.
+    pub(crate) fn new(
+        name: String,
+        (width, height): (u32, u32),
+        objects: Vec<BoxObject>,
+        pixels: Pixels,
+    ) -> Self {
+        Self {
+            name,
+            width,
+            height,
+            objects,
+            pixels,
+        }
+    }
+}
+
 /// Images with boxes: what a detector is trained on and held to. Pixels are read when they are asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetectionSet {
     class_names: Vec<String>,
     samples: Vec<DetectionSample>,
+    remarks: Vec<BoxRemark>,
+    skipped_classes: Vec<(String, usize)>,
 }
 
 impl DetectionSet {
+    /// A set in which nothing was left out. Every object's class has to be one of the names.
+    pub(crate) fn from_parts(class_names: Vec<String>, samples: Vec<DetectionSample>) -> Self {
+        let mut objects = samples.iter().flat_map(|sample| &sample.objects);
+        debug_assert!(objects.all(|object| object.class < class_names.len()));
+        Self {
+            class_names,
+            samples,
+            remarks: Vec::new(),
+            skipped_classes: Vec::new(),
+        }
+    }
+
     /// The classes by name; background is none of them.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
-    /// Images.
+    /// Images, those without any object included.
     pub fn len(&self) -> usize {
         self.samples.len()
     }
@@ -83,13 +165,86 @@ impl DetectionSet {
         &self.samples
     }
 
+    /// The boxes that were changed or left out when the set was read, in the order of the images.
+    pub fn remarks(&self) -> &[BoxRemark] {
+        &self.remarks
+    }
+
+    /// The classes that [`UnknownClass::Skip`] left out when the set was read, by name, each with the number of its objects. A
+    /// [subset](Self::subset) keeps that of the whole.
+    pub fn skipped_classes(&self) -> &[(String, usize)] {
+        &self.skipped_classes
+    }
+
+    /// The objects of all images.
+    pub fn objects(&self) -> usize {
+        self.samples.iter().map(|sample| sample.objects.len()).sum()
+    }
+
+    /// The number of objects of each class, difficult ones and crowds included.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.class_names.len()];
+        for object in self.samples.iter().flat_map(|sample| &sample.objects) {
+            counts[object.class] += 1;
+        }
+        counts
+    }
+
     /// The pixels of the image at `index`.
     ///
     /// # Errors
-    /// When the file is missing, is no image, or is not of the size that its annotation states.
+    /// [`DataError::Image`] when the file is missing or is no image, [`DataError::SizeMismatch`] when it is not of the size that
+    /// its annotation states, as then the boxes cannot be of this image.
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](Self::len).
     pub fn image(&self, index: usize) -> Result<RgbImage, DataError> {
-        match &self.samples[index].pixels {
-            Pixels::File(path) => Ok(read_image(path)?),
+        let sample = &self.samples[index];
+        match &sample.pixels {
+            Pixels::File(path) => {
+                let image = read_image(path)?;
+                let stated = (sample.width, sample.height);
+                if image.dimensions() != stated {
+                    return Err(DataError::SizeMismatch {
+                        path: path.clone(),
+                        seen: image.dimensions(),
+                        stated,
+                    });
+                }
+                Ok(image)
+            }
+            &Pixels::Scene { seed, index, side } => Ok(Scene::new(seed, index, side).draw()),
         }
+    }
+
+    /// A CRC-32 of the classes, and of the names, sizes and objects of all images in their order: two sets that differ in any of
+    /// them have different ones, but for one chance in four thousand million. Pixels are not read for it.
+    pub fn checksum(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        let number = |hasher: &mut crc32fast::Hasher, number: usize| {
+            hasher.update(&(number as u64).to_le_bytes());
+        };
+        // Lengths go before what they count, so that no two sets run into the same bytes.
+        number(&mut hasher, self.class_names.len());
+        for name in &self.class_names {
+            number(&mut hasher, name.len());
+            hasher.update(name.as_bytes());
+        }
+        for sample in &self.samples {
+            number(&mut hasher, sample.name.len());
+            hasher.update(sample.name.as_bytes());
+            hasher.update(&sample.width.to_le_bytes());
+            hasher.update(&sample.height.to_le_bytes());
+            number(&mut hasher, sample.objects.len());
+            for object in &sample.objects {
+                let BoundingBox { x1, y1, x2, y2 } = object.bbox;
+                for corner in [x1, y1, x2, y2] {
+                    hasher.update(&corner.to_le_bytes());
+                }
+                number(&mut hasher, object.class);
+                hasher.update(&[object.difficult, object.truncated, object.crowd].map(u8::from));
+            }
+        }
+        hasher.finalize()
     }
 }

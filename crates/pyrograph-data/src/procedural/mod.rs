@@ -7,7 +7,8 @@
 //! choices and coloured from one palette of 32 colours. Placement is the same throughout:
 //! centred, and standing on the lower edge except for what flies or hangs.
 //!
-//! The digits of [`LabelledImages::stroke_digits`](crate::LabelledImages::stroke_digits) are drawn here too.
+//! The digits of [`LabelledImages::stroke_digits`](crate::LabelledImages::stroke_digits) and the scenes of
+//! [`DetectionSet::scenes`](crate::detection::DetectionSet::scenes) are drawn here too.
 
 mod beast_art;
 mod canvas;
@@ -25,6 +26,7 @@ mod kitchen_art;
 mod monster;
 mod monster_art;
 mod palette;
+pub(crate) mod scenes;
 mod side;
 mod side_art;
 mod side_beast_art;

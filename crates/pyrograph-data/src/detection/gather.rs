@@ -1,0 +1,135 @@
+//! Objects as they come from a file: their class is looked up and their box is cleaned.
+
+use std::collections::{BTreeMap, HashMap};
+
+use pyrograph_vision::BoundingBox;
+
+use super::clean::{Cleaned, clean};
+use super::options::{BoxPolicy, DetectionOptions, UnknownClass};
+use super::remark::{BoxAction, BoxRemark, Place};
+use super::{BoxObject, DetectionSample, DetectionSet};
+use crate::DataError;
+
+/// An object as it stands in a file.
+pub(super) struct RawObject<'a> {
+    /// The name of its class.
+    pub(super) class: &'a str,
+    /// Its box in pixels; class 0 until the name is looked up.
+    pub(super) object: BoxObject,
+}
+
+/// The set that grows while files are read.
+pub(super) struct Gatherer {
+    class_names: Vec<String>,
+    classes: HashMap<String, usize>,
+    unknown: UnknownClass,
+    policy: BoxPolicy,
+    samples: Vec<DetectionSample>,
+    remarks: Vec<BoxRemark>,
+    skipped: BTreeMap<String, usize>,
+}
+
+impl Gatherer {
+    /// Nothing yet, with the classes of the options or else those of the data.
+    ///
+    /// # Errors
+    /// [`DataError::BadClasses`] where there is no class, one without a name, or two of the same.
+    pub(super) fn new(
+        options: &DetectionOptions,
+        of_data: impl FnOnce() -> Result<Vec<String>, DataError>,
+    ) -> Result<Self, DataError> {
+        let class_names = match &options.classes {
+            Some(classes) => classes.clone(),
+            None => of_data()?,
+        };
+        let numbered = class_names.iter().cloned().zip(0..);
+        let classes: HashMap<String, usize> = numbered.collect();
+        let distinct = classes.len() == class_names.len();
+        if classes.is_empty() || !distinct || classes.contains_key("") {
+            return Err(DataError::BadClasses { seen: class_names });
+        }
+        Ok(Self {
+            class_names,
+            classes,
+            unknown: options.unknown,
+            policy: options.boxes,
+            samples: Vec::new(),
+            remarks: Vec::new(),
+            skipped: BTreeMap::new(),
+        })
+    }
+
+    /// The object in its clean form; none where it is left out. `size` is the width and height of the image.
+    ///
+    /// # Errors
+    /// [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`], where the options refuse rather than skip.
+    pub(super) fn object(
+        &mut self,
+        place: Place<'_>,
+        size: (u32, u32),
+        raw: &RawObject<'_>,
+    ) -> Result<Option<BoxObject>, DataError> {
+        let Some(&class) = self.classes.get(raw.class) else {
+            return match self.unknown {
+                UnknownClass::Skip => {
+                    *self.skipped.entry(raw.class.to_owned()).or_default() += 1;
+                    Ok(None)
+                }
+                UnknownClass::Refuse => Err(DataError::UnknownObjectClass {
+                    path: place.file.into(),
+                    place: format!("object {} of {}", place.object, place.image),
+                    seen: raw.class.into(),
+                    allowed: self.class_names.join(", "),
+                }),
+            };
+        };
+        let bbox = raw.object.bbox;
+        let (bbox, changed) = match clean(bbox, size.0, size.1, self.policy) {
+            Cleaned::Sound => (Some(bbox), None),
+            Cleaned::Changed(fault, action) => match action {
+                BoxAction::Skipped => (None, Some((fault, action))),
+                BoxAction::Clipped(to) => (Some(to), Some((fault, action))),
+            },
+            Cleaned::Refused(fault) => {
+                return Err(DataError::BoxRefused {
+                    path: place.file.into(),
+                    image: place.image.into(),
+                    object: place.object,
+                    class: raw.class.into(),
+                    bbox,
+                    fault,
+                });
+            }
+        };
+        if let Some((fault, action)) = changed {
+            self.remarks.push(BoxRemark {
+                file: place.file.into(),
+                image: place.image.into(),
+                object: place.object,
+                class: raw.class.into(),
+                bbox: raw.object.bbox,
+                fault,
+                action,
+            });
+        }
+        let placed = |bbox: BoundingBox| BoxObject {
+            bbox,
+            class,
+            ..raw.object
+        };
+        Ok(bbox.map(placed))
+    }
+
+    /// Adds an image with its clean objects.
+    pub(super) fn sample(&mut self, sample: DetectionSample) {
+        self.samples.push(sample);
+    }
+
+    /// The set of all that was gathered.
+    pub(super) fn finish(self) -> DetectionSet {
+        let mut set = DetectionSet::from_parts(self.class_names, self.samples);
+        set.remarks = self.remarks;
+        set.skipped_classes = self.skipped.into_iter().collect();
+        set
+    }
+}

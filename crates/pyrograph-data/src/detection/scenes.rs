@@ -1,0 +1,89 @@
+//! Scenes of coloured shapes, drawn by code.
+
+use super::{DetectionSample, DetectionSet, Pixels};
+use crate::DataError;
+use crate::procedural::scenes::{CLASS_NAMES, Scene};
+
+/// The most scenes of a set.
+const MOST_SCENES: usize = 1_000_000;
+/// The shortest and the longest side of a scene in pixels.
+const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
+
+impl DetectionSet {
+    /// `count` images of `side` by `side` pixels with one to six objects each, drawn by code: ellipses, rectangles,
+    /// triangles, stars and crosses, stretched and turned, of 12 to 45 hundredths of the side, over flat, graded, striped,
+    /// cloudy or rough grounds, among lines and specks that are no objects.
+    ///
+    /// Objects overlap somewhat, boxes by an intersection over union of at most 0.3, and none is hidden by more than half; a
+    /// box is that of the whole shape. Every image is the choice of (`seed`, its index) alone, the same on every machine, so
+    /// that a shorter set is the beginning of a longer one; a held-out set is one of another seed. Images are drawn when they
+    /// are asked for.
+    ///
+    /// # Errors
+    /// [`DataError::Range`] for a count of 0 or beyond a million, or a side that is not 32 to 2048.
+    pub fn scenes(count: usize, side: u32, seed: u64) -> Result<Self, DataError> {
+        let range = |what, seen, allowed| DataError::Range {
+            what,
+            seen,
+            allowed,
+        };
+        if !(1..=MOST_SCENES).contains(&count) {
+            let what = "the number of scenes to draw";
+            return Err(range(what, count as f64, "1 to 1000000"));
+        }
+        if !SIDES.contains(&side) {
+            let what = "the side of a scene";
+            return Err(range(what, side.into(), "32 to 2048 pixels"));
+        }
+        let samples = (0..count).map(|index| {
+            DetectionSample::new(
+                format!("scene-{seed}-{index}"),
+                (side, side),
+                Scene::new(seed, index, side).objects(),
+                Pixels::Scene { seed, index, side },
+            )
+        });
+        let samples = samples.collect();
+        Ok(Self::from_parts(
+            CLASS_NAMES.map(String::from).to_vec(),
+            samples,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shorter_set_is_the_beginning_of_a_longer_one_and_another_seed_another_set() {
+        let set = |count, seed| DetectionSet::scenes(count, 64, seed).unwrap();
+        let (short, long, other) = (set(5, 1), set(9, 1), set(5, 2));
+        assert_eq!(short.class_names(), CLASS_NAMES);
+        assert_eq!(short.samples(), &long.samples()[..5]);
+        for index in 0..5 {
+            let image = short.image(index).unwrap();
+            assert_eq!(image.dimensions(), (64, 64));
+            assert_eq!(image, long.image(index).unwrap());
+            assert_ne!(image, other.image(index).unwrap());
+            assert!(!short.samples()[index].objects.is_empty());
+        }
+    }
+
+    #[test]
+    fn counts_and_sides_that_cannot_be_are_refused() {
+        let refusal = |count, side| {
+            let refused = DetectionSet::scenes(count, side, 0);
+            refused.unwrap_err().to_string()
+        };
+        assert_eq!(
+            refusal(0, 64),
+            "the number of scenes to draw is 0.0: allowed is 1 to 1000000"
+        );
+        assert_eq!(
+            refusal(3, 31),
+            "the side of a scene is 31.0: allowed is 32 to 2048 pixels"
+        );
+        refusal(usize::MAX, u32::MAX);
+    }
+}

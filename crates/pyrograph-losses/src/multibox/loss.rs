@@ -1,0 +1,188 @@
+//! The loss itself.
+
+use burn::tensor::{Element, Int, Tensor, TensorData, activation::log_softmax, backend::Backend};
+use serde::{Deserialize, Serialize};
+
+use super::{MatchedBoxes, PriorMatcher, TruthBox, mining};
+use crate::LossError;
+
+/// SSD's loss ([Liu et al., 2016](https://arxiv.org/abs/1512.02325), equation 1): `(L_conf + L_loc) / max(1, N)` with
+///
+/// - `N` the priors of the batch that have an object (see [`PriorMatcher::matches`]);
+/// - `L_loc` the sum over them of the smooth L1 distance (β = 1) between the offsets and the encoded object;
+/// - `L_conf` the sum of the cross-entropy over them and over the hardest negatives of each image.
+///
+/// The paper divides by N, which is none for a batch without objects.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MultiBoxLoss {
+    /// The IoU from which a prior has an object; 0.5.
+    pub iou_threshold: f32,
+    /// Negatives that count for each positive of an image; 3.
+    pub negatives_per_positive: usize,
+    /// Negatives that count in an image without objects; 100.
+    pub negatives_for_hard: usize,
+}
+
+impl Default for MultiBoxLoss {
+    fn default() -> Self {
+        Self {
+            iou_threshold: 0.5,
+            negatives_per_positive: 3,
+            negatives_for_hard: 100,
+        }
+    }
+}
+
+/// Both parts of a batch's loss, each over max(1, N).
+#[derive(Clone, Debug)]
+pub struct MultiBoxTerms<B: Backend> {
+    /// `[1]`: the smooth L1 distance of the offsets.
+    pub loc: Tensor<B, 1>,
+    /// `[1]`: the cross-entropy.
+    pub conf: Tensor<B, 1>,
+    /// Priors with an object: N.
+    pub positives: usize,
+    /// Priors without one that count.
+    pub negatives: usize,
+}
+
+impl<B: Backend> MultiBoxTerms<B> {
+    /// What is minimised: the sum, `[1]`.
+    pub fn total(&self) -> Tensor<B, 1> {
+        self.loc.clone() + self.conf.clone()
+    }
+}
+
+impl MultiBoxLoss {
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// Names the first that is not allowed.
+    pub fn check(&self) -> Result<(), LossError> {
+        if self.iou_threshold > 0.0 && self.iou_threshold <= 1.0 {
+            return Ok(());
+        }
+        Err(LossError::Range {
+            what: "the IoU from which a prior has an object",
+            seen: self.iou_threshold.into(),
+            allowed: "above 0, up to 1",
+        })
+    }
+
+    /// The loss of a batch against its objects, one list an image.
+    ///
+    /// Matching and mining are host work: the logits are read from the device once.
+    ///
+    /// # Shapes
+    /// `loc` [batch, priors, 4], `conf` [batch, priors, classes], the background first.
+    ///
+    /// # Errors
+    /// When the shapes, the number of priors, or that of lists does not fit, or an object is of a class that is not there.
+    pub fn forward<B: Backend>(
+        &self,
+        loc: Tensor<B, 3>,
+        conf: Tensor<B, 3>,
+        matcher: &PriorMatcher,
+        truths: &[Vec<TruthBox>],
+    ) -> Result<MultiBoxTerms<B>, LossError> {
+        self.check()?;
+        let [batch, priors, classes] = conf.dims();
+        if loc.dims() != [batch, priors, 4] {
+            return Err(LossError::Shape {
+                prediction: loc.dims().to_vec(),
+                target: vec![batch, priors, 4],
+            });
+        }
+        if priors != matcher.priors().len() || truths.len() != batch {
+            return Err(LossError::Shape {
+                prediction: conf.dims().to_vec(),
+                target: vec![truths.len(), matcher.priors().len(), classes],
+            });
+        }
+        if let Some(truth) = truths.iter().flatten().find(|t| t.class + 1 >= classes) {
+            return Err(LossError::Class {
+                seen: truth.class,
+                classes: classes.saturating_sub(1),
+            });
+        }
+        let matched = matcher.matches(truths, self.iou_threshold);
+        Ok(self.forward_matched(loc, conf, &matched))
+    }
+
+    /// The loss against what is matched already; shapes as in [`forward`](Self::forward), and checked by the caller.
+    pub fn forward_matched<B: Backend>(
+        &self,
+        loc: Tensor<B, 3>,
+        conf: Tensor<B, 3>,
+        matched: &MatchedBoxes,
+    ) -> MultiBoxTerms<B> {
+        let logits: Vec<f32> = conf.to_data().iter::<f32>().collect();
+        let kept = mining::kept(
+            &logits,
+            matched,
+            self.negatives_per_positive,
+            self.negatives_for_hard,
+        );
+        let positives = matched.positives.len();
+        let divisor = positives.max(1) as f64;
+        MultiBoxTerms {
+            loc: localisation(loc, matched) / divisor,
+            conf: classification(conf, matched, &kept) / divisor,
+            positives,
+            negatives: kept.len() - positives,
+        }
+    }
+}
+
+/// Σ smooth L1 over the priors with an object, `[1]`: ½d² for |d| < 1, else |d| − ½.
+fn localisation<B: Backend>(loc: Tensor<B, 3>, matched: &MatchedBoxes) -> Tensor<B, 1> {
+    let places: Vec<usize> = matched.positives.iter().map(|(place, _)| *place).collect();
+    let device = loc.device();
+    let Some(found) = rows(loc.clone(), &places) else {
+        return nothing(loc);
+    };
+    let targets = matched.positives.iter().flat_map(|(_, offsets)| *offsets);
+    let targets = TensorData::new(targets.collect(), [places.len(), 4]);
+    let distance = (found - Tensor::from_data(targets, (&device, B::FloatElem::dtype()))).abs();
+    let near = distance.clone().clamp_max(1.0);
+    (near.clone().square() * 0.5 + (distance - near)).sum()
+}
+
+/// Σ cross-entropy over the priors that count, `[1]`.
+fn classification<B: Backend>(
+    conf: Tensor<B, 3>,
+    matched: &MatchedBoxes,
+    kept: &[usize],
+) -> Tensor<B, 1> {
+    let device = conf.device();
+    let Some(logits) = rows(conf.clone(), kept) else {
+        return nothing(conf);
+    };
+    let targets: Vec<i64> = kept
+        .iter()
+        .map(|place| matched.classes[*place] as i64)
+        .collect();
+    let targets = TensorData::new(targets, [kept.len(), 1]);
+    let targets = Tensor::<B, 2, Int>::from_data(targets, (&device, B::IntElem::dtype()));
+    log_softmax(logits, 1).gather(1, targets).sum().neg()
+}
+
+/// These rows of [batch, priors, values], as [rows, values]; none where there are none.
+fn rows<B: Backend>(output: Tensor<B, 3>, places: &[usize]) -> Option<Tensor<B, 2>> {
+    if places.is_empty() {
+        return None;
+    }
+    let [batch, priors, values] = output.dims();
+    let device = output.device();
+    let places: Vec<i64> = places.iter().map(|place| *place as i64).collect();
+    let count = places.len();
+    let data = TensorData::new(places, [count]);
+    let places = Tensor::<B, 1, Int>::from_data(data, (&device, B::IntElem::dtype()));
+    Some(output.reshape([batch * priors, values]).select(0, places))
+}
+
+/// A sum of nothing that still hangs on the network's output, so that it can be differentiated.
+fn nothing<B: Backend>(output: Tensor<B, 3>) -> Tensor<B, 1> {
+    output.slice([0..1, 0..1, 0..1]).sum() * 0.0
+}

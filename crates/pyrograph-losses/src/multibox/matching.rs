@@ -1,0 +1,218 @@
+//! Which prior is to find which object.
+
+use pyrograph_vision::{BoundingBox, BoxCoder, CenterBox};
+
+/// An object that a detector is to find.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TruthBox {
+    /// Where it is, in shares of the image's sides.
+    pub bbox: BoundingBox,
+    /// The class, from 0, background not counted.
+    pub class: usize,
+}
+
+/// Sets priors against objects ([SSD](https://arxiv.org/abs/1512.02325), section 2.2).
+#[derive(Clone, Debug)]
+pub struct PriorMatcher {
+    centers: Vec<CenterBox>,
+    corners: Vec<BoundingBox>,
+    coder: BoxCoder,
+}
+
+/// What every prior of a batch is to say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MatchedBoxes {
+    pub(super) priors: usize,
+    /// One a prior, image by image: 0 for the background, or the object's class + 1.
+    pub(super) classes: Vec<usize>,
+    /// Place of each prior with an object in `classes`, ascending, and its encoded offsets.
+    pub(super) positives: Vec<(usize, [f32; 4])>,
+}
+
+impl MatchedBoxes {
+    /// Images of the batch.
+    pub fn batch(&self) -> usize {
+        self.classes.len() / self.priors.max(1)
+    }
+
+    /// The class of every prior, image by image: 0 for the background, or the object's class + 1.
+    pub fn classes(&self) -> &[usize] {
+        &self.classes
+    }
+
+    /// Every prior with an object, by its place in [`classes`](Self::classes), and the offsets it is to say.
+    pub fn positives(&self) -> &[(usize, [f32; 4])] {
+        &self.positives
+    }
+}
+
+impl PriorMatcher {
+    /// For these priors, in shares of the image's sides.
+    pub fn new(priors: Vec<CenterBox>, coder: BoxCoder) -> Self {
+        let corners = priors
+            .iter()
+            .map(|p| BoundingBox::from_center(*p))
+            .collect();
+        Self {
+            centers: priors,
+            corners,
+            coder,
+        }
+    }
+
+    /// The priors.
+    pub fn priors(&self) -> &[CenterBox] {
+        &self.centers
+    }
+
+    /// Matches the objects of every image of a batch.
+    ///
+    /// A prior gets the object it overlaps most, if their IoU is `threshold` or more. The best prior of every object gets that
+    /// object whatever the IoU; where two objects have one best prior, the later has it. Of equal overlaps the first counts. An
+    /// object without an area, or with corners that are no numbers, has no prior.
+    pub fn matches(&self, truths: &[Vec<TruthBox>], threshold: f32) -> MatchedBoxes {
+        let priors = self.centers.len();
+        let mut matched = MatchedBoxes {
+            priors,
+            classes: vec![0; priors * truths.len()],
+            positives: Vec::new(),
+        };
+        let mut best = vec![(0.0_f32, 0_usize); priors];
+        for (item, truths) in truths.iter().enumerate() {
+            let proper: Vec<_> = truths.iter().filter(|t| t.bbox.is_proper()).collect();
+            if proper.is_empty() {
+                continue;
+            }
+            self.assign(&proper, &mut best);
+            for (prior, &(overlap, truth)) in best.iter().enumerate() {
+                if overlap < threshold {
+                    continue;
+                }
+                let truth = proper[truth];
+                let place = item * priors + prior;
+                matched.classes[place] = truth.class + 1;
+                let offsets = self.coder.encode(truth.bbox, self.centers[prior]);
+                matched.positives.push((place, offsets));
+            }
+        }
+        matched
+    }
+
+    /// The overlap and the number of every prior's object in one image; a forced one has an overlap above any other.
+    fn assign(&self, truths: &[&TruthBox], best: &mut [(f32, usize)]) {
+        const FORCED: f32 = 2.0;
+        best.fill((f32::NEG_INFINITY, 0));
+        let mut forced = Vec::with_capacity(truths.len());
+        for (number, truth) in truths.iter().enumerate() {
+            let mut found = (f32::NEG_INFINITY, 0);
+            for (prior, (corners, best)) in self.corners.iter().zip(best.iter_mut()).enumerate() {
+                let overlap = truth.bbox.iou(*corners);
+                if overlap > best.0 {
+                    *best = (overlap, number);
+                }
+                if overlap > found.0 {
+                    found = (overlap, prior);
+                }
+            }
+            forced.push(found.1);
+        }
+        for (number, prior) in forced.into_iter().enumerate() {
+            best[prior] = (FORCED, number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn grid() -> Vec<CenterBox> {
+        let cell = |i: usize| (i as f32 + 0.5) / 4.0;
+        let square = |w: f32| {
+            (0..16).map(move |i| CenterBox {
+                cx: cell(i % 4),
+                cy: cell(i / 4),
+                w,
+                h: w * 0.9,
+            })
+        };
+        square(0.25).chain(square(0.5)).collect()
+    }
+
+    fn truth(corners: [f32; 4], class: usize) -> TruthBox {
+        let [x1, y1, x2, y2] = corners;
+        TruthBox {
+            bbox: BoundingBox::new(x1, y1, x2, y2),
+            class,
+        }
+    }
+
+    /// The rules as they are worded, prior by prior.
+    fn naive(priors: &[CenterBox], truths: &[TruthBox], threshold: f32) -> Vec<usize> {
+        let iou = |t: &TruthBox, p: &CenterBox| t.bbox.iou(BoundingBox::from_center(*p));
+        let first_best = |scores: Vec<f32>| {
+            let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            scores.iter().position(|s| *s == largest)
+        };
+        let best_prior: Vec<_> = truths
+            .iter()
+            .map(|t| first_best(priors.iter().map(|p| iou(t, p)).collect()))
+            .collect();
+        let class = |(number, prior): (usize, &CenterBox)| {
+            if let Some(truth) = best_prior.iter().rposition(|best| *best == Some(number)) {
+                return truths[truth].class + 1;
+            }
+            match first_best(truths.iter().map(|t| iou(t, prior)).collect()) {
+                Some(truth) if iou(&truths[truth], prior) >= threshold => truths[truth].class + 1,
+                _ => 0,
+            }
+        };
+        priors.iter().enumerate().map(class).collect()
+    }
+
+    #[test]
+    fn objects_without_an_area_have_no_prior() {
+        let matcher = PriorMatcher::new(grid(), BoxCoder::SSD);
+        let broken = [
+            truth([0.5, 0.1, 0.5, 0.4], 0),
+            truth([0.6, 0.1, 0.5, 0.4], 0),
+            truth([f32::NAN, 0.1, 0.5, 0.4], 0),
+        ];
+        let matched = matcher.matches(&[broken.to_vec(), Vec::new()], 0.5);
+        assert_eq!(matched.batch(), 2);
+        assert!(matched.positives.is_empty() && matched.classes.iter().all(|c| *c == 0));
+    }
+
+    #[test]
+    fn a_later_object_takes_over_the_best_prior_of_an_earlier_one() {
+        let matcher = PriorMatcher::new(grid(), BoxCoder::SSD);
+        let corners = [0.0, 0.0, 0.25, 0.25];
+        let matched = matcher.matches(&[vec![truth(corners, 3), truth(corners, 5)]], 0.99);
+        assert_eq!(matched.positives.len(), 1);
+        assert_eq!(matched.classes[0], 6);
+    }
+
+    proptest! {
+        #[test]
+        fn matching_is_as_it_is_worded(
+            boxes in prop::collection::vec((0.0_f32..0.8, 0.0_f32..0.8, 0.05_f32..0.5, 0.05_f32..0.5), 0..8),
+            threshold in 0.2_f32..0.8,
+        ) {
+            let truths: Vec<_> = boxes
+                .iter()
+                .enumerate()
+                .map(|(class, &(x, y, w, h))| truth([x, y, x + w, y + h], class))
+                .collect();
+            let matcher = PriorMatcher::new(grid(), BoxCoder::SSD);
+            let matched = matcher.matches(std::slice::from_ref(&truths), threshold);
+            prop_assert_eq!(&matched.classes, &naive(&grid(), &truths, threshold));
+            for (place, offsets) in &matched.positives {
+                let found = BoxCoder::SSD.decode(*offsets, grid()[*place]);
+                let truth = truths[matched.classes[*place] - 1].bbox;
+                prop_assert!(found.iou(truth) > 0.999, "{found:?} {truth:?}");
+            }
+        }
+    }
+}
