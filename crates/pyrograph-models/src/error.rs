@@ -78,6 +78,9 @@ pub enum ModelError {
         /// The first such value.
         value: f32,
     },
+    /// A picture or an option of a detector is not allowed.
+    #[error(transparent)]
+    Vision(#[from] pyrograph_vision::VisionError),
     /// A model file does not carry a config, or one of another model.
     #[error("{}: {reason}", path.display())]
     NoConfig {

@@ -5,10 +5,9 @@ use std::{fmt, str::FromStr};
 use pyrograph_vision::{CenterBox, PriorClip, PriorConfig};
 use serde::{Deserialize, Serialize};
 
-use super::MAPS;
+use super::{MAPS, NAME};
 use crate::ModelError;
 
-const MODEL: &str = "ssd300";
 /// Side of the images in pixels.
 const SIDE: usize = 300;
 /// At these bounds the heads of VGG16 have 130 million parameters.
@@ -63,7 +62,7 @@ macro_rules! named {
                 match seen {
                     $($name => Ok($value),)+
                     _ => Err(ModelError::Config {
-                        model: MODEL,
+                        model: NAME,
                         field: $what,
                         seen: seen.into(),
                         allowed: [$($name),+].join(" or "),
@@ -236,7 +235,7 @@ impl SsdConfig {
 
     fn refuse(&self, field: &'static str, seen: impl ToString, allowed: String) -> ModelError {
         ModelError::Config {
-            model: MODEL,
+            model: NAME,
             field,
             seen: seen.to_string(),
             allowed,
@@ -251,7 +250,7 @@ impl SsdConfig {
         match *x {
             [batch, 3, SIDE, SIDE] if batch > 0 => Ok(batch),
             _ => Err(ModelError::Input {
-                model: MODEL,
+                model: NAME,
                 input: "x",
                 seen: x.into(),
                 allowed: format!("[batch, 3, {SIDE}, {SIDE}] with a batch of 1 or more"),

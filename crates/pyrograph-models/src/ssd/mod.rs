@@ -20,7 +20,9 @@
 //! # Ok::<(), pyrograph_models::ModelError>(())
 //! ```
 
+mod card;
 mod config;
+mod detector;
 mod heads;
 mod l2_norm;
 mod mobilenet;
@@ -31,10 +33,14 @@ mod transfer;
 mod vgg;
 mod weights;
 
+pub use card::DetectorCard;
 pub use config::{PriorTable, SsdBackbone, SsdConfig};
+pub use detector::Detector;
 pub use l2_norm::L2Norm;
 pub use model::{Ssd, SsdOutput};
 pub use transfer::{Start, Transfer};
 
+/// Its name on the command line and in model files.
+const NAME: &str = "ssd300";
 /// Feature maps that have heads.
 const MAPS: usize = 6;

@@ -1,0 +1,162 @@
+//! From pictures to objects.
+
+use burn::tensor::Tensor;
+use pyrograph_backend::{rng::host_tensor, vision::VisionBackend};
+use pyrograph_vision::{
+    BoxCoder, CenterBox, DetectOptions, Detection, RgbImage, postprocess, resize_bilinear_chw,
+};
+
+use super::{DetectorCard, Ssd, SsdConfig, SsdOutput};
+use crate::ModelError;
+
+/// A network with all that stands between it and pictures: prior boxes, normalisation, names.
+#[derive(Debug)]
+pub struct Detector<B: VisionBackend> {
+    network: Ssd<B>,
+    config: SsdConfig,
+    card: DetectorCard,
+    priors: Vec<CenterBox>,
+    coder: BoxCoder,
+    device: B::Device,
+}
+
+impl<B: VisionBackend> Detector<B> {
+    /// A detector on `device`, where the network's weights are.
+    ///
+    /// # Errors
+    /// When the card is not of a network with these numbers.
+    pub fn new(
+        network: Ssd<B>,
+        config: SsdConfig,
+        card: DetectorCard,
+        device: B::Device,
+    ) -> Result<Self, ModelError> {
+        card.check(&config)?;
+        Ok(Self {
+            priors: config.prior_boxes()?,
+            coder: config.prior_config().coder(),
+            network,
+            config,
+            card,
+            device,
+        })
+    }
+
+    /// The classes by name, without the background.
+    pub fn classes(&self) -> &[String] {
+        &self.card.classes
+    }
+
+    /// Its numbers.
+    pub fn config(&self) -> &SsdConfig {
+        &self.config
+    }
+
+    /// The objects in each of the pictures, which may differ in size, by falling score; boxes in pixels of the picture.
+    ///
+    /// Pictures are resized to the network's side without regard to their shape, as SSD is trained.
+    ///
+    /// # Errors
+    /// When an option is not allowed, or a picture has no pixels.
+    pub fn detect(
+        &self,
+        images: &[RgbImage],
+        options: &DetectOptions,
+    ) -> Result<Vec<Vec<Detection>>, ModelError> {
+        if images.is_empty() {
+            return Ok(Vec::new());
+        }
+        let side = self.config.side();
+        let size = 3 * side * side;
+        let mut values = vec![0.0; images.len() * size];
+        for (image, values) in images.iter().zip(values.chunks_exact_mut(size)) {
+            let normalisation = &self.card.normalisation;
+            // The side is a constant of the architecture, far below u32's bound.
+            resize_bilinear_chw(image, side as u32, side as u32, normalisation, values)?;
+        }
+        let x = host_tensor(values, [images.len(), 3, side, side], &self.device);
+        let SsdOutput { loc, conf } = self.network.forward(x);
+        let (loc, conf) = (host_values(loc), host_values(conf));
+        let (loc_size, conf_size) = (loc.len() / images.len(), conf.len() / images.len());
+        images
+            .iter()
+            .zip(loc.chunks_exact(loc_size))
+            .zip(conf.chunks_exact(conf_size))
+            .map(|((image, loc), conf)| {
+                let mut found = postprocess(loc, conf, &self.priors, &self.coder, options)?;
+                let (width, height) = (image.width() as f32, image.height() as f32);
+                for detection in &mut found {
+                    detection.bbox = detection.bbox.scaled(width, height);
+                }
+                Ok(found)
+            })
+            .collect()
+    }
+}
+
+fn host_values<B: VisionBackend>(tensor: Tensor<B, 3>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_flex::Flex;
+    use pyrograph_vision::{ColourNormalisation, Rgb};
+
+    use super::*;
+
+    fn detector() -> Detector<Flex> {
+        let config = SsdConfig {
+            width: 0.03125,
+            ..SsdConfig::vgg16(3)
+        };
+        let device = Default::default();
+        let card = DetectorCard {
+            classes: vec!["a".into(), "b".into()],
+            normalisation: ColourNormalisation::SSD,
+        };
+        let network = config.init(&device, 5).expect("legal");
+        Detector::new(network, config, card, device).expect("fits")
+    }
+
+    #[test]
+    fn boxes_are_in_pixels_of_each_picture_and_do_not_depend_on_the_batch() {
+        let picture = |width, height| {
+            RgbImage::from_fn(width, height, |x, y| Rgb([x as u8, y as u8, (x ^ y) as u8]))
+        };
+        let images = [picture(640, 480), picture(90, 200)];
+        let options = DetectOptions {
+            keep: 20,
+            ..DetectOptions::default()
+        };
+        let detector = detector();
+        let both = detector.detect(&images, &options).expect("found");
+        for (image, found) in images.iter().zip(&both) {
+            assert_eq!(found.len(), 20);
+            let alone = detector.detect(std::slice::from_ref(image), &options);
+            for (alone, found) in alone.expect("found")[0].iter().zip(found) {
+                assert_eq!(alone.class, found.class);
+                assert!((alone.bbox.x2 - found.bbox.x2).abs() < 0.1);
+                assert!(found.bbox.x2 <= image.width() as f32);
+                assert!(found.bbox.y2 <= image.height() as f32);
+            }
+        }
+        let right = |found: &[Detection]| found.iter().map(|d| d.bbox.x2).fold(0.0, f32::max);
+        assert!(right(&both[0]) > 320.0, "shares of the sides?");
+        assert!(detector.detect(&[], &options).expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn names_that_are_not_as_many_as_classes_are_refused() {
+        let Detector {
+            network,
+            config,
+            mut card,
+            device,
+            ..
+        } = detector();
+        card.classes.pop();
+        let error = Detector::new(network, config, card, device).expect_err("one name");
+        assert!(error.to_string().contains("1 names"), "{error}");
+    }
+}
