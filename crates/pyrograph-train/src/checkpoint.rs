@@ -33,6 +33,9 @@ pub struct TrainState {
     pub seed: u64,
     /// The data that it is trained on.
     pub data: DataFingerprint,
+    /// The best figure of an evaluation so far, where there are evaluations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<f64>,
 }
 
 impl TrainState {

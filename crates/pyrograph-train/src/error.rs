@@ -78,6 +78,21 @@ pub enum TrainError {
         /// The loss.
         loss: f32,
     },
+    /// The loss of a batch of named images is no number.
+    #[error(
+        "the {term} loss is {loss} at step {step}, whose images are {}: look at them, lower the learning rate, or clip gradients harder; the last checkpoint is whole",
+        images.join(", ")
+    )]
+    DivergedBatch {
+        /// The step.
+        step: u64,
+        /// The part of the loss.
+        term: &'static str,
+        /// Its value.
+        loss: f32,
+        /// The images of the batch.
+        images: Vec<String>,
+    },
     /// A weight is no longer a number, though the loss before it was.
     #[error(
         "`{key}` holds {value} after step {step}: lower the learning rate, or clip gradients harder; the last checkpoint is whole"

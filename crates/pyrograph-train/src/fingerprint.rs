@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pyrograph_data::{LabelledImages, SpriteSet};
+use pyrograph_data::{LabelledImages, SpriteSet, detection::DetectionSet};
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
@@ -19,7 +19,7 @@ pub struct DataFingerprint {
     pub channels: usize,
     /// Classes.
     pub classes: usize,
-    /// CRC-32 of all pixels, and of contexts or labels.
+    /// CRC-32 of what is learned from: pixels, and contexts or labels.
     pub checksum: u32,
 }
 
@@ -42,6 +42,20 @@ impl From<&LabelledImages> for DataFingerprint {
             images: set.len(),
             side: set.height(),
             channels: set.channels(),
+            classes: set.class_names().len(),
+            checksum: set.checksum(),
+        }
+    }
+}
+
+impl From<&DetectionSet> for DataFingerprint {
+    /// Of images that may differ in size: the longest side, and a checksum of names, sizes and objects.
+    fn from(set: &DetectionSet) -> Self {
+        let sides = set.samples().iter().map(|s| s.width.max(s.height));
+        Self {
+            images: set.len(),
+            side: sides.max().unwrap_or_default() as usize,
+            channels: 3,
             classes: set.class_names().len(),
             checksum: set.checksum(),
         }

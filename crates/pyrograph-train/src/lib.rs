@@ -2,6 +2,7 @@
 //!
 //! - [`sprites`]: a ContextUnet as a diffusion model; and how good its samples are ([`sprites::SpriteJudge`]).
 //! - [`dcgan`]: a generator and a discriminator against each other, and the encoder of f-AnoGAN.
+//! - [`ssd`]: a detector on images with boxes, and how well it finds them ([`ssd::score_set`]).
 //! - [`run_folder`]: what a run keeps on disk; nothing half-written is ever trusted.
 //! - [`Ema`]: the moving average of a model's weights.
 //!
@@ -33,6 +34,7 @@ mod limits;
 mod resume;
 pub mod run_folder;
 pub mod sprites;
+pub mod ssd;
 
 pub use checkpoint::TrainState;
 pub use clip::clip_global_norm;

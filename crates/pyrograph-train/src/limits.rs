@@ -48,6 +48,13 @@ impl Limits {
     }
 }
 
+/// Batches of one pass over `items` images: the last may be smaller, but never one image, which a batch norm cannot take.
+pub(crate) fn batches_per_epoch(items: usize, batch_size: usize) -> u64 {
+    let batch = batch_size.max(1);
+    let rest = usize::from(items % batch > 1);
+    (items / batch + rest).max(1) as u64
+}
+
 /// `base`, decayed linearly to 0 over the run.
 pub(crate) fn linear_decay(base: f64, progress: f64) -> f64 {
     base * (1.0 - progress)

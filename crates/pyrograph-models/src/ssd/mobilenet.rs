@@ -51,6 +51,8 @@ pub struct MobilenetSsd<B: Backend> {
     classification_headers: Vec<Head<B>>,
     regression_headers: Vec<Head<B>>,
     num_classes: usize,
+    /// So many of the first layers stay as they are: `stem`, and blocks.
+    frozen: usize,
 }
 
 impl<B: Backend> MobilenetSsd<B> {
@@ -101,7 +103,20 @@ impl<B: Backend> MobilenetSsd<B> {
             last,
             extras,
             num_classes: config.num_classes,
+            frozen: 0,
         }
+    }
+
+    /// The same with the first convolution and `layers` − 1 blocks as constants.
+    pub(super) fn freeze(mut self, layers: usize) -> Self {
+        self.frozen = layers.min(1 + self.blocks.len());
+        if self.frozen > 0 {
+            self.stem = self.stem.no_grad();
+            let rest = self.blocks.split_off(self.frozen - 1);
+            self.blocks = self.blocks.no_grad();
+            self.blocks.extend(rest);
+        }
+        self
     }
 }
 
@@ -111,8 +126,17 @@ impl<B: VisionBackend> MobilenetSsd<B> {
     pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdOutput<B> {
         // 1. The backbone: 300 → 150 → … → 10. The first map is inside a block, after its expansion.
         let mut maps = Vec::with_capacity(MAPS);
-        let mut x = self.stem.forward(x, Activation::Relu6, mode);
+        // The norms of frozen layers keep their statistics.
+        let kept = &mut NormMode::Eval;
+        let mut x = match self.frozen > 0 {
+            true => self.stem.forward(x, Activation::Relu6, kept),
+            false => self.stem.forward(x, Activation::Relu6, mode),
+        };
         for (place, block) in self.blocks.iter().enumerate() {
+            let mode = match place + 1 < self.frozen {
+                true => &mut *kept,
+                false => &mut *mode,
+            };
             let expanded = block.expand(x.clone(), mode);
             if place == FIRST_MAP {
                 maps.push(expanded.clone());

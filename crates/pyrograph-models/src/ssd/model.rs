@@ -46,6 +46,17 @@ pub enum Ssd<B: Backend> {
     MobilenetV2(MobilenetSsd<B>),
 }
 
+impl<B: Backend> Ssd<B> {
+    /// The same with the first `layers` of the backbone as constants, whose norms keep their statistics: for fine-tuning. A layer is a
+    /// convolution of VGG16, or the first convolution or a block of MobileNetV2; of more than there are, all are frozen.
+    pub fn freeze(self, layers: usize) -> Self {
+        match self {
+            Self::Vgg16(network) => Self::Vgg16(network.freeze(layers)),
+            Self::MobilenetV2(network) => Self::MobilenetV2(network.freeze(layers)),
+        }
+    }
+}
+
 impl<B: VisionBackend> Ssd<B> {
     /// Offsets and logits, with the running statistics of batch norms: they do not depend on an image's neighbours.
     ///

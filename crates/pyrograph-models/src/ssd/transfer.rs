@@ -1,6 +1,7 @@
 //! A detector that begins from the weights of another model.
 
 use burn::tensor::backend::Backend;
+use serde::{Deserialize, Serialize};
 
 use super::{Ssd, SsdBackbone, SsdConfig, plain_vgg};
 use crate::{
@@ -10,7 +11,8 @@ use crate::{
 };
 
 /// What is taken from a file of weights; the rest begins afresh.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Transfer {
     /// Everything but the heads that tell classes: for other classes than the file's.
     ReplaceHeads,

@@ -79,6 +79,8 @@ pub struct VggSsd<B: Backend> {
     loc: Vec<Conv2d<B>>,
     conf: Vec<Conv2d<B>>,
     num_classes: usize,
+    /// So many of the first layers of `vgg` stay as they are.
+    frozen: usize,
 }
 
 impl<B: Backend> VggSsd<B> {
@@ -122,7 +124,17 @@ impl<B: Backend> VggSsd<B> {
             vgg,
             extras,
             num_classes: config.num_classes,
+            frozen: 0,
         }
+    }
+
+    /// The same with the first `layers` convolutions as constants.
+    pub(super) fn freeze(mut self, layers: usize) -> Self {
+        self.frozen = layers.min(self.vgg.len());
+        let rest = self.vgg.split_off(self.frozen);
+        self.vgg = self.vgg.no_grad();
+        self.vgg.extend(rest);
+        self
     }
 }
 
@@ -142,7 +154,7 @@ impl<B: VisionBackend> VggSsd<B> {
                 _ => max_pool2d(x, Window::tiles(2)),
             };
             for _ in channels {
-                x = self.vgg[layer].forward(x, mode);
+                x = self.layer(layer, x, mode);
                 layer += 1;
             }
             if stage == CONV4 {
@@ -151,8 +163,8 @@ impl<B: VisionBackend> VggSsd<B> {
         }
         // 2. fc6 and fc7: 19×19.
         x = max_pool2d(x, POOL5);
-        for layer in &self.vgg[layer..] {
-            x = layer.forward(x, mode);
+        for layer in layer..self.vgg.len() {
+            x = self.layer(layer, x, mode);
         }
         maps.push(x.clone());
         // 3. The layers behind: 10, 5, 3 and 1.
@@ -169,6 +181,14 @@ impl<B: VisionBackend> VggSsd<B> {
                 .collect()
         };
         heads::output(heads(&self.loc), heads(&self.conf), self.num_classes)
+    }
+
+    /// One layer of `vgg`; the norm of a frozen one keeps its statistics.
+    fn layer(&self, layer: usize, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+        match layer < self.frozen {
+            true => self.vgg[layer].forward(x, &mut NormMode::Eval),
+            false => self.vgg[layer].forward(x, mode),
+        }
     }
 }
 

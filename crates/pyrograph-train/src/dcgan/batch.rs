@@ -5,12 +5,7 @@ use pyrograph_backend::rng::{NoiseKey, Purpose, host_tensor};
 use pyrograph_data::{Jitter, LabelledImages, epoch_order};
 use pyrograph_vision::Normalisation;
 
-/// Batches of one pass over `items` images: the last may be smaller, but never one image, which a batch norm cannot take.
-pub(super) fn batches_per_epoch(items: usize, batch_size: usize) -> u64 {
-    let batch = batch_size.max(1);
-    let rest = usize::from(items % batch > 1);
-    (items / batch + rest).max(1) as u64
-}
+use crate::limits::batches_per_epoch;
 
 /// Draws the real images of a run.
 pub(super) struct RealImages<'a> {

@@ -6,10 +6,10 @@ use pyrograph_models::dcgan::DcganConfig;
 use pyrograph_vision::Normalisation;
 use serde::{Deserialize, Serialize};
 
-use super::batch::batches_per_epoch;
 use crate::{
     Limits, TrainError,
-    checks::{number, positive, refuse},
+    checks::{check_ema, check_limits, number, positive, refuse},
+    limits::batches_per_epoch,
 };
 
 /// Epochs when no limit is given.
@@ -218,19 +218,8 @@ impl DcganTraining {
             ));
         }
         self.jitter.validated()?;
-        for (field, value) in [("epochs", self.epochs), ("steps", self.steps)] {
-            if value == Some(0) {
-                return Err(refuse(field, 0, "1 or more"));
-            }
-        }
-        if let Some(minutes) = self.max_minutes.filter(|m| !(positive(*m) && *m < 1e6)) {
-            let allowed = "above 0 and below a million";
-            return Err(refuse("max_minutes", number(minutes), allowed));
-        }
-        if let Some(decay) = self.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
-            return Err(refuse("ema", number(decay), "at least 0 and below 1"));
-        }
-        Ok(())
+        check_limits(self.epochs, self.steps, self.max_minutes)?;
+        check_ema(self.ema)
     }
 
     fn check_loss(&self) -> Result<(), TrainError> {

@@ -90,6 +90,7 @@ where
                     seconds: 0.0,
                     seed: config.seed,
                     data,
+                    best: None,
                 },
             });
         };

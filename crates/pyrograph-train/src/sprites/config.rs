@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Limits, TrainError,
-    checks::{number, positive, refuse},
+    checks::{check_clip_norm, check_ema, check_limits, number, positive, refuse},
 };
 
 /// Epochs when no limit is given: the course's.
@@ -145,31 +145,12 @@ impl SpriteTraining {
                 "above 0",
             ));
         }
-        if self
-            .max_minutes
-            .is_some_and(|minutes| !(positive(minutes) && minutes < 1e6))
-        {
-            return Err(refuse(
-                "max_minutes",
-                number(self.max_minutes.unwrap_or_default()),
-                "above 0 and below a million",
-            ));
-        }
-        for (field, value) in [("epochs", self.epochs), ("steps", self.steps)] {
-            if value == Some(0) {
-                return Err(refuse(field, 0, "1 or more"));
-            }
-        }
+        check_limits(self.epochs, self.steps, self.max_minutes)?;
         if !(0.0..=1.0).contains(&self.context_drop) {
             return Err(refuse("context_drop", number(self.context_drop), "0 to 1"));
         }
-        if let Some(decay) = self.ema.filter(|decay| !(0.0..1.0).contains(decay)) {
-            return Err(refuse("ema", number(decay), "at least 0 and below 1"));
-        }
-        if let Some(norm) = self.clip_norm.filter(|norm| !positive(*norm)) {
-            return Err(refuse("clip_norm", number(norm), "above 0"));
-        }
-        Ok(())
+        check_ema(self.ema)?;
+        check_clip_norm(self.clip_norm)
     }
 
     fn check_schedule(&self) -> Result<(), TrainError> {

@@ -60,6 +60,7 @@ impl<B: VisionAutodiff, O: Optimizer<ContextUnet<B>, B>> Session<B, O> {
                 seconds: 0.0,
                 seed: config.seed,
                 data,
+                best: None,
             };
             return Ok(Self {
                 model,

@@ -1,0 +1,226 @@
+//! What a training of a detector is asked to do.
+
+use std::path::PathBuf;
+
+use pyrograph_data::detection::{DetectionSet, SsdAugment};
+use pyrograph_losses::MultiBoxLoss;
+use pyrograph_models::ssd::{SsdBackbone, SsdConfig, Transfer};
+use pyrograph_vision::{ColourNormalisation, DetectOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Limits, TrainError,
+    checks::{check_clip_norm, check_ema, check_limits, number, positive, refuse},
+    limits::batches_per_epoch,
+};
+
+/// Epochs when no limit is given: torchvision's `ssd300_vgg16`.
+const DEFAULT_EPOCHS: u64 = 120;
+/// More loader threads than any machine feeds a trainer with.
+const MAX_LOADERS: usize = 64;
+
+/// How the learning rate goes on after the warm-up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum RateSchedule {
+    /// Half a cosine from the full rate to nothing.
+    Cosine,
+    /// Times a tenth after each of these shares of the run, ascending: the published recipes' way.
+    Steps(Vec<f64>),
+}
+
+/// Weights of another model to begin from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartFrom {
+    /// The file; absolute in the config of a run, which may be resumed from anywhere.
+    pub path: PathBuf,
+    /// What is taken from it.
+    pub transfer: Transfer,
+}
+
+/// How a detector is trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SsdTraining {
+    /// The network.
+    pub model: SsdConfig,
+    /// Weights to begin from; none for fresh ones.
+    pub start: Option<StartFrom>,
+    /// How pixels become values.
+    pub normalisation: ColourNormalisation,
+    /// What is minimised.
+    pub loss: MultiBoxLoss,
+    /// What happens to training images and their boxes.
+    pub augment: SsdAugment,
+    /// Whether objects that Pascal VOC calls difficult are trained on.
+    pub difficult: bool,
+    /// Images a step.
+    pub batch_size: usize,
+    /// SGD's rate after the warm-up.
+    pub learning_rate: f64,
+    /// Steps over which the rate rises linearly from nothing.
+    pub warm_up: u64,
+    /// How it falls.
+    pub schedule: RateSchedule,
+    /// SGD's momentum.
+    pub momentum: f64,
+    /// Weight decay of convolutions' weights; biases and norms have none.
+    pub weight_decay: f64,
+    /// The norm that all gradients together are clipped to; none for no clipping.
+    pub clip_norm: Option<f64>,
+    /// Decay of the weights' moving average; none turns it off.
+    pub ema: Option<f64>,
+    /// So many of the backbone's first layers stay as they are.
+    pub freeze: usize,
+    /// Passes over the data.
+    pub epochs: Option<u64>,
+    /// Steps in all.
+    pub steps: Option<u64>,
+    /// Minutes in all. A run that ends by time is not repeatable to the bit: its rates follow the clock.
+    pub max_minutes: Option<f64>,
+    /// Steps between checkpoints, 0 for none but the last.
+    pub checkpoint_every: u64,
+    /// Steps between evaluations on the validation images, 0 for none but the last.
+    pub evaluate_every: u64,
+    /// What counts as found in an evaluation.
+    pub detect: DetectOptions,
+    /// Threads that read and augment images.
+    pub loaders: usize,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+impl SsdTraining {
+    /// A recipe for training from nothing on `set`: batch norm, SGD with a cosine, SSD's augmentation, an averaged network.
+    pub fn for_set(set: &DetectionSet, backbone: SsdBackbone, width: f64) -> Self {
+        let num_classes = set.class_names().len() + 1;
+        let (model, normalisation) = match backbone {
+            SsdBackbone::Vgg16 => {
+                let mut model = SsdConfig::vgg16(num_classes);
+                model.batch_norm = true;
+                (model, ColourNormalisation::SSD)
+            }
+            SsdBackbone::MobilenetV2 => (
+                SsdConfig::mobilenet_v2(num_classes),
+                ColourNormalisation::MOBILENET,
+            ),
+        };
+        Self {
+            model: SsdConfig { width, ..model },
+            start: None,
+            normalisation,
+            loss: MultiBoxLoss::default(),
+            augment: SsdAugment::ssd(),
+            difficult: false,
+            batch_size: 16,
+            learning_rate: 0.02,
+            warm_up: 100,
+            schedule: RateSchedule::Cosine,
+            momentum: 0.9,
+            weight_decay: 5e-4,
+            clip_norm: Some(10.0),
+            ema: Some(0.998),
+            freeze: 0,
+            epochs: None,
+            steps: None,
+            max_minutes: None,
+            checkpoint_every: 200,
+            evaluate_every: 400,
+            detect: DetectOptions::default(),
+            loaders: 1,
+            seed: 0,
+        }
+    }
+
+    /// Steps of one pass over `items` images; the last batch may be smaller, but never one image: a batch norm needs two.
+    pub fn steps_per_epoch(&self, items: usize) -> u64 {
+        batches_per_epoch(items, self.batch_size)
+    }
+
+    /// When the run ends.
+    pub fn limits(&self, items: usize) -> Limits {
+        let per_epoch = self.steps_per_epoch(items);
+        Limits::new(
+            self.epochs,
+            self.steps,
+            self.max_minutes,
+            per_epoch,
+            DEFAULT_EPOCHS,
+        )
+    }
+
+    /// The rate of step `step`, counted from 0, when `progress` of the run is done.
+    pub(super) fn rate_at(&self, step: u64, progress: f64) -> f64 {
+        let warm = match step < self.warm_up {
+            true => (step + 1) as f64 / self.warm_up as f64,
+            false => 1.0,
+        };
+        let share = match &self.schedule {
+            RateSchedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+            RateSchedule::Steps(after) => {
+                /// What each step leaves of the rate.
+                const TENTH: f64 = 0.1;
+                let passed = after.iter().filter(|share| progress >= **share).count();
+                TENTH.powi(passed as i32)
+            }
+        };
+        self.learning_rate * warm * share
+    }
+
+    /// Checks every number, and that the images fit the network.
+    ///
+    /// # Errors
+    /// Names the first field that is not allowed.
+    pub fn check(&self, set: &DetectionSet) -> Result<(), TrainError> {
+        self.model.check()?;
+        self.normalisation.check()?;
+        self.loss.check()?;
+        self.detect.check()?;
+        self.augment.clone().validated()?;
+        let classes = set.class_names().len();
+        if classes + 1 != self.model.num_classes {
+            let allowed = format!("{}: the data's classes and the background", classes + 1);
+            return Err(refuse("num_classes", self.model.num_classes, &allowed));
+        }
+        // Batch norms need two values a channel, also in the last map of one cell.
+        if set.len() < 2 || self.batch_size < 2 {
+            let seen = set.len().min(self.batch_size);
+            return Err(refuse("images a step", seen, "2 or more"));
+        }
+        if !positive(self.learning_rate) {
+            return Err(refuse(
+                "learning_rate",
+                number(self.learning_rate),
+                "above 0",
+            ));
+        }
+        if !(0.0..1.0).contains(&self.momentum) {
+            return Err(refuse(
+                "momentum",
+                number(self.momentum),
+                "at least 0 and below 1",
+            ));
+        }
+        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
+            let allowed = "a finite number of 0 or more";
+            return Err(refuse("weight_decay", number(self.weight_decay), allowed));
+        }
+        if let RateSchedule::Steps(after) = &self.schedule
+            && !after.is_sorted_by(|a, b| a < b && *a > 0.0 && *b < 1.0)
+        {
+            let allowed = "ascending shares of the run, between 0 and 1";
+            return Err(refuse("schedule", format!("{after:?}"), allowed));
+        }
+        if !(1..=MAX_LOADERS).contains(&self.loaders) {
+            return Err(refuse(
+                "loaders",
+                self.loaders,
+                &format!("1 to {MAX_LOADERS}"),
+            ));
+        }
+        check_clip_norm(self.clip_norm)?;
+        check_ema(self.ema)?;
+        check_limits(self.epochs, self.steps, self.max_minutes)
+    }
+}

@@ -1,0 +1,17 @@
+//! SSD trained on images with boxes, and how well it finds them.
+
+mod batch;
+mod config;
+mod evaluate;
+mod log;
+mod optimizer;
+mod run;
+mod session;
+mod training;
+
+pub use config::{RateSchedule, SsdTraining, StartFrom};
+pub use evaluate::score_set;
+pub use log::DetectionRecord;
+pub use run::{DetectionSource, SsdRun};
+pub use session::best_weights;
+pub use training::{SsdHooks, TrainedSsd, train_ssd};

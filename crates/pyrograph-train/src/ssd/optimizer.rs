@@ -1,0 +1,95 @@
+//! SGD whose weight decay spares biases and norms.
+
+use std::path::Path;
+
+use burn::{
+    module::{AutodiffModule, Module, ModuleVisitor, Param},
+    optim::{GradientsParams, Optimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig},
+    tensor::{Tensor, backend::AutodiffBackend},
+};
+
+use crate::{TrainError, checkpoint};
+
+/// PyTorch's SGD: `v ← μ·v + g + λ·w`, `w ← w − η·v`, with λ for weights of convolutions alone.
+pub(super) fn sgd<B: AutodiffBackend, M: AutodiffModule<B>>(
+    momentum: f64,
+    weight_decay: f64,
+) -> Sgd<impl Optimizer<M, B>> {
+    let plain = SgdConfig::new().with_momentum((momentum > 0.0).then_some(MomentumConfig {
+        momentum,
+        // burn's own default dampens the gradient, PyTorch's does not.
+        dampening: 0.0,
+        nesterov: false,
+    }));
+    let decay = WeightDecayConfig::new(weight_decay as f32);
+    Sgd {
+        decayed: plain.clone().with_weight_decay(Some(decay)).init(),
+        plain: plain.init(),
+    }
+}
+
+/// Two of burn's optimizers: one for tensors with two axes and more, one for the others.
+pub(super) struct Sgd<O> {
+    decayed: O,
+    plain: O,
+}
+
+const DECAYED: &str = "optimizer-decayed.bin";
+const PLAIN: &str = "optimizer-plain.bin";
+
+impl<O> Sgd<O> {
+    pub(super) fn step<B, M>(&mut self, rate: f64, model: M, gradients: GradientsParams) -> M
+    where
+        B: AutodiffBackend,
+        M: AutodiffModule<B>,
+        O: Optimizer<M, B>,
+    {
+        let mut parts = Parts {
+            whole: gradients,
+            decayed: GradientsParams::new(),
+        };
+        Module::<B>::visit(&model, &mut parts);
+        let model = self.decayed.step(rate, model, parts.decayed);
+        self.plain.step(rate, model, parts.whole)
+    }
+
+    pub(super) fn save<B, M>(&self, folder: &Path) -> Result<(), TrainError>
+    where
+        B: AutodiffBackend,
+        M: AutodiffModule<B>,
+        O: Optimizer<M, B>,
+    {
+        checkpoint::save_optimizer(&self.decayed, folder, DECAYED)?;
+        checkpoint::save_optimizer(&self.plain, folder, PLAIN)
+    }
+
+    pub(super) fn load<B, M>(self, folder: &Path, device: &B::Device) -> Result<Self, TrainError>
+    where
+        B: AutodiffBackend,
+        M: AutodiffModule<B>,
+        O: Optimizer<M, B>,
+    {
+        Ok(Self {
+            decayed: checkpoint::load_optimizer(self.decayed, folder, DECAYED, device)?,
+            plain: checkpoint::load_optimizer(self.plain, folder, PLAIN, device)?,
+        })
+    }
+}
+
+/// Takes the gradients of convolutions' weights out of the whole.
+struct Parts {
+    whole: GradientsParams,
+    decayed: GradientsParams,
+}
+
+impl<B: AutodiffBackend> ModuleVisitor<B> for Parts {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if D < 2 {
+            return;
+        }
+        if let Some(gradient) = self.whole.remove::<B::InnerBackend, D>(param.id) {
+            self.decayed
+                .register::<B::InnerBackend, D>(param.id, gradient);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! A whole run: data and training.
+
+use std::path::PathBuf;
+
+use pyrograph_data::detection::{DetectionFormat, DetectionOptions, DetectionSet};
+use serde::{Deserialize, Serialize};
+
+use super::SsdTraining;
+use crate::{
+    DataFingerprint, TrainError,
+    checks::{number, refuse},
+};
+
+/// Where images with boxes come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DetectionSource {
+    /// Built-in scenes of shapes, drawn by code.
+    Scenes {
+        /// How many.
+        count: usize,
+        /// Their width and height in pixels.
+        side: u32,
+        /// The seed that draws them.
+        seed: u64,
+    },
+    /// Files in a published layout.
+    Files {
+        /// The folder, or COCO's annotation file; absolute in the config of a run, which may be resumed from anywhere.
+        path: PathBuf,
+        /// The layout.
+        format: DetectionFormat,
+        /// The part, such as `train`.
+        split: String,
+        /// How they are read.
+        options: DetectionOptions,
+    },
+}
+
+impl DetectionSource {
+    /// Reads the annotations, or places the shapes.
+    ///
+    /// # Errors
+    /// When they do not read.
+    pub fn load(&self) -> Result<DetectionSet, TrainError> {
+        Ok(match self {
+            Self::Scenes { count, side, seed } => DetectionSet::scenes(*count, *side, *seed)?,
+            Self::Files {
+                path,
+                format,
+                split,
+                options,
+            } => DetectionSet::open(path, *format, split, options)?,
+        })
+    }
+
+    /// The same source with another part: `split` of files, and scenes that no training draws.
+    pub fn part(&self, split: &str) -> Self {
+        /// Held-out scenes are drawn from seeds that training never uses.
+        const HELD_OUT_SEEDS: u64 = 1 << 63;
+        match self {
+            Self::Scenes { count, side, seed } => Self::Scenes {
+                count: *count,
+                side: *side,
+                seed: match split {
+                    TRAINING => seed & !HELD_OUT_SEEDS,
+                    _ => seed | HELD_OUT_SEEDS,
+                },
+            },
+            Self::Files {
+                path,
+                format,
+                options,
+                ..
+            } => Self::Files {
+                path: path.clone(),
+                format: *format,
+                split: split.to_owned(),
+                options: options.clone(),
+            },
+        }
+    }
+}
+
+/// The part of built-in scenes that is trained on.
+const TRAINING: &str = "train";
+
+/// A whole run: the images, those it is judged by, and the training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SsdRun {
+    /// The images.
+    pub data: DetectionSource,
+    /// What they were when the run was begun.
+    pub fingerprint: DataFingerprint,
+    /// The images that the best network is chosen by; none for a share of `data`.
+    pub validation: Option<DetectionSource>,
+    /// The share of `data` that is held out where there is no `validation`, 0 to below 1.
+    pub held_out: f64,
+    /// The classes by name, without the background.
+    pub classes: Vec<String>,
+    /// The training.
+    pub training: SsdTraining,
+}
+
+impl SsdRun {
+    /// The images to train on, and those that the best network is chosen by; the latter may be none.
+    ///
+    /// # Errors
+    /// When the data do not read or are not those that the run was begun with, or when the share is not allowed.
+    pub fn load_data(&self) -> Result<(DetectionSet, Option<DetectionSet>), TrainError> {
+        self.split(self.data.load()?)
+    }
+
+    /// The parts of `set`, the run's whole data, as in [`load_data`](Self::load_data).
+    ///
+    /// # Errors
+    /// As [`load_data`](Self::load_data).
+    pub fn split(
+        &self,
+        set: DetectionSet,
+    ) -> Result<(DetectionSet, Option<DetectionSet>), TrainError> {
+        self.fingerprint.check(&set)?;
+        if let Some(source) = &self.validation {
+            let validation = source.load()?;
+            if validation.class_names() != set.class_names() {
+                let seen = validation.class_names().join(", ");
+                let allowed = format!("those trained on: {}", set.class_names().join(", "));
+                return Err(refuse(
+                    "the classes of the validation images",
+                    seen,
+                    &allowed,
+                ));
+            }
+            return Ok((set, Some(validation)));
+        }
+        if !(0.0..1.0).contains(&self.held_out) {
+            let seen = number(self.held_out);
+            return Err(refuse("held_out", seen, "at least 0 and below 1"));
+        }
+        if self.held_out == 0.0 {
+            return Ok((set, None));
+        }
+        let (training, held_out) = set.split_off(self.held_out, self.training.seed)?;
+        Ok((training, Some(held_out)))
+    }
+}
