@@ -5,6 +5,7 @@ mod commands;
 mod outputs;
 mod progress;
 mod stop;
+mod training;
 
 use std::{panic, process::ExitCode};
 
@@ -33,12 +34,17 @@ enum Command {
     /// Sample from a trained model.
     #[command(subcommand)]
     Sample(Sample),
-    /// Measure how good a model's samples are.
+    /// Measure how good a model is.
     #[command(subcommand)]
     Eval(Eval),
     /// Find the images that do not belong, by a DCGAN of normal ones.
     #[command(subcommand)]
     Anomaly(commands::anomaly::Anomaly),
+    /// Find objects in images by an SSD: where, what, and how sure.
+    Detect(Box<commands::detect::Detect>),
+    /// Look at data as a training sees them.
+    #[command(subcommand)]
+    Data(Data),
     /// One forward pass on named tensors, to set a model beside its origin.
     Forward(commands::forward::Forward),
     /// Hold every operation, layer, loss, model and sampler on a device to f64, forward and backward.
@@ -58,6 +64,8 @@ enum Train {
     Sprites(Box<commands::train_sprites::TrainSprites>),
     /// A DCGAN on normal images, for `anomaly`.
     Dcgan(Box<commands::train_dcgan::TrainDcgan>),
+    /// An SSD300 on images with boxes, for `detect`.
+    Ssd(Box<commands::train_ssd::TrainSsd>),
 }
 
 #[derive(Subcommand)]
@@ -72,6 +80,14 @@ enum Sample {
 enum Eval {
     /// Sliced Wasserstein distance, novelty and class agreement of sprites.
     Sprites(Box<commands::eval_sprites::EvalSprites>),
+    /// Average precision and recall of an SSD, as Pascal VOC and COCO count them.
+    Ssd(Box<commands::eval_ssd::EvalSsd>),
+}
+
+#[derive(Subcommand)]
+enum Data {
+    /// A sheet of images with boxes, augmented and resized as for a detector.
+    Preview(Box<commands::data_preview::DataPreview>),
 }
 
 /// Wrong usage or input.
@@ -88,10 +104,14 @@ fn main() -> ExitCode {
     let run = || match cli.command {
         Command::Train(Train::Sprites(command)) => command.run().map(done),
         Command::Train(Train::Dcgan(command)) => command.run().map(done),
+        Command::Train(Train::Ssd(command)) => command.run().map(done),
         Command::Sample(Sample::Sprites(command)) => command.run().map(done),
         Command::Sample(Sample::Dcgan(command)) => command.run().map(done),
         Command::Anomaly(command) => command.run().map(done),
         Command::Eval(Eval::Sprites(command)) => command.run().map(done),
+        Command::Eval(Eval::Ssd(command)) => command.run().map(done),
+        Command::Detect(command) => command.run().map(done),
+        Command::Data(Data::Preview(command)) => command.run().map(done),
         Command::Forward(command) => command.run().map(done),
         Command::GradCheck(command) => command.run(),
         Command::Bench(command) => command.run().map(done),

@@ -17,12 +17,13 @@ pub(crate) fn check_outputs(outputs: &[(&str, &Path)], inputs: &[PathBuf]) -> an
 }
 
 /// What of a run folder no output may overwrite.
-pub(crate) fn files_of_run(run: &Path) -> [PathBuf; 4] {
+pub(crate) fn files_of_run(run: &Path) -> [PathBuf; 5] {
     [
         "checkpoints",
         "config.json",
         "metrics.jsonl",
         "anomaly.safetensors",
+        "best.safetensors",
     ]
     .map(|name| run.join(name))
 }
@@ -79,7 +80,7 @@ fn check_extension(flag: &str, path: &Path) -> anyhow::Result<()> {
 }
 
 /// Where a path leads, links followed; what is missing of it as written.
-fn real_path(path: &Path) -> PathBuf {
+pub(crate) fn real_path(path: &Path) -> PathBuf {
     if let Ok(real) = fs::canonicalize(path) {
         return real;
     }

@@ -1,5 +1,7 @@
 //! What can be wrong with a request.
 
+use std::path::PathBuf;
+
 use pyrograph_diffusion::DiffusionError;
 use pyrograph_losses::LossError;
 use pyrograph_metrics::MetricsError;
@@ -84,6 +86,15 @@ pub enum PipelineError {
         method: Method,
         /// The methods that have one.
         known: Vec<String>,
+    },
+    /// A detector's file does not say what its classes are, nor how pixels become values.
+    #[error(
+        "{}: the file names no classes: give them beside it, one a line in a text file (`pyrograph detect --weights FILE --classes NAMES`)",
+        path.display()
+    )]
+    NoDetectorCard {
+        /// The file.
+        path: PathBuf,
     },
     /// The caller broke off.
     #[error("sampling was stopped")]

@@ -1,6 +1,10 @@
 //! `pyrograph forward`: one forward pass on named tensors.
 
-use std::{collections::HashMap, fs, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, anyhow, bail};
 use burn::tensor::Tensor;
@@ -15,9 +19,11 @@ use pyrograph::{
         ModelError,
         context_unet::ContextUnet,
         dcgan::{Discriminator, Generator},
+        ssd::{Ssd, SsdConfig},
         weights::{HostTensor, NamedModel, StateDict, build_model, read_config},
     },
 };
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::{arguments::Common, outputs::check_outputs};
@@ -30,6 +36,9 @@ enum Model {
     DcganGenerator,
     /// x [n,c,h,h] → logit [n,1,1,1], feature [n,f].
     DcganDiscriminator,
+    /// x [n,3,300,300] → loc [n,p,4], conf [n,p,classes], priors [p,4] as cx, cy, w, h.
+    #[value(name = "ssd300")]
+    Ssd300,
 }
 
 #[derive(Args)]
@@ -71,6 +80,7 @@ impl BackendTask for Forward {
             Model::ContextUnet => self.context_unet::<B>(&device),
             Model::DcganGenerator => self.dcgan_generator::<B>(&device),
             Model::DcganDiscriminator => self.dcgan_discriminator::<B>(&device),
+            Model::Ssd300 => self.ssd300::<B>(&device),
         }
     }
 }
@@ -114,6 +124,20 @@ impl Forward {
         self.write(vec![("logit", logit), ("feature", feature)])
     }
 
+    fn ssd300<B: VisionAutodiff>(&self, device: &Device<B>) -> anyhow::Result<()> {
+        let (config, model) = self.model::<B::InnerBackend, Ssd<_>>(device)?;
+        let inputs = self.inputs(&["x"])?;
+        let x = self.tensor(&inputs, "x")?;
+        config.check_images(&x.shape)?;
+        let shape = <[usize; 4]>::try_from(x.shape.as_slice())?; // Checked above.
+        let output = model.forward(host_tensor(x.values.clone(), shape, device));
+        self.write(vec![
+            ("loc", read(output.loc)?),
+            ("conf", read(output.conf)?),
+            ("priors", priors(&config)?),
+        ])
+    }
+
     /// The model with its weights and numbers.
     fn model<B: VisionBackend, M: NamedModel<B>>(
         &self,
@@ -121,13 +145,7 @@ impl Forward {
     ) -> anyhow::Result<(M::Config, M)> {
         let weights = StateDict::open(&self.weights)?;
         let config: M::Config = match &self.config {
-            Some(path) => {
-                let text = fs::read(path).with_context(|| path.display().to_string())?;
-                // By way of a map: serde would take a bare list for the fields in their order.
-                let fields: serde_json::Map<_, _> = serde_json::from_slice(&text)
-                    .with_context(|| format!("{}: an object is expected", path.display()))?;
-                serde_json::from_value(fields.into()).with_context(|| path.display().to_string())?
-            }
+            Some(path) => config_from(path)?,
             None => read_config::<B, M>(&weights)?,
         };
         let model = build_model(&config, &weights, device)?;
@@ -189,4 +207,22 @@ fn read<B: VisionBackend, const D: usize>(tensor: Tensor<B, D>) -> anyhow::Resul
         .map_err(|error| anyhow!("the device gave no result: {error:?}"))?;
     let values = data.iter::<f32>().collect();
     Ok(HostTensor { shape, values })
+}
+
+/// The boxes that a detector's outputs move, a row each.
+fn priors(config: &SsdConfig) -> Result<HostTensor, ModelError> {
+    let boxes = config.prior_boxes()?;
+    Ok(HostTensor {
+        shape: vec![boxes.len(), 4],
+        values: boxes.iter().flat_map(|b| [b.cx, b.cy, b.w, b.h]).collect(),
+    })
+}
+
+/// A model's numbers from a JSON file.
+pub(crate) fn config_from<C: DeserializeOwned>(path: &Path) -> anyhow::Result<C> {
+    let text = fs::read(path).with_context(|| path.display().to_string())?;
+    // By way of a map: serde would take a bare list for the fields in their order.
+    let fields: serde_json::Map<_, _> = serde_json::from_slice(&text)
+        .with_context(|| format!("{}: an object is expected", path.display()))?;
+    serde_json::from_value(fields.into()).with_context(|| path.display().to_string())
 }

@@ -2,11 +2,15 @@
 
 pub(crate) mod anomaly;
 pub(crate) mod bench;
+pub(crate) mod data_preview;
+pub(crate) mod detect;
 pub(crate) mod devices;
 pub(crate) mod eval_sprites;
+pub(crate) mod eval_ssd;
 pub(crate) mod forward;
 pub(crate) mod gradcheck;
 pub(crate) mod sample_dcgan;
 pub(crate) mod sample_sprites;
 pub(crate) mod train_dcgan;
 pub(crate) mod train_sprites;
+pub(crate) mod train_ssd;

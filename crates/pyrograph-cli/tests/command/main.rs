@@ -3,6 +3,7 @@
 mod anomaly;
 mod bench;
 mod common;
+mod detection;
 mod gradcheck;
 mod outputs;
 mod refusals;

@@ -6,7 +6,10 @@ use pyrograph_vision::{CenterBox, PriorClip, PriorConfig};
 use serde::{Deserialize, Serialize};
 
 use super::{MAPS, NAME};
-use crate::ModelError;
+use crate::{
+    ModelError,
+    weights::{StateDict, config_of},
+};
 
 /// Side of the images in pixels.
 const SIDE: usize = 300;
@@ -152,6 +155,14 @@ impl SsdConfig {
             backbone: SsdBackbone::MobilenetV2,
             ..Self::vgg16(num_classes)
         }
+    }
+
+    /// The numbers that a model file carries.
+    ///
+    /// # Errors
+    /// When it carries none, or those of another model.
+    pub fn of(dict: &StateDict) -> Result<Self, ModelError> {
+        config_of(dict, NAME, &[])
     }
 
     /// Width and height of an image in pixels.

@@ -14,6 +14,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transfer {
+    /// Everything: the classes have to be as many.
+    All,
     /// Everything but the heads that tell classes: for other classes than the file's.
     ReplaceHeads,
     /// The backbone: of a detector, a plain VGG16 (torchvision's `vgg16`, ssd.pytorch's `vgg16_reducedfc.pth`), or a
@@ -91,6 +93,7 @@ impl SsdConfig {
 /// Whether the tensor of this published key is taken from the file.
 fn is_taken(backbone: SsdBackbone, transfer: Transfer, key: &str) -> bool {
     match (backbone, transfer) {
+        (_, Transfer::All) => true,
         (SsdBackbone::Vgg16, Transfer::Backbone) => key.starts_with("vgg."),
         (SsdBackbone::MobilenetV2, Transfer::Backbone) => key.starts_with("base_net."),
         (SsdBackbone::Vgg16, Transfer::ReplaceHeads) => !key.starts_with("conf."),

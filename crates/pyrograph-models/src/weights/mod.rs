@@ -13,6 +13,7 @@ mod source;
 mod state_dict;
 
 pub use apply::{NamedModel, Rename, build_model, load_weights, state_dict_of};
+pub(crate) use model_file::config_of;
 pub use model_file::{load_model, read_config, save_model};
 pub use source::WeightsSource;
 pub use state_dict::{HostTensor, StateDict};

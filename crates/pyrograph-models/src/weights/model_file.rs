@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path};
 
 use burn::tensor::backend::Backend;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{NamedModel, StateDict, build_model, state_dict_of};
 use crate::ModelError;
@@ -48,6 +48,15 @@ pub fn save_model<B: Backend, M: NamedModel<B>>(
 pub fn read_config<B: Backend, M: NamedModel<B>>(
     dict: &StateDict,
 ) -> Result<M::Config, ModelError> {
+    config_of(dict, M::NAME, M::HOLDERS)
+}
+
+/// The same of the model `name`, which files of `holders` hold too.
+pub(crate) fn config_of<C: DeserializeOwned>(
+    dict: &StateDict,
+    name: &str,
+    holders: &[&str],
+) -> Result<C, ModelError> {
     let refuse = |reason: String| ModelError::NoConfig {
         path: dict.path().into(),
         reason,
@@ -57,12 +66,8 @@ pub fn read_config<B: Backend, M: NamedModel<B>>(
     })?;
     let header: Header = serde_json::from_str(text)
         .map_err(|error| refuse(format!("its config does not read: {error}")))?;
-    if header.model != M::NAME && !M::HOLDERS.contains(&header.model.as_str()) {
-        return Err(refuse(format!(
-            "it holds a {}, not a {}",
-            header.model,
-            M::NAME
-        )));
+    if header.model != name && !holders.contains(&header.model.as_str()) {
+        return Err(refuse(format!("it holds a {}, not a {name}", header.model)));
     }
     serde_json::from_value(header.config)
         .map_err(|error| refuse(format!("its config does not read: {error}")))

@@ -28,10 +28,10 @@ pub struct BoxLabel {
 }
 
 impl BoxLabel {
-    /// A detection in a picture of `width` by `height`, in the [colour of its class](class_colour), with name and score.
-    pub fn from_detection(detection: &Detection, name: &str, width: u32, height: u32) -> Self {
+    /// A detection whose box is in pixels, in the [colour of its class](class_colour), with name and score.
+    pub fn from_detection(detection: &Detection, name: &str) -> Self {
         Self {
-            bbox: detection.bbox.scaled(width as f32, height as f32),
+            bbox: detection.bbox,
             colour: class_colour(detection.class),
             caption: format!("{name} {:.2}", detection.score),
             score: detection.score,

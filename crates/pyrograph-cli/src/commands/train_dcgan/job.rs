@@ -1,15 +1,7 @@
 //! The training itself, and what it shows on the way.
 
-use std::{
-    error::Error,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{error::Error, path::PathBuf};
 
-use indicatif::ProgressBar;
 use pyrograph::{
     backend::{
         BackendTask, Device,
@@ -24,14 +16,13 @@ use pyrograph::{
     vision::write_png,
 };
 
-use crate::{commands::sample_dcgan::sample_sheet, progress};
+use crate::{commands::sample_dcgan::sample_sheet, training::Watch};
 
 pub(super) struct Job {
     pub(super) run: RunFolder,
     pub(super) plan: DcganRun,
     pub(super) training: LabelledImages,
-    pub(super) stop: Arc<AtomicBool>,
-    pub(super) quiet: bool,
+    pub(super) watch: Watch,
 }
 
 pub(super) struct Summary {
@@ -48,19 +39,15 @@ impl BackendTask for Job {
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         let config = &self.plan.training;
-        let steps = config.limits(self.training.len()).steps;
         let mut hooks = Hooks {
-            bar: progress::bar(steps.unwrap_or(1000), self.quiet),
-            counts_steps: steps.is_some(),
+            watch: &self.watch,
             run: &self.run,
             config,
-            stop: &self.stop,
             device: device.clone(),
-            quiet: self.quiet,
             picture: None,
         };
         let trained = train_dcgan::<B>(config, &self.training, &self.run, &mut hooks, &device);
-        hooks.bar.finish_and_clear();
+        self.watch.finish();
         let trained = trained?;
         Ok(Summary {
             steps: trained.steps,
@@ -73,14 +60,10 @@ impl BackendTask for Job {
 }
 
 struct Hooks<'a, B: VisionBackend> {
-    bar: ProgressBar,
-    /// Whether the bar counts steps; else it counts thousandths of the time.
-    counts_steps: bool,
+    watch: &'a Watch,
     run: &'a RunFolder,
     config: &'a DcganTraining,
-    stop: &'a AtomicBool,
     device: Device<B>,
-    quiet: bool,
     picture: Option<PathBuf>,
 }
 
@@ -90,23 +73,14 @@ const IN_PICTURE: usize = 64;
 impl<B: VisionBackend> DcganHooks<B> for Hooks<'_, B> {
     fn logged(&mut self, records: &[AdversarialRecord], progress: f64) {
         let Some(last) = records.last() else { return };
-        let position = if self.counts_steps {
-            last.step
-        } else {
-            (progress * 1000.0) as u64
-        };
-        if self.bar.position() == 0 && position > records.len() as u64 {
-            self.bar.reset_eta(); // A resumed run did not take its first steps just now.
-        }
-        self.bar.set_position(position);
-        self.bar.set_message(format!(
-            "· step {} D {:.3} G {:.3} accuracy {:.0}/{:.0} %",
-            last.step,
+        let figures = format!(
+            "D {:.3} G {:.3} accuracy {:.0}/{:.0} %",
             last.discriminator_loss,
             last.generator_loss,
             100.0 * last.real_accuracy,
             100.0 * last.fake_accuracy,
-        ));
+        );
+        self.watch.at(last.step, records.len(), progress, &figures);
     }
 
     fn sample(
@@ -129,12 +103,10 @@ impl<B: VisionBackend> DcganHooks<B> for Hooks<'_, B> {
     }
 
     fn remark(&mut self, text: &str) {
-        if !self.quiet {
-            self.bar.suspend(|| eprintln!("{text}"));
-        }
+        self.watch.remark(text);
     }
 
     fn stop_requested(&self) -> bool {
-        self.stop.load(Ordering::SeqCst)
+        self.watch.stop_requested()
     }
 }

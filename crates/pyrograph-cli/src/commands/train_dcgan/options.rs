@@ -13,6 +13,8 @@ use pyrograph::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::training::lay_over;
+
 /// What a recipe file may set; the command's flags go before it.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -198,10 +200,7 @@ impl Options {
         if self.data.is_some() || self.per_class.is_some() {
             (file.data, file.per_class) = (None, None);
         }
-        // What is not set does not appear in a table, so that one table lies over the other.
-        let mut table = toml::Table::try_from(file)?;
-        table.extend(toml::Table::try_from(self)?);
-        Ok(table.try_into()?)
+        lay_over(self, file)
     }
 
     /// The limits, and nothing else.

@@ -1,16 +1,7 @@
 //! The training itself, and what it shows on the way.
 
-use std::{
-    error::Error,
-    ops::ControlFlow,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{error::Error, ops::ControlFlow, path::PathBuf};
 
-use indicatif::ProgressBar;
 use pyrograph::{
     backend::{
         BackendTask, Device,
@@ -32,14 +23,13 @@ use pyrograph::{
     vision::write_png,
 };
 
-use crate::progress;
+use crate::training::Watch;
 
 pub(super) struct Job {
     pub(super) run: RunFolder,
     pub(super) plan: SpriteRun,
     pub(super) training: SpriteSet,
-    pub(super) stop: Arc<AtomicBool>,
-    pub(super) quiet: bool,
+    pub(super) watch: Watch,
 }
 
 pub(super) struct Summary {
@@ -56,20 +46,15 @@ impl BackendTask for Job {
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         let config = &self.plan.training;
-        let limits = config.limits(self.training.len());
-        let steps = limits.steps;
         let mut hooks = Hooks {
-            bar: progress::bar(steps.unwrap_or(1000), self.quiet),
-            counts_steps: steps.is_some(),
+            watch: &self.watch,
             run: &self.run,
             config,
-            stop: &self.stop,
             device: device.clone(),
-            quiet: self.quiet,
             picture: None,
         };
         let trained = train_sprites::<B>(config, &self.training, &self.run, &mut hooks, &device);
-        hooks.bar.finish_and_clear();
+        self.watch.finish();
         let Trained {
             steps,
             seconds,
@@ -88,14 +73,10 @@ impl BackendTask for Job {
 }
 
 struct Hooks<'a, B: VisionBackend> {
-    bar: ProgressBar,
-    /// Whether the bar counts steps; else it counts thousandths of the time.
-    counts_steps: bool,
+    watch: &'a Watch,
     run: &'a RunFolder,
     config: &'a SpriteTraining,
-    stop: &'a AtomicBool,
     device: Device<B>,
-    quiet: bool,
     /// The last picture that was made.
     picture: Option<PathBuf>,
 }
@@ -110,18 +91,9 @@ const PICTURE_STEPS: usize = 25;
 impl<B: VisionBackend> SpriteHooks<B> for Hooks<'_, B> {
     fn logged(&mut self, records: &[StepRecord], progress: f64) {
         let Some(last) = records.last() else { return };
-        let position = if self.counts_steps {
-            last.step
-        } else {
-            (progress * 1000.0) as u64
-        };
-        if self.bar.position() == 0 && position > records.len() as u64 {
-            self.bar.reset_eta(); // A resumed run did not take its first steps just now.
-        }
-        self.bar.set_position(position);
-        let (step, loss, rate) = (last.step, last.loss, last.learning_rate);
-        self.bar
-            .set_message(format!("· step {step} loss {loss:.4} lr {rate:.1e}"));
+        let (loss, rate) = (last.loss, last.learning_rate);
+        let figures = format!("loss {loss:.4} lr {rate:.1e}");
+        self.watch.at(last.step, records.len(), progress, &figures);
     }
 
     fn sample(
@@ -139,9 +111,9 @@ impl<B: VisionBackend> SpriteHooks<B> for Hooks<'_, B> {
             seed: self.config.seed,
             ..SpriteRequest::new(sampler, contexts)
         };
-        let stop = self.stop;
+        let watch = self.watch;
         let samples = pipeline.sample_while(&request, &mut |_, _| {
-            if stop.load(Ordering::SeqCst) {
+            if watch.stop_requested() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -163,13 +135,11 @@ impl<B: VisionBackend> SpriteHooks<B> for Hooks<'_, B> {
     }
 
     fn remark(&mut self, text: &str) {
-        if !self.quiet {
-            self.bar.suspend(|| eprintln!("{text}"));
-        }
+        self.watch.remark(text);
     }
 
     fn stop_requested(&self) -> bool {
-        self.stop.load(Ordering::SeqCst)
+        self.watch.stop_requested()
     }
 }
 

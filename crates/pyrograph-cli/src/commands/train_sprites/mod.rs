@@ -23,19 +23,13 @@ use self::{job::Job, options::Options};
 use crate::{
     arguments::{Common, read_recipe},
     stop::on_interrupt,
+    training::{LIMITS_ALONE, RunArguments, Watch, outcome},
 };
 
 #[derive(Args)]
 pub(crate) struct TrainSprites {
-    /// The run folder.
-    #[arg(long)]
-    out: PathBuf,
-    /// Go on from the last whole checkpoint of --out; only limits may change.
-    #[arg(long)]
-    resume: bool,
-    /// A recipe (TOML) with these options by their long names.
-    #[arg(long)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    run: RunArguments,
     #[command(flatten)]
     options: Options,
     #[command(flatten)]
@@ -44,14 +38,14 @@ pub(crate) struct TrainSprites {
 
 impl TrainSprites {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let recipe = read_recipe(self.config.as_ref())?;
+        let recipe = read_recipe(self.run.config.as_ref())?;
         let options = self.options.clone().over(recipe);
         let Begun {
             run,
             plan,
             training,
             held_out,
-        } = if self.resume {
+        } = if self.run.resume {
             self.reopen(&options)?
         } else {
             self.begin(&options)?
@@ -67,25 +61,19 @@ impl TrainSprites {
             first_names(training.class_names())
         ));
 
-        let stop = on_interrupt()?;
-        let device = self.common.device;
-        let quiet = self.common.quiet;
-        let summary = device.run(Job {
+        let steps = plan.training.limits(training.len()).steps;
+        let watch = Watch::new(steps, on_interrupt()?, self.common.quiet);
+        let summary = self.common.device.run(Job {
             run: run.clone(),
             plan,
             training,
-            stop,
-            quiet,
+            watch,
         })??;
         let curve = write_loss_curve(&run)?;
 
-        let outcome = match (summary.interrupted, summary.last_loss) {
-            (true, _) => "stopped after",
-            (false, Some(_)) => "finished",
-            (false, None) => "nothing left to do: the run had finished",
-        };
+        let ended = outcome(summary.interrupted, summary.last_loss.is_some());
         let mut text = format!(
-            "{outcome} {} steps in {:.0} s, last loss {}\nrun folder: {}",
+            "{ended} {} steps in {:.0} s, last loss {}\nrun folder: {}",
             summary.steps,
             summary.seconds,
             summary
@@ -128,7 +116,7 @@ impl TrainSprites {
         // The device, too, is tried before a folder is made.
         self.common.try_device()?;
         Ok(Begun {
-            run: RunFolder::create(&self.out, &plan)?,
+            run: RunFolder::create(&self.run.out, &plan)?,
             plan,
             training,
             held_out,
@@ -137,13 +125,11 @@ impl TrainSprites {
 
     /// Goes on with a run; its config is replaced only after the changed one has passed every check.
     fn reopen(&self, options: &Options) -> anyhow::Result<Begun> {
-        let run = RunFolder::open_locked(&self.out)?;
+        let run = RunFolder::open_locked(&self.run.out)?;
         let mut plan: SpriteRun = run.config()?;
         let limits = options.limits_alone();
         if format!("{limits:?}") != format!("{options:?}") {
-            bail!(
-                "--resume goes on with the run's own config: only --epochs, --steps and --max-minutes may be given with it"
-            );
+            bail!(LIMITS_ALONE);
         }
         let changed =
             limits.epochs.is_some() || limits.steps.is_some() || limits.max_minutes.is_some();

@@ -103,13 +103,13 @@ fn boxes_beyond_the_picture_are_cut_and_those_outside_left_out() {
 }
 
 #[test]
-fn a_detection_becomes_a_box_in_pixels_with_name_and_score() {
+fn a_detection_becomes_a_box_with_name_and_score() {
     let detection = Detection {
-        bbox: BoundingBox::new(0.1, 0.25, 0.5, 0.75),
+        bbox: BoundingBox::new(20.0, 20.0, 100.0, 60.0),
         class: 1,
         score: 0.934,
     };
-    let label = BoxLabel::from_detection(&detection, "RBC", 200, 80);
+    let label = BoxLabel::from_detection(&detection, "RBC");
     assert_eq!(label.bbox, BoundingBox::new(20.0, 20.0, 100.0, 60.0));
     assert_eq!(
         (label.caption.as_str(), label.colour),

@@ -1,0 +1,234 @@
+//! `pyrograph detect`.
+
+mod inputs;
+mod source;
+
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::bail;
+use clap::Args;
+use pyrograph::{
+    backend::{BackendTask, Device, vision::VisionAutodiff},
+    pipelines::detection::{FoundImage, check_batch, draw_found},
+    vision::{DetectOptions, RgbImage, VisionError, atomic_write, write_png},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use self::inputs::{check_pictures, images_at, picture_names};
+pub(super) use self::source::DetectorSource;
+use crate::{
+    arguments::{Common, STARTED},
+    outputs::check_files,
+    progress,
+};
+
+/// The file that says what was found.
+const REPORT: &str = "detections.json";
+
+#[derive(Args)]
+pub(crate) struct Detect {
+    /// Images, and folders whose images are taken by name; not those of folders within.
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    #[command(flatten)]
+    source: DetectorSource,
+    /// A folder for detections.json and a picture of each image with its boxes.
+    #[arg(long, default_value = "detections")]
+    out: PathBuf,
+    /// Objects that the detector is less sure of are left out, 0 to 1. Half as sure as can be shows few that are wrong; 0.01 shows
+    /// all that an evaluation counts.
+    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
+    score: f32,
+    #[command(flatten)]
+    suppression: Suppression,
+    /// Write detections.json alone.
+    #[arg(long)]
+    no_pictures: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Which of overlapping boxes stay, and how many images are taken at once.
+#[derive(Args)]
+pub(super) struct Suppression {
+    /// Of boxes of one class that overlap by more than this share (intersection over union) the best stays.
+    #[arg(long, default_value_t = 0.45, allow_negative_numbers = true)]
+    nms: f32,
+    /// At most so many objects an image.
+    #[arg(long, default_value_t = 200)]
+    top_k: usize,
+    /// Images a forward pass; no more are in memory.
+    #[arg(long, default_value_t = 4)]
+    pub(super) batch: usize,
+}
+
+impl Suppression {
+    /// What counts as found, from a score of `score` on.
+    pub(super) fn options(&self, score: f32) -> anyhow::Result<DetectOptions> {
+        check_batch(self.batch)?;
+        let options = DetectOptions {
+            score_threshold: score,
+            iou_threshold: self.nms,
+            keep: self.top_k,
+            ..DetectOptions::default()
+        };
+        options.check()?;
+        Ok(options)
+    }
+}
+
+/// What is said of an image.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Found(FoundImage),
+    Failed { image: String, error: String },
+}
+
+/// What is said of all of them: `detections.json`.
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    classes: Vec<String>,
+    options: DetectOptions,
+    images: Vec<Entry>,
+}
+
+/// The command with the images that it comes to.
+struct Job {
+    command: Detect,
+    options: DetectOptions,
+    paths: Vec<PathBuf>,
+    /// Where the picture of each goes.
+    pictures: Vec<PathBuf>,
+}
+
+impl Detect {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let options = self.suppression.options(self.score)?;
+        let paths = images_at(&self.images)?;
+        let report = self.out.join(REPORT);
+        let inputs = [paths.clone(), self.source.files()].concat();
+        check_files(&[("--out", &report)], &inputs)?;
+        let names = picture_names(&paths);
+        let pictures: Vec<_> = names.iter().map(|name| self.out.join(name)).collect();
+        if !self.no_pictures {
+            check_pictures(&pictures, &inputs)?;
+        }
+        let device = self.common.device;
+        device.run(Job {
+            command: self,
+            options,
+            paths,
+            pictures,
+        })?
+    }
+}
+
+impl BackendTask for Job {
+    type Output = anyhow::Result<()>;
+
+    fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
+        // 1. The detector.
+        let Detect { source, common, .. } = &self.command;
+        let pipeline = source.open::<B::InnerBackend>(&device)?;
+
+        // 2. The images, some at a time.
+        let begun = Instant::now();
+        let bar = progress::bar(self.paths.len() as u64, common.quiet);
+        let mut entries = Vec::with_capacity(self.paths.len());
+        let mut first_result = None;
+        let batch = self.command.suppression.batch;
+        let each = &mut |place, result| {
+            let entry = self.entry(place, result)?;
+            if let Entry::Failed { error, .. } = &entry {
+                bar.suspend(|| eprintln!("error: {error}"));
+            }
+            entries.push(entry);
+            first_result.get_or_insert_with(|| STARTED.elapsed().as_secs_f64());
+            bar.inc(1);
+            Ok(())
+        };
+        let done = pipeline.detect_files::<anyhow::Error>(&self.paths, &self.options, batch, each);
+        bar.finish_and_clear();
+        done?;
+        let seconds = begun.elapsed().as_secs_f64();
+
+        // 3. What was found.
+        let report = Report {
+            model: source.path()?.display().to_string(),
+            classes: pipeline.detector().classes().to_vec(),
+            options: self.options,
+            images: entries,
+        };
+        let path = self.command.out.join(REPORT);
+        atomic_write(&path, &serde_json::to_vec_pretty(&report)?)?;
+        let mut value = exact(&report)?;
+        value["seconds"] = seconds.into();
+        value["seconds_to_first_result"] = first_result.into();
+        value["written"] = self.command.out.display().to_string().into();
+        common.print(&value, &self.in_words(&report, seconds))?;
+        let failed = report
+            .images
+            .iter()
+            .filter(|entry| matches!(entry, Entry::Failed { .. }));
+        match failed.count() {
+            0 => Ok(()),
+            failed => bail!("{failed} of {} images could not be read", self.paths.len()),
+        }
+    }
+}
+
+impl Job {
+    /// What is said of the image at `place`, whose picture is drawn.
+    fn entry(
+        &self,
+        place: usize,
+        result: Result<(RgbImage, FoundImage), VisionError>,
+    ) -> anyhow::Result<Entry> {
+        match result {
+            Ok((image, found)) => {
+                if !self.command.no_pictures {
+                    write_png(&self.pictures[place], &draw_found(&image, &found))?;
+                }
+                Ok(Entry::Found(found))
+            }
+            Err(error) => Ok(Entry::Failed {
+                image: self.paths[place].display().to_string(),
+                error: crate::message(&error.into()),
+            }),
+        }
+    }
+
+    fn in_words(&self, report: &Report, seconds: f64) -> String {
+        let mut text = String::new();
+        let mut objects = 0;
+        for entry in &report.images {
+            // What failed was said when it did.
+            let Entry::Found(found) = entry else { continue };
+            objects += found.detections.len();
+            let counts = found.counts();
+            let counts = counts
+                .iter()
+                .map(|(label, count)| format!("{count} {label}"));
+            let words = match found.detections.is_empty() {
+                true => "nothing".into(),
+                false => counts.collect::<Vec<_>>().join(", "),
+            };
+            let name = found.image.as_deref().unwrap_or_default();
+            text += &format!("{name}: {words}\n");
+        }
+        let images = self.paths.len();
+        let each = 1000.0 * seconds / images as f64;
+        let out = self.command.out.display();
+        text + &format!(
+            "{objects} objects in {images} images in {seconds:.1} s: {each:.0} ms each\nwrote {out}"
+        )
+    }
+}
+
+/// As JSON with numbers of single precision as short as they are: of their own accord they would become long ones.
+pub(super) fn exact(value: &impl Serialize) -> serde_json::Result<Value> {
+    serde_json::from_str(&serde_json::to_string(value)?)
+}

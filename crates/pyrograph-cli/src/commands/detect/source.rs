@@ -1,0 +1,93 @@
+//! The detector that a command uses.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use pyrograph::{
+    backend::{Device, vision::VisionBackend},
+    models::{
+        ssd::{DetectorCard, Ssd, SsdConfig},
+        weights::{StateDict, read_config},
+    },
+    pipelines::{
+        PipelineError,
+        detection::{DetectionPipeline, published_card, read_class_names},
+    },
+    train::{run_folder::RunFolder, ssd::best_weights},
+};
+
+use crate::{commands::forward::config_from, outputs::files_of_run};
+
+// clap lets `requires` pass where the argument required is in conflict with one that is given: hence both below.
+/// The detector: a run, a model file of pyrograph, or published weights with their numbers.
+#[derive(Args)]
+pub(crate) struct DetectorSource {
+    /// A run folder of `train ssd`; the weights of its best evaluation are used.
+    #[arg(long, required_unless_present = "weights", conflicts_with = "weights")]
+    pub(crate) run: Option<PathBuf>,
+    /// A model file of pyrograph, or weights (.pth or .safetensors) by the names of ssd.pytorch, torchvision or pytorch-ssd.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// With published --weights: their numbers as JSON, as {"num_classes": 91, "priors": "torchvision"} for torchvision's
+    /// ssd300_vgg16; a model file of pyrograph carries them.
+    #[arg(long, requires = "weights", conflicts_with = "run")]
+    config: Option<PathBuf>,
+    /// With --weights: the names of the classes without the background, one a line [default: those that the file carries; of
+    /// published weights, Pascal VOC's for 20 classes, COCO's for 90, numbers otherwise].
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "weights",
+        conflicts_with = "run"
+    )]
+    classes: Option<PathBuf>,
+}
+
+impl DetectorSource {
+    /// What no output may overwrite.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let given = [&self.weights, &self.config, &self.classes];
+        let given = given.into_iter().flatten().cloned();
+        let of_run = self.run.iter().flat_map(|run| files_of_run(run));
+        given.chain(of_run).collect()
+    }
+
+    /// The file of the weights.
+    pub(crate) fn path(&self) -> anyhow::Result<PathBuf> {
+        match &self.run {
+            Some(run) => Ok(best_weights(&RunFolder::open(run)?)?),
+            None => self.weights.clone().context("give --run or --weights"),
+        }
+    }
+
+    pub(crate) fn open<B: VisionBackend>(
+        &self,
+        device: &Device<B>,
+    ) -> anyhow::Result<DetectionPipeline<B>> {
+        let dict = StateDict::open(self.path()?)?;
+        let config: SsdConfig = match &self.config {
+            Some(path) => config_from(path)?,
+            None => read_config::<B, Ssd<B>>(&dict).context("without --config")?,
+        };
+        let names = self.classes.as_ref().map(read_class_names).transpose()?;
+        let card = match (DetectorCard::of(&dict, &config)?, names) {
+            (Some(card), None) => card,
+            (Some(card), Some(classes)) => DetectorCard { classes, ..card },
+            (None, None) if self.config.is_none() => {
+                return Err(PipelineError::NoDetectorCard {
+                    path: dict.path().into(),
+                }
+                .into());
+            }
+            (None, names) => published_card(&config, names),
+        };
+        if let Some(path) = &self.classes {
+            let file = || format!("--classes {}", path.display());
+            card.check(&config).with_context(file)?;
+        }
+        Ok(DetectionPipeline::from_weights(
+            &dict, config, card, device,
+        )?)
+    }
+}

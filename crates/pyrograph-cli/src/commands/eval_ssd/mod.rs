@@ -1,0 +1,159 @@
+//! `pyrograph eval ssd`.
+
+mod pictures;
+mod table;
+
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pyrograph::{
+    backend::{BackendTask, Device, vision::VisionAutodiff},
+    data::detection::DetectionSet,
+    pipelines::detection::{DetectionReport, precision_recall_charts},
+    train::{
+        run_folder::RunFolder,
+        ssd::{SsdRun, score_set},
+    },
+    vision::{DetectOptions, atomic_write, write_png},
+};
+use serde_json::json;
+
+use self::{pictures::draw, table::in_words};
+use super::{
+    data_preview::{SetFlags, load},
+    detect::{DetectorSource, Suppression, exact},
+};
+use crate::{arguments::Common, outputs::check_files, progress};
+
+#[derive(Args)]
+pub(crate) struct EvalSsd {
+    #[command(flatten)]
+    source: DetectorSource,
+    #[command(flatten)]
+    set: SetFlags,
+    /// Which part of the data [default: test; with --run and without --data, the images that its best network was chosen by].
+    #[arg(long)]
+    split: Option<String>,
+    /// How many built-in scenes are drawn, with --data scenes.
+    #[arg(long, default_value_t = 200, value_name = "COUNT", requires = "data")]
+    scenes: usize,
+    /// The seed that draws them.
+    #[arg(long, default_value_t = 0, requires = "data")]
+    seed: u64,
+    /// Objects that the detector is less sure of do not count, 0 to 1. An average precision wants nearly all.
+    #[arg(long, default_value_t = 0.01, allow_negative_numbers = true)]
+    score: f32,
+    #[command(flatten)]
+    suppression: Suppression,
+    /// A folder for report.json, pr_curves.png and pictures.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// With --out: how many images are drawn, spread over the set: what was to be found in white, what was found in colours.
+    #[arg(long, default_value_t = 8, requires = "out")]
+    pictures: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// The part of the data without --split.
+const TEST: &str = "test";
+/// The figures.
+const REPORT: &str = "report.json";
+
+impl EvalSsd {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        self.suppression.options(self.score)?;
+        if let Some(folder) = &self.out {
+            let inputs = [self.source.files(), self.set.files()].concat();
+            // A file that could stand in it stands for all that will.
+            check_files(&[("--out", &folder.join(REPORT))], &inputs)?;
+        }
+        let device = self.common.device;
+        device.run(self)?
+    }
+
+    /// The images, whose classes are `classes`.
+    fn data(&self, classes: &[String]) -> anyhow::Result<DetectionSet> {
+        let part = self.split.as_deref().unwrap_or(TEST);
+        let set = match (&self.set.data, &self.source.run) {
+            (Some(_), _) => {
+                let scenes = (self.scenes, self.seed);
+                let source = self.set.source(part, scenes, Some(classes.to_vec()));
+                load(&source.part(part), &self.common)?
+            }
+            (None, Some(run)) => {
+                let run: SsdRun = RunFolder::open(run)?.config()?;
+                match &self.split {
+                    Some(part) => load(&run.data.part(part), &self.common)?,
+                    None => run.load_data()?.1.context(
+                        "the run held no images out: give --data, or --split with a part of its data",
+                    )?,
+                }
+            }
+            (None, None) => bail!("give --data: without a run folder the images are not known"),
+        };
+        if set.class_names() != classes {
+            bail!(
+                "the data have the classes {}, the detector has {}: give data of the detector's classes",
+                set.class_names().join(", "),
+                classes.join(", ")
+            );
+        }
+        Ok(set)
+    }
+}
+
+impl BackendTask for EvalSsd {
+    type Output = anyhow::Result<()>;
+
+    fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
+        // 1. The detector and the images.
+        let options: DetectOptions = self.suppression.options(self.score)?;
+        let pipeline = self.source.open::<B::InnerBackend>(&device)?;
+        let detector = pipeline.detector();
+        let set = self.data(detector.classes())?;
+
+        // 2. What is found in each.
+        let begun = Instant::now();
+        let bar = progress::bar(set.len() as u64, self.common.quiet);
+        let scorer = score_set(
+            detector,
+            &set,
+            &options,
+            self.suppression.batch,
+            &mut |done| {
+                bar.set_position(done as u64);
+            },
+        );
+        bar.finish_and_clear();
+        let scorer = scorer?;
+        let seconds = begun.elapsed().as_secs_f64();
+
+        // 3. What it is worth.
+        let (report, voc) = DetectionReport::new(&scorer, detector.classes())?;
+        let mut value = json!({
+            "model": self.source.path()?.display().to_string(), "options": exact(&options)?,
+            "images": set.len(), "objects": set.objects(), "report": exact(&report)?,
+            "seconds": seconds,
+        });
+
+        // 4. Files.
+        let mut text = in_words(&report, seconds);
+        if let Some(folder) = &self.out {
+            atomic_write(folder.join(REPORT), &serde_json::to_vec_pretty(&value)?)?;
+            let charts = precision_recall_charts(detector.classes(), &voc)?;
+            for (place, chart) in charts.iter().enumerate() {
+                let name = match place {
+                    0 => "pr_curves.png".into(),
+                    more => format!("pr_curves-{}.png", more + 1),
+                };
+                write_png(folder.join(name), chart)?;
+            }
+            draw(&pipeline, &set, &options, self.pictures, folder)?;
+            text += &format!("\nwrote {}", folder.display());
+            value["written"] = folder.display().to_string().into();
+        }
+        self.common.print(&value, &text)
+    }
+}

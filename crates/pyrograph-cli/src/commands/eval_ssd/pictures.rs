@@ -1,0 +1,41 @@
+//! Some images with what was to be found and what was.
+
+use std::path::Path;
+
+use pyrograph::{
+    backend::vision::VisionBackend,
+    data::detection::DetectionSet,
+    pipelines::detection::{DetectionPipeline, draw_compared},
+    vision::{DetectOptions, write_png},
+};
+
+/// What is less sure is not drawn: an evaluation counts hundreds of boxes an image.
+const SURE: f32 = 0.5;
+
+/// Writes pictures of `count` images, spread over the set, each by its place.
+pub(super) fn draw<B: VisionBackend>(
+    pipeline: &DetectionPipeline<B>,
+    set: &DetectionSet,
+    options: &DetectOptions,
+    count: usize,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let sure = DetectOptions {
+        score_threshold: options.score_threshold.max(SURE),
+        ..*options
+    };
+    let count = count.min(set.len());
+    for place in (0..count).map(|number| number * set.len() / count) {
+        let image = set.image(place)?;
+        let truths: Vec<_> = set.samples()[place]
+            .objects
+            .iter()
+            .map(|object| object.bbox)
+            .collect();
+        for found in pipeline.detect(std::slice::from_ref(&image), &sure)? {
+            let picture = draw_compared(&image, &found, &truths);
+            write_png(folder.join(format!("{place:05}.png")), &picture)?;
+        }
+    }
+    Ok(())
+}

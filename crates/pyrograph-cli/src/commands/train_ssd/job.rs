@@ -1,0 +1,80 @@
+//! The training itself, and what it shows on the way.
+
+use pyrograph::{
+    backend::{
+        BackendTask, Device,
+        vision::{VisionAutodiff, VisionBackend},
+    },
+    data::detection::DetectionSet,
+    metrics::VocReport,
+    train::{
+        run_folder::RunFolder,
+        ssd::{DetectionRecord, SsdHooks, SsdTraining, train_ssd},
+    },
+};
+
+use crate::training::Watch;
+
+pub(super) struct Job {
+    pub(super) run: RunFolder,
+    pub(super) training: SsdTraining,
+    pub(super) data: DetectionSet,
+    pub(super) validation: Option<DetectionSet>,
+    pub(super) watch: Watch,
+}
+
+pub(super) struct Summary {
+    pub(super) steps: u64,
+    pub(super) seconds: f64,
+    pub(super) last: Option<DetectionRecord>,
+    pub(super) best: Option<f64>,
+    pub(super) interrupted: bool,
+}
+
+impl BackendTask for Job {
+    type Output = anyhow::Result<Summary>;
+
+    fn run<B: VisionAutodiff>(mut self, device: Device<B>) -> Self::Output {
+        let trained = train_ssd::<B>(
+            &self.training,
+            &self.data,
+            self.validation.as_ref(),
+            &self.run,
+            &mut self.watch,
+            &device,
+        );
+        self.watch.finish();
+        let trained = trained?;
+        Ok(Summary {
+            steps: trained.steps,
+            seconds: trained.seconds,
+            last: trained.last,
+            best: trained.best,
+            interrupted: trained.interrupted,
+        })
+    }
+}
+
+impl<B: VisionBackend> SsdHooks<B> for Watch {
+    fn logged(&mut self, records: &[DetectionRecord], progress: f64) {
+        if let Some(last) = records.last() {
+            let (loc, conf, rate) = (last.loc_loss, last.conf_loss, last.rate);
+            let figures = format!("boxes {loc:.3} classes {conf:.3} lr {rate:.1e}");
+            self.at(last.step, records.len(), progress, &figures);
+        }
+    }
+
+    fn evaluated(&mut self, step: u64, report: &VocReport) {
+        if let Some(map) = report.map {
+            Watch::remark(self, &format!("step {step}: mAP@.5 {map:.4}"));
+        }
+    }
+
+    fn remark(&mut self, text: &str) {
+        Watch::remark(self, text);
+    }
+
+    fn stop_requested(&self) -> bool {
+        Watch::stop_requested(self)
+    }
+}

@@ -1,0 +1,5 @@
+//! Objects in pictures.
+
+mod common;
+mod files;
+mod pictures;
