@@ -5,7 +5,7 @@ use pyrograph_gradcheck::GradCheckError;
 use serde::Serialize;
 
 use crate::{
-    entries::{layers, losses, models, operations, sampling, training},
+    entries::{layers, losses, models, operations, sampling, ssd, training},
     recorder::{Recorded, Recorder, Work},
     tolerance::Cause,
 };
@@ -87,11 +87,13 @@ registry! {
     Layer "Linear" => layers::linear;
     Layer "GroupNorm" => layers::group_norm;
     Layer "BatchNorm2d" => layers::batch_norm;
+    Layer "L2Norm" => ssd::l2_norm;
     Loss "DenoisingLoss" => losses::denoising;
     Loss "AdversarialLoss" => losses::adversarial;
     Loss "GradientPenalty" => losses::gradient_penalty;
     Loss "AnomalyScore" with ["ScoreParts"] => losses::anomaly_score;
     Loss "EncoderLoss" => losses::encoder;
+    Loss "MultiBoxLoss" with ["MultiBoxTerms", "MatchedBoxes", "PriorMatcher", "TruthBox"] => ssd::multibox;
     Loss "CrossEntropyLoss" => losses::cross_entropy;
     Model "ContextUnet" with [
         "ConvNormAct", "ResidualConvBlock", "UnetDown", "UnetUp", "Embedding", "UpFromVector", "OutputHead"
@@ -100,6 +102,8 @@ registry! {
     Model "Discriminator" with ["Block"] => models::discriminator;
     Model "Encoder" with ["Block"] => models::encoder;
     Model "SpriteClassifier" => models::sprite_classifier;
+    Model "VggSsd" with ["Layer"] => ssd::vgg;
+    Model "MobilenetSsd" with ["ConvNorm", "InvertedResidual", "Head"] => ssd::mobilenet;
     Sampler "seeded noise" => sampling::noise;
     Sampler "DDPM" => sampling::ddpm;
     Sampler "DDIM" => sampling::ddim;

@@ -7,6 +7,7 @@
 mod dcgan;
 mod operations;
 mod sprites;
+mod ssd;
 mod timing;
 
 use pyrograph_backend::{Device, vision::VisionAutodiff};
@@ -58,6 +59,7 @@ pub fn workloads<A: VisionAutodiff>(device: &Device<A>) -> Vec<Workload> {
     let mut list = operations::all::<A>(device);
     list.extend(sprites::all::<A>(device));
     list.extend(dcgan::all::<A>(device));
+    list.extend(ssd::all::<A>(device));
     list
 }
 

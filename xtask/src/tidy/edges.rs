@@ -64,6 +64,7 @@ const TABLE: &[(&str, Allowed)] = &[
         "pyrograph-conformance",
         These(&[
             "pyrograph-backend",
+            "pyrograph-vision",
             "pyrograph-models",
             "pyrograph-diffusion",
             "pyrograph-losses",
@@ -76,6 +77,7 @@ const TABLE: &[(&str, Allowed)] = &[
         "pyrograph-workloads",
         These(&[
             "pyrograph-backend",
+            "pyrograph-vision",
             "pyrograph-models",
             "pyrograph-diffusion",
             "pyrograph-losses",

@@ -7,4 +7,5 @@ pub(crate) mod losses;
 pub(crate) mod models;
 pub(crate) mod operations;
 pub(crate) mod sampling;
+pub(crate) mod ssd;
 pub(crate) mod training;

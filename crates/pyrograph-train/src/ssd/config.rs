@@ -207,7 +207,8 @@ impl SsdTraining {
             return Err(refuse("weight_decay", number(self.weight_decay), allowed));
         }
         if let RateSchedule::Steps(after) = &self.schedule
-            && !after.is_sorted_by(|a, b| a < b && *a > 0.0 && *b < 1.0)
+            && !(after.iter().all(|share| *share > 0.0 && *share < 1.0)
+                && after.is_sorted_by(|a, b| a < b))
         {
             let allowed = "ascending shares of the run, between 0 and 1";
             return Err(refuse("schedule", format!("{after:?}"), allowed));

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use burn::{
     module::{AutodiffModule, Module, ModuleVisitor, Param},
-    optim::{GradientsParams, Optimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig},
+    optim::{
+        GradientsParams, Optimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig,
+    },
     tensor::{Tensor, backend::AutodiffBackend},
 };
 
@@ -91,5 +93,45 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Parts {
             self.decayed
                 .register::<B::InnerBackend, D>(param.id, gradient);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::{backend::Autodiff, tensor::backend::Backend};
+    use burn_flex::Flex;
+
+    use super::*;
+
+    type A = Autodiff<Flex>;
+
+    #[derive(Module, Debug)]
+    struct Pair<B: Backend> {
+        weight: Param<Tensor<B, 2>>,
+        bias: Param<Tensor<B, 1>>,
+    }
+
+    #[test]
+    fn two_steps_are_pytorchs_and_the_bias_does_not_decay() {
+        let device = Default::default();
+        let mut pair = Pair::<A> {
+            weight: Param::from_tensor(Tensor::from_floats([[2.0]], &device)),
+            bias: Param::from_tensor(Tensor::from_floats([2.0], &device)),
+        };
+        let mut sgd = sgd::<A, Pair<A>>(0.9, 0.5);
+        for _ in 0..2 {
+            // Both gradients are 3.
+            let loss = (pair.weight.val().reshape([1]) + pair.bias.val()) * 3.0;
+            let gradients = GradientsParams::from_grads(loss.backward(), &pair);
+            pair = sgd.step(0.1, pair, gradients);
+        }
+        // Weight: v = 3 + 0.5·2 = 4, w = 1.6; v = 0.9·4 + 3 + 0.5·1.6 = 7.4, w = 0.86.
+        // Bias: v = 3, b = 1.7; v = 0.9·3 + 3 = 5.7, b = 1.13.
+        let (weight, bias) = (
+            pair.weight.val().into_scalar(),
+            pair.bias.val().into_scalar(),
+        );
+        assert!((weight - 0.86).abs() < 1e-6, "{weight}");
+        assert!((bias - 1.13).abs() < 1e-6, "{bias}");
     }
 }

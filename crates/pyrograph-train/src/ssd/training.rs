@@ -13,11 +13,7 @@ use pyrograph_models::{
 };
 
 use super::{
-    DetectionRecord, SsdTraining,
-    batch::Loader,
-    log::Log,
-    optimizer::sgd,
-    score_set,
+    DetectionRecord, SsdTraining, batch::Loader, log::Log, optimizer::sgd, score_set,
     session::Session,
 };
 use crate::{DataFingerprint, TrainError, clip_global_norm, run_folder::RunFolder};
@@ -147,8 +143,13 @@ pub fn train_ssd<B: VisionAutodiff>(
                 let network = session.network();
                 let detector =
                     Detector::new(network, config.model.clone(), card.clone(), device.clone())?;
-                let scorer =
-                    score_set(&detector, set, &config.detect, config.batch_size, &mut |_| ())?;
+                let scorer = score_set(
+                    &detector,
+                    set,
+                    &config.detect,
+                    config.batch_size,
+                    &mut |_| (),
+                )?;
                 let report = scorer.voc(&VocConfig::default())?;
                 hooks.evaluated(step, &report);
                 report.map

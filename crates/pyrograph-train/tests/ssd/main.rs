@@ -1,0 +1,7 @@
+//! Training a detector: steps, resume, evaluation, refusals.
+
+mod common;
+mod files;
+mod refusals;
+mod resume;
+mod training;
