@@ -116,6 +116,42 @@ fn assert_agree<const D: usize>(
 }
 
 #[test]
+fn depthwise_convolutions_and_their_gradients_agree_with_burn() {
+    // 3×3 of either stride, an even kernel, a dilated one.
+    let cases = [
+        ([2, 6, 9, 8], [3, 3], [1, 1, 1]),
+        ([3, 5, 10, 11], [3, 3], [2, 1, 1]),
+        ([2, 4, 20, 21], [4, 2], [2, 1, 1]),
+        ([1, 3, 9, 12], [3, 5], [1, 2, 2]),
+    ];
+    for (x, kernel, [stride, padding, dilation]) in cases {
+        let channels = x[1];
+        let (x, w, b) = (
+            random(x),
+            small([channels, 1, kernel[0], kernel[1]]),
+            random([channels]),
+        );
+        let options = || ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], channels);
+        for act in Activation::ALL {
+            let inputs = || (x.clone(), w.clone(), Some(b.clone()), options());
+            assert_agree(
+                &format!("{x:?} {w:?} {act:?}", x = x.dims(), w = w.dims()),
+                &[("x", x.clone()), ("weight", w.clone())],
+                &[("bias", b.clone())],
+                || {
+                    let (x, w, b, options) = inputs();
+                    conv2d(x, w, b, options, act)
+                },
+                || {
+                    let (x, w, b, options) = inputs();
+                    plain::activate(module::conv2d(x, w, b, options), act)
+                },
+            );
+        }
+    }
+}
+
+#[test]
 fn transposed_convolutions_and_their_gradients_agree_with_burn() {
     // Doubling without overlap, with overlap, from one pixel, with an output padding, dilated.
     let cases = [

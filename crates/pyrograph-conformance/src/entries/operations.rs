@@ -25,6 +25,11 @@ fn near_one(products: usize) -> f64 {
     1.0 / (products as f64).sqrt()
 }
 
+/// Of 3×3 kernels, one for each channel.
+fn depthwise(channels: usize, stride: usize) -> ConvOptions<2> {
+    ConvOptions::new([stride; 2], [1, 1], [1, 1], channels)
+}
+
 pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     r.outputs_differ_by(Cause::Winograd);
     let same = |padding| ConvOptions::new([1, 1], [padding; 2], [1, 1], 1);
@@ -104,6 +109,49 @@ pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
             [3, 2, 4, 4],
             ConvOptions::new([2, 2], [1, 1], [1, 1], 1),
         ),
+        (
+            "depthwise 3x3",
+            Contiguous,
+            [2, 6, 9, 8],
+            [6, 1, 3, 3],
+            depthwise(6, 1),
+        ),
+        (
+            "depthwise 3x3 channels last",
+            ChannelsLast,
+            [2, 6, 9, 8],
+            [6, 1, 3, 3],
+            depthwise(6, 1),
+        ),
+        (
+            "depthwise 3x3 of stride 2",
+            Contiguous,
+            [3, 5, 10, 11],
+            [5, 1, 3, 3],
+            depthwise(5, 2),
+        ),
+        // Several blocks of planes, and several bands of rows, of the Flex kernels.
+        (
+            "depthwise 3x3 as in a network",
+            Contiguous,
+            [1, 48, 19, 19],
+            [48, 1, 3, 3],
+            depthwise(48, 1),
+        ),
+        (
+            "depthwise 3x3 of stride 2 as in a network",
+            Contiguous,
+            [1, 2, 75, 75],
+            [2, 1, 3, 3],
+            depthwise(2, 2),
+        ),
+        (
+            "depthwise, strided, dilated",
+            Contiguous,
+            [2, 3, 11, 10],
+            [3, 1, 2, 5],
+            ConvOptions::new([1, 3], [1, 2], [2, 1], 3),
+        ),
     ];
     for (case, layout, x, weight, options) in cases {
         for act in Activation::ALL {
@@ -134,10 +182,17 @@ pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
 
 pub(crate) fn conv2d_scaled<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     r.outputs_differ_by(Cause::Winograd);
-    let options = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
-    for (case, x, weight) in [
-        ("few channels", [2, 3, 9, 8], [4, 3, 3, 3]),
-        ("as in a network", [3, 16, 16, 16], [24, 16, 3, 3]),
+    let whole = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
+    for (case, x, weight, options) in [
+        ("few channels", [2, 3, 9, 8], [4, 3, 3, 3], whole.clone()),
+        ("as in a network", [3, 16, 16, 16], [24, 16, 3, 3], whole),
+        ("depthwise", [2, 6, 9, 8], [6, 1, 3, 3], depthwise(6, 1)),
+        (
+            "depthwise of stride 2",
+            [2, 6, 19, 10],
+            [6, 1, 3, 3],
+            depthwise(6, 2),
+        ),
     ] {
         for act in Activation::ALL {
             let of_weight = near_one(weight[1..].iter().product());

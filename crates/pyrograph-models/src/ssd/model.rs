@@ -38,6 +38,8 @@ pub struct SsdOutput<B: Backend> {
 }
 
 /// A single-shot detector for images of 300×300.
+// A program holds one or two of them: what a box would save is nothing.
+#[allow(clippy::large_enum_variant)]
 #[derive(Module, Debug)]
 pub enum Ssd<B: Backend> {
     /// On VGG16.

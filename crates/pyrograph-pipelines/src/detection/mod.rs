@@ -12,5 +12,5 @@ mod report;
 pub use classes::{COCO_CLASSES, VOC_CLASSES, published_card, read_class_names};
 pub use figures::{draw_compared, draw_found, precision_recall_charts};
 pub use found::{FoundImage, FoundObject};
-pub use pipeline::{DetectionPipeline, check_batch};
+pub use pipeline::{DetectionPipeline, FileResult, check_batch};
 pub use report::{BestPoint, ClassReport, CocoSummary, DetectionReport};

@@ -15,6 +15,9 @@ use crate::PipelineError;
 /// More pictures at once than any device is faster with.
 const MAX_BATCH: usize = 256;
 
+/// A picture from a file and what is in it, or what is wrong with the file.
+pub type FileResult = Result<(RgbImage, FoundImage), VisionError>;
+
 /// A detector for pictures of any size.
 #[derive(Debug)]
 pub struct DetectionPipeline<B: VisionBackend> {
@@ -88,8 +91,8 @@ impl<B: VisionBackend> DetectionPipeline<B> {
 
     /// What is in each of the files, in their order, `batch` of them at once; no more pictures than these are in memory.
     ///
-    /// `each` is called for every file: with its place among `paths`, and with the picture and what is in it, or with what is
-    /// wrong with the file. The other files are not held up by one that does not read. What `each` refuses ends it.
+    /// `each` is called for every file, with its place among `paths`. One that does not read holds up no other; what `each`
+    /// refuses ends it.
     ///
     /// # Errors
     /// When an option is not allowed, the batch is not 1 to 256, or by `each`.
@@ -98,7 +101,7 @@ impl<B: VisionBackend> DetectionPipeline<B> {
         paths: &[PathBuf],
         options: &DetectOptions,
         batch: usize,
-        each: &mut dyn FnMut(usize, Result<(RgbImage, FoundImage), VisionError>) -> Result<(), E>,
+        each: &mut dyn FnMut(usize, FileResult) -> Result<(), E>,
     ) -> Result<(), E> {
         check_batch(batch)?;
         options.check().map_err(PipelineError::from)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pyrograph_pipelines::{
     PipelineError,
-    detection::{FoundImage, check_batch, draw_found},
+    detection::{FileResult, FoundImage, check_batch, draw_found},
 };
 use pyrograph_vision::{DetectOptions, VisionError, write_png};
 
@@ -13,7 +13,7 @@ use crate::common::*;
 /// What each of the files gives, and in which order.
 fn detect_files(paths: &[PathBuf], batch: usize) -> Vec<(usize, Result<FoundImage, VisionError>)> {
     let mut results = Vec::new();
-    let each = &mut |place, result: Result<(_, FoundImage), VisionError>| {
+    let each = &mut |place, result: FileResult| {
         results.push((place, result.map(|(_, found)| found)));
         Ok::<(), PipelineError>(())
     };

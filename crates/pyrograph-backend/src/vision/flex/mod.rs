@@ -411,7 +411,7 @@ fn primitives(
     }
 }
 
-/// The sizes of a convolution that `conv` computes; other element types and groups are burn-flex's.
+/// The sizes of a convolution that `conv` computes; other element types, and groups of several channels, are burn-flex's.
 fn conv_shape(
     x: &FlexTensor,
     weight: &FlexTensor,

@@ -9,8 +9,8 @@ use anyhow::bail;
 use clap::Args;
 use pyrograph::{
     backend::{BackendTask, Device, vision::VisionAutodiff},
-    pipelines::detection::{FoundImage, check_batch, draw_found},
-    vision::{DetectOptions, RgbImage, VisionError, atomic_write, write_png},
+    pipelines::detection::{FileResult, FoundImage, check_batch, draw_found},
+    vision::{DetectOptions, atomic_write, write_png},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -36,8 +36,8 @@ pub(crate) struct Detect {
     /// A folder for detections.json and a picture of each image with its boxes.
     #[arg(long, default_value = "detections")]
     out: PathBuf,
-    /// Objects that the detector is less sure of are left out, 0 to 1. Half as sure as can be shows few that are wrong; 0.01 shows
-    /// all that an evaluation counts.
+    /// Objects that the detector is less sure of are left out, 0 to 1: at 0.5 few are shown that are wrong, at 0.01 all that an
+    /// evaluation counts.
     #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
     score: f32,
     #[command(flatten)]
@@ -107,6 +107,7 @@ struct Job {
 impl Detect {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let options = self.suppression.options(self.score)?;
+        self.source.path()?;
         let paths = images_at(&self.images)?;
         let report = self.out.join(REPORT);
         let inputs = [paths.clone(), self.source.files()].concat();
@@ -182,11 +183,7 @@ impl BackendTask for Job {
 
 impl Job {
     /// What is said of the image at `place`, whose picture is drawn.
-    fn entry(
-        &self,
-        place: usize,
-        result: Result<(RgbImage, FoundImage), VisionError>,
-    ) -> anyhow::Result<Entry> {
+    fn entry(&self, place: usize, result: FileResult) -> anyhow::Result<Entry> {
         match result {
             Ok((image, found)) => {
                 if !self.command.no_pictures {
@@ -203,10 +200,11 @@ impl Job {
 
     fn in_words(&self, report: &Report, seconds: f64) -> String {
         let mut text = String::new();
-        let mut objects = 0;
+        let (mut images, mut objects) = (0, 0);
         for entry in &report.images {
             // What failed was said when it did.
             let Entry::Found(found) = entry else { continue };
+            images += 1;
             objects += found.detections.len();
             let counts = found.counts();
             let counts = counts
@@ -219,8 +217,7 @@ impl Job {
             let name = found.image.as_deref().unwrap_or_default();
             text += &format!("{name}: {words}\n");
         }
-        let images = self.paths.len();
-        let each = 1000.0 * seconds / images as f64;
+        let each = 1000.0 * seconds / self.paths.len() as f64;
         let out = self.command.out.display();
         text + &format!(
             "{objects} objects in {images} images in {seconds:.1} s: {each:.0} ms each\nwrote {out}"

@@ -24,7 +24,7 @@ use crate::{commands::forward::config_from, outputs::files_of_run};
 #[derive(Args)]
 pub(crate) struct DetectorSource {
     /// A run folder of `train ssd`; the weights of its best evaluation are used.
-    #[arg(long, required_unless_present = "weights", conflicts_with = "weights")]
+    #[arg(long, conflicts_with = "weights")]
     pub(crate) run: Option<PathBuf>,
     /// A model file of pyrograph, or weights (.pth or .safetensors) by the names of ssd.pytorch, torchvision or pytorch-ssd.
     #[arg(long)]
@@ -53,11 +53,14 @@ impl DetectorSource {
         given.chain(of_run).collect()
     }
 
-    /// The file of the weights.
+    /// The file of the weights, which is not read yet.
     pub(crate) fn path(&self) -> anyhow::Result<PathBuf> {
         match &self.run {
             Some(run) => Ok(best_weights(&RunFolder::open(run)?)?),
-            None => self.weights.clone().context("give --run or --weights"),
+            None => self
+                .weights
+                .clone()
+                .context("no detector is given: give --run or --weights"),
         }
     }
 

@@ -64,6 +64,7 @@ const REPORT: &str = "report.json";
 impl EvalSsd {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         self.suppression.options(self.score)?;
+        self.source.path()?;
         if let Some(folder) = &self.out {
             let inputs = [self.source.files(), self.set.files()].concat();
             // A file that could stand in it stands for all that will.

@@ -11,10 +11,16 @@ pub(in super::super) struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    /// Finishes outputs of one channel.
-    pub(super) fn channel(&self, channel: usize, values: &mut [f32]) {
+    /// The scale and the shift of a channel.
+    pub(super) fn of(&self, channel: usize) -> (f32, f32) {
         let scale = self.scale.map_or(1.0, |scale| scale[channel]);
         let shift = self.shift.map_or(0.0, |shift| shift[channel]);
+        (scale, shift)
+    }
+
+    /// Finishes outputs of one channel.
+    pub(super) fn channel(&self, channel: usize, values: &mut [f32]) {
+        let (scale, shift) = self.of(channel);
         if scale != 1.0 || shift != 0.0 || self.act != Activation::Identity {
             affine_line(values, scale, shift, self.act);
         }

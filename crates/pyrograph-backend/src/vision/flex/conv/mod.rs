@@ -2,13 +2,15 @@
 //! fewer multiplications, else by unfolding.
 //!
 //! A stride becomes phases of the input or of the output, a dilation lattices of the output (see [`correlation`]), so that there is
-//! one path for all of them and nothing is scattered.
+//! one path for all of them and nothing is scattered. Those of a kernel for each channel have too little arithmetic for products, and
+//! a path of their own ([`depthwise`]).
 //!
 //! Error of Winograd's method in f32: F(4×4) is within 2e-5 of the output's scale for the channel counts of these models, F(2×2)
 //! within 3e-6. [`set_exact_convolutions`](crate::vision::set_exact_convolutions) does without it.
 
 mod blocked;
 mod correlation;
+mod depthwise;
 mod finish;
 mod gather;
 mod interleaved;
@@ -33,9 +35,13 @@ use super::{
 use correlation::Correlation;
 use plan::Plan;
 
-/// Convolution, bias and activation. `weight` [out, in, kh, kw].
+/// Convolution, bias and activation. `weight` [out, in / groups, kh, kw].
 pub(super) fn forward(s: &Shape, x: &[f32], weight: &[f32], finish: Finish<'_>) -> Buffer {
     let mut out = Buffer::new(s.output().iter().product());
+    if s.is_depthwise {
+        depthwise::forward(s, x, weight, finish, &mut out);
+        return out;
+    }
     if s.is_dense() {
         let images = Matrix::by_rows(x, s.batch, s.taps());
         let kernel = Matrix::by_rows(weight, s.channels_out, s.taps()).transposed();
@@ -57,6 +63,10 @@ pub(super) fn input_gradient(
     finish: Finish<'_>,
 ) -> Buffer {
     let mut out = Buffer::new(s.input().iter().product());
+    if s.is_depthwise {
+        depthwise::input_gradient(s, weight, grad, finish, &mut out);
+        return out;
+    }
     if s.is_dense() {
         let grads = Matrix::by_rows(grad, s.batch, s.channels_out);
         let kernel = Matrix::by_rows(weight, s.channels_out, s.taps());
@@ -72,9 +82,13 @@ pub(super) fn input_gradient(
     out
 }
 
-/// ∂weight [out, in, kh, kw].
+/// ∂weight [out, in / groups, kh, kw].
 pub(super) fn weight_gradient(s: &Shape, x: &[f32], grad: &[f32]) -> Buffer {
     let mut out = Buffer::new(s.channels_out * s.taps());
+    if s.is_depthwise {
+        depthwise::weight_gradient(s, x, grad, &mut out);
+        return out;
+    }
     if s.is_dense() {
         let grads = Matrix::by_rows(grad, s.batch, s.channels_out).transposed();
         let images = Matrix::by_rows(x, s.batch, s.taps());

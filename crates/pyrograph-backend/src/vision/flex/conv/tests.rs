@@ -42,7 +42,7 @@ fn square(channels: [usize; 3], [image, kernel, stride, padding, dilation]: [usi
     ))
 }
 
-fn values(count: usize, seed: u64) -> Vec<f32> {
+pub(super) fn values(count: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut uniform = || {
         state ^= state << 13;
@@ -56,7 +56,7 @@ fn values(count: usize, seed: u64) -> Vec<f32> {
 }
 
 /// Calls `each` with (output, input, weight) places of every product of the definition.
-fn products(s: &Shape, mut each: impl FnMut(usize, usize, usize)) {
+pub(super) fn products(s: &Shape, mut each: impl FnMut(usize, usize, usize)) {
     let ([h, w], [out_h, out_w], [kh, kw]) = (s.image, s.out, s.kernel);
     let pairs = |rows: usize, columns: usize| {
         (0..rows).flat_map(move |y| (0..columns).map(move |x| (y, x)))
@@ -86,7 +86,7 @@ fn products(s: &Shape, mut each: impl FnMut(usize, usize, usize)) {
 }
 
 #[track_caller]
-fn assert_close(what: &str, ours: &[f32], exact: &[f64], bound: f64) {
+pub(super) fn assert_close(what: &str, ours: &[f32], exact: &[f64], bound: f64) {
     assert_eq!(ours.len(), exact.len(), "{what}");
     // Not less than the size of one product, where a few of them nearly cancel.
     let scale = exact.iter().fold(0.5_f64, |m, v| m.max(v.abs()));
@@ -110,7 +110,11 @@ fn bound(kinds: impl IntoIterator<Item = Kind>) -> f64 {
     kinds.into_iter().map(of).fold(2e-6, f64::max)
 }
 
-fn finish<'a>(scale: Option<&'a [f32]>, shift: Option<&'a [f32]>, act: Activation) -> Finish<'a> {
+pub(super) fn finish<'a>(
+    scale: Option<&'a [f32]>,
+    shift: Option<&'a [f32]>,
+    act: Activation,
+) -> Finish<'a> {
     Finish { scale, shift, act }
 }
 
