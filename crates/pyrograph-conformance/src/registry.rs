@@ -5,7 +5,7 @@ use pyrograph_gradcheck::GradCheckError;
 use serde::Serialize;
 
 use crate::{
-    entries::{layers, losses, models, operations, sampling, ssd, training},
+    entries::{convolutions, layers, losses, models, operations, sampling, ssd, training},
     recorder::{Recorded, Recorder, Work},
     tolerance::Cause,
 };
@@ -69,9 +69,9 @@ macro_rules! registry {
 }
 
 registry! {
-    Operation "conv2d_act" with ["conv2d_input_gradient", "conv2d_weight_gradient", "channel_sum"] => operations::conv2d;
-    Operation "conv2d_scaled_act" => operations::conv2d_scaled;
-    Operation "conv_transpose2d_act" => operations::conv_transpose2d;
+    Operation "conv2d_act" with ["conv2d_input_gradient", "conv2d_weight_gradient", "channel_sum"] => convolutions::conv2d;
+    Operation "conv2d_scaled_act" => convolutions::conv2d_scaled;
+    Operation "conv_transpose2d_act" => convolutions::conv_transpose2d;
     Operation "modulate" with ["modulate_backward"] => operations::modulate;
     Operation "group_norm_act" with ["group_norm_act_backward"] => operations::group_norm;
     Operation "batch_norm_act" => operations::batch_norm;
@@ -79,6 +79,7 @@ registry! {
     Operation "activate" with ["activate_backward"] => operations::activate;
     Operation "scaled_dot_product_attention" => operations::attention;
     Operation "concat_channels" => operations::concat_channels;
+    Operation "l2_norm" with ["l2_norm_backward"] => operations::l2_norm;
     Operation "max_pool2d_window" with ["max_pool2d_window_backward"] => operations::max_pool;
     Operation "avg_pool2d_window" with ["avg_pool2d_window_backward"] => operations::avg_pool;
     Operation "softmax_last" with ["softmax_last_backward"] => operations::softmax;

@@ -292,6 +292,22 @@ pub trait VisionBackend: Backend {
         }
     }
 
+    /// See [`plain::l2_norm`].
+    fn l2_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        into(plain::l2_norm(tensor::<Self, 4>(x), tensor(weight)))
+    }
+
+    /// The gradients of [`l2_norm`](Self::l2_norm) to both; see [`plain::l2_norm_backward`].
+    fn l2_norm_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let (x, weight) =
+            plain::l2_norm_backward(tensor::<Self, 4>(x), tensor(weight), tensor(grad));
+        (into(x), into(weight))
+    }
+
     /// See [`plain::concat_channels`].
     fn concat_channels(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
         into(plain::concat_channels(tensor::<Self, 4>(x), tensor(y)))

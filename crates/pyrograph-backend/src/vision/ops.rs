@@ -152,6 +152,11 @@ pub fn batch_norm_training<B: VisionBackend>(
     }
 }
 
+/// Every pixel's channels by their Euclidean norm, times a scale a channel; see [`super::plain::l2_norm`] for the shapes.
+pub fn l2_norm<B: VisionBackend>(x: Tensor<B, 4>, weight: Tensor<B, 1>) -> Tensor<B, 4> {
+    tensor(B::l2_norm(into(x), into(weight)))
+}
+
 /// The channels of `x` and after them those of `y`; see [`super::plain::concat_channels`] for the shapes.
 pub fn concat_channels<B: VisionBackend>(x: Tensor<B, 4>, y: Tensor<B, 4>) -> Tensor<B, 4> {
     tensor(B::concat_channels(into(x), into(y)))

@@ -1,5 +1,6 @@
 //! The cases of every entry.
 
+pub(crate) mod convolutions;
 pub(crate) mod layers;
 mod layout;
 mod lived_in;

@@ -5,14 +5,12 @@ use burn::{
     tensor::{Tensor, backend::Backend},
 };
 
+use pyrograph_backend::vision::{self, VisionBackend};
+
 use crate::blocks::ParamInit;
 
 /// The scale it begins with (Liu et al., 2016, section 3.1).
 const SCALE: f32 = 20.0;
-/// Keeps the root away from zero, where it has no slope: pixels whose channels are all 0 stay 0, and their gradient finite.
-/// Its root is the reference's 1e-10, less than any f32 norm above 2e-3 would show.
-const FLOOR: f64 = 1e-20;
-
 /// Every pixel's channels divided by their Euclidean norm, times a learned scale a channel
 /// ([ParseNet](https://arxiv.org/abs/1506.04579)): `weight · x / ‖x‖₂`.
 #[derive(Module, Debug)]
@@ -28,12 +26,15 @@ impl<B: Backend> L2Norm<B> {
             weight: init.constant(channels, SCALE),
         }
     }
+}
 
+impl<B: VisionBackend> L2Norm<B> {
+    /// The norm; a pixel whose channels are all 0 stays 0.
+    ///
     /// # Shapes
     /// [batch, channels, height, width] → the same.
     pub fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
-        let norm = (x.clone().square().sum_dim(1) + FLOOR).sqrt();
-        x / norm * self.weight.val().reshape([1, -1, 1, 1])
+        vision::l2_norm(x, self.weight.val())
     }
 }
 

@@ -25,8 +25,8 @@ use super::{
 };
 use steps::{
     Activate, ActivateState, AvgPool, Concat, ConcatState, ConvAct, ConvState, GroupNormAct,
-    GroupNormState, MaxPool, Modulate, ModulateState, NormAct, NormState, PoolState, Softmax,
-    TransposedConv, TransposedState,
+    GroupNormState, L2Norm, MaxPool, Modulate, ModulateState, NormAct, NormState, PoolState,
+    Softmax, TransposedConv, TransposedState,
 };
 
 impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
@@ -189,6 +189,19 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         let output = B::avg_pool2d_window(x.primitive, window);
         match AvgPool.prepare::<C>([x.node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => prep.finish(PoolState::<B> { input, window }, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn l2_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let state = [x.primitive.clone(), weight.primitive.clone()];
+        let output = B::l2_norm(x.primitive, weight.primitive);
+        match L2Norm
+            .prepare::<C>([x.node, weight.node])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(state, output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }

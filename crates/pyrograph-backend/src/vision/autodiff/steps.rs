@@ -89,6 +89,25 @@ impl<B: VisionBackend> Backward<B, 2> for Concat {
     }
 }
 
+#[derive(Debug)]
+pub(super) struct L2Norm;
+
+impl<B: VisionBackend> Backward<B, 2> for L2Norm {
+    /// Input and weight.
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let grad = grads.consume::<B>(&ops.node);
+        let [x, weight] = ops.state;
+        let (x, weight) = B::l2_norm_backward(x, weight, grad);
+        for (parent, gradient) in ops.parents.into_iter().zip([x, weight]) {
+            if let Some(node) = parent {
+                grads.register::<B>(node.id, gradient);
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct PoolState<B: Backend> {
     pub(super) input: FloatTensor<B>,

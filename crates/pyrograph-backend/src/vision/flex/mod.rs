@@ -8,6 +8,7 @@ mod buffers;
 mod conv;
 mod elementwise;
 mod features;
+mod l2_norm;
 mod lines;
 mod math;
 mod norms;
@@ -360,6 +361,26 @@ impl VisionBackend for Flex {
             return Self::avg_pool2d_backward(x, grad, size, stride, padding, true, false);
         }
         pooling::avg_pool2d_backward(x.shape().dims(), &grad, window)
+    }
+
+    fn l2_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 || weight.dtype() != DType::F32 {
+            return into(plain::l2_norm(tensor::<Self, 4>(x), tensor(weight)));
+        }
+        l2_norm::l2_norm(&x, &weight)
+    }
+
+    fn l2_norm_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        if [&x, &weight, &grad].iter().any(|t| t.dtype() != DType::F32) {
+            let (x, weight) =
+                plain::l2_norm_backward(tensor::<Self, 4>(x), tensor(weight), tensor(grad));
+            return (into(x), into(weight));
+        }
+        l2_norm::l2_norm_backward(&x, &weight, &grad)
     }
 
     fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
