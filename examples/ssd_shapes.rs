@@ -77,10 +77,18 @@ impl BackendTask for Story {
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         let training_set = DetectionSet::scenes(TRAINING, SIDE, 1)?;
         let test_set = DetectionSet::scenes(TEST, SIDE, 2)?;
-        let var = |name: &str, default: f64| std::env::var(name).map_or(default, |v| v.parse().unwrap());
+        let var =
+            |name: &str, default: f64| std::env::var(name).map_or(default, |v| v.parse().unwrap());
         let training = SsdTraining {
             batch_size: var("BATCH", BATCH as f64) as usize,
             learning_rate: var("LR", 0.02),
+            optimizer: if std::env::var("ADAM").is_ok() {
+                pyrograph::train::ssd::SsdOptimizer::AdamW
+            } else {
+                pyrograph::train::ssd::SsdOptimizer::Sgd
+            },
+            clip_norm: Some(var("CLIP", 10.0)),
+            loaders: 1,
             ema: Some(var("EMA", 0.99)),
             weight_decay: var("WD", 5e-4),
             augment: match std::env::var("AUG").as_deref() {
@@ -90,7 +98,15 @@ impl BackendTask for Story {
             },
             max_minutes: Some(self.minutes),
             checkpoint_every: 0,
-            ..SsdTraining::for_set(&training_set, if std::env::var("MOB").is_ok() { SsdBackbone::MobilenetV2 } else { SsdBackbone::Vgg16 }, var("WIDTH", WIDTH))
+            ..SsdTraining::for_set(
+                &training_set,
+                if std::env::var("MOB").is_ok() {
+                    SsdBackbone::MobilenetV2
+                } else {
+                    SsdBackbone::Vgg16
+                },
+                var("WIDTH", WIDTH),
+            )
         };
         let folder = tempfile::tempdir()?;
         let run = RunFolder::create(folder.path().join("run"), &training)?;
@@ -98,8 +114,14 @@ impl BackendTask for Story {
             "training {bar:30} {percent}% {msg} ({eta})",
         )?);
         let started = Instant::now();
-        let trained =
-            train_ssd::<B>(&training, &training_set, None, &run, &mut Bar(bar.clone()), &device)?;
+        let trained = train_ssd::<B>(
+            &training,
+            &training_set,
+            None,
+            &run,
+            &mut Bar(bar.clone()),
+            &device,
+        )?;
         bar.finish();
         println!(
             "{} steps of {BATCH} scenes in {:.0} s",
@@ -126,9 +148,7 @@ impl BackendTask for Story {
                 .iter()
                 .flatten()
                 .filter(|found| found.score >= SURE)
-                .map(|found| {
-                    BoxLabel::from_detection(found, &detector.classes()[found.class])
-                })
+                .map(|found| BoxLabel::from_detection(found, &detector.classes()[found.class]))
                 .collect();
             pictures.push(draw_boxes(&scene, &labels));
         }
@@ -142,7 +162,10 @@ impl BackendTask for Story {
 fn print_report(report: &VocReport, classes: &[String]) {
     for (name, class) in classes.iter().zip(&report.classes) {
         let ap = class.ap.unwrap_or(f64::NAN);
-        println!("{name:>10}  AP@.5 {ap:.3}  of {} in the scenes", class.truths);
+        println!(
+            "{name:>10}  AP@.5 {ap:.3}  of {} in the scenes",
+            class.truths
+        );
     }
     println!("mAP@.5 {:.3}", report.map.unwrap_or(f64::NAN));
 }

@@ -103,8 +103,7 @@ registry! {
     Model "Discriminator" with ["Block"] => models::discriminator;
     Model "Encoder" with ["Block"] => models::encoder;
     Model "SpriteClassifier" => models::sprite_classifier;
-    Model "VggSsd" with ["Layer"] => ssd::vgg;
-    Model "MobilenetSsd" with ["ConvNorm", "InvertedResidual", "Head"] => ssd::mobilenet;
+    Model "VggSsd" with ["Layer", "MobilenetSsd", "ConvNorm", "InvertedResidual", "Head"] => ssd::networks;
     Sampler "seeded noise" => sampling::noise;
     Sampler "DDPM" => sampling::ddpm;
     Sampler "DDIM" => sampling::ddim;

@@ -23,7 +23,7 @@ pub enum DataError {
 
     /// An image file cannot be read.
     #[error(transparent)]
-    Image(#[from] VisionError),
+    Image(Box<VisionError>),
 
     /// A file does not start as an `.npy` file does.
     #[error("{} is not an .npy file: it starts with {seen:02x?} instead of \"\\x93NUMPY\"", path.display())]
@@ -419,7 +419,7 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// The element, or the line.
-        place: String,
+        place: Box<str>,
         /// What stands there, or the beginning of it.
         seen: String,
         /// What is allowed, in words.
@@ -432,7 +432,7 @@ pub enum DataError {
         /// The file.
         path: PathBuf,
         /// The object.
-        place: String,
+        place: Box<str>,
         /// The class.
         seen: String,
         /// The names there are.
@@ -465,7 +465,7 @@ pub enum DataError {
         /// The name of the image.
         image: String,
         /// The object's number among those of its image, from 1.
-        object: usize,
+        object: u32,
         /// Its class.
         class: String,
         /// The box in pixels.
@@ -487,4 +487,10 @@ pub enum DataError {
         /// The width and height in the annotation.
         stated: (u32, u32),
     },
+}
+
+impl From<VisionError> for DataError {
+    fn from(error: VisionError) -> Self {
+        Self::Image(Box::new(error))
+    }
 }

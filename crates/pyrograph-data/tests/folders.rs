@@ -113,7 +113,7 @@ fn images_that_do_not_fit_are_named() {
     fs::write(broken.path().join("z.png"), b"no image").unwrap();
     let error = error_of(&broken, None);
     assert!(
-        matches!(error, DataError::Image(VisionError::Decode { .. })),
+        matches!(&error, DataError::Image(error) if matches!(**error, VisionError::Decode { .. })),
         "{error}"
     );
     assert!(error.to_string().contains("z.png"), "{error}");

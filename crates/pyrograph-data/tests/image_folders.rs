@@ -151,7 +151,7 @@ fn a_file_that_is_no_image_is_named() {
         fs::write(root.path().join("normal").join(name), "no image").unwrap();
         let error = read(&root, Split::Train).unwrap_err();
         assert!(
-            matches!(error, DataError::Image(VisionError::Decode { .. }))
+            matches!(&error, DataError::Image(error) if matches!(**error, VisionError::Decode { .. }))
                 && error.to_string().contains(name),
             "{error}"
         );

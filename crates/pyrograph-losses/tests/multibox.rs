@@ -248,7 +248,7 @@ fn shapes_and_classes_that_do_not_fit_are_refused() {
             Tensor::zeros(conf, &device),
         );
         let terms = MultiBoxLoss::default().forward(loc, conf, &matcher, truths);
-        terms.err().expect("refused").to_string()
+        terms.expect_err("refused").to_string()
     };
     assert!(refusal([2, 12, 5], [2, 12, 3], &truths).contains("[2, 12, 5]"));
     assert!(refusal([2, 13, 4], [2, 13, 3], &truths).contains("[2, 13, 3]"));

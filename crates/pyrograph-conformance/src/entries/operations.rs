@@ -8,9 +8,7 @@ use pyrograph_backend::{
 use pyrograph_gradcheck::{GradCheckError, HostTensor, Inputs};
 
 use super::layout::Layout::{self, ChannelsLast, Contiguous};
-use crate::{
-    recorder::{Outcome, Recorder},
-};
+use crate::recorder::{Outcome, Recorder};
 
 const EPSILON: f64 = 1e-5;
 /// Mean of the inputs of norms: away from zero, so that a variance taken as E[x²] − E[x]² loses digits and is found out.

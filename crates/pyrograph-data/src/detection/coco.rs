@@ -125,7 +125,7 @@ impl InFile<'_> {
     fn refused(&self, place: String, seen: impl ToString, allowed: &str) -> DataError {
         DataError::AnnotationValue {
             path: self.path.into(),
-            place,
+            place: place.into(),
             seen: seen.to_string(),
             allowed: allowed.into(),
         }

@@ -77,7 +77,7 @@ impl Gatherer {
                 }
                 UnknownClass::Refuse => Err(DataError::UnknownObjectClass {
                     path: place.file.into(),
-                    place: format!("object {} of {}", place.object, place.image),
+                    place: format!("object {} of {}", place.object, place.image).into(),
                     seen: raw.class.into(),
                     allowed: self.class_names.join(", "),
                 }),
@@ -94,7 +94,8 @@ impl Gatherer {
                 return Err(DataError::BoxRefused {
                     path: place.file.into(),
                     image: place.image.into(),
-                    object: place.object,
+                    // No file numbers more objects than that.
+                    object: u32::try_from(place.object).unwrap_or(u32::MAX),
                     class: raw.class.into(),
                     bbox,
                     fault,

@@ -9,7 +9,7 @@ mod run;
 mod session;
 mod training;
 
-pub use config::{RateSchedule, SsdTraining, StartFrom};
+pub use config::{RateSchedule, SsdOptimizer, SsdTraining, StartFrom};
 pub use evaluate::score_set;
 pub use log::DetectionRecord;
 pub use run::{DetectionSource, SsdRun};

@@ -1,11 +1,12 @@
-//! SGD whose weight decay spares biases and norms.
+//! Optimizers whose weight decay spares biases and norms.
 
 use std::path::Path;
 
 use burn::{
     module::{AutodiffModule, Module, ModuleVisitor, Param},
     optim::{
-        GradientsParams, Optimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig,
+        AdamWConfig, GradientsParams, Optimizer, SgdConfig, decay::WeightDecayConfig,
+        momentum::MomentumConfig,
     },
     tensor::{Tensor, backend::AutodiffBackend},
 };
@@ -16,7 +17,7 @@ use crate::{TrainError, checkpoint};
 pub(super) fn sgd<B: AutodiffBackend, M: AutodiffModule<B>>(
     momentum: f64,
     weight_decay: f64,
-) -> Sgd<impl Optimizer<M, B>> {
+) -> Parted<impl Optimizer<M, B>> {
     let plain = SgdConfig::new().with_momentum((momentum > 0.0).then_some(MomentumConfig {
         momentum,
         // burn's own default dampens the gradient, PyTorch's does not.
@@ -24,14 +25,35 @@ pub(super) fn sgd<B: AutodiffBackend, M: AutodiffModule<B>>(
         nesterov: false,
     }));
     let decay = WeightDecayConfig::new(weight_decay as f32);
-    Sgd {
+    Parted {
         decayed: plain.clone().with_weight_decay(Some(decay)).init(),
         plain: plain.init(),
     }
 }
 
+/// PyTorch's AdamW ([Loshchilov and Hutter](https://arxiv.org/abs/1711.05101)): β₁ is the momentum, β₂ 0.999, and weights of
+/// convolutions alone shrink by `η·λ` a step.
+pub(super) fn adam_w<B: AutodiffBackend, M: AutodiffModule<B>>(
+    momentum: f64,
+    weight_decay: f64,
+) -> Parted<impl Optimizer<M, B>> {
+    /// PyTorch's; burn's own default is 1e-5.
+    const EPSILON: f32 = 1e-8;
+    let config = |weight_decay: f64| {
+        AdamWConfig::new()
+            .with_beta_1(momentum as f32)
+            .with_epsilon(EPSILON)
+            .with_weight_decay(weight_decay as f32)
+            .init()
+    };
+    Parted {
+        decayed: config(weight_decay),
+        plain: config(0.0),
+    }
+}
+
 /// Two of burn's optimizers: one for tensors with two axes and more, one for the others.
-pub(super) struct Sgd<O> {
+pub(super) struct Parted<O> {
     decayed: O,
     plain: O,
 }
@@ -39,7 +61,7 @@ pub(super) struct Sgd<O> {
 const DECAYED: &str = "optimizer-decayed.bin";
 const PLAIN: &str = "optimizer-plain.bin";
 
-impl<O> Sgd<O> {
+impl<O> Parted<O> {
     pub(super) fn step<B, M>(&mut self, rate: f64, model: M, gradients: GradientsParams) -> M
     where
         B: AutodiffBackend,
@@ -133,5 +155,24 @@ mod tests {
         );
         assert!((weight - 0.86).abs() < 1e-6, "{weight}");
         assert!((bias - 1.13).abs() < 1e-6, "{bias}");
+    }
+
+    #[test]
+    fn a_first_step_of_adam_is_the_rate_and_the_bias_does_not_decay() {
+        let device = Default::default();
+        let pair = Pair::<A> {
+            weight: Param::from_tensor(Tensor::from_floats([[2.0]], &device)),
+            bias: Param::from_tensor(Tensor::from_floats([2.0], &device)),
+        };
+        let loss = (pair.weight.val().reshape([1]) + pair.bias.val()) * 3.0;
+        let gradients = GradientsParams::from_grads(loss.backward(), &pair);
+        let pair = adam_w::<A, Pair<A>>(0.9, 0.5).step(0.1, pair, gradients);
+        // m̂/√v̂ is 1 after one step; the weight shrinks by 0.1·0.5 of itself first.
+        let (weight, bias) = (
+            pair.weight.val().into_scalar(),
+            pair.bias.val().into_scalar(),
+        );
+        assert!((weight - 1.8).abs() < 1e-5, "{weight}");
+        assert!((bias - 1.9).abs() < 1e-5, "{bias}");
     }
 }

@@ -9,7 +9,7 @@ use pyrograph_models::{
     weights::{StateDict, save_model, state_dict_of},
 };
 
-use super::{DetectionRecord, SsdTraining, StartFrom, optimizer::Sgd};
+use super::{DetectionRecord, SsdTraining, StartFrom, optimizer::Parted};
 use crate::{
     DataFingerprint, Ema, TrainError, TrainState,
     checkpoint::{self, EMA, MODEL},
@@ -30,7 +30,7 @@ const BEST: &str = "best.safetensors";
 pub(super) struct Session<B: VisionAutodiff, O> {
     pub(super) model: Ssd<B>,
     pub(super) ema: Option<Ema<Ssd<B::InnerBackend>>>,
-    pub(super) optimizer: Sgd<O>,
+    pub(super) optimizer: Parted<O>,
     pub(super) state: TrainState,
     card: DetectorCard,
 }
@@ -46,7 +46,7 @@ where
         card: DetectorCard,
         data: DataFingerprint,
         run: &RunFolder,
-        optimizer: Sgd<O>,
+        optimizer: Parted<O>,
         remark: &mut dyn FnMut(&str),
         device: &B::Device,
     ) -> Result<Self, TrainError> {

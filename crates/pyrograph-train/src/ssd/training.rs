@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use burn::{module::AutodiffModule, optim::GradientsParams, tensor::backend::Backend};
+use burn::{
+    module::AutodiffModule,
+    optim::{GradientsParams, Optimizer},
+    tensor::backend::Backend,
+};
 use pyrograph_backend::{lock_autodiff, rng::host_tensor, vision::VisionAutodiff};
 use pyrograph_data::detection::DetectionSet;
 use pyrograph_losses::MultiBoxTerms;
@@ -13,7 +17,11 @@ use pyrograph_models::{
 };
 
 use super::{
-    DetectionRecord, SsdTraining, batch::Loader, log::Log, optimizer::sgd, score_set,
+    DetectionRecord, SsdOptimizer, SsdTraining,
+    batch::Loader,
+    log::Log,
+    optimizer::{Parted, adam_w, sgd},
+    score_set,
     session::Session,
 };
 use crate::{DataFingerprint, TrainError, clip_global_norm, run_folder::RunFolder};
@@ -78,6 +86,29 @@ pub fn train_ssd<B: VisionAutodiff>(
 ) -> Result<TrainedSsd<B::InnerBackend>, TrainError> {
     config.check(data)?;
     let _lock = run.lock()?;
+    let (momentum, decay) = (config.momentum, config.weight_decay);
+    match config.optimizer {
+        SsdOptimizer::Sgd => {
+            let optimizer = sgd(momentum, decay);
+            run_with::<B, _>(config, optimizer, data, validation, run, hooks, device)
+        }
+        SsdOptimizer::AdamW => {
+            let optimizer = adam_w(momentum, decay);
+            run_with::<B, _>(config, optimizer, data, validation, run, hooks, device)
+        }
+    }
+}
+
+/// The loop itself.
+fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
+    config: &SsdTraining,
+    optimizer: Parted<O>,
+    data: &DetectionSet,
+    validation: Option<&DetectionSet>,
+    run: &RunFolder,
+    hooks: &mut impl SsdHooks<B::InnerBackend>,
+    device: &B::Device,
+) -> Result<TrainedSsd<B::InnerBackend>, TrainError> {
     let limits = config.limits(data.len());
     let per_epoch = config.steps_per_epoch(data.len());
     let card = DetectorCard {
@@ -89,7 +120,7 @@ pub fn train_ssd<B: VisionAutodiff>(
         card.clone(),
         DataFingerprint::of(data),
         run,
-        sgd(config.momentum, config.weight_decay),
+        optimizer,
         &mut |text| hooks.remark(text),
         device,
     )?;

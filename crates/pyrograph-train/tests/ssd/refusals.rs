@@ -35,7 +35,9 @@ fn numbers_out_of_range_are_refused_by_name() {
         ("steps is 0", |c| c.steps = Some(0)),
         ("max_minutes is -1", |c| c.max_minutes = Some(-1.0)),
         ("IoU", |c| c.loss.iou_threshold = 0.0),
-        ("std", |c| c.normalisation.std[1] = 0.0),
+        ("deviation of a colour is 0", |c| {
+            c.normalisation.std[1] = 0.0
+        }),
     ];
     for (text, change) in changes {
         let mut config = tiny(1);

@@ -18,7 +18,7 @@ use pyrograph::{
     },
     train::{
         TrainError,
-        ssd::{DetectionSource, RateSchedule, SsdTraining, StartFrom},
+        ssd::{DetectionSource, RateSchedule, SsdOptimizer, SsdTraining, StartFrom},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -123,7 +123,11 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_size: Option<usize>,
-    /// SGD's rate after the warm-up.
+    /// What takes gradients to steps: sgd, or adam-w with its far lower rates [default: sgd].
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    optimizer: Option<OptimizerName>,
+    /// The rate after the warm-up [default: 0.02, 0.001 with adam-w].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64>,
@@ -135,7 +139,7 @@ pub(super) struct Options {
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<ScheduleName>,
-    /// SGD's momentum.
+    /// SGD's momentum, or Adam's β₁.
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     momentum: Option<f64>,
@@ -197,6 +201,7 @@ names! {
     BeyondName { Clip, Skip, Refuse, Keep }
     AugmentName { Ssd, Light, None }
     ScheduleName { Cosine, Steps }
+    OptimizerName { Sgd, AdamW }
     TransferName {
         #[doc = "Every tensor: the classes have to be as many."] All,
         #[doc = "Everything but the heads that tell classes, which begin afresh."] ReplaceHeads,
@@ -209,6 +214,8 @@ const SCENES: usize = 4000;
 const SCENE_SIDE: u32 = 300;
 /// Scenes that the best network is chosen by.
 const VALIDATION_SCENES: usize = 100;
+/// Adam's usual rate.
+const ADAM_RATE: f64 = 1e-3;
 const VALIDATION: &str = "val";
 /// The shares of the run after which the published recipes lower the rate: 80,000 and 100,000 of 120,000 steps.
 const PUBLISHED_STEPS: [f64; 2] = [2.0 / 3.0, 5.0 / 6.0];
@@ -338,6 +345,12 @@ impl Options {
         match self.schedule {
             None | Some(ScheduleName::Cosine) => {}
             Some(ScheduleName::Steps) => t.schedule = RateSchedule::Steps(PUBLISHED_STEPS.into()),
+        }
+        match self.optimizer {
+            None | Some(OptimizerName::Sgd) => {}
+            Some(OptimizerName::AdamW) => {
+                (t.optimizer, t.learning_rate) = (SsdOptimizer::AdamW, ADAM_RATE);
+            }
         }
         t.difficult = self.difficult;
         let set_to = |field: &mut f64, given: Option<f64>| *field = given.unwrap_or(*field);

@@ -151,7 +151,7 @@ impl Fields<'_> {
         DataError::AnnotationValue {
             path: self.path.into(),
             place: match self.object {
-                Some(number) => format!("{name} of object {number}"),
+                Some(number) => format!("{name} of object {number}").into(),
                 None => name.into(),
             },
             seen: seen.chars().take(MOST_QUOTED).collect(),

@@ -142,7 +142,7 @@ impl Layout {
             if !seen.insert(id) {
                 return Err(DataError::AnnotationValue {
                     path: file,
-                    place: format!("line {}", index + 1),
+                    place: format!("line {}", index + 1).into(),
                     seen: id.into(),
                     allowed: "an id that no line before has".into(),
                 });
