@@ -14,7 +14,7 @@ pub(super) const VGG_PLACES: [usize; 15] = [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 
 impl<B: Backend> NamedModel<B> for Ssd<B> {
     type Config = SsdConfig;
     const NAME: &'static str = super::NAME;
-    /// Of the plain rules; the numbers of layers are [`published_key`]'s.
+    /// None: layers' numbers need more than a rule, and `published_key` has them.
     const RENAMES: &'static [Rename] = &[];
     /// A counter that eval mode does not use.
     const IGNORED_SUFFIXES: &'static [&'static str] = &["num_batches_tracked"];
