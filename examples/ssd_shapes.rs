@@ -5,8 +5,9 @@
 //! cargo run --release --example ssd_shapes [-- OUT_FOLDER [MINUTES]]
 //! ```
 //!
-//! About six minutes on two cores, five of them training (four gave a mean average precision of 0.97 at IoU 0.5). It writes `detections.png` (twelve unseen scenes with what was found) and
-//! `curves.png` (precision over recall of each class), and prints the average precision of each class and their mean.
+//! About six minutes on two cores, five of them training (four gave a mean average precision of 0.97 at IoU 0.5). It writes
+//! `detections.png` (twelve unseen scenes with what was found) and `curves.png` (precision over recall of each class), and prints the
+//! average precision of each class and their mean.
 
 use std::{path::PathBuf, time::Instant};
 

@@ -213,18 +213,20 @@ pub fn l2_norm<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 1>) -> Tensor<B, 4
     x / norm * per_channel(weight)
 }
 
-/// The gradients of [`l2_norm`] to `x` and to `weight`: with `g = grad·weight` and `n` the norm, `g/n − x·Σ(g·x)/n³`, and
-/// `Σ grad·x/n`.
+/// The gradients of [`l2_norm`] to `x` and to `weight`: with `g = grad·weight`, `n` the norm and `y = x/n`, `(g − y·Σ(g·y))/n`, and
+/// `Σ grad·y`.
 pub fn l2_norm_backward<B: Backend>(
     x: Tensor<B, 4>,
     weight: Tensor<B, 1>,
     grad: Tensor<B, 4>,
 ) -> (Tensor<B, 4>, Tensor<B, 1>) {
-    let inverse = (x.clone().square().sum_dim(1) + L2_FLOOR).sqrt().recip();
-    let of_weight = channel_sum(grad.clone() * x.clone() * inverse.clone());
+    // Divisions: a reciprocal is an estimate on some backends (docs/upstream.md).
+    let norm = (x.clone().square().sum_dim(1) + L2_FLOOR).sqrt();
+    let normal = x / norm.clone();
+    let of_weight = channel_sum(grad.clone() * normal.clone());
     let grad = grad * per_channel(weight);
-    let along = (grad.clone() * x.clone()).sum_dim(1) * inverse.clone().powi_scalar(3);
-    (grad * inverse - x * along, of_weight)
+    let along = (grad.clone() * normal.clone()).sum_dim(1);
+    ((grad - normal * along) / norm, of_weight)
 }
 
 /// Group norm (Wu and He, 2018) and activation over `x` [batch, channels, height, width]; `groups` divides the channels.

@@ -194,7 +194,7 @@ impl<B: VisionBackend> VggSsd<B> {
 
 /// A row and a column of zeros below and to the right, which change no maximum of values that come from a ReLU.
 fn with_zeros_after<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
-    // Not `pad`, which in burn 0.21 takes values of f32 alone.
+    // Not `pad`, which fails on tensors of f64 (docs/upstream.md).
     let row = x.clone().narrow(2, 0, 1);
     let x = Tensor::cat(vec![x, row.zeros_like()], 2);
     let column = x.clone().narrow(3, 0, 1);

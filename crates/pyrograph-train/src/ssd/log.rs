@@ -30,13 +30,6 @@ pub struct DetectionRecord {
     pub map: Option<f64>,
 }
 
-impl DetectionRecord {
-    /// What was minimised.
-    pub fn loss(&self) -> f32 {
-        self.loc_loss + self.conf_loss
-    }
-}
-
 /// A step's figures on the device, each `[1]`.
 struct Figures<B: Backend> {
     loc: Tensor<B, 1>,

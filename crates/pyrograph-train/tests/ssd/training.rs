@@ -28,7 +28,7 @@ fn every_step_is_logged_with_its_terms_and_the_loss_falls() {
     assert!((log[0].rate - 0.005).abs() < 1e-9 && log[1].rate > 0.0099);
     assert!(log[23].rate < 1e-4);
     let mean = |part: &[pyrograph_train::ssd::DetectionRecord]| {
-        part.iter().map(|record| record.loss()).sum::<f32>() / part.len() as f32
+        part.iter().map(|r| r.loc_loss + r.conf_loss).sum::<f32>() / part.len() as f32
     };
     let (first, last) = (mean(&log[..6]), mean(&log[18..]));
     assert!(last < 0.9 * first, "{first} → {last}");

@@ -15,7 +15,7 @@ use pyrograph::{
 };
 use serde_json::{Map, json};
 
-pub(super) use self::set::{SetFlags, load};
+pub(super) use self::set::{SetFlags, load, say_remarks};
 use crate::{arguments::Common, outputs::check_outputs, progress};
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -94,19 +94,20 @@ pub(crate) fn load(source: &DetectionSource, common: &Common) -> anyhow::Result<
     if set.is_empty() {
         bail!("there are no images in this part of the data");
     }
+    say_remarks(&set, common);
+    Ok(set)
+}
+
+/// Says what was done to boxes and classes when the images were read.
+pub(crate) fn say_remarks(set: &DetectionSet, common: &Common) {
     for remark in set.remarks().iter().take(REMARKS) {
         common.say(remark.to_string());
     }
-    if let Some(more) = set
-        .remarks()
-        .len()
-        .checked_sub(REMARKS)
-        .filter(|more| *more > 0)
-    {
+    let more = set.remarks().len().saturating_sub(REMARKS);
+    if more > 0 {
         common.say(format!("and {more} more boxes"));
     }
     for (class, objects) in set.skipped_classes() {
         common.say(format!("{objects} objects of class {class} were left out"));
     }
-    Ok(set)
 }

@@ -21,6 +21,7 @@ use serde_json::json;
 use self::{job::Job, options::Options};
 use crate::{
     arguments::{Common, read_recipe},
+    commands::data_preview::say_remarks,
     stop::on_interrupt,
     training::{LIMITS_ALONE, RunArguments, Watch, lay_over, outcome},
 };
@@ -143,14 +144,7 @@ impl TrainSsd {
     }
 
     fn say_data(&self, data: &DetectionSet, validation: Option<&DetectionSet>) {
-        /// Remarks about boxes that are shown one by one.
-        const SHOWN: usize = 10;
-        for remark in data.remarks().iter().take(SHOWN) {
-            self.common.say(remark.to_string());
-        }
-        if let Some(more) = data.remarks().len().checked_sub(SHOWN + 1) {
-            self.common.say(format!("and {} more such boxes", more + 1));
-        }
+        say_remarks(data, &self.common);
         let counts = data.class_names().iter().zip(data.class_counts());
         let classes: Vec<String> = counts
             .map(|(name, count)| format!("{name} {count}"))
