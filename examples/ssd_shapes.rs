@@ -103,7 +103,7 @@ impl BackendTask for Story {
             None,
             &run,
             &mut Bar(bar.clone()),
-            &device,
+            std::slice::from_ref(&device),
         )?;
         bar.finish();
         println!(

@@ -34,6 +34,14 @@ pub enum BackendError {
         /// What was found instead.
         reason: String,
     },
+    /// Devices that are to work together are of several backends.
+    #[error("device `{seen}` cannot work with `{main}`: they must be of one backend")]
+    Mixed {
+        /// The device of another backend.
+        seen: String,
+        /// The main device.
+        main: String,
+    },
     /// The device is listed but does not compute.
     #[error("device `{seen}` does not start: {reason}")]
     DoesNotStart {

@@ -36,7 +36,7 @@ pub use autodiff_lock::{AutodiffLock, lock_autodiff};
 pub use device::{BackendKind, DeviceSpec};
 pub use error::BackendError;
 pub use probe::{DeviceInfo, list_devices};
-pub use run::{BackendTask, Device};
+pub use run::{BackendTask, Device, DevicesTask};
 
 /// What other backends are held to: burn's NdArray in f64, with gradients.
 #[cfg(feature = "ndarray")]

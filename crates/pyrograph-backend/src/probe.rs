@@ -219,13 +219,10 @@ fn wgpu_adapters() -> Result<Vec<Adapter>, String> {
     Ok(Vec::new())
 }
 
-/// burn's name for the adapter at `index`, or for the preferred one.
+/// burn's name for the adapter that `spec` names, or for the preferred one.
 #[cfg(feature = "wgpu")]
-pub(crate) fn wgpu_device(
-    spec: DeviceSpec,
-    index: Option<usize>,
-) -> Result<burn_wgpu::WgpuDevice, BackendError> {
-    let Some(index) = index else {
+pub(crate) fn wgpu_device(spec: DeviceSpec) -> Result<burn_wgpu::WgpuDevice, BackendError> {
+    let DeviceSpec::Wgpu { index: Some(index) } = spec else {
         return Ok(burn_wgpu::WgpuDevice::DefaultDevice);
     };
     let found = wgpu_adapters()

@@ -18,6 +18,26 @@ pub trait BackendTask {
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output;
 }
 
+/// A body that runs on several devices of one backend at once.
+pub trait DevicesTask {
+    /// What it yields on any backend.
+    type Output;
+
+    /// Runs on `device`, which is the main one, and on `others`.
+    fn run<B: VisionAutodiff>(self, device: Device<B>, others: Vec<Device<B>>) -> Self::Output;
+}
+
+/// A task for one device among those for several.
+struct OnOne<T>(T);
+
+impl<T: BackendTask> DevicesTask for OnOne<T> {
+    type Output = T::Output;
+
+    fn run<B: VisionAutodiff>(self, device: Device<B>, _: Vec<Device<B>>) -> Self::Output {
+        self.0.run::<B>(device)
+    }
+}
+
 impl DeviceSpec {
     /// Replaces `Auto` by the device that would be used.
     pub fn resolve(self) -> Self {
@@ -33,20 +53,48 @@ impl DeviceSpec {
     /// When the backend is not compiled in, when there is no such adapter or driver, or when a first small computation
     /// on it fails.
     pub fn run<T: BackendTask>(self, task: T) -> Result<T::Output, BackendError> {
+        self.run_with(&[], OnOne(task))
+    }
+
+    /// Runs `task` on this device, the main one, and on `others`, which are of the same backend.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), for each of them; and when they are of several backends.
+    pub fn run_with<T: DevicesTask>(
+        self,
+        others: &[Self],
+        task: T,
+    ) -> Result<T::Output, BackendError> {
         let spec = self.resolve();
-        probe::check(spec)?;
+        for other in others {
+            if other.kind() != spec.kind() {
+                return Err(BackendError::Mixed {
+                    seen: other.to_string(),
+                    main: spec.to_string(),
+                });
+            }
+        }
+        let specs: Vec<Self> = [spec].iter().chain(others).copied().collect();
+        for spec in &specs {
+            probe::check(*spec)?;
+        }
         match spec {
             #[cfg(feature = "flex")]
-            Self::Cpu => on::<burn_flex::Flex, T>(spec, Default::default(), task),
+            Self::Cpu => on::<burn_flex::Flex, T>(&specs, |_| Ok(Default::default()), task),
             #[cfg(feature = "ndarray")]
-            Self::NdArray => on::<burn_ndarray::NdArray<f32>, T>(spec, Default::default(), task),
-            #[cfg(feature = "wgpu")]
-            Self::Wgpu { index } => {
-                on::<burn_wgpu::Wgpu, T>(spec, probe::wgpu_device(spec, index)?, task)
+            Self::NdArray => {
+                on::<burn_ndarray::NdArray<f32>, T>(&specs, |_| Ok(Default::default()), task)
             }
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu { .. } => on::<burn_wgpu::Wgpu, T>(&specs, probe::wgpu_device, task),
             #[cfg(feature = "cuda")]
-            Self::Cuda { index } => {
-                on::<burn_cuda::Cuda, T>(spec, burn_cuda::CudaDevice::new(index), task)
+            Self::Cuda { .. } => {
+                let device = |spec| match spec {
+                    Self::Cuda { index } => Ok(burn_cuda::CudaDevice::new(index)),
+                    // All are of one kind.
+                    _ => Ok(Default::default()),
+                };
+                on::<burn_cuda::Cuda, T>(&specs, device, task)
             }
             #[allow(unreachable_patterns)] // Reached when a feature above is off.
             spec => {
@@ -73,11 +121,51 @@ pub(crate) fn not_compiled(spec: DeviceSpec) -> BackendError {
     feature = "wgpu",
     feature = "cuda"
 ))]
-fn on<B, T>(spec: DeviceSpec, device: Device<B>, task: T) -> Result<T::Output, BackendError>
+fn on<B, T>(
+    specs: &[DeviceSpec],
+    device: impl Fn(DeviceSpec) -> Result<Device<B>, BackendError>,
+    task: T,
+) -> Result<T::Output, BackendError>
 where
     B: crate::vision::VisionBackend,
-    T: BackendTask,
+    T: DevicesTask,
 {
-    probe::start::<B>(spec, &device)?;
-    Ok(task.run::<burn::backend::Autodiff<B>>(device))
+    let mut devices = Vec::with_capacity(specs.len());
+    for spec in specs {
+        let device = device(*spec)?;
+        probe::start::<B>(*spec, &device)?;
+        devices.push(device);
+    }
+    // The main one is always there.
+    let main = devices.remove(0);
+    Ok(task.run::<burn::backend::Autodiff<B>>(main, devices))
+}
+
+#[cfg(all(test, feature = "flex"))]
+mod tests {
+    use super::*;
+
+    struct Count;
+
+    impl DevicesTask for Count {
+        type Output = usize;
+
+        fn run<B: VisionAutodiff>(self, _: Device<B>, others: Vec<Device<B>>) -> usize {
+            1 + others.len()
+        }
+    }
+
+    #[test]
+    fn a_task_has_every_device_and_those_of_two_backends_are_refused() {
+        let run = |others: &[DeviceSpec]| DeviceSpec::Cpu.run_with(others, Count);
+        assert_eq!(run(&[]).expect("the CPU"), 1);
+        assert_eq!(run(&[DeviceSpec::Cpu; 2]).expect("the CPU"), 3);
+        let error = run(&[DeviceSpec::Cuda { index: 1 }]).expect_err("another backend");
+        assert!(matches!(error, BackendError::Mixed { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("`cuda:1`") && text.contains("`cpu`"),
+            "{text}"
+        );
+    }
 }

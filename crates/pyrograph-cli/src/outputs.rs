@@ -1,6 +1,7 @@
 //! Files that a command is to write, looked at before the work begins.
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -59,6 +60,21 @@ pub(crate) fn check_files(outputs: &[(&str, &Path)], inputs: &[PathBuf]) -> anyh
         }
     }
     Ok(())
+}
+
+/// Refuses pictures that would overwrite one of `inputs`, which are files.
+pub(crate) fn check_pictures(pictures: &[PathBuf], inputs: &[PathBuf]) -> anyhow::Result<()> {
+    let inputs: HashSet<PathBuf> = inputs.iter().map(|input| real_path(input)).collect();
+    match pictures
+        .iter()
+        .find(|path| inputs.contains(&real_path(path)))
+    {
+        Some(path) => bail!(
+            "the picture {} would overwrite an input: give another folder with --out",
+            path.display()
+        ),
+        None => Ok(()),
+    }
 }
 
 /// Refuses a picture whose name promises another format than the one that is written.

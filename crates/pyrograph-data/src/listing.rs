@@ -1,7 +1,7 @@
 //! What lies in a folder.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::DataError;
 
@@ -56,6 +56,13 @@ pub(crate) fn is_image(path: &Path) -> bool {
             .iter()
             .any(|known| known.eq_ignore_ascii_case(seen))
     })
+}
+
+/// The path of `name` in a folder; none where the name is absolute or leads out of it.
+pub(crate) fn within(folder: &Path, name: &str) -> Option<PathBuf> {
+    let mut parts = Path::new(name).components();
+    let stays = parts.all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    stays.then(|| folder.join(name))
 }
 
 /// The last part of the path, also of `.` and the like.

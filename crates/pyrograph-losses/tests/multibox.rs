@@ -88,12 +88,18 @@ fn truths(case: &Case) -> Vec<Vec<TruthBox>> {
 
 #[track_caller]
 fn close(what: &str, ours: f32, theirs: f32) {
+    close_to_scale(what, ours, theirs, theirs.abs().max(1.0));
+}
+
+/// To [`TOLERANCE`] of `scale`, the largest value of what is compared.
+#[track_caller]
+fn close_to_scale(what: &str, ours: f32, theirs: f32, scale: f32) {
     assert!(
         ours.is_finite() && theirs.is_finite(),
         "{what}: {ours} {theirs}"
     );
     assert!(
-        (ours - theirs).abs() <= TOLERANCE * theirs.abs().max(1.0),
+        (ours - theirs).abs() <= TOLERANCE * scale,
         "{what}: {ours} is not {theirs}"
     );
 }
@@ -179,11 +185,16 @@ fn losses_and_gradients_agree_with_the_reference() {
             );
             let at = &case[&format!("{part}_grad_at")];
             assert!(!at.is_empty());
-            for (place, theirs) in at.iter().zip(&case[&format!("{part}_grad")]) {
-                close(
+            let theirs = &case[&format!("{part}_grad")];
+            let largest = theirs
+                .iter()
+                .fold(0.0_f32, |largest, g| largest.max(g.abs()));
+            for (place, theirs) in at.iter().zip(theirs) {
+                close_to_scale(
                     &format!("{name}: {part}[{place}]"),
                     gradient[*place as usize],
                     *theirs,
+                    largest,
                 );
             }
         }
@@ -260,9 +271,21 @@ fn shapes_and_classes_that_do_not_fit_are_refused() {
         message.contains("class 2") && message.contains("0 to 1"),
         "{message}"
     );
-    let loss = MultiBoxLoss {
-        iou_threshold: f32::NAN,
-        ..MultiBoxLoss::default()
-    };
-    assert!(loss.check().is_err());
+    unknown[0][0].class = usize::MAX;
+    assert!(refusal([2, 12, 4], [2, 12, 3], &unknown).contains("0 to 1"));
+    // Nothing to tell, and nothing to tell it of.
+    assert!(refusal([2, 12, 4], [2, 12, 1], &truths).contains("[2, 12, 1]"));
+    assert!(refusal([0, 12, 4], [0, 12, 3], &[]).contains("[0, 12, 3]"));
+    for loss in [
+        MultiBoxLoss {
+            iou_threshold: f32::NAN,
+            ..MultiBoxLoss::default()
+        },
+        MultiBoxLoss {
+            negatives_per_positive: 0,
+            ..MultiBoxLoss::default()
+        },
+    ] {
+        assert!(loss.check().is_err());
+    }
 }

@@ -68,6 +68,18 @@ pub enum ModelError {
         /// The value.
         value: f32,
     },
+    /// What a network puts out is NaN or infinite: its weights are damaged, or its input is far from what it was trained on.
+    #[error("{model}: `{output}` of picture {picture} holds {value}; every value must be finite")]
+    NonFiniteOutput {
+        /// The model.
+        model: &'static str,
+        /// The output.
+        output: &'static str,
+        /// The picture's place among those handed in, from 0.
+        picture: usize,
+        /// The first such value.
+        value: f32,
+    },
     /// A running variance is below zero.
     #[error("{}: `{key}` holds {value}; a variance is at least 0", path.display())]
     NegativeVariance {

@@ -316,6 +316,25 @@ fn a_plain_vgg16_is_a_backbone() {
     // Feature 4·2, input 4·3.
     assert_eq!(taken[2 * fc[0] + 3], dense.values[8 * dense.shape[1] + 12]);
 
+    // Its convolutions alone, and with dense layers that have no values, as torchvision's file for SSD: fc6 and fc7 begin afresh.
+    let mut features = sequential.renamed(|key| format!("features.{key}"));
+    features = features.renamed(|key| match key.split('.').nth(1) {
+        Some("31" | "33") => format!("elsewhere.{key}"),
+        _ => key.to_owned(),
+    });
+    let mut no_values = classifier.clone();
+    let mut bias = no_values.get("classifier.3.bias").expect("fc7").clone();
+    bias.values[0] = f32::NAN;
+    no_values.insert("classifier.3.bias", bias);
+    for (file, taken) in [(&features, 26), (&no_values, 28)] {
+        let start = tiny(5)
+            .init_from::<Flex>(file, Transfer::Backbone, &device, 1)
+            .expect("fits");
+        assert_eq!(start.taken, taken);
+    }
+    let all = tiny(5).init_from::<Flex>(&features, Transfer::All, &device, 1);
+    assert!(all.is_err(), "heads are not there");
+
     let mut broken = whole.part("vgg.");
     broken.insert(
         "0.weight",

@@ -78,18 +78,18 @@ pub enum TrainError {
         /// The loss.
         loss: f32,
     },
-    /// The loss of a batch of named images is no number.
+    /// A loss of a batch of named images, or its gradients, are no numbers.
     #[error(
-        "the {term} loss is {loss} at step {step}, whose images are {}: look at them, lower the learning rate, or clip gradients harder; the last checkpoint is whole",
+        "the {term} is {value} at step {step}, whose images are {}: look at them, lower the learning rate, or clip gradients harder; the last checkpoint is whole",
         images.join(", ")
     )]
     DivergedBatch {
         /// The step.
         step: u64,
-        /// The part of the loss.
+        /// The part of the loss, or the gradients.
         term: &'static str,
         /// Its value.
-        loss: f32,
+        value: f32,
         /// The images of the batch.
         images: Vec<String>,
     },
@@ -104,6 +104,14 @@ pub enum TrainError {
         key: String,
         /// Its first value that is no number.
         value: f32,
+    },
+    /// One of several devices failed in the middle of a step.
+    #[error("device {place} of this run failed: {reason}; the last checkpoint is whole")]
+    Device {
+        /// Its place among the run's devices, from 0.
+        place: usize,
+        /// Its words.
+        reason: String,
     },
     /// A hook of the caller failed.
     #[error(transparent)]

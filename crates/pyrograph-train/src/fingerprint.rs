@@ -19,7 +19,8 @@ pub struct DataFingerprint {
     pub channels: usize,
     /// Classes.
     pub classes: usize,
-    /// CRC-32 of what is learned from: pixels, and contexts or labels.
+    /// CRC-32 of what is learned from: pixels, and contexts or labels; of images with boxes, whose pixels are read one by one, names,
+    /// sizes and objects.
     pub checksum: u32,
 }
 

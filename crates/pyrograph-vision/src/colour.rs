@@ -37,7 +37,8 @@ impl ColourNormalisation {
     /// Whether every byte has a finite value.
     ///
     /// # Errors
-    /// [`VisionError::Range`] for a mean that is not finite or a deviation that is not finite or not above 0.
+    /// [`VisionError::Range`] for a mean that is not finite, a deviation that is not finite or not above 0, and for a deviation
+    /// that is too small for its mean.
     pub fn check(&self) -> Result<(), VisionError> {
         let mean = |v: f32| v.is_finite();
         let std = |v: f32| v.is_finite() && v > 0.0;
@@ -55,6 +56,17 @@ impl ColourNormalisation {
         }
         if let Some(seen) = refused(self.std, std) {
             return refuse("the deviation of a colour", seen, "a finite number above 0");
+        }
+        for channel in 0..3 {
+            let (factor, summand) = self.line(channel);
+            let ends = [self.values([0; 3]), self.values([255; 3])];
+            if ![factor, summand, ends[0][channel], ends[1][channel]]
+                .iter()
+                .all(|v| v.is_finite())
+            {
+                let allowed = "large enough that every byte has a finite value";
+                return refuse("the deviation of a colour", self.std[channel], allowed);
+            }
         }
         Ok(())
     }
@@ -96,6 +108,21 @@ mod tests {
         assert!(
             error.contains("deviation") && error.contains("0.0"),
             "{error}"
+        );
+        own.std[2] = 1e-40;
+        assert!(
+            own.check()
+                .unwrap_err()
+                .to_string()
+                .contains("finite value")
+        );
+        own.std[2] = 0.5;
+        own.mean[2] = f32::MAX;
+        assert!(
+            own.check()
+                .unwrap_err()
+                .to_string()
+                .contains("finite value")
         );
         own.mean[1] = f32::NAN;
         assert!(own.check().unwrap_err().to_string().contains("mean"));

@@ -205,6 +205,35 @@ pub enum VisionError {
         allowed: u64,
     },
 
+    /// A file holds an image whose pixels take more memory than is allowed, although they are not too many.
+    #[error("{} is an image that takes {seen} bytes: at most {allowed} are allowed", path.display())]
+    TooManyBytes {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that its pixels take as they are stored.
+        seen: u64,
+        /// The most that are allowed.
+        allowed: u64,
+    },
+
+    /// A file holds an image without pixels.
+    #[error("{} is an image of {width} by {height} pixels: at least 1 by 1 is needed", path.display())]
+    NoPixels {
+        /// The file.
+        path: PathBuf,
+        /// Width of the image.
+        width: u32,
+        /// Height of the image.
+        height: u32,
+    },
+
+    /// A JPEG file ends before its image does.
+    #[error("{} is a JPEG file that was cut off: its end marker is missing", path.display())]
+    CutOff {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// A file holds no image that can be decoded.
     #[error("{} is not an image that can be read (PNG, JPEG, GIF, BMP or WebP)", path.display())]
     Decode {

@@ -57,6 +57,7 @@ mod error;
 mod gif;
 mod grid;
 mod heat;
+mod jpeg_end;
 mod normalise;
 mod read;
 mod scale;

@@ -1,16 +1,19 @@
 //! Image files as RGB.
 
-use std::io::BufReader;
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::path::Path;
-use std::{fs::File, io};
 
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Rgb, RgbImage};
 
 use crate::VisionError;
+use crate::jpeg_end::is_whole_jpeg;
 
-/// The most pixels of an image that [`read_image`] decodes: any camera's photograph, and no more than 300 MB in RGB.
+/// The most pixels of an image that [`read_image`] decodes: most cameras' photographs, and no more than 300 MB in RGB.
 pub const MAX_INPUT_PIXELS: u64 = 100_000_000;
+/// The most bytes of an image as it is stored, per pixel that is allowed: four channels of a byte, or two of 16 bits.
+const BYTES_PER_PIXEL: u64 = 4;
 
 /// Reads a PNG, JPEG, GIF (first frame), BMP or WebP file, told apart by its contents rather than
 /// its name. Transparent parts are laid on white, grey becomes RGB, 16-bit channels become 8-bit,
@@ -18,8 +21,9 @@ pub const MAX_INPUT_PIXELS: u64 = 100_000_000;
 ///
 /// # Errors
 /// [`VisionError::Read`] when the file cannot be read, [`VisionError::TooManyPixels`] beyond
-/// [`MAX_INPUT_PIXELS`], [`VisionError::Decode`] when it holds no image of these formats, a damaged
-/// one, or one beyond the memory limits of the [`image`] crate.
+/// [`MAX_INPUT_PIXELS`], [`VisionError::TooManyBytes`] beyond four times as many bytes, [`VisionError::NoPixels`] for an image
+/// without any, [`VisionError::CutOff`] for a JPEG without its end, and [`VisionError::Decode`] when it holds no image of these
+/// formats or a damaged one.
 pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage, VisionError> {
     read_image_within(path, MAX_INPUT_PIXELS)
 }
@@ -41,7 +45,33 @@ pub fn read_image_within(path: impl AsRef<Path>, max_pixels: u64) -> Result<RgbI
             allowed: max_pixels,
         });
     }
+    let (seen, allowed) = (
+        decoder.total_bytes(),
+        max_pixels.saturating_mul(BYTES_PER_PIXEL),
+    );
+    if seen > allowed {
+        return Err(VisionError::TooManyBytes {
+            path: path.into(),
+            seen,
+            allowed,
+        });
+    }
+    let unreadable = |source| VisionError::Read {
+        path: path.into(),
+        source,
+    };
+    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
+    if !is_whole_jpeg(&mut file).map_err(unreadable)? {
+        return Err(VisionError::CutOff { path: path.into() });
+    }
     let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable(path))?;
+    if image.width() == 0 || image.height() == 0 {
+        return Err(VisionError::NoPixels {
+            path: path.into(),
+            width,
+            height,
+        });
+    }
     image.apply_orientation(orientation);
     Ok(on_white(image))
 }
@@ -202,6 +232,52 @@ mod tests {
         let path = root.path().join("endless.bmp");
         std::fs::write(&path, claiming_bmp(0x00FF_FFFF, 0x00FF_FFFF)).unwrap();
         assert!(read_image(&path).is_err());
+    }
+
+    #[test]
+    fn a_jpeg_that_was_cut_off_is_refused_by_name() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("cut.jpg");
+        RgbImage::from_pixel(64, 64, Rgb([9, 200, 30]))
+            .save(&path)
+            .unwrap();
+        assert!(read_image(&path).is_ok());
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 20]).unwrap();
+        let error = read_image(&path).unwrap_err();
+        assert!(matches!(error, VisionError::CutOff { .. }), "{error:?}");
+        assert!(error.to_string().contains("cut.jpg"));
+    }
+
+    #[test]
+    fn few_pixels_of_many_bytes_and_no_pixels_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("deep.png");
+        image::ImageBuffer::from_pixel(4, 4, image::Rgba([0_u16; 4]))
+            .save(&path)
+            .unwrap();
+        assert!(read_image_within(&path, 32).is_ok());
+        let error = read_image_within(&path, 31).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                VisionError::TooManyBytes {
+                    seen: 128,
+                    allowed: 124,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+
+        // A screen of 0 by 0, and on it a frame of one pixel.
+        let path = root.path().join("empty.gif");
+        let gif =
+            b"GIF89a\0\0\0\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+        std::fs::write(&path, gif).unwrap();
+        let error = read_image(&path).unwrap_err();
+        assert!(matches!(error, VisionError::NoPixels { .. }), "{error:?}");
+        assert!(error.to_string().contains("empty.gif"));
     }
 
     #[test]

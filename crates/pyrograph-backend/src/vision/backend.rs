@@ -386,7 +386,16 @@ impl VisionBackend for burn_ndarray::NdArray<f32> {}
 impl VisionBackend for burn_ndarray::NdArray<f64> {}
 
 #[cfg(feature = "wgpu")]
-impl VisionBackend for burn_wgpu::Wgpu {}
+impl VisionBackend for burn_wgpu::Wgpu {
+    fn conv2d_weight_gradient(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        options: ConvOptions<2>,
+    ) -> FloatTensor<Self> {
+        super::bands::weight_gradient::<Self>(x, weight, grad, options)
+    }
+}
 
 #[cfg(feature = "cuda")]
 impl VisionBackend for burn_cuda::Cuda {}

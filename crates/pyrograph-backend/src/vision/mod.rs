@@ -6,6 +6,8 @@
 mod activation;
 mod autodiff;
 mod backend;
+#[cfg(any(feature = "wgpu", test))]
+mod bands;
 mod exact;
 #[cfg(feature = "flex")]
 mod flex;

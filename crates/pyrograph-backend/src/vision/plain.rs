@@ -209,8 +209,10 @@ pub(super) const L2_FLOOR: f32 = 1e-20;
 /// Every pixel's channels divided by their Euclidean norm, times a scale a channel
 /// ([ParseNet](https://arxiv.org/abs/1506.04579)). `x` [batch, channels, height, width], `weight` `[channels]`.
 pub fn l2_norm<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 1>) -> Tensor<B, 4> {
+    let dtype = x.dtype();
+    let x = widen(x);
     let norm = (x.clone().square().sum_dim(1) + L2_FLOOR).sqrt();
-    x / norm * per_channel(weight)
+    (x / norm).cast(dtype) * per_channel(weight)
 }
 
 /// The gradients of [`l2_norm`] to `x` and to `weight`: with `g = grad·weight`, `n` the norm and `y = x/n`, `(g − y·Σ(g·y))/n`, and
@@ -220,13 +222,16 @@ pub fn l2_norm_backward<B: Backend>(
     weight: Tensor<B, 1>,
     grad: Tensor<B, 4>,
 ) -> (Tensor<B, 4>, Tensor<B, 1>) {
+    let dtype = x.dtype();
+    let (x, weight, grad) = (widen(x), widen(weight), widen(grad));
     // Divisions: a reciprocal is an estimate on some backends (docs/upstream.md).
     let norm = (x.clone().square().sum_dim(1) + L2_FLOOR).sqrt();
     let normal = x / norm.clone();
     let of_weight = channel_sum(grad.clone() * normal.clone());
     let grad = grad * per_channel(weight);
     let along = (grad.clone() * normal.clone()).sum_dim(1);
-    ((grad - normal * along) / norm, of_weight)
+    let of_x = (grad - normal * along) / norm;
+    (of_x.cast(dtype), of_weight.cast(dtype))
 }
 
 /// Group norm (Wu and He, 2018) and activation over `x` [batch, channels, height, width]; `groups` divides the channels.

@@ -12,6 +12,7 @@ use super::gather::{Gatherer, RawObject};
 use super::remark::Place;
 use super::{BoxObject, DetectionOptions, DetectionSample, DetectionSet, Pixels};
 use crate::DataError;
+use crate::listing::within;
 
 /// An `instances_*.json`; what else stands in it is passed over without being kept.
 #[derive(Deserialize)]
@@ -37,6 +38,8 @@ struct Annotation {
     bbox: Vec<f64>,
     #[serde(default)]
     iscrowd: i64,
+    #[serde(default)]
+    area: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -52,17 +55,17 @@ impl DetectionSet {
     ///
     /// - `images`: `id`, `file_name`, `width`, `height`;
     /// - `annotations`: `image_id`, `category_id`, `bbox` as `[x, y, width, height]` in pixels, `iscrowd` (0 where it is missing),
-    ///   `id` (which may be missing);
+    ///   `area` (that of the box where it is missing), `id` (which may be missing);
     /// - `categories`: `id`, `name`. Ids are any whole numbers: the classes are the categories in the order of their ids, also
     ///   those without an object.
     ///
-    /// An image is looked for by its `file_name` within the folder, then by the last part of that. Images keep the order of the
+    /// An image is looked for by its `file_name` within the folder, and never out of it, then by the last part of that. Images keep the order of the
     /// file, those without objects included. Pixels are read later, by [`image`](Self::image).
     ///
     /// # Errors
     /// - [`DataError::Read`], and [`DataError::Json`] for what is no JSON or lacks a field;
     /// - [`DataError::AnnotationValue`] for an id that stands twice or belongs to nothing, a box that is not four numbers, a
-    ///   side of 0, an `iscrowd` other than 0 and 1;
+    ///   side of 0, an `iscrowd` other than 0 and 1, an `area` below 0, a file that two images have;
     /// - [`DataError::Empty`] without images, [`DataError::NoImageFile`] for an image that is missing;
     /// - [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`] as the options have it, [`DataError::BadClasses`] where
     ///   two classes have one name or there is none.
@@ -93,7 +96,9 @@ impl DetectionSet {
         let mut by_image = file.by_image(&instances.images, instances.annotations)?;
         let of_data = || Ok(categories.values().cloned().collect());
         let mut gatherer = Gatherer::new(options, of_data)?;
-        for (image, annotations) in instances.images.into_iter().zip(&mut by_image) {
+        let mut files = HashSet::with_capacity(by_image.len());
+        let images_with_boxes = instances.images.into_iter().zip(&mut by_image);
+        for (number_of_image, (image, annotations)) in images_with_boxes.enumerate() {
             let size = (image.width, image.height);
             let mut objects = Vec::with_capacity(annotations.len());
             for (number, (index, annotation)) in (1..).zip(annotations.drain(..)) {
@@ -105,7 +110,13 @@ impl DetectionSet {
                 };
                 objects.extend(gatherer.object(place, size, &RawObject { class, object })?);
             }
-            let pixels = Pixels::File(file.image(images.as_ref(), &image.file_name)?);
+            let found = file.image(images.as_ref(), &image.file_name)?;
+            if !files.insert(found.clone()) {
+                let place = format!("images[{number_of_image}].file_name");
+                let allowed = "the name of a file that no image before has";
+                return Err(file.refused(place, &image.file_name, allowed));
+            }
+            let pixels = Pixels::File(found);
             let sample = DetectionSample::new(image.file_name, size, objects, pixels);
             gatherer.sample(sample);
         }
@@ -205,6 +216,9 @@ impl InFile<'_> {
             1 => true,
             seen => return Err(self.refused(place("iscrowd"), seen, "0 or 1")),
         };
+        if let Some(seen) = annotation.area.filter(|area| *area < 0.0) {
+            return Err(self.refused(place("area"), seen, "0 or more"));
+        }
         // Sums in double precision, so that every corner is rounded once.
         let bbox = BoundingBox {
             x1: x as f32,
@@ -214,6 +228,7 @@ impl InFile<'_> {
         };
         let object = BoxObject {
             crowd,
+            area: annotation.area.map(|area| area as f32),
             ..BoxObject::new(bbox, 0)
         };
         Ok((class, object))
@@ -223,11 +238,11 @@ impl InFile<'_> {
     fn image(&self, folder: &Path, name: &str) -> Result<PathBuf, DataError> {
         // Some tools write the folders of the machine they ran on, which may have been a Windows machine.
         let last = name.rsplit(['/', '\\']).next().unwrap_or(name);
-        let paths = [folder.join(name), folder.join(last)];
-        let found = paths.iter().find(|path| path.is_file());
-        found.cloned().ok_or_else(|| DataError::NoImageFile {
+        let paths = [name, last].map(|name| within(folder, name));
+        let found = paths.into_iter().flatten().find(|path| path.is_file());
+        found.ok_or_else(|| DataError::NoImageFile {
             path: self.path.into(),
-            looked_for: paths[0].display().to_string(),
+            looked_for: folder.join(name).display().to_string(),
         })
     }
 }

@@ -33,9 +33,10 @@ mod scenes;
 mod split;
 mod voc;
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
-use pyrograph_vision::{BoundingBox, RgbImage, read_image};
+use pyrograph_vision::{BoundingBox, RgbImage, image_size, read_image};
 
 pub use augment::{Expand, IouCrop, Mirror, PhotometricDistort, SsdAugment};
 pub use open::DetectionFormat;
@@ -60,6 +61,9 @@ pub struct BoxObject {
     pub truncated: bool,
     /// COCO: a box around many objects; not trained on, and not counted in an evaluation.
     pub crowd: bool,
+    /// COCO: the area of the object's outline in square pixels, by which an evaluation calls it small or large; none for that
+    /// of its box.
+    pub area: Option<f32>,
 }
 
 impl BoxObject {
@@ -71,12 +75,13 @@ impl BoxObject {
             difficult: false,
             truncated: false,
             crowd: false,
+            area: None,
         }
     }
 }
 
 /// Where the pixels of an image come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pixels {
     /// A file.
     File(PathBuf),
@@ -120,6 +125,21 @@ impl DetectionSample {
             objects,
             pixels,
         }
+    }
+}
+
+impl DetectionSample {
+    /// Refuses an image of another size than is stated: the boxes cannot be of it.
+    fn check_size(&self, path: &Path, seen: (u32, u32)) -> Result<(), DataError> {
+        let stated = (self.width, self.height);
+        if seen == stated {
+            return Ok(());
+        }
+        Err(DataError::SizeMismatch {
+            path: path.into(),
+            seen,
+            stated,
+        })
     }
 }
 
@@ -203,18 +223,47 @@ impl DetectionSet {
         match &sample.pixels {
             Pixels::File(path) => {
                 let image = read_image(path)?;
-                let stated = (sample.width, sample.height);
-                if image.dimensions() != stated {
-                    return Err(DataError::SizeMismatch {
-                        path: path.clone(),
-                        seen: image.dimensions(),
-                        stated,
-                    });
-                }
+                sample.check_size(path, image.dimensions())?;
                 Ok(image)
             }
             &Pixels::Scene { seed, index, side } => Ok(Scene::new(seed, index, side).draw()),
         }
+    }
+
+    /// Looks at the header of every image, so that one that is none, or of another size than its annotation states, is found before
+    /// anything is done with the set.
+    ///
+    /// # Errors
+    /// As [`image`](Self::image), for the first such image; what is wrong behind its header shows there only.
+    pub fn check_images(&self) -> Result<(), DataError> {
+        for sample in &self.samples {
+            if let Pixels::File(path) = &sample.pixels {
+                sample.check_size(path, image_size(path)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of every image; none of those that are drawn by code.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let files = self
+            .samples
+            .iter()
+            .filter_map(|sample| match &sample.pixels {
+                Pixels::File(path) => Some(path.clone()),
+                Pixels::Scene { .. } => None,
+            });
+        files.collect()
+    }
+
+    /// The name of the first image that is in `other` too: the same file, or the same scene.
+    pub fn shared_with(&self, other: &DetectionSet) -> Option<&str> {
+        let theirs: HashSet<&Pixels> = other.samples.iter().map(|sample| &sample.pixels).collect();
+        let shared = self
+            .samples
+            .iter()
+            .find(|sample| theirs.contains(&sample.pixels));
+        shared.map(|sample| sample.name.as_str())
     }
 
     /// A CRC-32 of the classes, and of the names, sizes and objects of all images in their order: two sets that differ in any of
@@ -243,6 +292,9 @@ impl DetectionSet {
                 }
                 number(&mut hasher, object.class);
                 hasher.update(&[object.difficult, object.truncated, object.crowd].map(u8::from));
+                if let Some(area) = object.area {
+                    hasher.update(&area.to_le_bytes());
+                }
             }
         }
         hasher.finalize()

@@ -12,13 +12,14 @@ use crate::LossError;
 /// - `L_loc` the sum over them of the smooth L1 distance (β = 1) between the offsets and the encoded object;
 /// - `L_conf` the sum of the cross-entropy over them and over the hardest negatives of each image.
 ///
-/// The paper divides by N, which is none for a batch without objects.
+/// Two departures from the paper, which has no loss for a batch without objects: there this one divides by 1, and an image without
+/// objects has `negatives_for_hard` negatives, so that a network also learns what holds nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MultiBoxLoss {
     /// The IoU from which a prior has an object; 0.5.
     pub iou_threshold: f32,
-    /// Negatives that count for each positive of an image; 3.
+    /// Negatives that count for each positive of an image; 3. At least 1.
     pub negatives_per_positive: usize,
     /// Negatives that count in an image without objects; 100.
     pub negatives_for_hard: usize,
@@ -34,7 +35,7 @@ impl Default for MultiBoxLoss {
     }
 }
 
-/// Both parts of a batch's loss, each over max(1, N).
+/// Both parts of a loss, each over max(1, N) of the whole batch.
 #[derive(Clone, Debug)]
 pub struct MultiBoxTerms<B: Backend> {
     /// `[1]`: the smooth L1 distance of the offsets.
@@ -60,14 +61,21 @@ impl MultiBoxLoss {
     /// # Errors
     /// Names the first that is not allowed.
     pub fn check(&self) -> Result<(), LossError> {
-        if self.iou_threshold > 0.0 && self.iou_threshold <= 1.0 {
-            return Ok(());
+        if !(self.iou_threshold > 0.0 && self.iou_threshold <= 1.0) {
+            return Err(LossError::Range {
+                what: "the IoU from which a prior has an object",
+                seen: self.iou_threshold.into(),
+                allowed: "above 0, up to 1",
+            });
         }
-        Err(LossError::Range {
-            what: "the IoU from which a prior has an object",
-            seen: self.iou_threshold.into(),
-            allowed: "above 0, up to 1",
-        })
+        if self.negatives_per_positive == 0 {
+            return Err(LossError::Range {
+                what: "the number of negatives for each positive",
+                seen: 0.0,
+                allowed: "1 or more",
+            });
+        }
+        Ok(())
     }
 
     /// The loss of a batch against its objects, one list an image.
@@ -78,7 +86,8 @@ impl MultiBoxLoss {
     /// `loc` [batch, priors, 4], `conf` [batch, priors, classes], the background first.
     ///
     /// # Errors
-    /// When the shapes, the number of priors, or that of lists does not fit, or an object is of a class that is not there.
+    /// When the shapes, the number of priors, or that of lists does not fit, when there are no images, no priors or no class beside
+    /// the background, or when an object is of a class that is not there.
     pub fn forward<B: Backend>(
         &self,
         loc: Tensor<B, 3>,
@@ -94,16 +103,21 @@ impl MultiBoxLoss {
                 target: vec![batch, priors, 4],
             });
         }
-        if priors != matcher.priors().len() || truths.len() != batch {
+        let is_empty = batch == 0 || priors == 0 || classes < 2;
+        if is_empty || priors != matcher.priors().len() || truths.len() != batch {
             return Err(LossError::Shape {
                 prediction: conf.dims().to_vec(),
-                target: vec![truths.len(), matcher.priors().len(), classes],
+                target: vec![
+                    truths.len().max(1),
+                    matcher.priors().len().max(1),
+                    classes.max(2),
+                ],
             });
         }
-        if let Some(truth) = truths.iter().flatten().find(|t| t.class + 1 >= classes) {
+        if let Some(truth) = truths.iter().flatten().find(|t| t.class >= classes - 1) {
             return Err(LossError::Class {
                 seen: truth.class,
-                classes: classes.saturating_sub(1),
+                classes: classes - 1,
             });
         }
         let matched = matcher.matches(truths, self.iou_threshold);
@@ -125,7 +139,7 @@ impl MultiBoxLoss {
             self.negatives_for_hard,
         );
         let positives = matched.positives.len();
-        let divisor = positives.max(1) as f64;
+        let divisor = matched.positives_of_batch.max(1) as f64;
         MultiBoxTerms {
             loc: localisation(loc, matched) / divisor,
             conf: classification(conf, matched, &kept) / divisor,

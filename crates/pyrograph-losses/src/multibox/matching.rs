@@ -1,5 +1,7 @@
 //! Which prior is to find which object.
 
+use std::ops::Range;
+
 use pyrograph_vision::{BoundingBox, BoxCoder, CenterBox};
 
 /// An object that a detector is to find.
@@ -19,6 +21,9 @@ pub struct PriorMatcher {
     coder: BoxCoder,
 }
 
+/// What stands for the overlap of a prior that is forced: above any other.
+const FORCED: f32 = 2.0;
+
 /// What every prior of a batch is to say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatchedBoxes {
@@ -27,12 +32,29 @@ pub struct MatchedBoxes {
     pub(super) classes: Vec<usize>,
     /// Place of each prior with an object in `classes`, ascending, and its encoded offsets.
     pub(super) positives: Vec<(usize, [f32; 4])>,
+    /// Priors with an object in the whole batch, of which this may be a part.
+    pub(super) positives_of_batch: usize,
 }
 
 impl MatchedBoxes {
     /// Images of the batch.
     pub fn batch(&self) -> usize {
         self.classes.len() / self.priors.max(1)
+    }
+
+    /// These images of the batch alone. Losses of parts are divided by the objects of the whole, so that their sum is its loss.
+    pub fn part(&self, images: Range<usize>) -> Self {
+        let places = images.start * self.priors..images.end * self.priors;
+        let positives = self.positives.iter();
+        Self {
+            priors: self.priors,
+            classes: self.classes[places.clone()].to_vec(),
+            positives: positives
+                .filter(|(place, _)| places.contains(place))
+                .map(|(place, offsets)| (place - places.start, *offsets))
+                .collect(),
+            positives_of_batch: self.positives_of_batch,
+        }
     }
 
     /// The class of every prior, image by image: 0 for the background, or the object's class + 1.
@@ -69,23 +91,26 @@ impl PriorMatcher {
     ///
     /// A prior gets the object it overlaps most, if their IoU is `threshold` or more. The best prior of every object gets that
     /// object whatever the IoU; where two objects have one best prior, the later has it. Of equal overlaps the first counts. An
-    /// object without an area, or with corners that are no numbers, has no prior.
+    /// object without an area, or with corners that are no numbers, has no prior. A threshold that is no number is met by none.
     pub fn matches(&self, truths: &[Vec<TruthBox>], threshold: f32) -> MatchedBoxes {
         let priors = self.centers.len();
         let mut matched = MatchedBoxes {
             priors,
             classes: vec![0; priors * truths.len()],
             positives: Vec::new(),
+            positives_of_batch: 0,
         };
         let mut best = vec![(0.0_f32, 0_usize); priors];
         for (item, truths) in truths.iter().enumerate() {
             let proper: Vec<_> = truths.iter().filter(|t| t.bbox.is_proper()).collect();
-            if proper.is_empty() {
+            if proper.is_empty() || priors == 0 {
                 continue;
             }
             self.assign(&proper, &mut best);
             for (prior, &(overlap, truth)) in best.iter().enumerate() {
-                if overlap < threshold {
+                // Written so that NaN meets nothing but what is forced.
+                let meets = overlap >= threshold || overlap == FORCED;
+                if !meets {
                     continue;
                 }
                 let truth = proper[truth];
@@ -95,12 +120,12 @@ impl PriorMatcher {
                 matched.positives.push((place, offsets));
             }
         }
+        matched.positives_of_batch = matched.positives.len();
         matched
     }
 
     /// The overlap and the number of every prior's object in one image; a forced one has an overlap above any other.
     fn assign(&self, truths: &[&TruthBox], best: &mut [(f32, usize)]) {
-        const FORCED: f32 = 2.0;
         best.fill((f32::NEG_INFINITY, 0));
         let mut forced = Vec::with_capacity(truths.len());
         for (number, truth) in truths.iter().enumerate() {

@@ -146,6 +146,28 @@ impl<B: Backend> BatchStatistics<B> {
         }
     }
 
+    /// What parts of one batch observed, each of so many images, as one observation on `device`: their mean. The variance within
+    /// a part stands for that within the batch, as it does wherever devices share a batch.
+    pub fn averaged(parts: Vec<(usize, Self)>, device: &B::Device) -> Self {
+        let images: usize = parts.iter().map(|(images, _)| images).sum();
+        let mut average = Self::new();
+        for (of_part, part) in parts {
+            let share = of_part as f64 / images.max(1) as f64;
+            for (buffer, values) in part.observed {
+                let values = values
+                    .into_iter()
+                    .map(|value| value.to_device(device) * share);
+                let sums = average.observed.remove(&buffer);
+                let sums = match sums {
+                    None => values.collect(),
+                    Some(sums) => sums.into_iter().zip(values).map(|(a, b)| a + b).collect(),
+                };
+                average.observed.insert(buffer, sums);
+            }
+        }
+        average
+    }
+
     fn record(&mut self, buffer: ParamId, values: Tensor<B, 1>) {
         self.observed.entry(buffer).or_default().push(values);
     }

@@ -13,7 +13,7 @@ use crate::{
 
 /// Side of the images in pixels.
 const SIDE: usize = 300;
-/// At these bounds the heads of VGG16 have 130 million parameters.
+/// At these bounds the heads of VGG16 have 268 million parameters.
 const MAX_CLASSES: usize = 1001;
 const MAX_WIDTH: f64 = 2.0;
 const MIN_WIDTH: f64 = 0.03125;
@@ -44,6 +44,7 @@ pub enum PriorTable {
     /// torchvision's `ssd300_vgg16`: COCO's sizes, of which width and height alone are clipped.
     Torchvision,
     /// qfgaohao/pytorch-ssd's for the MobileNets: 3,000 priors from a map of 19×19 down.
+    #[serde(alias = "mobilenet-v2")]
     Mobilenet,
 }
 

@@ -57,7 +57,7 @@ impl<B: VisionBackend> Detector<B> {
     /// Pictures are resized to the network's side without regard to their shape, as SSD is trained.
     ///
     /// # Errors
-    /// When an option is not allowed, or a picture has no pixels.
+    /// When an option is not allowed, a picture has no pixels, or the network puts out what is no number.
     pub fn detect(
         &self,
         images: &[RgbImage],
@@ -82,7 +82,18 @@ impl<B: VisionBackend> Detector<B> {
             .iter()
             .zip(loc.chunks_exact(loc_size))
             .zip(conf.chunks_exact(conf_size))
-            .map(|((image, loc), conf)| {
+            .enumerate()
+            .map(|(picture, ((image, loc), conf))| {
+                for (output, values) in [("loc", loc), ("conf", conf)] {
+                    if let Some(&value) = values.iter().find(|value| !value.is_finite()) {
+                        return Err(ModelError::NonFiniteOutput {
+                            model: super::NAME,
+                            output,
+                            picture,
+                            value,
+                        });
+                    }
+                }
                 let mut found = postprocess(loc, conf, &self.priors, &self.coder, options)?;
                 let (width, height) = (image.width() as f32, image.height() as f32);
                 for detection in &mut found {
@@ -144,6 +155,20 @@ mod tests {
         let right = |found: &[Detection]| found.iter().map(|d| d.bbox.x2).fold(0.0, f32::max);
         assert!(right(&both[0]) > 320.0, "shares of the sides?");
         assert!(detector.detect(&[], &options).expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn outputs_that_are_no_numbers_are_no_empty_picture() {
+        let mut detector = detector();
+        detector.card.normalisation.std = [1e-36; 3];
+        let images = [RgbImage::from_pixel(9, 9, Rgb([200; 3]))];
+        let error = detector
+            .detect(&images, &DetectOptions::default())
+            .expect_err("no numbers");
+        assert!(
+            matches!(error, ModelError::NonFiniteOutput { picture: 0, .. }),
+            "{error}"
+        );
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod heads;
 mod l2_norm;
 mod mobilenet;
 mod model;
+mod plain_mobilenet;
 mod plain_vgg;
 mod torchvision;
 mod transfer;

@@ -1,4 +1,4 @@
-//! Files of VGG16 as a classifier, as backbones.
+//! Files of VGG16 as a classifier, or of its convolutions alone, as backbones.
 
 use super::weights::VGG_PLACES;
 use crate::weights::{HostTensor, StateDict};
@@ -22,6 +22,15 @@ pub(super) fn translate(dict: &StateDict, wanted: &StateDict) -> Option<StateDic
     // vgg16_reducedfc.pth: the Sequential alone, with fc6 and fc7 as they are wanted.
     dict.get("0.weight")
         .map(|_| dict.renamed(|key| format!("vgg.{key}")))
+}
+
+/// Whether the tensor of this name is of fc6 or fc7, which files of the convolutions alone lack; torchvision's that are made for SSD
+/// have them without values.
+pub(super) fn is_of_fc(key: &str) -> bool {
+    let [.., fc6, fc7] = VGG_PLACES;
+    [fc6, fc7]
+        .iter()
+        .any(|place| key.starts_with(&format!("vgg.{place}.")))
 }
 
 fn torchvision_classifier(

@@ -8,12 +8,23 @@ const SCALE: &str = "backbone.scale_weight";
 /// conv5_1 follows a pooling, which is number 0 of torchvision's `extra.0` and number 23 of ssd.pytorch's `vgg`.
 const CONV5_AFTER: usize = 23;
 
-/// The tensors of a file of torchvision's under ssd.pytorch's names; none where it is no such file.
+/// The tensors of a file of torchvision's under ssd.pytorch's names, also where it holds several networks, such as one and its
+/// average; none where it is no such file.
 pub(super) fn translate(dict: &StateDict) -> Option<StateDict> {
-    let wrapper = dict.keys().find_map(|key| key.strip_suffix(SCALE))?;
+    let wrappers: Vec<&str> = dict
+        .keys()
+        .filter_map(|key| key.strip_suffix(SCALE))
+        .collect();
+    if wrappers.is_empty() {
+        return None;
+    }
+    let under = |key: &str, wrapper: &str| {
+        let name = rename(key.strip_prefix(wrapper)?)?;
+        Some(format!("{wrapper}{name}"))
+    };
     Some(dict.renamed(|key| {
-        let renamed = key.strip_prefix(wrapper).and_then(rename);
-        renamed.map_or_else(|| key.to_owned(), |name| format!("{wrapper}{name}"))
+        let renamed = wrappers.iter().find_map(|wrapper| under(key, wrapper));
+        renamed.unwrap_or_else(|| key.to_owned())
     }))
 }
 
@@ -77,5 +88,28 @@ mod tests {
             assert_eq!(rename(theirs).as_deref(), Some(ours));
         }
         assert_eq!(rename("optimizer.state"), None);
+    }
+
+    #[test]
+    fn a_network_and_its_average_are_both_translated() {
+        let mut dict = StateDict::new();
+        for wrapper in ["ema.", "model."] {
+            for key in [SCALE, "backbone.features.0.bias"] {
+                let tensor = crate::weights::HostTensor {
+                    shape: vec![1],
+                    values: vec![1.0],
+                };
+                dict.insert(format!("{wrapper}{key}"), tensor);
+            }
+        }
+        let translated = translate(&dict).expect("torchvision's");
+        let keys: Vec<_> = translated.keys().collect();
+        let expected = [
+            "ema.L2Norm.weight",
+            "ema.vgg.0.bias",
+            "model.L2Norm.weight",
+            "model.vgg.0.bias",
+        ];
+        assert_eq!(keys, expected);
     }
 }

@@ -3,11 +3,11 @@
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 
-use super::{Ssd, SsdBackbone, SsdConfig, plain_vgg};
+use super::{Ssd, SsdBackbone, SsdConfig, plain_mobilenet, plain_vgg};
 use crate::{
     ModelError,
     error::KeyReport,
-    weights::{HostTensor, NamedModel, StateDict, WeightsSource, load_weights, state_dict_of},
+    weights::{NamedModel, StateDict, WeightsSource, check_values, load_weights, state_dict_of},
 };
 
 /// What is taken from a file of weights; the rest begins afresh.
@@ -18,8 +18,8 @@ pub enum Transfer {
     All,
     /// Everything but the heads that tell classes: for other classes than the file's.
     ReplaceHeads,
-    /// The backbone: of a detector, a plain VGG16 (torchvision's `vgg16`, ssd.pytorch's `vgg16_reducedfc.pth`), or a
-    /// MobileNetV2 by qfgaohao/pytorch-ssd.
+    /// The backbone: of a detector, a plain VGG16 (torchvision's `vgg16`, or its `features` alone, behind which fc6 and fc7 begin
+    /// afresh; ssd.pytorch's `vgg16_reducedfc.pth`), or a MobileNetV2 by the layout of qfgaohao/pytorch-ssd.
     Backbone,
 }
 
@@ -49,13 +49,31 @@ impl SsdConfig {
     ) -> Result<Start<B>, ModelError> {
         let model = self.init::<B>(device, seed)?;
         let mut weights = state_dict_of(&model)?;
-        let wanted: Vec<String> = weights
+        let mut wanted: Vec<String> = weights
             .keys()
             .filter(|key| is_taken(self.backbone, transfer, key))
             .map(str::to_owned)
             .collect();
-        let translated = <Ssd<B> as NamedModel<B>>::translate(dict)
-            .or_else(|| plain_vgg::translate(dict, &weights));
+        let of_detector = <Ssd<B> as NamedModel<B>>::translate(dict);
+        let of_backbone = match (&of_detector, self.backbone) {
+            (Some(_), _) => None,
+            (None, SsdBackbone::Vgg16) => plain_vgg::translate(dict, &weights),
+            (None, SsdBackbone::MobilenetV2) => plain_mobilenet::translate(dict),
+        };
+        if let (Some(plain), Transfer::Backbone) = (&of_backbone, transfer) {
+            let fits = |key: &String| {
+                let pair = (plain.get(key), weights.get(key));
+                matches!(pair, (Some(theirs), Some(ours)) if theirs.shape == ours.shape)
+                    && check_values_of(plain, key).is_ok()
+            };
+            let unfit: Vec<String> = wanted
+                .iter()
+                .filter(|key| plain_vgg::is_of_fc(key) && !fits(key))
+                .map(|key| layer_of(key).to_owned())
+                .collect();
+            wanted.retain(|key| !unfit.iter().any(|layer| layer_of(key) == layer));
+        }
+        let translated = of_detector.or(of_backbone);
         let dict = translated.as_ref().unwrap_or(dict);
         let source = WeightsSource::find(dict, wanted.iter().map(String::as_str));
         let mut report = KeyReport::default();
@@ -63,9 +81,8 @@ impl SsdConfig {
             let full_key = format!("{}{key}", source.taken());
             match (dict.get(&full_key), weights.get(key)) {
                 (Some(theirs), Some(ours)) if theirs.shape == ours.shape => {
-                    let theirs: HostTensor = theirs.clone();
-                    theirs.check_finite(dict.path(), &full_key)?;
-                    weights.insert(key.clone(), theirs);
+                    check_values(dict, &full_key, theirs)?;
+                    weights.insert(key.clone(), theirs.clone());
                 }
                 (Some(theirs), Some(ours)) => {
                     report
@@ -88,6 +105,17 @@ impl SsdConfig {
             model: load_weights(model, &weights)?,
         })
     }
+}
+
+/// Whether a tensor that is there holds what a weight may hold.
+fn check_values_of(dict: &StateDict, key: &str) -> Result<(), ModelError> {
+    dict.get(key)
+        .map_or(Ok(()), |tensor| check_values(dict, key, tensor))
+}
+
+/// The layer of a published key: `vgg.31` of `vgg.31.bias`.
+fn layer_of(key: &str) -> &str {
+    key.rsplit_once('.').map_or(key, |(layer, _)| layer)
 }
 
 /// Whether the tensor of this published key is taken from the file.

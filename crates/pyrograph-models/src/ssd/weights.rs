@@ -16,8 +16,8 @@ impl<B: Backend> NamedModel<B> for Ssd<B> {
     const NAME: &'static str = super::NAME;
     /// None: layers' numbers need more than a rule, and `published_key` has them.
     const RENAMES: &'static [Rename] = &[];
-    /// A counter that eval mode does not use.
-    const IGNORED_SUFFIXES: &'static [&'static str] = &["num_batches_tracked"];
+    /// A counter that eval mode does not use, and the prior boxes, which some files carry and which the config gives.
+    const IGNORED_SUFFIXES: &'static [&'static str] = &["num_batches_tracked", "priors"];
 
     fn translate(dict: &StateDict) -> Option<StateDict> {
         torchvision::translate(dict)

@@ -211,7 +211,11 @@ pub fn load_weights<B: Backend, M: NamedModel<B>>(
 }
 
 /// Refuses NaN, infinite values and negative variances.
-fn check_values(dict: &StateDict, key: &str, tensor: &HostTensor) -> Result<(), ModelError> {
+pub(crate) fn check_values(
+    dict: &StateDict,
+    key: &str,
+    tensor: &HostTensor,
+) -> Result<(), ModelError> {
     tensor.check_finite(dict.path(), key)?;
     let variance = key.ends_with(VARIANCE_SUFFIX);
     match tensor.values.iter().copied().find(|v| variance && *v < 0.0) {

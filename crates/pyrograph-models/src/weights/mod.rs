@@ -12,6 +12,7 @@ mod pytorch;
 mod source;
 mod state_dict;
 
+pub(crate) use apply::check_values;
 pub use apply::{NamedModel, Rename, build_model, load_weights, state_dict_of};
 pub(crate) use model_file::config_of;
 pub use model_file::{load_model, read_config, save_model};

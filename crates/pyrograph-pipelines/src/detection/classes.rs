@@ -43,6 +43,16 @@ pub const COCO_CLASSES: [&str; 90] = [
     "sink", "refrigerator", "N/A", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 ];
 
+/// COCO's names, those of ids that it leaves out told apart by their number: two classes of one name would be one.
+fn coco_names() -> Vec<String> {
+    let numbered = (1..).zip(COCO_CLASSES);
+    let name = |(id, name): (usize, &str)| match name {
+        "N/A" => format!("N/A {id}"),
+        name => name.to_owned(),
+    };
+    numbered.map(name).collect()
+}
+
 /// What a line of a file of names says that stands for the background.
 const BACKGROUND: &str = "background";
 /// More than any list of names takes.
@@ -56,7 +66,7 @@ pub fn published_card(config: &SsdConfig, classes: Option<Vec<String>>) -> Detec
     DetectorCard {
         classes: classes.unwrap_or_else(|| match config.num_classes.saturating_sub(1) {
             20 => owned(&VOC_CLASSES),
-            90 => owned(&COCO_CLASSES),
+            90 => coco_names(),
             count => (1..=count).map(|number| number.to_string()).collect(),
         }),
         normalisation: match config.backbone {

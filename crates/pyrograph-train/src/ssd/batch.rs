@@ -115,18 +115,22 @@ impl Recipe {
         for (values, &item) in values.chunks_exact_mut(size).zip(items) {
             let item = item as usize;
             let sample = &self.set.samples()[item];
-            let (image, objects) = training.augment.apply(
-                self.set.image(item)?,
-                &sample.objects,
-                training.seed,
-                epoch,
-                item,
-            );
+            // Before anything is cut: a part of the image is chosen by what is trained on.
+            let trained: Vec<BoxObject> = sample
+                .objects
+                .iter()
+                .filter(|object| !object.crowd && (training.difficult || !object.difficult))
+                .copied()
+                .collect();
+            let (image, objects) =
+                training
+                    .augment
+                    .apply(self.set.image(item)?, &trained, training.seed, epoch, item);
             // The side is a constant of the architecture, far below u32's bound.
             let normalisation = &training.normalisation;
             resize_bilinear_chw(&image, side as u32, side as u32, normalisation, values)
                 .map_err(DataError::from)?;
-            truths.push(self.truths(&image, &objects));
+            truths.push(truths_of(&image, &objects));
             names.push(sample.name.clone());
         }
         Ok(Batch {
@@ -135,18 +139,16 @@ impl Recipe {
             names,
         })
     }
+}
 
-    /// The objects that are trained on, in shares of the image.
-    fn truths(&self, image: &RgbImage, objects: &[BoxObject]) -> Vec<TruthBox> {
-        let (x, y) = (1.0 / image.width() as f32, 1.0 / image.height() as f32);
-        let trained = objects
-            .iter()
-            .filter(|object| !object.crowd && (self.training.difficult || !object.difficult));
-        trained
-            .map(|object| TruthBox {
-                bbox: object.bbox.scaled(x, y),
-                class: object.class,
-            })
-            .collect()
-    }
+/// The objects in shares of the image.
+fn truths_of(image: &RgbImage, objects: &[BoxObject]) -> Vec<TruthBox> {
+    let (x, y) = (1.0 / image.width() as f32, 1.0 / image.height() as f32);
+    objects
+        .iter()
+        .map(|object| TruthBox {
+            bbox: object.bbox.scaled(x, y),
+            class: object.class,
+        })
+        .collect()
 }

@@ -45,6 +45,7 @@ fn truth(object: &BoxObject) -> Truth {
     };
     Truth {
         kind,
+        area: object.area,
         ..Truth::new(object.bbox, object.class)
     }
 }

@@ -73,7 +73,7 @@ impl<'a, B: Backend> Log<'a, B> {
         self.pending.len() >= LOG_EVERY
     }
 
-    /// Reads what waits, and writes it down.
+    /// Reads what waits, and writes it down, up to a figure that is no number, which is an error.
     pub(super) fn flush(
         &mut self,
         progress: f64,
@@ -82,35 +82,45 @@ impl<'a, B: Backend> Log<'a, B> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let mut records = Vec::with_capacity(self.pending.len());
+        let mut steps = Vec::with_capacity(self.pending.len());
         let mut columns = Vec::new();
-        let mut names = Vec::new();
         for (figures, record, images) in self.pending.drain(..) {
             let norm = figures.norm.unwrap_or_else(|| figures.loc.zeros_like());
             columns.extend([figures.loc, figures.conf, norm]);
-            records.push(record);
-            names.push(images);
+            steps.push((record, images));
         }
         let values: Vec<f32> = Tensor::cat(columns, 0).into_data().iter::<f32>().collect();
-        let steps = records.iter_mut().zip(values.chunks_exact(3)).zip(names);
-        for ((record, values), images) in steps {
+        let mut records = Vec::with_capacity(steps.len());
+        let mut diverged = None;
+        for ((mut record, images), values) in steps.into_iter().zip(values.chunks_exact(3)) {
+            let terms = [
+                "loss of the boxes",
+                "loss of the classes",
+                "norm of the gradients",
+            ];
+            let not_finite = terms
+                .into_iter()
+                .zip(values)
+                .find(|(_, value)| !value.is_finite());
+            if let Some((term, &value)) = not_finite {
+                diverged = Some(TrainError::DivergedBatch {
+                    step: record.step,
+                    term,
+                    value,
+                    images,
+                });
+                break;
+            }
             record.loc_loss = values[0];
             record.conf_loss = values[1];
             record.gradient_norm = record.gradient_norm.map(|_| values[2]);
-            for (term, loss) in [("localisation", values[0]), ("confidence", values[1])] {
-                if !loss.is_finite() {
-                    return Err(TrainError::DivergedBatch {
-                        step: record.step,
-                        term,
-                        loss,
-                        images,
-                    });
-                }
-            }
+            records.push(record);
         }
-        self.run.append_metrics(&records)?;
-        self.last = records.last().copied();
-        hooks.logged(&records, progress);
-        Ok(())
+        if !records.is_empty() {
+            self.run.append_metrics(&records)?;
+            self.last = records.last().copied();
+            hooks.logged(&records, progress);
+        }
+        diverged.map_or(Ok(()), Err)
     }
 }

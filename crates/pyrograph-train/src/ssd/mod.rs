@@ -2,11 +2,15 @@
 
 mod batch;
 mod config;
+mod devices;
 mod evaluate;
 mod log;
 mod optimizer;
+#[cfg(feature = "several-devices")]
+mod pool;
 mod run;
 mod session;
+mod share;
 mod training;
 
 pub use config::{RateSchedule, SsdOptimizer, SsdTraining, StartFrom};

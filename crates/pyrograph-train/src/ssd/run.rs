@@ -54,19 +54,44 @@ impl DetectionSource {
         })
     }
 
-    /// The same source with another part: `split` of files, and scenes that no training draws.
-    pub fn part(&self, split: &str) -> Self {
-        /// Held-out scenes are drawn from seeds that training never uses.
-        const HELD_OUT_SEEDS: u64 = 1 << 63;
-        match self {
-            Self::Scenes { count, side, seed } => Self::Scenes {
-                count: *count,
-                side: *side,
-                seed: match split {
-                    TRAINING => seed & !HELD_OUT_SEEDS,
-                    _ => seed | HELD_OUT_SEEDS,
-                },
-            },
+    /// The same source with another part: `split` of files, and scenes that no other part draws, whose parts are `train`, `val` and
+    /// `test`.
+    ///
+    /// # Errors
+    /// When scenes have no such part, or the files are one annotation file of COCO's, which is a part by itself.
+    pub fn part(&self, split: &str) -> Result<Self, TrainError> {
+        /// Each part of the scenes is drawn from seeds that the others never use.
+        const VALIDATION_SEEDS: u64 = 1 << 63;
+        const TEST_SEEDS: u64 = 1 << 62;
+        Ok(match self {
+            Self::Scenes { count, side, seed } => {
+                let seed = seed & !(VALIDATION_SEEDS | TEST_SEEDS);
+                Self::Scenes {
+                    count: *count,
+                    side: *side,
+                    seed: match split {
+                        "train" => seed,
+                        "val" => seed | VALIDATION_SEEDS,
+                        "test" => seed | TEST_SEEDS,
+                        _ => {
+                            return Err(refuse(
+                                "the part of the scenes",
+                                split,
+                                "train, val or test",
+                            ));
+                        }
+                    },
+                }
+            }
+            Self::Files {
+                path,
+                format: DetectionFormat::Coco,
+                ..
+            } if path.is_file() => {
+                let seen = format!("`{split}` of {}", path.display());
+                let allowed = "none for an annotation file, which is a part by itself: give the folder, or another file";
+                return Err(refuse("the part of the data", seen, allowed));
+            }
             Self::Files {
                 path,
                 format,
@@ -78,12 +103,9 @@ impl DetectionSource {
                 split: split.to_owned(),
                 options: options.clone(),
             },
-        }
+        })
     }
 }
-
-/// The part of built-in scenes that is trained on.
-const TRAINING: &str = "train";
 
 /// A whole run: the images, those it is judged by, and the training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,6 +117,9 @@ pub struct SsdRun {
     pub fingerprint: DataFingerprint,
     /// The images that the best network is chosen by; none for a share of `data`.
     pub validation: Option<DetectionSource>,
+    /// What they were when the run was begun; none where there is no `validation`.
+    #[serde(default)]
+    pub validation_fingerprint: Option<DataFingerprint>,
     /// The share of `data` that is held out where there is no `validation`, 0 to below 1.
     pub held_out: f64,
     /// The classes by name, without the background.
@@ -107,7 +132,8 @@ impl SsdRun {
     /// The images to train on, and those that the best network is chosen by; the latter may be none.
     ///
     /// # Errors
-    /// When the data do not read or are not those that the run was begun with, or when the share is not allowed.
+    /// When the data do not read or are not those that the run was begun with, when an image is in both, or when the share is not
+    /// allowed.
     pub fn load_data(&self) -> Result<(DetectionSet, Option<DetectionSet>), TrainError> {
         self.split(self.data.load()?)
     }
@@ -131,6 +157,17 @@ impl SsdRun {
                     seen,
                     &allowed,
                 ));
+            }
+            if let Some(name) = validation.shared_with(&set) {
+                let seen = format!("with `{name}`, which is trained on");
+                return Err(refuse(
+                    "the validation images",
+                    seen,
+                    "images that are not trained on",
+                ));
+            }
+            if let Some(fingerprint) = self.validation_fingerprint {
+                fingerprint.check(&validation)?;
             }
             return Ok((set, Some(validation)));
         }

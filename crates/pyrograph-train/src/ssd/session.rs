@@ -156,7 +156,7 @@ fn begin_from<B: VisionAutodiff>(
 /// The weights to detect with: of the best evaluation, or of the last checkpoint in a run without evaluations.
 ///
 /// # Errors
-/// When there is neither yet, or the file is not as it was written.
+/// When there is neither yet, or the last checkpoint is not as it was written.
 pub fn best_weights(run: &RunFolder) -> Result<PathBuf, TrainError> {
     let best = run.path().join(BEST);
     match best.is_file() {

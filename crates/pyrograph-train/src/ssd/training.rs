@@ -2,23 +2,16 @@
 
 use std::{sync::Arc, time::Instant};
 
-use burn::{
-    module::AutodiffModule,
-    optim::{GradientsParams, Optimizer},
-    tensor::backend::Backend,
-};
-use pyrograph_backend::{lock_autodiff, rng::host_tensor, vision::VisionAutodiff};
+use burn::{module::AutodiffModule, optim::Optimizer, tensor::backend::Backend};
+use pyrograph_backend::vision::{VisionAutodiff, VisionBackend};
 use pyrograph_data::detection::DetectionSet;
-use pyrograph_losses::MultiBoxTerms;
 use pyrograph_metrics::{VocConfig, VocReport};
-use pyrograph_models::{
-    blocks::BatchStatistics,
-    ssd::{Detector, DetectorCard, Ssd},
-};
+use pyrograph_models::ssd::{Detector, DetectorCard, Ssd};
 
 use super::{
     DetectionRecord, SsdOptimizer, SsdTraining,
     batch::Loader,
+    devices::Devices,
     log::Log,
     optimizer::{Parted, adam_w, sgd},
     score_set,
@@ -71,30 +64,35 @@ pub struct TrainedSsd<B: Backend> {
 
 /// Trains a detector on `data`, from `run`'s last whole checkpoint if it has one, and keeps the network that is best on `validation`.
 ///
+/// The first of `devices` is the main one. Further ones, with the feature `several-devices`, each take a share of every batch of two
+/// images or more; gradients are those of the whole batch, but for batch norms, which see the statistics of a share.
+///
 /// A resumed run takes the same steps with the same losses as an unbroken one, on the same machine and backend.
 ///
 /// # Errors
-/// When the config, the data or the run folder is not right, when another process trains there, when an image does not read, or
-/// when a loss is no longer a number, which names the images of the batch; the last checkpoint is whole in every case.
+/// When the config, the data, the devices or the run folder is not right, when another process trains there, when an image does not
+/// read, after which the run can be resumed where it was, or when a loss is no longer a number, which names the images of the batch;
+/// the last checkpoint is whole in every case.
 pub fn train_ssd<B: VisionAutodiff>(
     config: &SsdTraining,
     data: &DetectionSet,
     validation: Option<&DetectionSet>,
     run: &RunFolder,
     hooks: &mut impl SsdHooks<B::InnerBackend>,
-    device: &B::Device,
+    devices: &[B::Device],
 ) -> Result<TrainedSsd<B::InnerBackend>, TrainError> {
     config.check(data)?;
+    let devices = &Devices::new(devices)?;
     let _lock = run.lock()?;
     let (momentum, decay) = (config.momentum, config.weight_decay);
     match config.optimizer {
         SsdOptimizer::Sgd => {
             let optimizer = sgd(momentum, decay);
-            run_with::<B, _>(config, optimizer, data, validation, run, hooks, device)
+            run_with::<B, _>(config, optimizer, data, validation, run, hooks, devices)
         }
         SsdOptimizer::AdamW => {
             let optimizer = adam_w(momentum, decay);
-            run_with::<B, _>(config, optimizer, data, validation, run, hooks, device)
+            run_with::<B, _>(config, optimizer, data, validation, run, hooks, devices)
         }
     }
 }
@@ -107,8 +105,9 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
     validation: Option<&DetectionSet>,
     run: &RunFolder,
     hooks: &mut impl SsdHooks<B::InnerBackend>,
-    device: &B::Device,
+    devices: &Devices<B>,
 ) -> Result<TrainedSsd<B::InnerBackend>, TrainError> {
+    let device = devices.main();
     let limits = config.limits(data.len());
     let per_epoch = config.steps_per_epoch(data.len());
     let card = DetectorCard {
@@ -130,7 +129,8 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
     let mut interrupted = false;
     let falls_due = |step: u64, every: u64| every > 0 && step.is_multiple_of(every);
 
-    while !limits.reached(session.state.step, session.state.elapsed()) {
+    let mut has_ended = limits.reached(session.state.step, session.state.elapsed());
+    while !has_ended {
         if hooks.stop_requested() {
             interrupted = true;
             break;
@@ -139,27 +139,26 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
         // 1. Rate and batch.
         let progress = limits.progress(session.state.step, session.state.elapsed());
         let rate = config.rate_at(session.state.step, progress);
-        let batch = batches.next()?;
-        let side = config.model.side();
-        let images = host_tensor(batch.values, [batch.names.len(), 3, side, side], device);
+        let batch = match batches.next() {
+            Ok(batch) => batch,
+            Err(error) => {
+                log.flush(progress, hooks)?;
+                session.save(config, run)?;
+                return Err(error);
+            }
+        };
 
         // 2. Forward, loss, backward.
-        let mut seen = BatchStatistics::new();
-        let turn_to_differentiate = lock_autodiff();
-        let output = session.model.forward_training(images, &mut seen);
-        let terms = config
-            .loss
-            .forward_matched(output.loc, output.conf, &batch.matched);
-        let gradients = terms.total().backward();
-        let mut gradients = GradientsParams::from_grads(gradients, &session.model);
-        drop(turn_to_differentiate);
+        let mut computed = devices.compute(&session.model, &batch, config)?;
 
         // 3. Step.
-        let norm = config
-            .clip_norm
-            .and_then(|norm| clip_global_norm::<B, _>(&session.model, &mut gradients, norm));
-        let model = session.optimizer.step(rate, session.model, gradients);
-        session.model = seen.update(model);
+        let norm = config.clip_norm.and_then(|norm| {
+            clip_global_norm::<B, _>(&session.model, &mut computed.gradients, norm)
+        });
+        let model = session
+            .optimizer
+            .step(rate, session.model, computed.gradients);
+        session.model = computed.statistics.update(model);
         if let Some(ema) = &mut session.ema {
             ema.update(&session.model.valid());
         }
@@ -168,45 +167,35 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
 
         // 4. Evaluate.
         let step = session.state.step;
-        let ends_run = limits.reached(step, session.state.elapsed());
-        let map = match validation {
-            Some(set) if falls_due(step, config.evaluate_every) || ends_run => {
-                let network = session.network();
-                let detector =
-                    Detector::new(network, config.model.clone(), card.clone(), device.clone())?;
-                let scorer = score_set(
-                    &detector,
-                    set,
-                    &config.detect,
-                    config.batch_size,
-                    &mut |_| (),
-                )?;
-                let report = scorer.voc(&VocConfig::default())?;
-                hooks.evaluated(step, &report);
-                report.map
+        has_ended = limits.reached(step, session.state.elapsed());
+        let judged = match validation {
+            Some(set) if falls_due(step, config.evaluate_every) || has_ended => {
+                Some(judge(session.network(), config, &card, set, device))
             }
             _ => None,
         };
+        // What that took counts too, and the end may have come with it.
+        session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
+        has_ended |= judged.is_some() && limits.reached(step, session.state.elapsed());
+        let report = judged.transpose();
+        if let Ok(Some(report)) = &report {
+            hooks.evaluated(step, report);
+        }
 
         // 5. Log and checkpoint.
-        let on_device = MultiBoxTerms {
-            loc: terms.loc.inner(),
-            conf: terms.conf.inner(),
-            positives: terms.positives,
-            negatives: terms.negatives,
-        };
+        let map = report.as_ref().ok().and_then(|report| report.as_ref()?.map);
         let record = DetectionRecord {
             step,
             epoch: (step - 1) / per_epoch,
             loc_loss: f32::NAN,
             conf_loss: f32::NAN,
-            positives: on_device.positives,
+            positives: computed.terms.positives,
             gradient_norm: norm.as_ref().map(|_| f32::NAN),
             rate,
             map,
         };
-        log.push(on_device, norm, record, batch.names);
-        let saves = falls_due(step, config.checkpoint_every) || ends_run;
+        log.push(computed.terms, norm, record, batch.names);
+        let saves = falls_due(step, config.checkpoint_every) || has_ended || report.is_err();
         if log.is_full() || saves || map.is_some() {
             log.flush(progress, hooks)?;
         }
@@ -216,8 +205,8 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
         if saves {
             session.save(config, run)?;
         }
-        // What an evaluation and a checkpoint took counts too.
-        session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
+        // What cannot be judged was trained all the same.
+        report?;
     }
 
     let progress = limits.progress(session.state.step, session.state.elapsed());
@@ -233,4 +222,18 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
         best: session.state.best,
         interrupted,
     })
+}
+
+/// What the network finds on the validation images.
+fn judge<B: VisionBackend>(
+    network: Ssd<B>,
+    config: &SsdTraining,
+    card: &DetectorCard,
+    set: &DetectionSet,
+    device: &B::Device,
+) -> Result<VocReport, TrainError> {
+    let detector = Detector::new(network, config.model.clone(), card.clone(), device.clone())?;
+    let batch = config.batch_size;
+    let scorer = score_set(&detector, set, &config.detect, batch, &mut |_| ())?;
+    Ok(scorer.voc(&VocConfig::default())?)
 }

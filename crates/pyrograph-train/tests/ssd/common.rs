@@ -65,8 +65,18 @@ impl Run {
             validation,
             &self.folder,
             hooks,
-            &Default::default(),
+            &[Default::default()],
         )
+    }
+
+    /// On so many devices, of which this machine has one: it stands for each.
+    pub(crate) fn train_shared(
+        &self,
+        config: &SsdTraining,
+        devices: usize,
+    ) -> Result<TrainedSsd<Flex>, TrainError> {
+        let devices = vec![Default::default(); devices];
+        train_ssd::<A>(config, &scenes(), None, &self.folder, &mut (), &devices)
     }
 
     pub(crate) fn train(

@@ -63,7 +63,8 @@ fn a_run_of_files_has_its_parts_and_trains() {
     let set = data.load().expect("reads");
     let run = SsdRun {
         fingerprint: DataFingerprint::of(&set),
-        validation: Some(data.part("val")),
+        validation: Some(data.part("val").expect("a part")),
+        validation_fingerprint: None,
         held_out: 0.0,
         classes: set.class_names().to_vec(),
         training: tiny(1),

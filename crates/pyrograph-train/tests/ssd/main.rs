@@ -1,6 +1,7 @@
 //! Training a detector: steps, resume, evaluation, refusals.
 
 mod common;
+mod devices;
 mod files;
 mod refusals;
 mod resume;

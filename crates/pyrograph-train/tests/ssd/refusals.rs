@@ -68,12 +68,15 @@ fn a_run_that_diverges_names_the_images_and_leaves_the_last_checkpoint() {
     // Of the same seed and data, so that the run goes on; its average is not asked for.
     let error = run.train(&wild, &mut ()).expect_err("diverged");
     let TrainError::DivergedBatch {
-        step, images, loss, ..
+        step,
+        images,
+        value,
+        ..
     } = &error
     else {
         panic!("{error}");
     };
-    assert!(*step > 2 && !loss.is_finite());
+    assert!(*step > 2 && !value.is_finite());
     let scenes = scenes();
     let names: Vec<&String> = scenes.samples().iter().map(|sample| &sample.name).collect();
     assert_eq!(images.len(), 2);

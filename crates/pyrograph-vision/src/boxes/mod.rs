@@ -88,12 +88,15 @@ impl BoundingBox {
         width.max(0.0) * height.max(0.0)
     }
 
-    /// Intersection over union, in [0, 1]; 0 where neither box has an area, never NaN.
+    /// Intersection over union, in [0, 1], never NaN: 0 where neither box has an area, or where a corner is infinite or no number.
     pub fn iou(self, other: Self) -> f32 {
+        if !(self.is_finite() && other.is_finite()) {
+            return 0.0;
+        }
         self.iou_of_areas(self.area(), other, other.area())
     }
 
-    /// [`iou`](Self::iou) where both areas are known.
+    /// [`iou`](Self::iou) of finite boxes whose areas are known.
     fn iou_of_areas(self, area: f32, other: Self, other_area: f32) -> f32 {
         let both = self.intersection(other);
         let union = area + other_area - both;
@@ -217,7 +220,13 @@ mod tests {
         #[test]
         fn an_overlap_is_never_beyond_its_range(
             a in corners(-f32::MAX..f32::MAX), b in corners(-10.0..10.0), c in any::<[f32; 4]>(),
+            broken in 0_usize..8, value in prop::sample::select(vec![f32::NAN, f32::INFINITY, f32::NEG_INFINITY]),
         ) {
+            let mut c = c;
+            // `any` draws none of these.
+            if let Some(corner) = c.get_mut(broken) {
+                *corner = value;
+            }
             let [x1, y1, x2, y2] = c;
             let c = BoundingBox { x1, y1, x2, y2 };
             for (a, b) in [(a, a), (a, b), (b, b), (a, c), (b, c), (c, c)] {

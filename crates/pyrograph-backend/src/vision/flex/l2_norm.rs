@@ -30,6 +30,7 @@ vectorised! {
         let (shape, (channels, size)): ([usize; 4], _) = (x.shape().dims(), planes_of(x));
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let (x, weight) = (floats(&x), floats(&weight));
+        assert_eq!(weight.len(), channels, "a scale for each channel");
         let mut out = Buffer::new(x.len());
         let item = (channels * size).max(1);
         out.par_chunks_mut(item).zip(x.par_chunks(item)).for_each(|(out, x)| {
@@ -55,6 +56,7 @@ vectorised! {
         let (shape, (channels, size)): ([usize; 4], _) = (x.shape().dims(), planes_of(x));
         let (x, weight, grad) = (x.to_contiguous(), weight.to_contiguous(), grad.to_contiguous());
         let (x, weight, grad) = (floats(&x), floats(&weight), floats(&grad));
+        assert_eq!(weight.len(), channels, "a scale for each channel");
         let mut out = Buffer::new(x.len());
         let item = (channels * size).max(1);
         let of_items: Vec<Vec<f32>> = out

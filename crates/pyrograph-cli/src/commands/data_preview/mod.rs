@@ -80,8 +80,8 @@ impl DataPreview {
         let classes = (!self.classes.is_empty()).then(|| self.classes.clone());
         let source = self
             .set
-            .source(&self.split, (SCENE_COUNT, self.seed), classes);
-        let set = load(&source.part(&self.split), &self.common)?;
+            .source(&self.split, (SCENE_COUNT, self.seed), classes)?;
+        let set = load(&source, &self.common)?;
 
         let bar = progress::bar(self.count as u64, self.common.quiet);
         let mut cells = Vec::with_capacity(self.count);

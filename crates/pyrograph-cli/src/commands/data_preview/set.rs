@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use pyrograph::{
     data::detection::{DetectionFormat, DetectionOptions, DetectionSet, UnknownClass, VocCorners},
-    train::ssd::DetectionSource,
+    train::{TrainError, ssd::DetectionSource},
 };
 
 use crate::arguments::Common;
@@ -60,15 +60,16 @@ impl SetFlags {
         split: &str,
         (scenes, seed): (usize, u64),
         classes: Option<Vec<String>>,
-    ) -> DetectionSource {
+    ) -> Result<DetectionSource, TrainError> {
         let Some(path) = self.path() else {
-            return DetectionSource::Scenes {
+            let scenes = DetectionSource::Scenes {
                 count: scenes,
                 side: SIDE,
                 seed,
             };
+            return scenes.part(split);
         };
-        DetectionSource::Files {
+        Ok(DetectionSource::Files {
             path: path.clone(),
             format: self.format,
             split: split.into(),
@@ -84,7 +85,7 @@ impl SetFlags {
                 },
                 ..DetectionOptions::default()
             },
-        }
+        })
     }
 }
 

@@ -8,8 +8,6 @@ use std::{
 
 use anyhow::{Context, bail};
 
-use crate::outputs::real_path;
-
 /// The extensions of files in a folder that are taken for images.
 const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
 
@@ -79,21 +77,6 @@ pub(super) fn picture_names(paths: &[PathBuf]) -> Vec<String> {
         }
     };
     paths.iter().map(&mut name).collect()
-}
-
-/// Refuses pictures that would overwrite one of `inputs`, which are files.
-pub(super) fn check_pictures(pictures: &[PathBuf], inputs: &[PathBuf]) -> anyhow::Result<()> {
-    let inputs: HashSet<PathBuf> = inputs.iter().map(|input| real_path(input)).collect();
-    match pictures
-        .iter()
-        .find(|path| inputs.contains(&real_path(path)))
-    {
-        Some(path) => bail!(
-            "the picture {} would overwrite an input: give another folder with --out",
-            path.display()
-        ),
-        None => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -15,11 +15,11 @@ use pyrograph::{
 use serde::Serialize;
 use serde_json::Value;
 
-use self::inputs::{check_pictures, images_at, picture_names};
+use self::inputs::{images_at, picture_names};
 pub(super) use self::source::DetectorSource;
 use crate::{
     arguments::{Common, STARTED},
-    outputs::check_files,
+    outputs::{check_files, check_pictures},
     progress,
 };
 
@@ -116,6 +116,17 @@ impl Detect {
         let pictures: Vec<_> = names.iter().map(|name| self.out.join(name)).collect();
         if !self.no_pictures {
             check_pictures(&pictures, &inputs)?;
+            // Pictures of an earlier detection are replaced, others are not ours.
+            let foreign = pictures
+                .iter()
+                .find(|path| path.exists() && !report.exists());
+            if let Some(path) = foreign {
+                bail!(
+                    "{} is there, and {} holds no {REPORT} of an earlier detection: give another folder with --out",
+                    path.display(),
+                    self.out.display()
+                );
+            }
         }
         let device = self.common.device;
         device.run(Job {

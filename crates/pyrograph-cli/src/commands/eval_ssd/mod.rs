@@ -19,12 +19,19 @@ use pyrograph::{
 };
 use serde_json::json;
 
-use self::{pictures::draw, table::in_words};
+use self::{
+    pictures::{draw, picture_name, places},
+    table::in_words,
+};
 use super::{
-    data_preview::{SetFlags, load},
+    data_preview::{SetFlags, load, say_remarks},
     detect::{DetectorSource, Suppression, exact},
 };
-use crate::{arguments::Common, outputs::check_files, progress};
+use crate::{
+    arguments::Common,
+    outputs::{check_files, check_pictures},
+    progress,
+};
 
 #[derive(Args)]
 pub(crate) struct EvalSsd {
@@ -74,22 +81,37 @@ impl EvalSsd {
         device.run(self)?
     }
 
+    /// Refuses pictures that would overwrite images of the set.
+    fn check_outputs(&self, set: &DetectionSet) -> anyhow::Result<()> {
+        let Some(folder) = &self.out else {
+            return Ok(());
+        };
+        let drawn = places(set.len(), self.pictures).map(picture_name);
+        let charts = (0..set.class_names().len()).map(chart_name);
+        let outputs: Vec<_> = drawn.chain(charts).map(|name| folder.join(name)).collect();
+        check_pictures(&outputs, &set.files())
+    }
+
     /// The images, whose classes are `classes`.
     fn data(&self, classes: &[String]) -> anyhow::Result<DetectionSet> {
         let part = self.split.as_deref().unwrap_or(TEST);
         let set = match (&self.set.data, &self.source.run) {
             (Some(_), _) => {
                 let scenes = (self.scenes, self.seed);
-                let source = self.set.source(part, scenes, Some(classes.to_vec()));
-                load(&source.part(part), &self.common)?
+                let source = self.set.source(part, scenes, Some(classes.to_vec()))?;
+                load(&source, &self.common)?
             }
             (None, Some(run)) => {
                 let run: SsdRun = RunFolder::open(run)?.config()?;
                 match &self.split {
-                    Some(part) => load(&run.data.part(part), &self.common)?,
-                    None => run.load_data()?.1.context(
-                        "the run held no images out: give --data, or --split with a part of its data",
-                    )?,
+                    Some(part) => load(&run.data.part(part)?, &self.common)?,
+                    None => {
+                        let held_out = run.load_data()?.1.context(
+                            "the run held no images out: give --data, or --split with a part of its data",
+                        )?;
+                        say_remarks(&held_out, &self.common);
+                        held_out
+                    }
                 }
             }
             (None, None) => bail!("give --data: without a run folder the images are not known"),
@@ -105,6 +127,14 @@ impl EvalSsd {
     }
 }
 
+/// What the chart at `place` is called; there is one for every few classes.
+fn chart_name(place: usize) -> String {
+    match place {
+        0 => "pr_curves.png".into(),
+        more => format!("pr_curves-{}.png", more + 1),
+    }
+}
+
 impl BackendTask for EvalSsd {
     type Output = anyhow::Result<()>;
 
@@ -114,6 +144,7 @@ impl BackendTask for EvalSsd {
         let pipeline = self.source.open::<B::InnerBackend>(&device)?;
         let detector = pipeline.detector();
         let set = self.data(detector.classes())?;
+        self.check_outputs(&set)?;
 
         // 2. What is found in each.
         let begun = Instant::now();
@@ -145,11 +176,7 @@ impl BackendTask for EvalSsd {
             atomic_write(folder.join(REPORT), &serde_json::to_vec_pretty(&value)?)?;
             let charts = precision_recall_charts(detector.classes(), &voc)?;
             for (place, chart) in charts.iter().enumerate() {
-                let name = match place {
-                    0 => "pr_curves.png".into(),
-                    more => format!("pr_curves-{}.png", more + 1),
-                };
-                write_png(folder.join(name), chart)?;
+                write_png(folder.join(chart_name(place)), chart)?;
             }
             draw(&pipeline, &set, &options, self.pictures, folder)?;
             text += &format!("\nwrote {}", folder.display());

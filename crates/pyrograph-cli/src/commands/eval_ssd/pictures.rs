@@ -12,6 +12,17 @@ use pyrograph::{
 /// What is less sure is not drawn: an evaluation counts hundreds of boxes an image.
 const SURE: f32 = 0.5;
 
+/// The places of `count` images, spread over a set of `images`.
+pub(super) fn places(images: usize, count: usize) -> impl Iterator<Item = usize> {
+    let count = count.min(images);
+    (0..count).map(move |number| number * images / count)
+}
+
+/// What the picture of the image at `place` is called.
+pub(super) fn picture_name(place: usize) -> String {
+    format!("{place:05}.png")
+}
+
 /// Writes pictures of `count` images, spread over the set, each by its place.
 pub(super) fn draw<B: VisionBackend>(
     pipeline: &DetectionPipeline<B>,
@@ -24,8 +35,7 @@ pub(super) fn draw<B: VisionBackend>(
         score_threshold: options.score_threshold.max(SURE),
         ..*options
     };
-    let count = count.min(set.len());
-    for place in (0..count).map(|number| number * set.len() / count) {
+    for place in places(set.len(), count) {
         let image = set.image(place)?;
         let truths: Vec<_> = set.samples()[place]
             .objects
@@ -34,7 +44,7 @@ pub(super) fn draw<B: VisionBackend>(
             .collect();
         for found in pipeline.detect(std::slice::from_ref(&image), &sure)? {
             let picture = draw_compared(&image, &found, &truths);
-            write_png(folder.join(format!("{place:05}.png")), &picture)?;
+            write_png(folder.join(picture_name(place)), &picture)?;
         }
     }
     Ok(())

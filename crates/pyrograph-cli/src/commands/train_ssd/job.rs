@@ -1,12 +1,14 @@
 //! The training itself, and what it shows on the way.
 
+use anyhow::Context;
 use pyrograph::{
     backend::{
-        BackendTask, Device,
+        Device, DevicesTask,
         vision::{VisionAutodiff, VisionBackend},
     },
     data::detection::DetectionSet,
     metrics::VocReport,
+    models::{ssd::Transfer, weights::StateDict},
     train::{
         run_folder::RunFolder,
         ssd::{DetectionRecord, SsdHooks, SsdTraining, train_ssd},
@@ -14,6 +16,28 @@ use pyrograph::{
 };
 
 use crate::training::Watch;
+
+/// Whether a training can begin: its devices start, and the weights that it begins from fit.
+pub(super) struct Start {
+    pub(super) training: SsdTraining,
+}
+
+impl DevicesTask for Start {
+    type Output = anyhow::Result<()>;
+
+    fn run<B: VisionAutodiff>(self, device: Device<B>, _: Vec<Device<B>>) -> Self::Output {
+        let Some(start) = &self.training.start else {
+            return Ok(());
+        };
+        let dict = StateDict::open(&start.path)?;
+        let model = &self.training.model;
+        let begun = model.init_from::<B::InnerBackend>(&dict, start.transfer, &device, 0);
+        begun.map(drop).context(match start.transfer {
+            Transfer::All => "--start: of other classes, --transfer replace-heads takes all but the heads that tell them",
+            Transfer::ReplaceHeads | Transfer::Backbone => "--start",
+        })
+    }
+}
 
 pub(super) struct Job {
     pub(super) run: RunFolder,
@@ -31,17 +55,18 @@ pub(super) struct Summary {
     pub(super) interrupted: bool,
 }
 
-impl BackendTask for Job {
+impl DevicesTask for Job {
     type Output = anyhow::Result<Summary>;
 
-    fn run<B: VisionAutodiff>(mut self, device: Device<B>) -> Self::Output {
+    fn run<B: VisionAutodiff>(mut self, device: Device<B>, others: Vec<Device<B>>) -> Self::Output {
+        let devices = [vec![device], others].concat();
         let trained = train_ssd::<B>(
             &self.training,
             &self.data,
             self.validation.as_ref(),
             &self.run,
             &mut self.watch,
-            &device,
+            &devices,
         );
         self.watch.finish();
         let trained = trained?;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use pyrograph::{
+    backend::DeviceSpec,
     data::detection::DetectionSet,
     train::{
         DataFingerprint,
@@ -18,7 +19,10 @@ use pyrograph::{
 };
 use serde_json::json;
 
-use self::{job::Job, options::Options};
+use self::{
+    job::{Job, Start},
+    options::Options,
+};
 use crate::{
     arguments::{Common, read_recipe},
     commands::data_preview::say_remarks,
@@ -32,6 +36,9 @@ pub(crate) struct TrainSsd {
     run: RunArguments,
     #[command(flatten)]
     options: Options,
+    /// Further devices, of the backend of --device, that each take a share of every batch: cuda:1,cuda:2.
+    #[arg(long, value_delimiter = ',')]
+    more_devices: Vec<DeviceSpec>,
     #[command(flatten)]
     common: Common,
 }
@@ -40,6 +47,7 @@ impl TrainSsd {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let recipe: Options = read_recipe(self.run.config.as_ref())?;
         let options = lay_over(self.options.clone(), recipe.under(&self.options))?;
+        options.check()?;
         let Begun {
             run,
             plan,
@@ -53,13 +61,16 @@ impl TrainSsd {
         self.say_data(&data, validation.as_ref());
         let steps = plan.training.limits(data.len()).steps;
         let watch = Watch::new(steps, on_interrupt()?, self.common.quiet);
-        let summary = self.common.device.run(Job {
-            run: run.clone(),
-            training: plan.training,
-            data,
-            validation,
-            watch,
-        })??;
+        let summary = self.common.device.run_with(
+            &self.more_devices,
+            Job {
+                run: run.clone(),
+                training: plan.training,
+                data,
+                validation,
+                watch,
+            },
+        )??;
         let curves = write_curves(&run)?;
 
         let ended = outcome(summary.interrupted, summary.last.is_some());
@@ -93,10 +104,12 @@ impl TrainSsd {
     fn begin(&self, options: &Options) -> anyhow::Result<Begun> {
         let data = options.source()?;
         let set = data.load()?;
-        let validation = options.validation(&data)?;
-        let plan = SsdRun {
+        let validation = options.validation(&data, &set)?;
+        say_remarks(&set, &self.common);
+        let mut plan = SsdRun {
             data,
             fingerprint: DataFingerprint::of(&set),
+            validation_fingerprint: None,
             held_out: match validation {
                 Some(_) => 0.0,
                 None => options.held_out(),
@@ -106,9 +119,18 @@ impl TrainSsd {
             training: options.training(&set)?,
         };
         let (data, validation) = plan.split(set)?;
+        if let (Some(_), Some(set)) = (&plan.validation, &validation) {
+            say_remarks(set, &self.common);
+            plan.validation_fingerprint = Some(DataFingerprint::of(set));
+        }
         plan.training.check(&data)?;
-        // The device, too, is tried before a folder is made.
-        self.common.try_device()?;
+        for set in [Some(&data), validation.as_ref()].into_iter().flatten() {
+            set.check_images()?;
+        }
+        // The devices and the weights to begin from, too, are tried before a folder is made.
+        let training = plan.training.clone();
+        let start = Start { training };
+        self.common.device.run_with(&self.more_devices, start)??;
         Ok(Begun {
             run: RunFolder::create(&self.run.out, &plan)?,
             plan,
@@ -144,7 +166,6 @@ impl TrainSsd {
     }
 
     fn say_data(&self, data: &DetectionSet, validation: Option<&DetectionSet>) {
-        say_remarks(data, &self.common);
         let counts = data.class_names().iter().zip(data.class_counts());
         let classes: Vec<String> = counts
             .map(|(name, count)| format!("{name} {count}"))

@@ -2,7 +2,7 @@
 
 use std::path::{self, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use pyrograph::{
     data::{
@@ -20,6 +20,7 @@ use pyrograph::{
         TrainError,
         ssd::{DetectionSource, RateSchedule, SsdOptimizer, SsdTraining, StartFrom},
     },
+    vision::ColourNormalisation,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,15 +33,15 @@ pub(super) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
     /// The layout of --data: voc or coco [default: voc].
-    #[arg(long, requires = "data")]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<DetectionFormat>,
     /// The part of --data to train on [default: train].
-    #[arg(long, requires = "data")]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     split: Option<String>,
     /// The part of --data that the best network is chosen by [default: val, where the data have it].
-    #[arg(long, requires = "data")]
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     validation_split: Option<String>,
     /// The share of the images that the best network is chosen by, where there is no such part [default: 0.1].
@@ -48,11 +49,11 @@ pub(super) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     held_out: Option<f64>,
     /// The classes by name, in their order [default: as the data have them].
-    #[arg(long, value_delimiter = ',', requires = "data")]
+    #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     classes: Vec<String>,
     /// What becomes of objects of other classes.
-    #[arg(long, value_enum, requires = "classes")]
+    #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown_classes: Option<UnknownName>,
     /// What becomes of boxes without an area.
@@ -96,9 +97,14 @@ pub(super) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<PathBuf>,
     /// What is taken from --start [default: all].
-    #[arg(long, value_enum, requires = "start")]
+    #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer: Option<TransferName>,
+    /// How pixels become values: ssd (bytes less a mean), imagenet (of torchvision's classifiers) or mobilenet [default: as --start
+    /// has it, or the backbone's].
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    normalisation: Option<NormalisationName>,
     /// So many of the backbone's first layers stay as they are [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,7 +133,7 @@ pub(super) struct Options {
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     optimizer: Option<OptimizerName>,
-    /// The rate after the warm-up [default: 0.02, 0.001 with adam-w].
+    /// The rate after the warm-up [default: 0.02, 0.001 with adam-w or with --start].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64>,
@@ -202,6 +208,7 @@ names! {
     AugmentName { Ssd, Light, None }
     ScheduleName { Cosine, Steps }
     OptimizerName { Sgd, AdamW }
+    NormalisationName { Ssd, Imagenet, Mobilenet }
     TransferName {
         #[doc = "Every tensor: the classes have to be as many."] All,
         #[doc = "Everything but the heads that tell classes, which begin afresh."] ReplaceHeads,
@@ -214,13 +221,42 @@ const SCENES: usize = 4000;
 const SCENE_SIDE: u32 = 300;
 /// Scenes that the best network is chosen by.
 const VALIDATION_SCENES: usize = 100;
-/// Adam's usual rate.
-const ADAM_RATE: f64 = 1e-3;
+/// Adam's usual rate, and SGD's where weights are there: the published recipe's.
+const LOW_RATE: f64 = 1e-3;
 const VALIDATION: &str = "val";
 /// The shares of the run after which the published recipes lower the rate: 80,000 and 100,000 of 120,000 steps.
 const PUBLISHED_STEPS: [f64; 2] = [2.0 / 3.0, 5.0 / 6.0];
 
 impl Options {
+    /// Refuses options that say how something is to be used that is not given, be it by a flag or by a recipe.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let of_data = [
+            ("format", self.format.is_some()),
+            ("split", self.split.is_some()),
+            ("validation-split", self.validation_split.is_some()),
+            ("classes", !self.classes.is_empty()),
+        ];
+        let needs = [
+            (&of_data[..], "data", self.data.is_some()),
+            (
+                &[("unknown-classes", self.unknown_classes.is_some())],
+                "classes",
+                !self.classes.is_empty(),
+            ),
+            (
+                &[("transfer", self.transfer.is_some())],
+                "start",
+                self.start.is_some(),
+            ),
+        ];
+        for (options, needed, is_there) in needs {
+            if let Some((option, _)) = options.iter().find(|(_, given)| *given && !is_there) {
+                bail!("--{option} needs --{needed}");
+            }
+        }
+        Ok(())
+    }
+
     /// A recipe's options without the groups that the flags set: a group that excludes itself goes as a whole.
     pub(super) fn under(mut self, flags: &Self) -> Self {
         if flags.limits_alone() != Self::default() {
@@ -259,7 +295,7 @@ impl Options {
                 side: SCENE_SIDE,
                 seed: self.seed.unwrap_or(0),
             }
-            .part("train"));
+            .part("train")?);
         };
         Ok(DetectionSource::Files {
             path: path::absolute(data).context("--data")?,
@@ -295,10 +331,11 @@ impl Options {
         }
     }
 
-    /// The part that the best network is chosen by; none where a share is to be held out.
+    /// The part that the best network is chosen by; none where a share is to be held out of `set`, which is `data`.
     pub(super) fn validation(
         &self,
         data: &DetectionSource,
+        set: &DetectionSet,
     ) -> anyhow::Result<Option<DetectionSource>> {
         if let (DetectionSource::Scenes { side, seed, .. }, None) = (data, self.held_out) {
             let scenes = DetectionSource::Scenes {
@@ -306,16 +343,21 @@ impl Options {
                 side: *side,
                 seed: *seed,
             };
-            return Ok(Some(scenes.part(VALIDATION)));
+            return Ok(Some(scenes.part(VALIDATION)?));
         }
         if let Some(split) = &self.validation_split {
-            return Ok(Some(data.part(split)));
+            return Ok(Some(data.part(split)?));
         }
         if self.held_out.is_some() {
             return Ok(None);
         }
-        let usual = data.part(VALIDATION);
+        // An annotation file has no other part.
+        let Ok(usual) = data.part(VALIDATION) else {
+            return Ok(None);
+        };
         match usual.load() {
+            // As where `trainval` is trained on.
+            Ok(validation) if validation.shared_with(set).is_some() => Ok(None),
             Ok(_) => Ok(Some(usual)),
             Err(TrainError::Data(
                 DataError::NoDetectionSplit { .. } | DataError::NoDetectionSet { .. },
@@ -331,7 +373,13 @@ impl Options {
             self.width.unwrap_or(1.0),
         );
         if let Some(path) = &self.start {
-            self.begin_from(path, &mut t)?;
+            self.begin_from(path, set, &mut t)?;
+        }
+        match self.normalisation {
+            None => {}
+            Some(NormalisationName::Ssd) => t.normalisation = ColourNormalisation::SSD,
+            Some(NormalisationName::Imagenet) => t.normalisation = ColourNormalisation::IMAGENET,
+            Some(NormalisationName::Mobilenet) => t.normalisation = ColourNormalisation::MOBILENET,
         }
         t.model.priors = self.priors.or(t.model.priors);
         if let Some(switch) = self.batch_norm {
@@ -349,7 +397,7 @@ impl Options {
         match self.optimizer {
             None | Some(OptimizerName::Sgd) => {}
             Some(OptimizerName::AdamW) => {
-                (t.optimizer, t.learning_rate) = (SsdOptimizer::AdamW, ADAM_RATE);
+                (t.optimizer, t.learning_rate) = (SsdOptimizer::AdamW, LOW_RATE);
             }
         }
         t.difficult = self.difficult;
@@ -385,12 +433,27 @@ impl Options {
     }
 
     /// Takes the numbers of a model file of pyrograph over, where the flags do not say otherwise.
-    fn begin_from(&self, path: &PathBuf, t: &mut SsdTraining) -> anyhow::Result<()> {
+    fn begin_from(
+        &self,
+        path: &PathBuf,
+        set: &DetectionSet,
+        t: &mut SsdTraining,
+    ) -> anyhow::Result<()> {
         let dict = StateDict::open(path)?;
         t.model.batch_norm = false;
+        t.learning_rate = LOW_RATE;
         if let Ok(theirs) = SsdConfig::of(&dict) {
             if let Some(card) = DetectorCard::of(&dict, &theirs)? {
                 t.normalisation = card.normalisation;
+                let takes_classes = matches!(self.transfer, None | Some(TransferName::All));
+                if takes_classes && card.classes != set.class_names() {
+                    bail!(
+                        "{} tells the classes {}, the data have {}: give --classes in the file's order, or --transfer replace-heads",
+                        path.display(),
+                        card.classes.join(", "),
+                        set.class_names().join(", ")
+                    );
+                }
             }
             t.model = SsdConfig {
                 num_classes: t.model.num_classes,

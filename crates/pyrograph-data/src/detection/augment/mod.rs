@@ -92,8 +92,8 @@ impl SsdAugment {
     ///
     /// Boxes are first clipped to `image`, and those without an area are dropped; every box that comes back lies in the
     /// new image and has an area. What is known of an object beside its box stays as it is. The numbers are those of a
-    /// [`validated`](SsdAugment::validated) augmentation; an expanded image takes up to the square of
-    /// [`Expand::ratio`] times the memory.
+    /// [`validated`](SsdAugment::validated) augmentation; where an expanded or cut image would have more than 16 million pixels, it
+    /// is shrunk to as many.
     pub fn apply(
         &self,
         mut image: RgbImage,
@@ -126,6 +126,7 @@ impl SsdAugment {
         if window == whole {
             distortion.apply(&mut image);
         } else {
+            (image, window) = window.shrunk(image, &mut objects);
             image = window.paint(&image, fill, &distortion);
         }
 

@@ -13,7 +13,7 @@ const LARGEST_FACTOR: f32 = 10.0;
 /// Random brightness, contrast, saturation, hue and exchange of channels, each in its turn or not: the photometric
 /// distortion of SSD. By default SSD's.
 ///
-/// It is that of SSD's Caffe code and of ssd.pytorch: brightness is added, and contrast is a factor of the values.
+/// It is that of ssd.pytorch: brightness is added, and contrast is a factor of the values.
 /// (In torchvision brightness is a factor too, of 0.875 to 1.125, and contrast stretches about the mean of the image.)
 /// Values are cut off at black and white after each step and rounded at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -253,6 +253,7 @@ proptest! {
                 difficult: flags[0],
                 truncated: flags[1],
                 crowd: flags[2],
+                area: None,
             })
             .collect();
         let image = RgbImage::new(131, 97);

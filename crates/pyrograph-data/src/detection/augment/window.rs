@@ -1,10 +1,12 @@
 //! The part of the plane around an image that becomes the new image.
 
-use pyrograph_vision::{BoundingBox, RgbImage};
+use pyrograph_vision::{BoundingBox, RgbImage, resize_bilinear};
 
 use super::distortion::Distortion;
 use crate::detection::BoxObject;
 
+/// The most pixels that are painted: a network sees a fraction of them.
+const MOST_PIXELS: f64 = 16e6;
 /// Bytes of a pixel.
 const CHANNELS: usize = 3;
 
@@ -71,6 +73,35 @@ impl Window {
             BoxObject { bbox, ..*object }
         });
         clipped(&moved.collect::<Vec<_>>(), self.width, self.height)
+    }
+
+    /// The image, and the window onto it, shrunk where the window has too many pixels; the objects, in pixels of the window, too.
+    pub(super) fn shrunk(self, image: RgbImage, objects: &mut [BoxObject]) -> (RgbImage, Self) {
+        let pixels = f64::from(self.width) * f64::from(self.height);
+        if pixels <= MOST_PIXELS {
+            return (image, self);
+        }
+        let scale = (MOST_PIXELS / pixels).sqrt();
+        let side = |side: u32| ((f64::from(side) * scale) as u32).max(1);
+        let Ok(small) = resize_bilinear(&image, side(image.width()), side(image.height())) else {
+            // An image without pixels, of which nothing is painted.
+            return (image, self);
+        };
+        let moved = |at: i64| (at as f64 * scale).round() as i64;
+        let window = Self {
+            left: moved(self.left),
+            top: moved(self.top),
+            width: side(self.width),
+            height: side(self.height),
+        };
+        let (x, y) = (
+            window.width as f32 / self.width as f32,
+            window.height as f32 / self.height as f32,
+        );
+        for object in objects {
+            object.bbox = object.bbox.scaled(x, y);
+        }
+        (small, window)
     }
 
     /// The pixels seen in the window: `image` with other colours, and `fill` outside it.
@@ -150,6 +181,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_giant_window_is_shrunk_with_its_image_and_its_objects() {
+        let mut image = RgbImage::from_pixel(3000, 2000, FILL.into());
+        for y in 500..1500 {
+            for x in 1000..2000 {
+                image.put_pixel(x, y, [200, 0, 0].into());
+            }
+        }
+        let window = Window {
+            left: -4000,
+            top: -3000,
+            width: 12_000,
+            height: 8000,
+        };
+        let object = BoxObject::new(BoundingBox::new(5000.0, 3500.0, 6000.0, 4500.0), 0);
+        let mut objects = [object];
+        let (small, shrunk) = window.shrunk(image, &mut objects);
+        assert!(f64::from(shrunk.width) * f64::from(shrunk.height) <= MOST_PIXELS);
+        assert!((f64::from(shrunk.width) / f64::from(shrunk.height) - 1.5).abs() < 1e-3);
+        let painted = shrunk.paint(&small, [0; 3], &Distortion::none());
+        let BoundingBox { x1, y1, x2, y2 } = objects[0].bbox;
+        let at = |x: f32, y: f32| painted.get_pixel(x as u32, y as u32).0[0];
+        assert_eq!(at((x1 + x2) / 2.0, (y1 + y2) / 2.0), 200);
+        assert_eq!((at(x1 + 3.0, y1 + 3.0), at(x2 - 3.0, y2 - 3.0)), (200, 200));
+        assert!(at(x1 - 3.0, y1) < 200 && at(x2 + 3.0, y2) < 200);
+        let (image, same) = Window::whole(4, 3).shrunk(numbered(), &mut []);
+        assert_eq!((image, same), (numbered(), Window::whole(4, 3)));
     }
 
     #[test]

@@ -96,6 +96,7 @@ impl Annotation {
                 difficult: at.flag(fields.get(Field::Difficult), Field::Difficult)?,
                 truncated: at.flag(fields.get(Field::Truncated), Field::Truncated)?,
                 crowd: false,
+                area: None,
             };
             Ok((name.to_owned(), object))
         };

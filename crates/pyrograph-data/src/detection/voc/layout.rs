@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::DataError;
-use crate::listing::{Listing, name_of};
+use crate::listing::{Listing, name_of, within};
 
 /// The name of the part that is every annotation file, in the order of their names, where no file of ids has that name.
 pub const ALL_ANNOTATIONS: &str = "all";
@@ -86,7 +86,7 @@ impl Layout {
         Ok(files)
     }
 
-    /// The file of an image.
+    /// The file of an image, which lies within its folder.
     ///
     /// # Errors
     /// [`DataError::NoImageFile`].
@@ -95,7 +95,7 @@ impl Layout {
         let by_id = EXTENSIONS.map(|extension| format!("{id}.{extension}"));
         let mut names = by_id.into_iter().chain(filename.map(str::to_owned));
         let found = names.find_map(|name| {
-            let path = folder.join(name);
+            let path = within(&folder, &name)?;
             path.is_file().then_some(path)
         });
         found.ok_or_else(|| {
@@ -116,7 +116,7 @@ impl Layout {
     ///
     /// # Errors
     /// [`DataError::Read`], [`DataError::NoDetectionSplit`], [`DataError::Empty`] and [`DataError::AnnotationValue`] for an id
-    /// that stands twice.
+    /// that stands twice or leads out of the set.
     pub(super) fn ids(&self, split: &str) -> Result<Vec<String>, DataError> {
         let folder = self.root.join(PARTS);
         let file = folder.join(format!("{split}.txt"));
@@ -139,13 +139,17 @@ impl Layout {
                 continue;
             }
             let id = self.id_of(line);
+            let refused = |allowed: &str| DataError::AnnotationValue {
+                path: file.clone(),
+                place: format!("line {}", index + 1).into(),
+                seen: id.into(),
+                allowed: allowed.into(),
+            };
+            if within(&self.root, id).is_none() {
+                return Err(refused("the name of a file within the set"));
+            }
             if !seen.insert(id) {
-                return Err(DataError::AnnotationValue {
-                    path: file,
-                    place: format!("line {}", index + 1).into(),
-                    seen: id.into(),
-                    allowed: "an id that no line before has".into(),
-                });
+                return Err(refused("an id that no line before has"));
             }
             ids.push(id.to_owned());
         }

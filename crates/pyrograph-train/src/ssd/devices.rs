@@ -1,0 +1,73 @@
+//! A step on one device, or on several at once.
+
+use pyrograph_backend::vision::VisionAutodiff;
+use pyrograph_models::ssd::Ssd;
+
+#[cfg(feature = "several-devices")]
+use super::pool::Pool;
+use super::{
+    SsdTraining,
+    batch::Batch,
+    share::{Computed, Share},
+};
+use crate::{TrainError, checks::refuse};
+
+/// Where a run computes.
+pub(super) struct Devices<B: VisionAutodiff> {
+    all: Vec<B::Device>,
+    #[cfg(feature = "several-devices")]
+    pool: Pool<B>,
+}
+
+impl<B: VisionAutodiff> Devices<B> {
+    /// The first is the main one, on which the optimizer steps and networks are judged.
+    pub(super) fn new(devices: &[B::Device]) -> Result<Self, TrainError> {
+        let allowed = match cfg!(feature = "several-devices") {
+            true => "1 or more",
+            false => "1: the feature `several-devices` is off",
+        };
+        let is_allowed = match devices.len() {
+            0 => false,
+            1 => true,
+            _ => cfg!(feature = "several-devices"),
+        };
+        if !is_allowed {
+            return Err(refuse("the number of devices", devices.len(), allowed));
+        }
+        Ok(Self {
+            all: devices.to_vec(),
+            #[cfg(feature = "several-devices")]
+            pool: Pool::new(devices),
+        })
+    }
+
+    pub(super) fn main(&self) -> &B::Device {
+        // There is one at least.
+        &self.all[0]
+    }
+
+    /// The gradients, the loss and the observed statistics of a batch, all on the main device.
+    pub(super) fn compute(
+        &self,
+        model: &Ssd<B>,
+        batch: &Batch,
+        config: &SsdTraining,
+    ) -> Result<Computed<B>, TrainError> {
+        let mut shares = Share::of_batch(batch, config, &self.all);
+        if shares.len() > 1 {
+            return self.on_several(model, shares);
+        }
+        // A batch has one share at least.
+        Ok(shares.remove(0).compute(model))
+    }
+
+    #[cfg(feature = "several-devices")]
+    fn on_several(&self, model: &Ssd<B>, shares: Vec<Share<B>>) -> Result<Computed<B>, TrainError> {
+        self.pool.compute(model, shares, self.main())
+    }
+
+    #[cfg(not(feature = "several-devices"))]
+    fn on_several(&self, _: &Ssd<B>, _: Vec<Share<B>>) -> Result<Computed<B>, TrainError> {
+        unreachable!("one device has one share")
+    }
+}
