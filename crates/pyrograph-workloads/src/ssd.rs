@@ -14,7 +14,7 @@ use pyrograph_backend::{
 };
 use pyrograph_losses::{MultiBoxLoss, PriorMatcher, TruthBox};
 use pyrograph_models::ssd::{Ssd, SsdConfig};
-use pyrograph_vision::BoundingBox;
+use pyrograph_vision::{BoundingBox, DetectOptions, postprocess};
 
 use crate::Workload;
 
@@ -38,6 +38,15 @@ pub(crate) fn all<A: VisionAutodiff>(device: &Device<A>) -> Vec<Workload> {
     list.push(Workload::new::<A, _>(step, device, train_step::<A>));
     let loss = format!("ssd/loss/b{TRAIN_BATCH}");
     list.push(Workload::new::<A, _>(loss, device, loss_alone::<A>));
+    // What a trained detector says of most priors is background; of a fresh one every class of every prior is a candidate.
+    for (name, background) in [
+        ("ssd/postprocess/8732x21", 8.0),
+        ("ssd/postprocess-fresh/8732x21", 0.0),
+    ] {
+        list.push(Workload::new::<A, _>(name, device, move |_| {
+            post_processing(background)
+        }));
+    }
     list
 }
 
@@ -133,5 +142,23 @@ fn loss_alone<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
         let gradients = terms.total().backward();
         drop(turn);
         drop((loc.grad(&gradients), conf.grad(&gradients)));
+    }
+}
+
+/// Softmax, decoding, the best of each class, suppression, for one image on the host; `background` is added to the first logit.
+fn post_processing(background: f32) -> impl FnMut() {
+    let matcher = matcher();
+    let priors = matcher.priors().to_vec();
+    let loc = NoiseKey::new(0, Purpose::Other, 3).normal(0, priors.len() * 4);
+    let mut conf = NoiseKey::new(0, Purpose::Other, 4).normal(0, priors.len() * CLASSES);
+    for row in conf.chunks_exact_mut(CLASSES) {
+        row.iter_mut().for_each(|logit| *logit *= 2.0);
+        row[0] += background;
+    }
+    let coder = SsdConfig::vgg16(CLASSES).prior_config().coder();
+    let options = DetectOptions::default();
+    move || {
+        let found = postprocess(&loc, &conf, &priors, &coder, &options);
+        drop(found.expect("outputs that fit"));
     }
 }

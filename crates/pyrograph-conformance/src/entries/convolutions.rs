@@ -135,6 +135,14 @@ pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
             [2, 1, 3, 3],
             depthwise(2, 2),
         ),
+        // More pixels than some shaders may loop over, whose weight gradient is a sum of bands (docs/upstream.md).
+        (
+            "3x3 of a large image",
+            Contiguous,
+            [2, 1, 150, 140],
+            [2, 1, 3, 3],
+            same(1),
+        ),
         (
             "depthwise, strided, dilated",
             Contiguous,

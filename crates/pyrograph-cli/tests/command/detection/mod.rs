@@ -20,6 +20,7 @@ use crate::common::succeeds;
 
 mod finding;
 mod sets;
+mod training;
 mod weights;
 
 /// The classes of the built-in scenes, which a detector must have to be scored on them.
