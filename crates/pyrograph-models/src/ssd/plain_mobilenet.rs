@@ -2,7 +2,7 @@
 
 use crate::weights::StateDict;
 
-/// The first convolution, as a Sequential of Sequentials names it.
+/// The first convolution, as a Sequential within a Sequential names it.
 const FIRST: &str = "0.0.weight";
 /// What stands before it in a classifier.
 const FEATURES: &str = "features.";

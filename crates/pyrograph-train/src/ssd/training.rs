@@ -143,7 +143,9 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
             Ok(batch) => batch,
             Err(error) => {
                 log.flush(progress, hooks)?;
-                session.save(config, run)?;
+                if session.state.step > 0 {
+                    session.save(config, run)?;
+                }
                 return Err(error);
             }
         };

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use pyrograph_data::detection::{DetectionFormat, DetectionOptions};
 use pyrograph_train::{
     DataFingerprint,
-    ssd::{DetectionSource, SsdRun, SsdTraining},
+    ssd::{DetectionSource, SsdRun, SsdTraining, best_weights},
 };
 use pyrograph_vision::write_png;
 
@@ -112,4 +112,40 @@ fn an_image_that_is_missing_or_none_ends_the_run_by_its_name() {
         .train_on(&config, &set, None, &mut ())
         .expect_err("missing");
     assert!(error.to_string().contains("scene2.png"), "{error}");
+}
+
+/// Hours of training are not lost to a file: what was trained is saved, and goes on once the file is mended.
+#[test]
+fn an_image_that_fails_in_the_middle_leaves_a_checkpoint_of_what_was_trained() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_voc(folder.path());
+    let source = source(folder.path());
+    let set = source.load().expect("reads");
+    let validation = source.part("val").expect("a part").load().expect("reads");
+    let image = folder.path().join("JPEGImages/scene5.png");
+    let whole = fs::read(&image).expect("there");
+    let config = tiny(3);
+    let run = Run::new(&config);
+
+    fs::write(&image, b"no image").expect("written");
+    let error = run
+        .train_on(&config, &set, Some(&validation), &mut ())
+        .expect_err("the last step judges");
+    assert!(error.to_string().contains("scene5.png"), "{error}");
+    assert_eq!(run.log().len(), 3);
+    assert!(
+        best_weights(&run.folder).is_ok(),
+        "all three steps are saved"
+    );
+
+    fs::write(&image, whole).expect("written");
+    let longer = SsdTraining {
+        steps: Some(4),
+        ..config
+    };
+    let trained = run
+        .train_on(&longer, &set, Some(&validation), &mut ())
+        .expect("mended");
+    assert_eq!(trained.steps, 4);
+    assert!(trained.best.is_some());
 }

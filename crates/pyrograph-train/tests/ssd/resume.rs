@@ -5,7 +5,7 @@ use pyrograph_models::{
     ssd::Ssd,
     weights::{StateDict, load_model},
 };
-use pyrograph_train::ssd::{SsdTraining, best_weights};
+use pyrograph_train::ssd::{SsdOptimizer, SsdTraining, best_weights};
 
 use super::common::{Notes, Run, assert_same_weights, scenes, tiny};
 
@@ -44,6 +44,50 @@ fn a_resumed_run_ends_with_the_weights_and_losses_of_an_unbroken_one() {
         .train_on(&config, &scenes(), Some(&validation), &mut ())
         .expect("at its end");
     assert_eq!((again.steps, again.last), (5, None));
+}
+
+#[test]
+fn a_run_that_is_broken_within_an_epoch_goes_on_with_its_loaders_its_adam_and_its_frozen_layers() {
+    let config = SsdTraining {
+        optimizer: SsdOptimizer::AdamW,
+        learning_rate: 1e-3,
+        loaders: 2,
+        freeze: 2,
+        ..tiny(5)
+    };
+    let whole = Run::new(&config).train(&config, &mut ()).expect("trained");
+    let broken = Run::new(&config);
+    let mut notes = Notes {
+        stop_after: Some(2),
+        ..Notes::default()
+    };
+    // An epoch is three steps.
+    let first = broken.train(&config, &mut notes).expect("stopped");
+    assert!(first.interrupted && first.steps == 2);
+    let second = broken.train(&config, &mut ()).expect("trained");
+    assert_same_weights(&whole.network, &second.network);
+}
+
+#[test]
+fn a_run_that_ends_by_the_clock_is_judged_and_saved() {
+    let config = SsdTraining {
+        steps: None,
+        max_minutes: Some(1e-9),
+        ..tiny(1)
+    };
+    let run = Run::new(&config);
+    let mut notes = Notes::default();
+    let trained = run
+        .train_on(
+            &config,
+            &scenes(),
+            Some(&scenes().subset(&[0, 1])),
+            &mut notes,
+        )
+        .expect("trained");
+    // The time is over after any step.
+    assert_eq!((trained.steps, notes.evaluated.as_slice()), (1, &[1][..]));
+    assert!(trained.best.is_some() && run.folder.path().join("checkpoints/step-1").is_dir());
 }
 
 #[test]
