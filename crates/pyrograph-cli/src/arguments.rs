@@ -79,14 +79,15 @@ impl Common {
 
     /// Prints the result: `value` as JSON, or `text`.
     pub(crate) fn print(&self, value: &serde_json::Value, text: &str) -> anyhow::Result<()> {
-        let mut out = std::io::stdout().lock();
-        if self.json {
-            serde_json::to_writer_pretty(&mut out, value)?;
-            writeln!(out)?;
-        } else {
-            writeln!(out, "{}", text.trim_end())?;
+        let text = match self.json {
+            true => serde_json::to_string_pretty(value)?,
+            false => text.trim_end().to_owned(),
+        };
+        match writeln!(std::io::stdout().lock(), "{text}") {
+            // Who reads has read enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            result => Ok(result?),
         }
-        Ok(())
     }
 }
 

@@ -80,7 +80,7 @@ pub enum TrainError {
     },
     /// A loss of a batch of named images, or its gradients, are no numbers.
     #[error(
-        "the {term} is {value} at step {step}, whose images are {}: look at them, lower the learning rate, or clip gradients harder; the last checkpoint is whole",
+        "the {term} is {value} at step {step}, whose images are {}: look at them, lower the learning rate, or clip gradients harder; what was saved before is whole",
         images.join(", ")
     )]
     DivergedBatch {

@@ -87,7 +87,7 @@ impl BackendTask for Forward {
 
 impl Forward {
     fn context_unet<B: VisionAutodiff>(&self, device: &Device<B>) -> anyhow::Result<()> {
-        let (config, model) = self.model::<B::InnerBackend, ContextUnet<_>>(device)?;
+        let (config, model, _) = self.model::<B::InnerBackend, ContextUnet<_>>(device)?;
         let inputs = self.inputs(&["x", "t", "c"])?;
         let (x, t, c) = (
             self.tensor(&inputs, "x")?,
@@ -105,7 +105,7 @@ impl Forward {
     }
 
     fn dcgan_generator<B: VisionAutodiff>(&self, device: &Device<B>) -> anyhow::Result<()> {
-        let (config, model) = self.model::<B::InnerBackend, Generator<_>>(device)?;
+        let (config, model, _) = self.model::<B::InnerBackend, Generator<_>>(device)?;
         let inputs = self.inputs(&["z"])?;
         let z = self.tensor(&inputs, "z")?;
         let batch = config.check_latents(&z.shape)?;
@@ -114,7 +114,7 @@ impl Forward {
     }
 
     fn dcgan_discriminator<B: VisionAutodiff>(&self, device: &Device<B>) -> anyhow::Result<()> {
-        let (config, model) = self.model::<B::InnerBackend, Discriminator<_>>(device)?;
+        let (config, model, _) = self.model::<B::InnerBackend, Discriminator<_>>(device)?;
         let inputs = self.inputs(&["x"])?;
         let x = self.tensor(&inputs, "x")?;
         config.check_images(&x.shape)?;
@@ -125,7 +125,7 @@ impl Forward {
     }
 
     fn ssd300<B: VisionAutodiff>(&self, device: &Device<B>) -> anyhow::Result<()> {
-        let (config, model) = self.model::<B::InnerBackend, Ssd<_>>(device)?;
+        let (config, model, weights) = self.model::<B::InnerBackend, Ssd<_>>(device)?;
         let inputs = self.inputs(&["x"])?;
         let x = self.tensor(&inputs, "x")?;
         config.check_images(&x.shape)?;
@@ -134,22 +134,22 @@ impl Forward {
         self.write(vec![
             ("loc", read(output.loc)?),
             ("conf", read(output.conf)?),
-            ("priors", priors(&config)?),
+            ("priors", priors(&config.with_priors_of(&weights))?),
         ])
     }
 
-    /// The model with its weights and numbers.
+    /// The model with its numbers, and the file of its weights.
     fn model<B: VisionBackend, M: NamedModel<B>>(
         &self,
         device: &B::Device,
-    ) -> anyhow::Result<(M::Config, M)> {
+    ) -> anyhow::Result<(M::Config, M, StateDict)> {
         let weights = StateDict::open(&self.weights)?;
         let config: M::Config = match &self.config {
             Some(path) => config_from(path)?,
             None => read_config::<B, M>(&weights)?,
         };
         let model = build_model(&config, &weights, device)?;
-        Ok((config, model))
+        Ok((config, model, weights))
     }
 
     /// The input tensors, all of which are `known` and finite.

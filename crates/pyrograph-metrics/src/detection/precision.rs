@@ -88,7 +88,12 @@ impl Envelope {
 
     /// The area under it.
     pub(super) fn area(&self) -> f64 {
-        self.highest.iter().sum::<f64>() / self.truths as f64
+        // Not `sum`, whose nothing is -0.
+        let sum = self
+            .highest
+            .iter()
+            .fold(0.0, |sum, precision| sum + precision);
+        sum / self.truths as f64
     }
 
     /// Its mean at the recalls 0, 0.1, … 1, which are compared as whole numbers.

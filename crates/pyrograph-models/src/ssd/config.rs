@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use pyrograph_vision::{CenterBox, PriorClip, PriorConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{MAPS, NAME};
+use super::{MAPS, NAME, torchvision};
 use crate::{
     ModelError,
     weights::{StateDict, config_of},
@@ -105,7 +105,7 @@ pub struct SsdConfig {
     /// What every number of channels is multiplied with.
     #[serde(default = "one")]
     pub width: f64,
-    /// The prior boxes; none for the backbone's own: VOC's or the MobileNets'.
+    /// The prior boxes; none for the backbone's own: VOC's or the MobileNets' (see [`with_priors_of`](Self::with_priors_of)).
     #[serde(default)]
     pub priors: Option<PriorTable>,
     /// Which numbers of the priors are held within the image; none for what the table has.
@@ -164,6 +164,14 @@ impl SsdConfig {
     /// When it carries none, or those of another model.
     pub fn of(dict: &StateDict) -> Result<Self, ModelError> {
         config_of(dict, NAME, &[])
+    }
+
+    /// The same with the prior boxes that `dict`'s detector was trained with, where none are named and its keys tell: torchvision's.
+    pub fn with_priors_of(mut self, dict: &StateDict) -> Self {
+        if self.priors.is_none() && torchvision::is_of_torchvision(dict) {
+            self.priors = Some(PriorTable::Torchvision);
+        }
+        self
     }
 
     /// Width and height of an image in pixels.

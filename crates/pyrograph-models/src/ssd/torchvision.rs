@@ -8,6 +8,11 @@ const SCALE: &str = "backbone.scale_weight";
 /// conv5_1 follows a pooling, which is number 0 of torchvision's `extra.0` and number 23 of ssd.pytorch's `vgg`.
 const CONV5_AFTER: usize = 23;
 
+/// Whether the keys are those of torchvision's.
+pub(super) fn is_of_torchvision(dict: &StateDict) -> bool {
+    dict.keys().any(|key| key.ends_with(SCALE))
+}
+
 /// The tensors of a file of torchvision's under ssd.pytorch's names, also where it holds several networks, such as one and its
 /// average; none where it is no such file.
 pub(super) fn translate(dict: &StateDict) -> Option<StateDict> {

@@ -44,7 +44,8 @@ impl<B: VisionBackend> DetectionPipeline<B> {
         Self::from_weights(&dict, config, card, device)
     }
 
-    /// Weights by their published names, with what their file does not say; see [`published_card`](super::published_card).
+    /// Weights by their published names, with what their file does not say; see [`published_card`](super::published_card) and
+    /// [`SsdConfig::with_priors_of`].
     ///
     /// # Errors
     /// When a number is not allowed, the card is of another detector, or the weights do not fit.
@@ -54,6 +55,7 @@ impl<B: VisionBackend> DetectionPipeline<B> {
         card: DetectorCard,
         device: &B::Device,
     ) -> Result<Self, PipelineError> {
+        let config = config.with_priors_of(dict);
         // Before the weights are taken, which takes longer.
         card.check(&config)?;
         let network = build_model::<B, Ssd<B>>(&config, dict, device)?;

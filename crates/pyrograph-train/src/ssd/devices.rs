@@ -12,6 +12,24 @@ use super::{
 };
 use crate::{TrainError, checks::refuse};
 
+/// Whether a run may take so many devices: one, or more with the feature `several-devices`.
+///
+/// # Errors
+/// [`TrainError::Config`].
+pub fn check_devices(devices: usize) -> Result<(), TrainError> {
+    let (is_allowed, allowed) = match cfg!(feature = "several-devices") {
+        true => (devices > 0, "1 or more"),
+        false => (
+            devices == 1,
+            "1: this build lacks the feature `several-devices`, which the command has with `--features wgpu` and `cuda`",
+        ),
+    };
+    match is_allowed {
+        true => Ok(()),
+        false => Err(refuse("the number of devices", devices, allowed)),
+    }
+}
+
 /// Where a run computes.
 pub(super) struct Devices<B: VisionAutodiff> {
     all: Vec<B::Device>,
@@ -22,18 +40,7 @@ pub(super) struct Devices<B: VisionAutodiff> {
 impl<B: VisionAutodiff> Devices<B> {
     /// The first is the main one, on which the optimizer steps and networks are judged.
     pub(super) fn new(devices: &[B::Device]) -> Result<Self, TrainError> {
-        let allowed = match cfg!(feature = "several-devices") {
-            true => "1 or more",
-            false => "1: the feature `several-devices` is off",
-        };
-        let is_allowed = match devices.len() {
-            0 => false,
-            1 => true,
-            _ => cfg!(feature = "several-devices"),
-        };
-        if !is_allowed {
-            return Err(refuse("the number of devices", devices.len(), allowed));
-        }
+        check_devices(devices.len())?;
         Ok(Self {
             all: devices.to_vec(),
             #[cfg(feature = "several-devices")]

@@ -14,6 +14,7 @@ mod share;
 mod training;
 
 pub use config::{RateSchedule, SsdOptimizer, SsdTraining, StartFrom};
+pub use devices::check_devices;
 pub use evaluate::score_set;
 pub use log::DetectionRecord;
 pub use run::{DetectionSource, SsdRun};

@@ -159,11 +159,11 @@ impl SsdRun {
                 ));
             }
             if let Some(name) = validation.shared_with(&set) {
-                let seen = format!("with `{name}`, which is trained on");
+                let seen = format!("`{name}`, which is trained on");
                 return Err(refuse(
-                    "the validation images",
+                    "a validation image",
                     seen,
-                    "images that are not trained on",
+                    "one that is not trained on",
                 ));
             }
             if let Some(fingerprint) = self.validation_fingerprint {

@@ -95,7 +95,8 @@ impl DataPreview {
         self.print(&set)
     }
 
-    /// The image that a training of this seed takes at `place`, as the network sees it, with its boxes.
+    /// The image that a training of this seed takes at `place`, as the network sees it, with the boxes that are trained on: neither
+    /// crowds nor difficult ones.
     fn cell(&self, set: &DetectionSet, place: usize) -> anyhow::Result<RgbImage> {
         let augment = match self.augment {
             AugmentName::Ssd => SsdAugment::ssd(),
@@ -104,8 +105,10 @@ impl DataPreview {
         };
         let epoch = (place / set.len()) as u64;
         let index = epoch_order(set.len(), self.seed, epoch)[place % set.len()] as usize;
-        let objects = &set.samples()[index].objects;
-        let (image, objects) = augment.apply(set.image(index)?, objects, self.seed, epoch, index);
+        let objects = set.samples()[index].objects.iter();
+        let trained = objects.filter(|object| !object.crowd && !object.difficult);
+        let trained: Vec<_> = trained.copied().collect();
+        let (image, objects) = augment.apply(set.image(index)?, &trained, self.seed, epoch, index);
         let (x, y) = (
             SIDE as f32 / image.width() as f32,
             SIDE as f32 / image.height() as f32,

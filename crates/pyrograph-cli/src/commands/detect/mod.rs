@@ -82,8 +82,17 @@ impl Suppression {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Entry {
-    Found(FoundImage),
-    Failed { image: String, error: String },
+    Found {
+        #[serde(flatten)]
+        found: FoundImage,
+        /// The file of its picture in the folder.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        picture: Option<String>,
+    },
+    Failed {
+        image: String,
+        error: String,
+    },
 }
 
 /// What is said of all of them: `detections.json`.
@@ -197,10 +206,15 @@ impl Job {
     fn entry(&self, place: usize, result: FileResult) -> anyhow::Result<Entry> {
         match result {
             Ok((image, found)) => {
-                if !self.command.no_pictures {
-                    write_png(&self.pictures[place], &draw_found(&image, &found))?;
+                if self.command.no_pictures {
+                    let picture = None;
+                    return Ok(Entry::Found { found, picture });
                 }
-                Ok(Entry::Found(found))
+                let path = &self.pictures[place];
+                write_png(path, &draw_found(&image, &found))?;
+                let name = path.file_name().unwrap_or_default();
+                let picture = Some(name.to_string_lossy().into_owned());
+                Ok(Entry::Found { found, picture })
             }
             Err(error) => Ok(Entry::Failed {
                 image: self.paths[place].display().to_string(),
@@ -214,7 +228,9 @@ impl Job {
         let (mut images, mut objects) = (0, 0);
         for entry in &report.images {
             // What failed was said when it did.
-            let Entry::Found(found) = entry else { continue };
+            let Entry::Found { found, .. } = entry else {
+                continue;
+            };
             images += 1;
             objects += found.detections.len();
             let counts = found.counts();

@@ -109,6 +109,11 @@ impl EvalSsd {
                         let held_out = run.load_data()?.1.context(
                             "the run held no images out: give --data, or --split with a part of its data",
                         )?;
+                        if held_out.is_empty() {
+                            bail!(
+                                "the run held no images out: give --data, or --split with a part of its data"
+                            );
+                        }
                         say_remarks(&held_out, &self.common);
                         held_out
                     }
@@ -180,6 +185,11 @@ impl BackendTask for EvalSsd {
             }
             draw(&pipeline, &set, &options, self.pictures, folder)?;
             text += &format!("\nwrote {}", folder.display());
+            let drawn = places(set.len(), self.pictures);
+            let drawn = drawn.map(
+                |place| json!({"image": set.samples()[place].name, "picture": picture_name(place)}),
+            );
+            value["pictures"] = drawn.collect();
             value["written"] = folder.display().to_string().into();
         }
         self.common.print(&value, &text)

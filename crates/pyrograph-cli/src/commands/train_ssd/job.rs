@@ -8,10 +8,10 @@ use pyrograph::{
     },
     data::detection::DetectionSet,
     metrics::VocReport,
-    models::{ssd::Transfer, weights::StateDict},
+    models::{ModelError, ssd::Transfer, weights::StateDict},
     train::{
         run_folder::RunFolder,
-        ssd::{DetectionRecord, SsdHooks, SsdTraining, train_ssd},
+        ssd::{DetectionRecord, SsdHooks, SsdTraining, check_devices, train_ssd},
     },
 };
 
@@ -25,17 +25,44 @@ pub(super) struct Start {
 impl DevicesTask for Start {
     type Output = anyhow::Result<()>;
 
-    fn run<B: VisionAutodiff>(self, device: Device<B>, _: Vec<Device<B>>) -> Self::Output {
+    fn run<B: VisionAutodiff>(self, device: Device<B>, others: Vec<Device<B>>) -> Self::Output {
+        check_devices(1 + others.len())?;
         let Some(start) = &self.training.start else {
             return Ok(());
         };
         let dict = StateDict::open(&start.path)?;
         let model = &self.training.model;
         let begun = model.init_from::<B::InnerBackend>(&dict, start.transfer, &device, 0);
-        begun.map(drop).context(match start.transfer {
-            Transfer::All => "--start: of other classes, --transfer replace-heads takes all but the heads that tell them",
-            Transfer::ReplaceHeads | Transfer::Backbone => "--start",
-        })
+        match begun {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let hint = hint(&error, start.transfer);
+                Err(error).context(format!("--start: {hint}"))
+            }
+        }
+    }
+}
+
+/// What to try where weights do not fit.
+fn hint(error: &ModelError, transfer: Transfer) -> &'static str {
+    let ModelError::Architecture { report, .. } = error else {
+        return "these weights cannot be taken";
+    };
+    let tells_classes =
+        |key: &str| key.contains("conf.") || key.contains("classification_headers.");
+    let of_heads_alone =
+        report.missing.is_empty() && report.shapes.iter().all(|(key, ..)| tells_classes(key));
+    match transfer {
+        Transfer::All if of_heads_alone => {
+            "the file tells other classes: --transfer replace-heads takes all but the heads that tell them"
+        }
+        _ if !report.shapes.is_empty() => {
+            "its layers are of another size: see --width, --backbone and --batch-norm"
+        }
+        Transfer::All | Transfer::ReplaceHeads => {
+            "it is no whole detector of this kind: --transfer backbone takes a backbone alone; see --backbone and --batch-norm too"
+        }
+        Transfer::Backbone => "it is no such backbone: see --backbone and --batch-norm",
     }
 }
 

@@ -236,6 +236,12 @@ impl Options {
             ("validation-split", self.validation_split.is_some()),
             ("classes", !self.classes.is_empty()),
         ];
+        if self.data.is_some() && self.scenes.is_some() {
+            bail!("--data and --scenes are both given: scenes are trained on without --data");
+        }
+        if self.batch_norm == Some(Switch::Off) && self.backbone == Some(SsdBackbone::MobilenetV2) {
+            bail!("--batch-norm off is not for mobilenet-v2, which always has it");
+        }
         let needs = [
             (&of_data[..], "data", self.data.is_some()),
             (
@@ -442,7 +448,15 @@ impl Options {
         let dict = StateDict::open(path)?;
         t.model.batch_norm = false;
         t.learning_rate = LOW_RATE;
+        t.model = t.model.clone().with_priors_of(&dict);
         if let Ok(theirs) = SsdConfig::of(&dict) {
+            if let Some(backbone) = self.backbone.filter(|seen| *seen != theirs.backbone) {
+                bail!(
+                    "--start {} is a detector on {}, but --backbone is {backbone}",
+                    path.display(),
+                    theirs.backbone
+                );
+            }
             if let Some(card) = DetectorCard::of(&dict, &theirs)? {
                 t.normalisation = card.normalisation;
                 let takes_classes = matches!(self.transfer, None | Some(TransferName::All));
@@ -457,7 +471,6 @@ impl Options {
             }
             t.model = SsdConfig {
                 num_classes: t.model.num_classes,
-                backbone: self.backbone.unwrap_or(theirs.backbone),
                 width: self.width.unwrap_or(theirs.width),
                 ..theirs
             };
