@@ -5,7 +5,7 @@
 //! cargo run --release --example ssd_shapes [-- OUT_FOLDER [MINUTES]]
 //! ```
 //!
-//! About six minutes on two cores, five of them training (four gave a mean average precision of 0.97 at IoU 0.5). It writes
+//! About five minutes on two cores, nearly all of them training, after which the mean average precision at IoU 0.5 was 0.994. It writes
 //! `detections.png` (twelve unseen scenes with what was found) and `curves.png` (precision over recall of each class), and prints the
 //! average precision of each class and their mean.
 
