@@ -72,6 +72,7 @@ fn rename(key: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ssd::{PriorTable, SsdConfig};
 
     #[test]
     fn torchvisions_names_become_those_of_ssd_pytorch() {
@@ -107,6 +108,17 @@ mod tests {
                 dict.insert(format!("{wrapper}{key}"), tensor);
             }
         }
+        // Such a file tells its prior boxes, where the config names none.
+        let config = SsdConfig::vgg16(3).with_priors_of(&dict);
+        assert_eq!(config.priors, Some(PriorTable::Torchvision));
+        let named = SsdConfig {
+            priors: Some(PriorTable::Coco),
+            ..config
+        };
+        assert_eq!(named.with_priors_of(&dict).priors, Some(PriorTable::Coco));
+        let other = SsdConfig::vgg16(3).with_priors_of(&StateDict::new());
+        assert_eq!(other.priors, None);
+
         let translated = translate(&dict).expect("torchvision's");
         let keys: Vec<_> = translated.keys().collect();
         let expected = [
