@@ -152,6 +152,7 @@ fn post_processing(background: f32) -> impl FnMut() {
     let loc = NoiseKey::new(0, Purpose::Other, 3).normal(0, priors.len() * 4);
     let mut conf = NoiseKey::new(0, Purpose::Other, 4).normal(0, priors.len() * CLASSES);
     for row in conf.chunks_exact_mut(CLASSES) {
+        // Logits of a deviation of 2, and the background's lead.
         row.iter_mut().for_each(|logit| *logit *= 2.0);
         row[0] += background;
     }

@@ -73,8 +73,7 @@ mod tests {
 
     #[test]
     fn the_bands_of_any_convolution_sum_to_its_weight_gradient() {
-        let options =
-            |stride, padding, dilation, groups| ConvOptions::new(stride, padding, dilation, groups);
+        let options = ConvOptions::<2>::new;
         for (x, weight, options) in [
             (
                 [2, 3, 150, 90],

@@ -59,8 +59,8 @@ impl DetectionSet {
     /// - `categories`: `id`, `name`. Ids are any whole numbers: the classes are the categories in the order of their ids, also
     ///   those without an object.
     ///
-    /// An image is looked for by its `file_name` within the folder, and never out of it, then by the last part of that. Images keep the order of the
-    /// file, those without objects included. Pixels are read later, by [`image`](Self::image).
+    /// An image is looked for by its `file_name` within the folder, and never out of it, then by the last part of that. Images
+    /// keep the order of the file, those without objects included. Pixels are read later, by [`image`](Self::image).
     ///
     /// # Errors
     /// - [`DataError::Read`], and [`DataError::Json`] for what is no JSON or lacks a field;

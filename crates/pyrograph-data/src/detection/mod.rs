@@ -80,6 +80,13 @@ impl BoxObject {
     }
 }
 
+impl BoxObject {
+    /// Whether a training learns from it: never from a crowd, and from a difficult object if `difficult`.
+    pub fn is_trained_on(&self, difficult: bool) -> bool {
+        !self.crowd && (difficult || !self.difficult)
+    }
+}
+
 /// Where the pixels of an image come from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pixels {

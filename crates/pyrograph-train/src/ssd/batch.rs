@@ -119,7 +119,7 @@ impl Recipe {
             let trained: Vec<BoxObject> = sample
                 .objects
                 .iter()
-                .filter(|object| !object.crowd && (training.difficult || !object.difficult))
+                .filter(|object| object.is_trained_on(training.difficult))
                 .copied()
                 .collect();
             let (image, objects) =

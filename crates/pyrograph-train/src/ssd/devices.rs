@@ -1,13 +1,13 @@
 //! A step on one device, or on several at once.
 
 use pyrograph_backend::vision::VisionAutodiff;
+use pyrograph_losses::MatchedBoxes;
 use pyrograph_models::ssd::Ssd;
 
 #[cfg(feature = "several-devices")]
 use super::pool::Pool;
 use super::{
     SsdTraining,
-    batch::Batch,
     share::{Computed, Share},
 };
 use crate::{TrainError, checks::refuse};
@@ -57,10 +57,11 @@ impl<B: VisionAutodiff> Devices<B> {
     pub(super) fn compute(
         &self,
         model: &Ssd<B>,
-        batch: &Batch,
+        values: Vec<f32>,
+        matched: MatchedBoxes,
         config: &SsdTraining,
     ) -> Result<Computed<B>, TrainError> {
-        let mut shares = Share::of_batch(batch, config, &self.all);
+        let mut shares = Share::of_batch(values, matched, config, &self.all);
         if shares.len() > 1 {
             return self.on_several(model, shares);
         }

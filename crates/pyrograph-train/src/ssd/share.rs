@@ -5,7 +5,7 @@ use pyrograph_backend::{lock_autodiff, rng::host_tensor, vision::VisionAutodiff}
 use pyrograph_losses::{MatchedBoxes, MultiBoxLoss, MultiBoxTerms};
 use pyrograph_models::{blocks::BatchStatistics, ssd::Ssd};
 
-use super::{SsdTraining, batch::Batch};
+use super::SsdTraining;
 
 /// Images of a batch for one device: a batch norm needs two.
 const FEWEST: usize = 2;
@@ -30,25 +30,33 @@ pub(super) struct Computed<B: VisionAutodiff> {
 impl<B: Backend> Share<B> {
     /// The batch in as equal shares as there are devices, but none of one image.
     pub(super) fn of_batch(
-        batch: &Batch,
+        values: Vec<f32>,
+        matched: MatchedBoxes,
         config: &SsdTraining,
         devices: &[B::Device],
     ) -> Vec<Self> {
-        let (images, side) = (batch.names.len(), config.model.side());
+        let (images, side) = (matched.batch(), config.model.side());
         let shares = devices.len().min(images / FEWEST).max(1);
-        let size = 3 * side * side;
-        let share = |(place, device): (usize, &B::Device)| {
-            let range = place * images / shares..(place + 1) * images / shares;
-            Self {
-                images: range.len(),
-                side,
-                values: batch.values[range.start * size..range.end * size].to_vec(),
-                matched: batch.matched.part(range),
-                loss: config.loss,
-                device: device.clone(),
-            }
+        let share = |images, values, matched, device: &B::Device| Self {
+            images,
+            side,
+            values,
+            matched,
+            loss: config.loss,
+            device: device.clone(),
         };
-        devices.iter().take(shares).enumerate().map(share).collect()
+        if let ([device, ..], 1) = (devices, shares) {
+            return vec![share(images, values, matched, device)];
+        }
+        let size = 3 * side * side;
+        let dealt = devices.iter().take(shares).enumerate();
+        dealt
+            .map(|(place, device)| {
+                let range = place * images / shares..(place + 1) * images / shares;
+                let values = values[range.start * size..range.end * size].to_vec();
+                share(range.len(), values, matched.part(range), device)
+            })
+            .collect()
     }
 }
 

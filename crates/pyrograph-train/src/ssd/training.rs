@@ -151,7 +151,7 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
         };
 
         // 2. Forward, loss, backward.
-        let mut computed = devices.compute(&session.model, &batch, config)?;
+        let mut computed = devices.compute(&session.model, batch.values, batch.matched, config)?;
 
         // 3. Step.
         let norm = config.clip_norm.and_then(|norm| {

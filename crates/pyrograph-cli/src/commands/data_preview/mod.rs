@@ -106,7 +106,7 @@ impl DataPreview {
         let epoch = (place / set.len()) as u64;
         let index = epoch_order(set.len(), self.seed, epoch)[place % set.len()] as usize;
         let objects = set.samples()[index].objects.iter();
-        let trained = objects.filter(|object| !object.crowd && !object.difficult);
+        let trained = objects.filter(|object| object.is_trained_on(false));
         let trained: Vec<_> = trained.copied().collect();
         let (image, objects) = augment.apply(set.image(index)?, &trained, self.seed, epoch, index);
         let (x, y) = (

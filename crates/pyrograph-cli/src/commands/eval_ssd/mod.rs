@@ -106,14 +106,10 @@ impl EvalSsd {
                 match &self.split {
                     Some(part) => load(&run.data.part(part)?, &self.common)?,
                     None => {
-                        let held_out = run.load_data()?.1.context(
+                        let (_, held_out) = run.load_data()?;
+                        let held_out = held_out.filter(|set| !set.is_empty()).context(
                             "the run held no images out: give --data, or --split with a part of its data",
                         )?;
-                        if held_out.is_empty() {
-                            bail!(
-                                "the run held no images out: give --data, or --split with a part of its data"
-                            );
-                        }
                         say_remarks(&held_out, &self.common);
                         held_out
                     }

@@ -105,7 +105,6 @@ impl TrainSsd {
         let data = options.source()?;
         let set = data.load()?;
         let validation = options.validation(&data, &set)?;
-        say_remarks(&set, &self.common);
         let mut plan = SsdRun {
             data,
             fingerprint: DataFingerprint::of(&set),
@@ -118,10 +117,9 @@ impl TrainSsd {
             classes: set.class_names().to_vec(),
             training: options.training(&set)?,
         };
-        let (data, validation) = plan.split(set)?;
-        if let (Some(_), Some(set)) = (&plan.validation, &validation) {
-            say_remarks(set, &self.common);
-            plan.validation_fingerprint = Some(DataFingerprint::of(set));
+        let (data, validation) = self.parts(&plan, set)?;
+        if plan.validation.is_some() {
+            plan.validation_fingerprint = validation.as_ref().map(DataFingerprint::of);
         }
         plan.training.check(&data)?;
         for set in [Some(&data), validation.as_ref()].into_iter().flatten() {
@@ -151,7 +149,7 @@ impl TrainSsd {
         if changed {
             options.set_limits(&mut plan.training);
         }
-        let (data, validation) = plan.load_data()?;
+        let (data, validation) = self.parts(&plan, plan.data.load()?)?;
         plan.training.check(&data)?;
         self.common.try_device()?;
         if changed {
@@ -163,6 +161,20 @@ impl TrainSsd {
             data,
             validation,
         })
+    }
+
+    /// The images to train on and those to judge by, after what was done to boxes was said: of the whole where it is split.
+    fn parts(
+        &self,
+        plan: &SsdRun,
+        set: DetectionSet,
+    ) -> anyhow::Result<(DetectionSet, Option<DetectionSet>)> {
+        say_remarks(&set, &self.common);
+        let (data, validation) = plan.split(set)?;
+        if let (Some(_), Some(set)) = (&plan.validation, &validation) {
+            say_remarks(set, &self.common);
+        }
+        Ok((data, validation))
     }
 
     fn say_data(&self, data: &DetectionSet, validation: Option<&DetectionSet>) {
