@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 /// Where [`Activation::Relu6`] ends.
 pub(super) const RELU6_TOP: f32 = 6.0;
 
+/// The slope within [`Activation::QuickGelu`].
+pub(super) const QUICK_GELU: f32 = 1.702;
+
 /// An elementwise activation that follows a convolution or a norm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,6 +22,8 @@ pub enum Activation {
     Relu6,
     /// `x·Φ(x)` with the exact normal distribution function (erf, not the tanh approximation).
     Gelu,
+    /// `x·σ(1.702·x)`, the approximation of GELU in OpenAI's CLIP.
+    QuickGelu,
     /// `x·σ(x)`, also called swish.
     Silu,
     /// The hyperbolic tangent.
@@ -27,12 +32,13 @@ pub enum Activation {
 
 impl Activation {
     /// Every activation, for tests and tables; the leaky one with the slope of `torch`'s examples of GANs.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Identity,
         Self::Relu,
         Self::LeakyRelu(0.2),
         Self::Relu6,
         Self::Gelu,
+        Self::QuickGelu,
         Self::Silu,
         Self::Tanh,
     ];

@@ -356,6 +356,41 @@ pub trait VisionBackend: Backend {
         plain_softmax_backward::<Self>(y, grad)
     }
 
+    /// See [`plain::linear`]; `x` and the result are rows.
+    fn linear_rows(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        into(plain::linear(
+            tensor::<Self, 2>(x),
+            tensor(weight),
+            bias.map(tensor),
+        ))
+    }
+
+    /// See [`plain::layer_norm`]; `x` of any rank, normalised over its last axis.
+    fn layer_norm_last(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        by_rows::<Self>(x, |x| {
+            plain::layer_norm(x, tensor(weight), tensor(bias), epsilon)
+        })
+    }
+
+    /// See [`plain::geglu`]; `x` and the result are rows.
+    fn geglu_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        into(plain::geglu(tensor::<Self, 2>(x)))
+    }
+
+    /// See [`plain::upsample_nearest`].
+    fn upsample_nearest(x: FloatTensor<Self>, factor: usize) -> FloatTensor<Self> {
+        into(plain::upsample_nearest(tensor::<Self, 4>(x), factor))
+    }
+
     /// See [`plain::attention`].
     fn scaled_dot_product_attention(
         query: FloatTensor<Self>,

@@ -23,8 +23,8 @@ pub use backend::{
 pub use exact::{exact_convolutions, set_exact_convolutions};
 pub use ops::{
     BatchNormTraining, activate, attention, avg_pool2d, batch_norm, batch_norm_training,
-    concat_channels, conv_transpose2d, conv2d, conv2d_scaled, group_norm, l2_norm, max_pool2d,
-    modulate, softmax,
+    concat_channels, conv_transpose2d, conv2d, conv2d_scaled, geglu, group_norm, l2_norm,
+    layer_norm, linear, max_pool2d, modulate, softmax, upsample_nearest,
 };
 pub use window::Window;
 

@@ -177,6 +177,56 @@ pub fn softmax<B: VisionBackend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D
     tensor(B::softmax_last(into(x)))
 }
 
+/// Linear layer over the last axis: [.., in] → [.., out]; `weight` [out, in], `bias` `[out]`. A weight of another float type than
+/// `x` is converted to the type of `x`.
+pub fn linear<B: VisionBackend, const D: usize>(
+    x: Tensor<B, D>,
+    weight: Tensor<B, 2>,
+    bias: Option<Tensor<B, 1>>,
+) -> Tensor<B, D> {
+    let [out, _] = weight.dims();
+    let mut shape = x.dims();
+    let rows = rows(x);
+    shape[D - 1] = out;
+    tensor::<B, 2>(B::linear_rows(into(rows), into(weight), bias.map(into))).reshape(shape)
+}
+
+/// Layer norm over the last axis of `x`; `weight` and `bias` as long as that axis. See [`super::plain::layer_norm`].
+pub fn layer_norm<B: VisionBackend, const D: usize>(
+    x: Tensor<B, D>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    epsilon: f64,
+) -> Tensor<B, D> {
+    tensor(B::layer_norm_last(
+        into(x),
+        into(weight),
+        into(bias),
+        epsilon,
+    ))
+}
+
+/// Gated GELU over the last axis: [.., 2·features] → [.., features]. See [`super::plain::geglu`].
+pub fn geglu<B: VisionBackend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    let mut shape = x.dims();
+    let rows = rows(x);
+    shape[D - 1] /= 2;
+    tensor::<B, 2>(B::geglu_rows(into(rows))).reshape(shape)
+}
+
+/// Nearest-neighbour upsampling by a whole `factor`: [batch, channels, height, width] →
+/// [batch, channels, height·factor, width·factor].
+pub fn upsample_nearest<B: VisionBackend>(x: Tensor<B, 4>, factor: usize) -> Tensor<B, 4> {
+    tensor(B::upsample_nearest(into(x), factor))
+}
+
+/// A tensor of any rank as rows of its last axis.
+fn rows<B: VisionBackend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, 2> {
+    let shape = x.dims();
+    let rows = shape[..D - 1].iter().product::<usize>();
+    x.reshape([rows, shape[D - 1]])
+}
+
 /// Scaled dot-product attention; see [`super::plain::attention`] for the shapes.
 pub fn attention<B: VisionBackend>(
     query: Tensor<B, 4>,

@@ -10,13 +10,32 @@ use burn::tensor::{
     ops::{ConvOptions, ConvTransposeOptions},
 };
 
-use super::{Activation, NormStatistics, Window, activation::RELU6_TOP};
+use super::{
+    Activation, NormStatistics, Window,
+    activation::{QUICK_GELU, RELU6_TOP},
+};
+
+mod sequence;
+
+pub use sequence::{geglu, layer_norm, linear, upsample_nearest};
 
 /// Half-precision input is widened: statistics and softmax are computed in f32 (DESIGN: precision policy).
 fn widen<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
     match x.dtype() {
         DType::F16 | DType::BF16 => x.cast(DType::F32),
         _ => x,
+    }
+}
+
+/// The tensor in the float type `dtype`: parameters may be held in another type than the values that they meet.
+pub(super) fn in_type_of<B: Backend, const D: usize>(
+    tensor: Tensor<B, D>,
+    dtype: DType,
+) -> Tensor<B, D> {
+    if tensor.dtype() == dtype {
+        tensor
+    } else {
+        tensor.cast(dtype)
     }
 }
 
@@ -44,6 +63,7 @@ pub fn activate<B: Backend, const D: usize>(x: Tensor<B, D>, act: Activation) ->
         }
         // Through erf rather than burn's own GELU, whose gradient is a tanh approximation on some backends.
         Activation::Gelu => x.clone() * normal_cdf(x),
+        Activation::QuickGelu => x.clone() * sigmoid(x * QUICK_GELU),
         Activation::Silu => x.clone() * sigmoid(x),
         Activation::Tanh => x.tanh(),
     }
@@ -90,6 +110,13 @@ pub fn activate_backward<B: Backend, const D: usize>(
             let density = (x.clone().square() * -0.5).exp() * (1.0 / (2.0 * PI).sqrt());
             grad * (normal_cdf(x.clone()) + x * density)
         }
+        // σ(kx)·(1 + kx·(1 − σ(kx))), k = 1.702.
+        Activation::QuickGelu => {
+            let x = x * QUICK_GELU;
+            let sigmoid = sigmoid(x.clone());
+            let slope = sigmoid.clone() * (x * (sigmoid.neg() + 1.0) + 1.0);
+            grad * slope
+        }
         // σ(x)·(1 + x·(1 − σ(x))).
         Activation::Silu => {
             let sigmoid = sigmoid(x.clone());
@@ -113,6 +140,11 @@ pub fn conv2d<B: Backend>(
     options: ConvOptions<2>,
     act: Activation,
 ) -> Tensor<B, 4> {
+    let dtype = x.dtype();
+    let (weight, bias) = (
+        in_type_of(weight, dtype),
+        bias.map(|bias| in_type_of(bias, dtype)),
+    );
     activate(module::conv2d(x, weight, bias, options), act)
 }
 
@@ -252,6 +284,7 @@ pub fn group_norm<B: Backend>(
     let normal = (centred / (variance + epsilon).sqrt())
         .reshape(shape)
         .cast(dtype);
+    let (weight, bias) = (in_type_of(weight, dtype), in_type_of(bias, dtype));
     activate(normal * per_channel(weight) + per_channel(bias), act)
 }
 

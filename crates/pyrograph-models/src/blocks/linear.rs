@@ -4,32 +4,44 @@ use burn::{
     module::{Module, Param},
     tensor::{Tensor, backend::Backend},
 };
+use pyrograph_backend::vision::{self, VisionBackend};
 
 use super::ParamInit;
 
-/// `torch.nn.Linear` with bias.
+/// `torch.nn.Linear`.
 #[derive(Module, Debug)]
 pub struct Linear<B: Backend> {
     /// [out, in], as PyTorch keeps it.
     pub weight: Param<Tensor<B, 2>>,
     /// `[out]`.
-    pub bias: Param<Tensor<B, 1>>,
+    pub bias: Option<Param<Tensor<B, 1>>>,
 }
 
 impl<B: Backend> Linear<B> {
-    /// A layer from `d_in` to `d_out` features.
+    /// A layer from `d_in` to `d_out` features, with bias.
     pub fn new(init: &mut ParamInit<'_, B>, d_in: usize, d_out: usize) -> Self {
         Self {
             weight: init.weight([d_out, d_in], [d_in, d_out]),
-            bias: init.bias(d_out, d_in),
+            bias: Some(init.bias(d_out, d_in)),
         }
     }
 
-    /// `x·Wᵀ + b`.
+    /// A layer from `d_in` to `d_out` features, without bias.
+    pub fn without_bias(init: &mut ParamInit<'_, B>, d_in: usize, d_out: usize) -> Self {
+        Self {
+            weight: init.weight([d_out, d_in], [d_in, d_out]),
+            bias: None,
+        }
+    }
+}
+
+impl<B: VisionBackend> Linear<B> {
+    /// `x·Wᵀ + b` over the last axis.
     ///
     /// # Shapes
-    /// [batch, in] → [batch, out].
-    pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        x.matmul(self.weight.val().transpose()) + self.bias.val().unsqueeze()
+    /// [.., in] → [.., out].
+    pub fn forward<const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D> {
+        let bias = self.bias.as_ref().map(Param::val);
+        vision::linear(x, self.weight.val(), bias)
     }
 }

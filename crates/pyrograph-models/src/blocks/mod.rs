@@ -3,11 +3,15 @@
 //! They hold parameters and call the fused operations of [`pyrograph_backend::vision`].
 
 mod conv;
+mod embedding;
 mod init;
+mod layer_norm;
 mod linear;
 mod norm;
 
 pub use conv::{Conv2d, ConvTranspose2d, Kernel};
+pub use embedding::Embedding;
 pub use init::{InitScheme, ParamInit};
+pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use norm::{BatchNorm2d, BatchStatistics, GroupNorm, NormMode};

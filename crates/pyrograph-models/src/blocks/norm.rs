@@ -23,16 +23,23 @@ pub struct GroupNorm<B: Backend> {
     /// `[channels]`.
     pub bias: Param<Tensor<B, 1>>,
     groups: usize,
+    epsilon: f64,
 }
 
 impl<B: Backend> GroupNorm<B> {
-    /// A norm over `groups` groups of `channels`; the caller has checked that they divide.
+    /// A norm over `groups` groups of `channels`, with PyTorch's epsilon of 1e-5; the caller has checked that they divide.
     pub fn new(init: &mut ParamInit<'_, B>, groups: usize, channels: usize) -> Self {
         Self {
             weight: init.constant(channels, 1.0),
             bias: init.constant(channels, 0.0),
             groups,
+            epsilon: EPSILON,
         }
+    }
+
+    /// The same norm with another `epsilon`.
+    pub fn with_epsilon(self, epsilon: f64) -> Self {
+        Self { epsilon, ..self }
     }
 }
 
@@ -43,7 +50,7 @@ impl<B: VisionBackend> GroupNorm<B> {
     /// [batch, channels, height, width] → the same.
     pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
-        vision::group_norm(x, weight, bias, self.groups, EPSILON, act)
+        vision::group_norm(x, weight, bias, self.groups, self.epsilon, act)
     }
 }
 

@@ -354,7 +354,7 @@ fn has_slope_of_output(act: Activation) -> bool {
     match act {
         Activation::Identity | Activation::Relu | Activation::Relu6 => true,
         Activation::LeakyRelu(slope) => slope >= 0.0,
-        Activation::Gelu | Activation::Silu | Activation::Tanh => false,
+        Activation::Gelu | Activation::QuickGelu | Activation::Silu | Activation::Tanh => false,
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn affine<const FUSED: bool>(
         Activation::LeakyRelu(slope) => each!(Activation::LeakyRelu(slope)),
         Activation::Relu6 => each!(Activation::Relu6),
         Activation::Gelu => each!(Activation::Gelu),
+        Activation::QuickGelu => each!(Activation::QuickGelu),
         Activation::Silu => each!(Activation::Silu),
         Activation::Tanh => each!(Activation::Tanh),
     }
@@ -74,6 +75,7 @@ pub(super) fn times_slope<const FUSED: bool>(
         Activation::LeakyRelu(slope) => each!(Activation::LeakyRelu(slope)),
         Activation::Relu6 => each!(Activation::Relu6),
         Activation::Gelu => each!(Activation::Gelu),
+        Activation::QuickGelu => each!(Activation::QuickGelu),
         Activation::Silu => each!(Activation::Silu),
         Activation::Tanh => each!(Activation::Tanh),
     }

@@ -1,6 +1,6 @@
 //! Activations as straight-line f32 arithmetic, which compilers vectorise.
 
-use super::super::{Activation, activation::RELU6_TOP};
+use super::super::{Activation, activation::{QUICK_GELU, RELU6_TOP}};
 
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
 /// ln 2 in two parts, the first exact in few bits, so that `n·ln 2` loses nothing.
@@ -150,6 +150,7 @@ pub(super) fn value<const FUSED: bool>(x: f32, act: Activation) -> f32 {
             if above >= RELU6_TOP { RELU6_TOP } else { above }
         }
         Activation::Gelu => x * normal::<FUSED>(x).0,
+        Activation::QuickGelu => x * sigmoid::<FUSED>(x * QUICK_GELU),
         Activation::Silu => x * sigmoid::<FUSED>(x),
         Activation::Tanh => tanh::<FUSED>(x),
     }
@@ -184,6 +185,11 @@ pub(super) fn slope<const FUSED: bool>(x: f32, act: Activation) -> f32 {
         Activation::Gelu => {
             let (cdf, density) = normal::<FUSED>(x);
             cdf + x * density
+        }
+        Activation::QuickGelu => {
+            let x = x * QUICK_GELU;
+            let s = sigmoid::<FUSED>(x);
+            s * (1.0 + x * (1.0 - s))
         }
         Activation::Silu => {
             let s = sigmoid::<FUSED>(x);
