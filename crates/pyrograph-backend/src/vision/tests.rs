@@ -284,7 +284,7 @@ fn activations_and_their_slopes_have_known_values() {
     for (act, value, slope) in [
         (Activation::Gelu, 0.841_344_8, 1.083_315_4),
         (Activation::Silu, 0.731_058_6, 0.927_670_5),
-        (Activation::QuickGelu, 0.845_795_8, 1.067_777),
+        (Activation::QuickGelu, 0.845_795_8, 1.067_779_6),
         (Activation::Relu, 1.0, 1.0),
         (Activation::LeakyRelu(0.2), 1.0, 1.0),
         (Activation::Relu6, 1.0, 1.0),
