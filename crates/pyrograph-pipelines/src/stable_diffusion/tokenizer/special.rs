@@ -96,6 +96,20 @@ impl Default for SpecialTokens {
 }
 
 impl SpecialTokens {
+    /// As the published files of Stable Diffusion describe start and end: found in cleaned text.
+    pub(super) fn published() -> Self {
+        let found = |content| AddedToken {
+            normalized: true,
+            ..AddedToken::special(content)
+        };
+        Self {
+            start: found(START),
+            end: found(END),
+            unknown: found(END),
+            ..Self::default()
+        }
+    }
+
     /// Takes the tokens that `map` names.
     pub(super) fn merge(&mut self, map: &Value) {
         let fields = [
@@ -105,7 +119,10 @@ impl SpecialTokens {
             ("unk_token", &mut self.unknown),
         ];
         for (key, field) in fields {
-            if let Some(token) = map.get(key).and_then(|value| AddedToken::read(value, Some(true))) {
+            if let Some(token) = map
+                .get(key)
+                .and_then(|value| AddedToken::read(value, Some(true)))
+            {
                 *field = token;
             }
         }
@@ -121,7 +138,10 @@ impl SpecialTokens {
         let described = all.len();
         for token in [&self.start, &self.end, &self.unknown, &self.padding] {
             let id = ids.get(&token.content).and_then(Value::as_u64);
-            match all.iter().position(|(_, other)| other.content == token.content) {
+            match all
+                .iter()
+                .position(|(_, other)| other.content == token.content)
+            {
                 Some(place) if place < described => {}
                 Some(place) => all[place].1 = token.clone(),
                 None => all.push((id.map(|id| id as u32), token.clone())),
