@@ -20,7 +20,7 @@ use pyrograph::{
         context_unet::ContextUnet,
         dcgan::{Discriminator, Generator},
         ssd::{Ssd, SsdConfig},
-        weights::{HostTensor, NamedModel, StateDict, build_model, read_config},
+        weights::{NamedModel, StateDict, TensorEntry, build_model, read_config},
     },
 };
 use serde::de::DeserializeOwned;
@@ -94,12 +94,12 @@ impl Forward {
             self.tensor(&inputs, "t")?,
             inputs.get("c"),
         );
-        config.check_input(&x.shape, &t.shape, c.map(|c| c.shape.as_slice()))?;
-        let shape = <[usize; 4]>::try_from(x.shape.as_slice())?; // Checked above, as are those below.
+        config.check_input(x.shape(), t.shape(), c.map(TensorEntry::shape))?;
+        let shape = <[usize; 4]>::try_from(x.shape())?; // Checked above, as are those below.
         let eps = model.forward(
-            host_tensor(x.values.clone(), shape, device),
-            host_tensor(t.values.clone(), [t.values.len()], device),
-            c.map(|c| host_tensor(c.values.clone(), [shape[0], config.n_cfeat], device)),
+            host_tensor(x.to_f32(), shape, device),
+            host_tensor(t.to_f32(), [t.count()], device),
+            c.map(|c| host_tensor(c.to_f32(), [shape[0], config.n_cfeat], device)),
         );
         self.write(vec![("eps", read(eps)?)])
     }
@@ -108,8 +108,8 @@ impl Forward {
         let (config, model, _) = self.model::<B::InnerBackend, Generator<_>>(device)?;
         let inputs = self.inputs(&["z"])?;
         let z = self.tensor(&inputs, "z")?;
-        let batch = config.check_latents(&z.shape)?;
-        let z = host_tensor(z.values.clone(), [batch, config.z_dim], device);
+        let batch = config.check_latents(z.shape())?;
+        let z = host_tensor(z.to_f32(), [batch, config.z_dim], device);
         self.write(vec![("image", read(model.forward(z))?)])
     }
 
@@ -117,9 +117,9 @@ impl Forward {
         let (config, model, _) = self.model::<B::InnerBackend, Discriminator<_>>(device)?;
         let inputs = self.inputs(&["x"])?;
         let x = self.tensor(&inputs, "x")?;
-        config.check_images(&x.shape)?;
-        let shape = <[usize; 4]>::try_from(x.shape.as_slice())?; // Checked above.
-        let judgement = model.forward(host_tensor(x.values.clone(), shape, device));
+        config.check_images(x.shape())?;
+        let shape = <[usize; 4]>::try_from(x.shape())?; // Checked above.
+        let judgement = model.forward(host_tensor(x.to_f32(), shape, device));
         let (logit, feature) = (read(judgement.logit)?, read(judgement.feature)?);
         self.write(vec![("logit", logit), ("feature", feature)])
     }
@@ -128,9 +128,9 @@ impl Forward {
         let (config, model, weights) = self.model::<B::InnerBackend, Ssd<_>>(device)?;
         let inputs = self.inputs(&["x"])?;
         let x = self.tensor(&inputs, "x")?;
-        config.check_images(&x.shape)?;
-        let shape = <[usize; 4]>::try_from(x.shape.as_slice())?; // Checked above.
-        let output = model.forward(host_tensor(x.values.clone(), shape, device));
+        config.check_images(x.shape())?;
+        let shape = <[usize; 4]>::try_from(x.shape())?; // Checked above.
+        let output = model.forward(host_tensor(x.to_f32(), shape, device));
         self.write(vec![
             ("loc", read(output.loc)?),
             ("conf", read(output.conf)?),
@@ -177,20 +177,20 @@ impl Forward {
         Ok(inputs)
     }
 
-    fn tensor<'a>(&self, inputs: &'a StateDict, name: &str) -> anyhow::Result<&'a HostTensor> {
+    fn tensor<'a>(&self, inputs: &'a StateDict, name: &str) -> anyhow::Result<&'a TensorEntry> {
         let missing = || anyhow!("{}: tensor `{name}` is missing", self.input.display());
         inputs.get(name).ok_or_else(missing)
     }
 
     /// Writes the output tensors and says so.
-    fn write(&self, tensors: Vec<(&str, HostTensor)>) -> anyhow::Result<()> {
+    fn write(&self, tensors: Vec<(&str, TensorEntry)>) -> anyhow::Result<()> {
         let path = self.output.display().to_string();
         let mut outputs = StateDict::new();
         let mut shapes = serde_json::Map::new();
         let mut words = Vec::new();
         for (name, tensor) in tensors {
-            shapes.insert(name.into(), json!(tensor.shape));
-            words.push(format!("{name} {:?}", tensor.shape));
+            shapes.insert(name.into(), json!(tensor.shape()));
+            words.push(format!("{name} {:?}", tensor.shape()));
             outputs.insert(name, tensor);
         }
         outputs.save(&self.output, HashMap::new())?;
@@ -200,22 +200,22 @@ impl Forward {
     }
 }
 
-fn read<B: VisionBackend, const D: usize>(tensor: Tensor<B, D>) -> anyhow::Result<HostTensor> {
+fn read<B: VisionBackend, const D: usize>(tensor: Tensor<B, D>) -> anyhow::Result<TensorEntry> {
     let shape = tensor.dims().to_vec();
     let data = tensor
         .try_into_data()
         .map_err(|error| anyhow!("the device gave no result: {error:?}"))?;
     let values = data.iter::<f32>().collect();
-    Ok(HostTensor { shape, values })
+    Ok(TensorEntry::from_f32(shape, values))
 }
 
 /// The boxes that a detector's outputs move, a row each.
-fn priors(config: &SsdConfig) -> Result<HostTensor, ModelError> {
+fn priors(config: &SsdConfig) -> Result<TensorEntry, ModelError> {
     let boxes = config.prior_boxes()?;
-    Ok(HostTensor {
-        shape: vec![boxes.len(), 4],
-        values: boxes.iter().flat_map(|b| [b.cx, b.cy, b.w, b.h]).collect(),
-    })
+    Ok(TensorEntry::from_f32(
+        vec![boxes.len(), 4],
+        boxes.iter().flat_map(|b| [b.cx, b.cy, b.w, b.h]).collect(),
+    ))
 }
 
 /// A model's numbers from a JSON file.

@@ -9,7 +9,7 @@ use pyrograph::{
         BackendTask, Device,
         vision::{VisionAutodiff, VisionBackend},
     },
-    models::weights::{HostTensor, StateDict},
+    models::weights::{StateDict, TensorEntry},
     pipelines::sprites::{
         SpritePipeline, SpriteRequest, SpriteSamples, StartNoise, class_rows, class_sheet,
         denoising_frames, parse_context, with_and_without_noise,
@@ -114,10 +114,7 @@ impl BackendTask for SampleSprites {
             let mut dict = StateDict::new();
             dict.insert(
                 "samples",
-                HostTensor {
-                    shape: samples.shape.to_vec(),
-                    values: samples.values.clone(),
-                },
+                TensorEntry::from_f32(samples.shape.to_vec(), samples.values.clone()),
             );
             dict.save(path, HashMap::new())?;
             written.push(path.clone());
@@ -287,9 +284,9 @@ fn read_noise<B: VisionBackend>(
         .ok_or_else(|| anyhow!("{}: it has no tensor `x_T`", path.display()))?;
     let config = pipeline.config();
     let side = config.height;
-    match tensor.shape.as_slice() {
+    match tensor.shape() {
         &[count, channels, h, w] if channels == config.in_channels && h == side && w == side => {
-            Ok((count, tensor.values.clone()))
+            Ok((count, tensor.to_f32()))
         }
         shape => bail!(
             "{}: x_T has shape {shape:?}, but must be [images, {}, {side}, {side}]",
