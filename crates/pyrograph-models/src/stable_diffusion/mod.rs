@@ -12,4 +12,5 @@ pub mod checkpoint;
 pub mod clip;
 mod fields;
 pub mod tiny_vae;
+pub mod unet;
 pub mod vae;
