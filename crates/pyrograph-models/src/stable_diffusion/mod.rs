@@ -1,7 +1,6 @@
-//! The networks of Stable Diffusion, with the config files and key names of diffusers.
+//! The networks of Stable Diffusion 1 and 2 ([Rombach et al., 2022](https://arxiv.org/abs/2112.10752)).
 //!
-//! - [`unet`]: the denoising U-Net with cross-attention to the text.
+//! Each is built from the `config.json` of its part of a diffusers folder and has the key names of its safetensors file.
 
+mod fields;
 pub mod unet;
-
-pub use unet::{UNet2DConditionConfig, UNet2DConditionModel};
