@@ -1,0 +1,5 @@
+//! Text to image with Stable Diffusion.
+//!
+//! - [`tokenizer`]: prompts to token ids, with weights.
+
+pub mod tokenizer;
