@@ -70,6 +70,26 @@ pub enum ModelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A folder or a file is no checkpoint of Stable Diffusion, or not a whole one.
+    #[error(
+        "{}: {reason}; a checkpoint is a diffusers folder (unet/, vae/, text_encoder/, scheduler/, tokenizer/) or a single file \
+         with CompVis key names",
+        path.display()
+    )]
+    Checkpoint {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A LoRA file or a textual-inversion file cannot be applied to a checkpoint.
+    #[error("{}: {reason}", path.display())]
+    Adapter {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A weights file belongs to another architecture or config.
     #[error("{}: these weights are not of this {model}: {report}", path.display())]
     Architecture {
@@ -208,7 +228,8 @@ impl fmt::Display for KeyReport {
     }
 }
 
-fn first(items: &[String]) -> String {
+/// The first of `items`, and how many more there are.
+pub(crate) fn first(items: &[String]) -> String {
     let shown = items[..items.len().min(NAMED)].join(", ");
     match items.len().saturating_sub(NAMED) {
         0 => shown,
