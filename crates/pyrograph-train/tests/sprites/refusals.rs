@@ -201,6 +201,7 @@ fn a_refused_run_leaves_its_folder_as_it_was() {
             schedule: NoiseScheduleConfig {
                 kind: betas,
                 timesteps: 10,
+                zero_terminal_snr: false,
             },
             ..good.clone()
         },
