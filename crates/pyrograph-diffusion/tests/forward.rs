@@ -114,10 +114,7 @@ fn a_network_that_hits_every_target_predicts_the_image_exactly() {
             .target(prediction_type, x0.clone(), noise.clone(), &t)
             .unwrap();
         let predicted = Walk::new(plan, x).predict_x0(target).unwrap();
-        for (seen, expected) in values(predicted)
-            .into_iter()
-            .zip(values(x0.clone()))
-        {
+        for (seen, expected) in values(predicted).into_iter().zip(values(x0.clone())) {
             assert_close(seen, expected, 1e-12, &format!("{prediction_type:?}"));
         }
     }

@@ -3,8 +3,8 @@
 mod support;
 
 use pyrograph_diffusion::{
-    BetaSchedule, DdpmVariance, DpmSolverConfig, ExtraNoise, FinalPoint, NoiseScheduleConfig, PredictionType,
-    SamplerConfig, SamplerKind, SamplerPlan, SigmaSpacing, TimestepGrid,
+    BetaSchedule, DdpmVariance, DpmSolverConfig, ExtraNoise, FinalPoint, NoiseScheduleConfig,
+    PredictionType, SamplerConfig, SamplerKind, SamplerPlan, SigmaSpacing, TimestepGrid,
 };
 use support::torch_rng::TorchRng;
 use support::{

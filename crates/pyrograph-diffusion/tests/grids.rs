@@ -66,7 +66,13 @@ fn ddims_leading_grid_counts_its_steps_only() {
 #[test]
 fn ddims_linspace_has_both_ends() {
     let ten = stable_diffusion(SamplerConfig::ddim(10, 0.0), TimestepGrid::Linspace);
-    assert_eq!(ten, (0..10).rev().map(|i| 111.0 * f64::from(i)).collect::<Vec<_>>());
+    assert_eq!(
+        ten,
+        (0..10)
+            .rev()
+            .map(|i| 111.0 * f64::from(i))
+            .collect::<Vec<_>>()
+    );
 }
 
 #[test]

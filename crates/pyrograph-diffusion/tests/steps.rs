@@ -63,7 +63,15 @@ fn only_steps_that_add_noise_ask_for_it() {
         let name: SchedulerName = name.parse().unwrap();
         assert_eq!(needs(&name.config(4)), but_last, "{name}");
     }
-    for name in ["ddim", "dpm++2m", "dpm++3m", "euler", "lms", "unipc", "ddpm-no-noise"] {
+    for name in [
+        "ddim",
+        "dpm++2m",
+        "dpm++3m",
+        "euler",
+        "lms",
+        "unipc",
+        "ddpm-no-noise",
+    ] {
         let name: SchedulerName = name.parse().unwrap();
         assert_eq!(needs(&name.config(4)), [false; 4], "{name}");
     }
@@ -148,17 +156,17 @@ fn walks_that_stand_at_different_calls_do_not_disturb_one_another() {
                 .next()
                 .map(|plan| Walk::from_noise(Arc::new(plan), x.clone())),
         );
-        let batch: Vec<_> = walks
-            .iter_mut()
-            .filter(|walk| !walk.is_done())
-            .collect();
+        let batch: Vec<_> = walks.iter_mut().filter(|walk| !walk.is_done()).collect();
         if batch.is_empty() {
             break;
         }
         // One call of the network for all.
         let (inputs, times): (Vec<_>, Vec<_>) =
             batch.iter().filter_map(|walk| walk.input()).unzip();
-        let factors = times.iter().map(|t| 0.7 * t / (t + 1.0)).collect::<Vec<_>>();
+        let factors = times
+            .iter()
+            .map(|t| 0.7 * t / (t + 1.0))
+            .collect::<Vec<_>>();
         let outputs = burn::tensor::Tensor::cat(inputs, 0)
             * in_f64(factors).reshape([batch.len() as i32, 1])
             + 0.1;
@@ -174,7 +182,10 @@ fn walks_that_stand_at_different_calls_do_not_disturb_one_another() {
 
 #[test]
 fn tensors_that_do_not_fit_are_refused() {
-    let plan = Arc::new(plan(&NoiseScheduleConfig::course(), &SamplerConfig::ddpm(4)));
+    let plan = Arc::new(plan(
+        &NoiseScheduleConfig::course(),
+        &SamplerConfig::ddpm(4),
+    ));
     let (x, noise) = clean_and_noise();
     let short = in_f64(vec![0.0]);
     let absorb = |output: &Samples, noise: &Samples| {
@@ -186,8 +197,16 @@ fn tensors_that_do_not_fit_are_refused() {
     assert!(absorb(&short, &noise).is_some_and(shape("the network's output")));
     assert!(absorb(&x, &short).is_some_and(shape("noise")));
     let mut walk = Walk::new(plan.clone(), x.clone());
-    assert!(walk.replace_sample(short.clone()).err().is_some_and(shape("the sample")));
-    assert!(walk.predict_x0(short.clone()).err().is_some_and(shape("the network's output")));
+    assert!(
+        walk.replace_sample(short.clone())
+            .err()
+            .is_some_and(shape("the sample"))
+    );
+    assert!(
+        walk.predict_x0(short.clone())
+            .err()
+            .is_some_and(shape("the network's output"))
+    );
     let refused = Walk::from_sample(plan.clone(), x.clone(), short).err();
     assert!(refused.is_some_and(shape("noise")));
     let refused = plan.add_noise(4, x.clone(), x).err();
