@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod outputs;
 mod progress;
+mod schedulers;
 mod stop;
 mod training;
 
