@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod memory;
 mod outputs;
 mod progress;
 mod schedulers;
