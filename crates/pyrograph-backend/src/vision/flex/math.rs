@@ -1,6 +1,9 @@
 //! Activations as straight-line f32 arithmetic, which compilers vectorise.
 
-use super::super::{Activation, activation::{QUICK_GELU, RELU6_TOP}};
+use super::super::{
+    Activation,
+    activation::{QUICK_GELU, RELU6_TOP},
+};
 
 const LOG2_E: f32 = std::f32::consts::LOG2_E;
 /// ln 2 in two parts, the first exact in few bits, so that `n·ln 2` loses nothing.
