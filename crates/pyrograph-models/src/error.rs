@@ -18,6 +18,18 @@ pub enum ModelError {
         /// What is allowed, and why.
         allowed: String,
     },
+    /// A config file has a field that the model does not know.
+    #[error(
+        "{model}: config.json has the field `{field}` with the value {seen}, which this model does not know"
+    )]
+    UnknownField {
+        /// The model.
+        model: &'static str,
+        /// The field's name.
+        field: String,
+        /// Its value, as JSON.
+        seen: String,
+    },
     /// An input tensor has the wrong shape.
     #[error("{model}: input `{input}` has shape {seen:?}, but must be {allowed}")]
     Input {

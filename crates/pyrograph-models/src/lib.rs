@@ -4,6 +4,7 @@
 //! - [`context_unet`]: the U-Net of the sprite job.
 //! - [`dcgan`]: generator, discriminator and encoder of the anomaly job.
 //! - [`ssd`]: the detector on VGG16 or MobileNetV2.
+//! - [`stable_diffusion`]: the networks of Stable Diffusion.
 //! - [`blocks`]: the layers they are made of, in PyTorch's layout.
 //! - [`weights`]: state dicts from PyTorch and safetensors files, and model files that carry their config.
 //!
@@ -29,6 +30,7 @@ pub mod dcgan;
 mod error;
 pub mod sprite_classifier;
 pub mod ssd;
+pub mod stable_diffusion;
 pub mod weights;
 
 pub use error::ModelError;

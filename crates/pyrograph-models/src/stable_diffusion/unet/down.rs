@@ -1,0 +1,81 @@
+//! A block on the way down.
+
+use burn::{
+    module::Module,
+    tensor::{Tensor, backend::Backend},
+};
+use pyrograph_backend::vision::VisionBackend;
+
+use super::{
+    Shared,
+    resnet::{Downsample2D, ResnetBlock2D},
+    transformer::{Transformer2D, TransformerShape},
+};
+use crate::blocks::ParamInit;
+
+/// The numbers of a block on the way down.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DownShape {
+    pub(super) channels: [usize; 2],
+    pub(super) layers: usize,
+    pub(super) transformer: Option<TransformerShape>,
+    pub(super) downsample: bool,
+}
+
+/// Residual blocks, each followed by a transformer where the level attends, and a halving of the resolution; diffusers'
+/// `CrossAttnDownBlock2D` and `DownBlock2D`.
+#[derive(Module, Debug)]
+pub(super) struct DownBlock<B: Backend> {
+    resnets: Vec<ResnetBlock2D<B>>,
+    attentions: Vec<Transformer2D<B>>,
+    /// One, or none in the last block.
+    downsamplers: Vec<Downsample2D<B>>,
+}
+
+impl<B: Backend> DownBlock<B> {
+    pub(super) fn new(init: &mut ParamInit<'_, B>, shared: &Shared, shape: DownShape) -> Self {
+        let [c_in, c_out] = shape.channels;
+        let mut block = Self {
+            resnets: Vec::new(),
+            attentions: Vec::new(),
+            downsamplers: Vec::new(),
+        };
+        for layer in 0..shape.layers {
+            let from = if layer == 0 { c_in } else { c_out };
+            let resnet = ResnetBlock2D::new(init, shared, [from, c_out]);
+            block.resnets.push(resnet);
+            let attention = shape.transformer;
+            let attention = attention.map(|shape| Transformer2D::new(init, shared, shape));
+            block.attentions.extend(attention);
+        }
+        if shape.downsample {
+            let layer = Downsample2D::new(init, shared, c_out);
+            block.downsamplers.push(layer);
+        }
+        block
+    }
+}
+
+impl<B: VisionBackend> DownBlock<B> {
+    /// `x` [batch, in, height, width] → [batch, out, height′, width′]. The output of every layer is added to `skips`.
+    pub(super) fn forward(
+        &self,
+        mut x: Tensor<B, 4>,
+        time: &Tensor<B, 2>,
+        context: &Tensor<B, 3>,
+        skips: &mut Vec<Tensor<B, 4>>,
+    ) -> Tensor<B, 4> {
+        for (layer, resnet) in self.resnets.iter().enumerate() {
+            x = resnet.forward(x, time.clone());
+            if let Some(attention) = self.attentions.get(layer) {
+                x = attention.forward(x, context);
+            }
+            skips.push(x.clone());
+        }
+        for downsampler in &self.downsamplers {
+            x = downsampler.forward(x);
+            skips.push(x.clone());
+        }
+        x
+    }
+}

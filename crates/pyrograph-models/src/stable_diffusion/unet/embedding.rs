@@ -1,0 +1,76 @@
+//! The embedding of the timestep.
+
+use burn::{
+    module::Module,
+    tensor::{DType, Tensor, backend::Backend},
+};
+use pyrograph_backend::{
+    rng::host_tensor,
+    vision::{self, Activation, VisionBackend},
+};
+
+use super::UNet2DConditionConfig;
+use crate::blocks::{Linear, ParamInit};
+
+/// The period of the slowest wave is 2π times this (Vaswani et al., 2017).
+const MAX_PERIOD: f64 = 10_000.0;
+
+/// Sines and cosines of the timestep, and two linear layers.
+///
+/// `angle_i = t·10000^(−i / (n/2 − shift))` for i in 0..n/2, with `n` the first block's channels.
+#[derive(Module, Debug)]
+pub(super) struct TimestepEmbedding<B: Backend> {
+    linear_1: Linear<B>,
+    linear_2: Linear<B>,
+    channels: usize,
+    flip_sin_to_cos: bool,
+    freq_shift: f64,
+}
+
+impl<B: Backend> TimestepEmbedding<B> {
+    pub(super) fn new(init: &mut ParamInit<'_, B>, config: &UNet2DConditionConfig) -> Self {
+        let (channels, width) = (config.block_out_channels[0], config.time_width());
+        Self {
+            linear_1: Linear::new(init, channels, width),
+            linear_2: Linear::new(init, width, width),
+            channels,
+            flip_sin_to_cos: config.flip_sin_to_cos,
+            freq_shift: config.freq_shift,
+        }
+    }
+}
+
+impl<B: VisionBackend> TimestepEmbedding<B> {
+    /// The embedding in the float type `dtype`; the angles are never of a half type, which has no fractions at 1000.
+    ///
+    /// # Shapes
+    /// `[batch or 1]` → [batch or 1, width].
+    pub(super) fn forward(&self, timestep: Tensor<B, 1>, dtype: DType) -> Tensor<B, 2> {
+        let wide = match timestep.dtype() {
+            DType::F64 => DType::F64,
+            _ => DType::F32,
+        };
+        let frequencies = self.frequencies();
+        let count = frequencies.len();
+        let frequencies =
+            host_tensor::<B, 2>(frequencies, [1, count], &timestep.device()).cast(wide);
+        let angles = timestep.cast(wide).unsqueeze_dim::<2>(1) * frequencies; // [batch, channels / 2]
+        let (sine, cosine) = (angles.clone().sin(), angles.cos());
+        let waves = match self.flip_sin_to_cos {
+            true => vec![cosine, sine],
+            false => vec![sine, cosine],
+        };
+        let waves = Tensor::cat(waves, 1).cast(dtype); // [batch, channels]
+        let hidden = vision::activate(self.linear_1.forward(waves), Activation::Silu);
+        self.linear_2.forward(hidden)
+    }
+
+    /// In f32 as PyTorch computes them, whose rounding a timestep of 1000 magnifies.
+    fn frequencies(&self) -> Vec<f32> {
+        let half = self.channels / 2;
+        let slope = -MAX_PERIOD.ln() as f32;
+        let steps = (half as f64 - self.freq_shift) as f32;
+        let frequency = |i| (slope * i as f32 / steps).exp();
+        (0..half).map(frequency).collect()
+    }
+}

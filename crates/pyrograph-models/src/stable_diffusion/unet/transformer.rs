@@ -1,0 +1,224 @@
+//! The transformer between residual blocks: self-attention over the image, cross-attention to the text, feed-forward.
+
+use burn::{
+    module::Module,
+    tensor::{Tensor, backend::Backend},
+};
+use pyrograph_backend::vision::{self, Activation, VisionBackend};
+
+use super::Shared;
+use crate::blocks::{Conv2d, GroupNorm, LayerNorm, Linear, ParamInit};
+
+/// Of the group norm before the projection, whatever `norm_eps` is.
+const GROUP_EPSILON: f64 = 1e-6;
+/// PyTorch's default, which diffusers leaves.
+const LAYER_EPSILON: f64 = 1e-5;
+/// The feed-forward's hidden features over its input's.
+const WIDENING: usize = 4;
+
+/// The numbers of one level's transformers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TransformerShape {
+    pub(super) channels: usize,
+    pub(super) heads: usize,
+    pub(super) layers: usize,
+    pub(super) context_width: usize,
+    /// Whether the first attention attends to the text too.
+    pub(super) only_cross_attention: bool,
+}
+
+/// Norm, projection, layers, projection, and the input added; diffusers' `Transformer2DModel`.
+#[derive(Module, Debug)]
+pub(super) struct Transformer2D<B: Backend> {
+    norm: GroupNorm<B>,
+    proj_in: Projection<B>,
+    transformer_blocks: Vec<BasicTransformerBlock<B>>,
+    proj_out: Projection<B>,
+}
+
+impl<B: Backend> Transformer2D<B> {
+    pub(super) fn new(
+        init: &mut ParamInit<'_, B>,
+        shared: &Shared,
+        shape: TransformerShape,
+    ) -> Self {
+        let channels = shape.channels;
+        let blocks = 0..shape.layers;
+        Self {
+            norm: GroupNorm::new(init, shared.groups, channels).with_epsilon(GROUP_EPSILON),
+            proj_in: Projection::new(init, shared, channels),
+            transformer_blocks: blocks
+                .map(|_| BasicTransformerBlock::new(init, shape))
+                .collect(),
+            proj_out: Projection::new(init, shared, channels),
+        }
+    }
+}
+
+impl<B: VisionBackend> Transformer2D<B> {
+    /// `x` [batch, channels, height, width], `context` [batch, length, width]; result as `x`.
+    pub(super) fn forward(&self, x: Tensor<B, 4>, context: &Tensor<B, 3>) -> Tensor<B, 4> {
+        let [batch, channels, height, width] = x.dims();
+        let tokens = self
+            .norm
+            .forward(x.clone(), Activation::Identity)
+            .reshape([batch, channels, height * width])
+            .swap_dims(1, 2); // [batch, height·width, channels]
+        let tokens = self.proj_in.forward(tokens);
+        let blocks = self.transformer_blocks.iter();
+        let tokens = blocks.fold(tokens, |tokens, block| block.forward(tokens, context));
+        let tokens = self.proj_out.forward(tokens);
+        x + tokens
+            .swap_dims(1, 2)
+            .reshape([batch, channels, height, width])
+    }
+}
+
+/// A linear layer over the channels, whose published weight is that of a 1×1 convolution in models before 2.0.
+#[derive(Module, Debug)]
+pub(super) enum Projection<B: Backend> {
+    /// Weight [out, in].
+    Linear(Linear<B>),
+    /// Weight [out, in, 1, 1].
+    Convolution(Conv2d<B>),
+}
+
+impl<B: Backend> Projection<B> {
+    fn new(init: &mut ParamInit<'_, B>, shared: &Shared, channels: usize) -> Self {
+        match shared.use_linear_projection {
+            true => Self::Linear(Linear::new(init, channels, channels)),
+            false => Self::Convolution(Conv2d::same(init, [channels, channels], 1)),
+        }
+    }
+}
+
+impl<B: VisionBackend> Projection<B> {
+    /// [batch, tokens, in] → [batch, tokens, out].
+    fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        match self {
+            Self::Linear(linear) => linear.forward(x),
+            Self::Convolution(conv) => {
+                let weight = conv.weight.val();
+                let [out, c_in, _, _] = weight.dims();
+                let bias = conv.bias.as_ref().map(|bias| bias.val());
+                vision::linear(x, weight.reshape([out, c_in]), bias)
+            }
+        }
+    }
+}
+
+/// One layer of a transformer; diffusers' `BasicTransformerBlock`.
+#[derive(Module, Debug)]
+pub(super) struct BasicTransformerBlock<B: Backend> {
+    norm1: LayerNorm<B>,
+    attn1: CrossAttention<B>,
+    norm2: LayerNorm<B>,
+    attn2: CrossAttention<B>,
+    norm3: LayerNorm<B>,
+    ff: FeedForward<B>,
+    only_cross_attention: bool,
+}
+
+impl<B: Backend> BasicTransformerBlock<B> {
+    fn new(init: &mut ParamInit<'_, B>, shape: TransformerShape) -> Self {
+        let (channels, heads) = (shape.channels, shape.heads);
+        let first_width = match shape.only_cross_attention {
+            true => shape.context_width,
+            false => channels,
+        };
+        Self {
+            norm1: LayerNorm::new(init, channels, LAYER_EPSILON),
+            attn1: CrossAttention::new(init, [channels, first_width], heads),
+            norm2: LayerNorm::new(init, channels, LAYER_EPSILON),
+            attn2: CrossAttention::new(init, [channels, shape.context_width], heads),
+            norm3: LayerNorm::new(init, channels, LAYER_EPSILON),
+            ff: FeedForward::new(init, channels),
+            only_cross_attention: shape.only_cross_attention,
+        }
+    }
+}
+
+impl<B: VisionBackend> BasicTransformerBlock<B> {
+    /// `x` [batch, tokens, channels], `context` [batch, length, width]; result as `x`.
+    fn forward(&self, x: Tensor<B, 3>, context: &Tensor<B, 3>) -> Tensor<B, 3> {
+        let h = self.norm1.forward(x.clone());
+        let source = match self.only_cross_attention {
+            true => context.clone(),
+            false => h.clone(),
+        };
+        let x = self.attn1.forward(h, source) + x;
+        let h = self.norm2.forward(x.clone());
+        let x = self.attn2.forward(h, context.clone()) + x;
+        let h = self.norm3.forward(x.clone());
+        self.ff.forward(h) + x
+    }
+}
+
+/// Attention with several heads, of a sequence to itself or to another; diffusers' `Attention`.
+#[derive(Module, Debug)]
+pub(super) struct CrossAttention<B: Backend> {
+    to_q: Linear<B>,
+    to_k: Linear<B>,
+    to_v: Linear<B>,
+    to_out: Linear<B>,
+    heads: usize,
+}
+
+impl<B: Backend> CrossAttention<B> {
+    /// From `widths` [of the queries' sequence, of the keys' sequence].
+    fn new(init: &mut ParamInit<'_, B>, widths: [usize; 2], heads: usize) -> Self {
+        let [width, source] = widths;
+        Self {
+            to_q: Linear::without_bias(init, width, width),
+            to_k: Linear::without_bias(init, source, width),
+            to_v: Linear::without_bias(init, source, width),
+            to_out: Linear::new(init, width, width),
+            heads,
+        }
+    }
+}
+
+impl<B: VisionBackend> CrossAttention<B> {
+    /// `x` [batch, tokens, width], `source` [batch, length, width of the source]; result as `x`.
+    fn forward(&self, x: Tensor<B, 3>, source: Tensor<B, 3>) -> Tensor<B, 3> {
+        let [batch, tokens, width] = x.dims();
+        let query = self.by_head(self.to_q.forward(x));
+        let key = self.by_head(self.to_k.forward(source.clone()));
+        let value = self.by_head(self.to_v.forward(source));
+        let scale = ((width / self.heads) as f64).sqrt().recip();
+        let out = vision::attention(query, key, value, None, scale); // [batch, heads, tokens, features]
+        self.to_out
+            .forward(out.swap_dims(1, 2).reshape([batch, tokens, width]))
+    }
+
+    /// [batch, tokens, width] → [batch, heads, tokens, width / heads].
+    fn by_head(&self, x: Tensor<B, 3>) -> Tensor<B, 4> {
+        let [batch, tokens, width] = x.dims();
+        x.reshape([batch, tokens, self.heads, width / self.heads])
+            .swap_dims(1, 2)
+    }
+}
+
+/// A gated linear unit and a linear layer; diffusers' `FeedForward` with `GEGLU`.
+#[derive(Module, Debug)]
+pub(super) struct FeedForward<B: Backend> {
+    gated: Linear<B>,
+    output: Linear<B>,
+}
+
+impl<B: Backend> FeedForward<B> {
+    fn new(init: &mut ParamInit<'_, B>, channels: usize) -> Self {
+        let hidden = WIDENING * channels;
+        Self {
+            gated: Linear::new(init, channels, 2 * hidden),
+            output: Linear::new(init, hidden, channels),
+        }
+    }
+}
+
+impl<B: VisionBackend> FeedForward<B> {
+    /// [batch, tokens, channels] → the same.
+    fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+        self.output.forward(vision::geglu(self.gated.forward(x)))
+    }
+}
