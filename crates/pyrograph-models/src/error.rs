@@ -30,6 +30,30 @@ pub enum ModelError {
         /// Its value, as JSON.
         seen: String,
     },
+    /// A `config.json` does not read, or asks for something that the model does not have.
+    #[error("{model}: config.json: {reason}")]
+    ConfigFile {
+        /// The model.
+        model: &'static str,
+        /// Which field is wrong, its value, and what is allowed.
+        reason: String,
+    },
+    /// A token id is outside the vocabulary.
+    #[error(
+        "{model}: input `{input}` holds {id} at place {place}, but must hold ids from 0 to {last}"
+    )]
+    TokenId {
+        /// The model.
+        model: &'static str,
+        /// The tensor's name.
+        input: &'static str,
+        /// The first such id.
+        id: i64,
+        /// Its place in the tensor, row-major.
+        place: usize,
+        /// The last id of the vocabulary.
+        last: usize,
+    },
     /// An input tensor has the wrong shape.
     #[error("{model}: input `{input}` has shape {seen:?}, but must be {allowed}")]
     Input {
