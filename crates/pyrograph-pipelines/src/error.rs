@@ -96,6 +96,31 @@ pub enum PipelineError {
         /// The file.
         path: PathBuf,
     },
+    /// The files of a tokenizer do not describe one.
+    #[error(
+        "{}: {reason}; a tokenizer folder holds vocab.json and merges.txt, or tokenizer.json, of CLIP's byte-pair encoding",
+        path.display()
+    )]
+    Tokenizer {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A token cannot be added to the vocabulary.
+    #[error("the token `{token}` cannot be added: {reason}")]
+    Token {
+        /// The token.
+        token: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A prompt cannot be encoded.
+    #[error("the prompt cannot be encoded: {reason}")]
+    Prompt {
+        /// Why not.
+        reason: String,
+    },
     /// The caller broke off.
     #[error("sampling was stopped")]
     Stopped,

@@ -1,0 +1,5 @@
+//! Checkpoints of Stable Diffusion.
+
+mod tokenizer;
+
+pub use tokenizer::TokenizerFiles;
