@@ -75,7 +75,7 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// A weights file is damaged, or of no known format.
-    #[error("{}: {reason}; expected a PyTorch file (zip or legacy) or a safetensors file", path.display())]
+    #[error("{}: {reason}; expected a PyTorch file (zip or legacy), a safetensors file or its index", path.display())]
     Format {
         /// The file.
         path: PathBuf,
@@ -91,6 +91,42 @@ pub enum ModelError {
         model: &'static str,
         /// Which keys differ.
         report: KeyReport,
+    },
+    /// A file of a set of weights is missing, or is not the one that the set's index describes.
+    #[error("{}: shard {}: {reason}; copy the whole set again", path.display(), shard.display())]
+    Shard {
+        /// The index.
+        path: PathBuf,
+        /// The file, as the index names it.
+        shard: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A parameter is to have a number type that the backend lacks.
+    #[error("{}: `{key}` is stored as {stored} and was to be loaded as {wanted}, a type that {backend} lacks; load it as f32 (`--dtype f32`, `Precision::F32`)", path.display())]
+    MissingType {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's key.
+        key: String,
+        /// The type in the file.
+        stored: &'static str,
+        /// The type of the parameter.
+        wanted: &'static str,
+        /// The backend and its device.
+        backend: String,
+    },
+    /// A tensor of a file did not become a parameter, though names and shapes agree: a fault of the model's code.
+    #[error("{}: the parameter `{field}` of this {model} cannot be loaded: {reason}", path.display())]
+    Apply {
+        /// The file.
+        path: PathBuf,
+        /// The model.
+        model: &'static str,
+        /// The field path of the parameter.
+        field: String,
+        /// What went wrong.
+        reason: &'static str,
     },
     /// A value of a file is NaN or infinite: of a weight, or of a tensor that is handed in.
     #[error("{}: `{key}` holds {value} at place {index}; every value must be finite", path.display())]

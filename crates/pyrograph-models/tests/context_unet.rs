@@ -14,7 +14,7 @@ use pyrograph_models::{
     blocks::BatchStatistics,
     context_unet::{ContextUnet, ContextUnetConfig, Residual},
     weights::{
-        HostTensor, StateDict, build_model, load_model, load_weights, save_model, state_dict_of,
+        StateDict, TensorEntry, build_model, load_model, load_weights, save_model, state_dict_of,
     },
 };
 
@@ -227,13 +227,7 @@ fn weights_of_another_architecture_are_refused_with_the_keys() {
     );
 
     let mut more = dict.clone();
-    more.insert(
-        "extra.weight",
-        HostTensor {
-            shape: vec![1],
-            values: vec![0.0],
-        },
-    );
+    more.insert("extra.weight", TensorEntry::from_f32(vec![1], vec![0.0]));
     let message = load::<Flex>(&config(16, 1, 5), &more)
         .expect_err("unused")
         .to_string();

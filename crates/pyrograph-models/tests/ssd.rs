@@ -17,7 +17,7 @@ use pyrograph_backend::{lock_autodiff, rng::host_tensor, vision::VisionBackend};
 use pyrograph_models::{
     blocks::BatchStatistics,
     ssd::{Ssd, SsdConfig, SsdOutput, Transfer},
-    weights::{HostTensor, StateDict, build_model, load_model, save_model, state_dict_of},
+    weights::{StateDict, TensorEntry, build_model, load_model, save_model, state_dict_of},
 };
 use pyrograph_vision::{DetectOptions, postprocess};
 
@@ -46,7 +46,7 @@ fn load<B: Backend>(config: &SsdConfig, dict: &StateDict) -> Ssd<B> {
 }
 
 fn images<B: Backend>(batch: usize) -> Tensor<B, 4> {
-    let HostTensor { values, .. } = formula::images(batch, 300);
+    let TensorEntry { values, .. } = formula::images(batch, 300);
     host_tensor(values, [batch, 3, 300, 300], &Default::default())
 }
 
@@ -338,10 +338,7 @@ fn a_plain_vgg16_is_a_backbone() {
     let mut broken = whole.part("vgg.");
     broken.insert(
         "0.weight",
-        HostTensor {
-            shape: vec![8, 3, 3, 3],
-            values: vec![f32::NAN; 216],
-        },
+        TensorEntry::from_f32(vec![8, 3, 3, 3], vec![f32::NAN; 216]),
     );
     let error = tiny(5)
         .init_from::<Flex>(&broken, Transfer::Backbone, &device, 1)

@@ -20,7 +20,7 @@ use pyrograph::{
         context_unet::ContextUnet,
         dcgan::{Discriminator, Generator},
         ssd::{Ssd, SsdConfig},
-        weights::{HostTensor, NamedModel, StateDict, build_model, read_config},
+        weights::{NamedModel, StateDict, TensorEntry, build_model, read_config},
     },
 };
 use serde::de::DeserializeOwned;
@@ -177,13 +177,13 @@ impl Forward {
         Ok(inputs)
     }
 
-    fn tensor<'a>(&self, inputs: &'a StateDict, name: &str) -> anyhow::Result<&'a HostTensor> {
+    fn tensor<'a>(&self, inputs: &'a StateDict, name: &str) -> anyhow::Result<&'a TensorEntry> {
         let missing = || anyhow!("{}: tensor `{name}` is missing", self.input.display());
         inputs.get(name).ok_or_else(missing)
     }
 
     /// Writes the output tensors and says so.
-    fn write(&self, tensors: Vec<(&str, HostTensor)>) -> anyhow::Result<()> {
+    fn write(&self, tensors: Vec<(&str, TensorEntry)>) -> anyhow::Result<()> {
         let path = self.output.display().to_string();
         let mut outputs = StateDict::new();
         let mut shapes = serde_json::Map::new();
@@ -200,22 +200,22 @@ impl Forward {
     }
 }
 
-fn read<B: VisionBackend, const D: usize>(tensor: Tensor<B, D>) -> anyhow::Result<HostTensor> {
+fn read<B: VisionBackend, const D: usize>(tensor: Tensor<B, D>) -> anyhow::Result<TensorEntry> {
     let shape = tensor.dims().to_vec();
     let data = tensor
         .try_into_data()
         .map_err(|error| anyhow!("the device gave no result: {error:?}"))?;
     let values = data.iter::<f32>().collect();
-    Ok(HostTensor { shape, values })
+    Ok(TensorEntry::from_f32(shape, values))
 }
 
 /// The boxes that a detector's outputs move, a row each.
-fn priors(config: &SsdConfig) -> Result<HostTensor, ModelError> {
+fn priors(config: &SsdConfig) -> Result<TensorEntry, ModelError> {
     let boxes = config.prior_boxes()?;
-    Ok(HostTensor {
-        shape: vec![boxes.len(), 4],
-        values: boxes.iter().flat_map(|b| [b.cx, b.cy, b.w, b.h]).collect(),
-    })
+    Ok(TensorEntry::from_f32(
+        vec![boxes.len(), 4],
+        boxes.iter().flat_map(|b| [b.cx, b.cy, b.w, b.h]).collect(),
+    ))
 }
 
 /// A model's numbers from a JSON file.

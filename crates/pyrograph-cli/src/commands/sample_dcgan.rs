@@ -12,7 +12,7 @@ use pyrograph::{
     },
     models::{
         dcgan::{DcganConfig, Generator},
-        weights::{HostTensor, StateDict, build_model, read_config},
+        weights::{StateDict, TensorEntry, build_model, read_config},
     },
     pipelines::anomaly::{AnomalyCard, shown},
     train::{dcgan::NORMALISATION_KEY, run_folder::RunFolder, weights_path},
@@ -106,7 +106,7 @@ impl BackendTask for SampleDcgan {
                     samples,
                 ),
             ] {
-                dict.insert(name, HostTensor { shape, values });
+                dict.insert(name, TensorEntry::from_f32(shape, values));
             }
             dict.save(path, HashMap::new())?;
             written.push(path.display().to_string());

@@ -9,7 +9,7 @@ use pyrograph::{
         BackendTask, Device,
         vision::{VisionAutodiff, VisionBackend},
     },
-    models::weights::{HostTensor, StateDict},
+    models::weights::{StateDict, TensorEntry},
     pipelines::sprites::{
         SpritePipeline, SpriteRequest, SpriteSamples, StartNoise, class_rows, class_sheet,
         denoising_frames, parse_context, with_and_without_noise,
@@ -114,10 +114,7 @@ impl BackendTask for SampleSprites {
             let mut dict = StateDict::new();
             dict.insert(
                 "samples",
-                HostTensor {
-                    shape: samples.shape.to_vec(),
-                    values: samples.values.clone(),
-                },
+                TensorEntry::from_f32(samples.shape.to_vec(), samples.values.clone()),
             );
             dict.save(path, HashMap::new())?;
             written.push(path.clone());

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command, thread, time::Duration};
 
-use pyrograph::models::weights::{HostTensor, StateDict};
+use pyrograph::models::weights::{StateDict, TensorEntry};
 
 use crate::common::*;
 
@@ -138,7 +138,7 @@ fn given_noise_is_what_sampling_starts_from() {
     let values = (0..2 * 768).map(|i| (i as f32 * 0.7).sin()).collect();
     dict.insert(
         "x_T",
-        HostTensor {
+        TensorEntry {
             shape: vec![2, 3, 16, 16],
             values,
         },
@@ -355,7 +355,7 @@ fn forward_runs_a_pytorch_checkpoint_on_named_tensors() {
         let mut inputs = inputs.clone();
         inputs.insert(
             key,
-            HostTensor {
+            TensorEntry {
                 values: vec![0.5; shape.iter().product()],
                 shape,
             },

@@ -22,9 +22,17 @@ pub enum InitScheme {
 #[derive(Debug)]
 pub struct ParamInit<'a, B: Backend> {
     device: &'a B::Device,
-    seed: u64,
-    next: u64,
+    source: Source,
     scheme: InitScheme,
+}
+
+/// Where the values of parameters come from.
+#[derive(Debug)]
+enum Source {
+    /// Random numbers of a seed; `next` numbers the streams.
+    Drawn { seed: u64, next: u64 },
+    /// Loading replaces them.
+    Lazy,
 }
 
 impl<'a, B: Backend> ParamInit<'a, B> {
@@ -32,8 +40,17 @@ impl<'a, B: Backend> ParamInit<'a, B> {
     pub fn new(device: &'a B::Device, seed: u64) -> Self {
         Self {
             device,
-            seed,
-            next: 0,
+            source: Source::Drawn { seed, next: 0 },
+            scheme: InitScheme::default(),
+        }
+    }
+
+    /// Parameters that loading replaces: they have a shape and neither values nor memory. One that is used without having been
+    /// loaded is zero.
+    pub fn lazy(device: &'a B::Device) -> Self {
+        Self {
+            device,
+            source: Source::Lazy,
             scheme: InitScheme::default(),
         }
     }
@@ -67,8 +84,11 @@ impl<'a, B: Backend> ParamInit<'a, B> {
     }
 
     fn uniform<const D: usize>(&mut self, shape: [usize; D], bound: f32) -> Param<Tensor<B, D>> {
-        let key = NoiseKey::new(self.seed, Purpose::Parameters, self.next);
-        self.next += 1;
+        let Source::Drawn { seed, next } = &mut self.source else {
+            return self.unloaded(shape, true);
+        };
+        let key = NoiseKey::new(*seed, Purpose::Parameters, *next);
+        *next += 1;
         let values = key
             .uniform(0, shape.iter().product())
             .into_iter()
@@ -79,12 +99,32 @@ impl<'a, B: Backend> ParamInit<'a, B> {
 
     /// A trained parameter that starts at one value.
     pub fn constant(&mut self, size: usize, value: f32) -> Param<Tensor<B, 1>> {
-        Param::from_tensor(host_tensor(vec![value; size], [size], self.device))
+        match self.source {
+            Source::Drawn { .. } => {
+                Param::from_tensor(host_tensor(vec![value; size], [size], self.device))
+            }
+            Source::Lazy => self.unloaded([size], true),
+        }
     }
 
     /// A tensor that is saved with the model but not trained, such as a running mean.
     pub fn buffer(&mut self, size: usize, value: f32) -> Param<Tensor<B, 1>> {
-        let tensor = host_tensor(vec![value; size], [size], self.device);
-        Param::initialized(ParamId::new(), tensor)
+        match self.source {
+            Source::Drawn { .. } => {
+                let tensor = host_tensor(vec![value; size], [size], self.device);
+                Param::initialized(ParamId::new(), tensor)
+            }
+            Source::Lazy => self.unloaded([size], false),
+        }
+    }
+
+    fn unloaded<const D: usize>(&self, shape: [usize; D], trained: bool) -> Param<Tensor<B, D>> {
+        Param::uninitialized(
+            ParamId::new(),
+            move |device, trained| Tensor::zeros(shape, device).set_require_grad(trained),
+            self.device.clone(),
+            trained,
+            shape.into(),
+        )
     }
 }

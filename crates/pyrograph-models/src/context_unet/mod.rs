@@ -42,9 +42,19 @@ impl ContextUnetConfig {
         device: &B::Device,
         seed: u64,
     ) -> Result<ContextUnet<B>, ModelError> {
+        self.init_with(&mut ParamInit::new(device, seed))
+    }
+
+    /// A model whose parameters `init` makes.
+    ///
+    /// # Errors
+    /// When a number of the config is not allowed.
+    pub fn init_with<B: Backend>(
+        &self,
+        init: &mut ParamInit<'_, B>,
+    ) -> Result<ContextUnet<B>, ModelError> {
         self.check()?;
         let n = self.n_feat;
-        let init = &mut ParamInit::new(device, seed);
         Ok(ContextUnet {
             init_conv: ResidualConvBlock::new(init, [self.in_channels, n], Some(self.residual)),
             down1: UnetDown::new(init, [n, n]),

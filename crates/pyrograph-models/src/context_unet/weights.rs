@@ -2,9 +2,10 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{ContextUnet, ContextUnetConfig, MODEL, POOL};
+use super::{ContextUnet, ContextUnetConfig, MODEL};
 use crate::{
     ModelError,
+    blocks::ParamInit,
     weights::{NamedModel, Rename},
 };
 
@@ -43,21 +44,7 @@ impl<B: Backend> NamedModel<B> for ContextUnet<B> {
     // A counter that eval mode does not use.
     const IGNORED_SUFFIXES: &'static [&'static str] = &["num_batches_tracked"];
 
-    fn telling_shapes(config: &Self::Config) -> Result<Vec<(String, Vec<usize>)>, ModelError> {
-        config.check()?;
-        let (n, side) = (config.n_feat, config.height / POOL);
-        let channels = config.in_channels;
-        Ok(vec![
-            ("init_conv.conv1.0.weight".into(), vec![n, channels, 3, 3]),
-            (
-                "contextembed1.model.0.weight".into(),
-                vec![2 * n, config.n_cfeat],
-            ),
-            ("up0.0.weight".into(), vec![2 * n, 2 * n, side, side]),
-        ])
-    }
-
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
-        config.init(device, 0)
+    fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
+        config.init_with(init)
     }
 }

@@ -22,8 +22,18 @@ impl DcganConfig {
         device: &B::Device,
         seed: u64,
     ) -> Result<Discriminator<B>, ModelError> {
+        self.init_discriminator_with(&mut ParamInit::new(device, seed))
+    }
+
+    /// The same with parameters that `init` makes.
+    ///
+    /// # Errors
+    /// When a number of the config is not allowed.
+    pub fn init_discriminator_with<B: Backend>(
+        &self,
+        init: &mut ParamInit<'_, B>,
+    ) -> Result<Discriminator<B>, ModelError> {
         self.check()?;
-        let init = &mut ParamInit::new(device, seed);
         let feature_network = feature_network(self, init);
         // Within the bounds that were checked there is at least one block.
         let features = self.width << (self.blocks - 1);

@@ -29,8 +29,18 @@ impl DcganConfig {
         device: &B::Device,
         seed: u64,
     ) -> Result<Encoder<B>, ModelError> {
+        self.init_encoder_with(&mut ParamInit::new(device, seed))
+    }
+
+    /// The same with parameters that `init` makes.
+    ///
+    /// # Errors
+    /// When a number of the config is not allowed.
+    pub fn init_encoder_with<B: Backend>(
+        &self,
+        init: &mut ParamInit<'_, B>,
+    ) -> Result<Encoder<B>, ModelError> {
         self.check()?;
-        let init = &mut ParamInit::new(device, seed);
         let features = self.width << (self.blocks - 1);
         Ok(Encoder {
             feature_network: feature_network(self, init),

@@ -22,8 +22,18 @@ impl DcganConfig {
         device: &B::Device,
         seed: u64,
     ) -> Result<Generator<B>, ModelError> {
+        self.init_generator_with(&mut ParamInit::new(device, seed))
+    }
+
+    /// The same with parameters that `init` makes.
+    ///
+    /// # Errors
+    /// When a number of the config is not allowed.
+    pub fn init_generator_with<B: Backend>(
+        &self,
+        init: &mut ParamInit<'_, B>,
+    ) -> Result<Generator<B>, ModelError> {
         self.check()?;
-        let init = &mut ParamInit::new(device, seed);
         let mut blocks = Vec::with_capacity(self.blocks + 1);
         let (mut channels, mut kernel) = (self.z_dim, WHOLE);
         for width in self.widths().into_iter().rev() {

@@ -3,7 +3,7 @@
 use burn::{module::Module, tensor::backend::Backend};
 
 use super::{DcganConfig, Discriminator, Encoder, Generator};
-use crate::ModelError;
+use crate::{ModelError, blocks::ParamInit};
 
 /// A generator and its discriminator: what adversarial training keeps.
 #[derive(Module, Debug)]
@@ -57,6 +57,29 @@ impl DcganConfig {
             generator,
             discriminator,
             encoder: self.init_encoder(device, seed.wrapping_add(APART.wrapping_mul(2)))?,
+        })
+    }
+
+    /// A generator and a discriminator whose parameters `init` makes.
+    pub(super) fn init_with<B: Backend>(
+        &self,
+        init: &mut ParamInit<'_, B>,
+    ) -> Result<Dcgan<B>, ModelError> {
+        Ok(Dcgan {
+            generator: self.init_generator_with(init)?,
+            discriminator: self.init_discriminator_with(init)?,
+        })
+    }
+
+    /// A generator, a discriminator and an encoder whose parameters `init` makes.
+    pub(super) fn init_anogan_with<B: Backend>(
+        &self,
+        init: &mut ParamInit<'_, B>,
+    ) -> Result<AnoGan<B>, ModelError> {
+        Ok(AnoGan {
+            generator: self.init_generator_with(init)?,
+            discriminator: self.init_discriminator_with(init)?,
+            encoder: self.init_encoder_with(init)?,
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{AnoGan, CORE, Dcgan, DcganConfig, Discriminator, Encoder, Generator, HALF};
+use super::{AnoGan, Dcgan, DcganConfig, Discriminator, Encoder, Generator};
 use crate::{
     ModelError,
+    blocks::ParamInit,
     weights::{NamedModel, Rename, StateDict},
 };
 
@@ -21,8 +22,6 @@ const HOLDERS: &[&str] = &[DCGAN, ANOGAN];
 const DCGAN: &str = "dcgan";
 const ANOGAN: &str = "anogan";
 
-type Shapes = Result<Vec<(String, Vec<usize>)>, ModelError>;
-
 impl<B: Backend> NamedModel<B> for Generator<B> {
     type Config = DcganConfig;
     const NAME: &'static str = "dcgan-generator";
@@ -36,21 +35,8 @@ impl<B: Backend> NamedModel<B> for Generator<B> {
         })
     }
 
-    fn telling_shapes(config: &Self::Config) -> Shapes {
-        config.check()?;
-        let (last, first) = (config.width, config.width << (config.blocks - 1));
-        let network = |block| format!("generator_network.{block}.0.weight");
-        Ok(vec![
-            (network(0), vec![config.z_dim, first, CORE, CORE]),
-            (
-                network(config.blocks),
-                vec![last, config.channels, HALF.size, HALF.size],
-            ),
-        ])
-    }
-
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
-        config.init_generator(device, 0)
+    fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
+        config.init_generator_with(init)
     }
 }
 
@@ -71,17 +57,8 @@ impl<B: Backend> NamedModel<B> for Discriminator<B> {
         })
     }
 
-    fn telling_shapes(config: &Self::Config) -> Shapes {
-        let mut shapes = feature_shapes(config)?;
-        shapes.push((
-            "critic_network.weight".into(),
-            vec![1, config.width << (config.blocks - 1), CORE, CORE],
-        ));
-        Ok(shapes)
-    }
-
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
-        config.init_discriminator(device, 0)
+    fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
+        config.init_discriminator_with(init)
     }
 }
 
@@ -92,18 +69,8 @@ impl<B: Backend> NamedModel<B> for Encoder<B> {
     const IGNORED_SUFFIXES: &'static [&'static str] = IGNORED;
     const HOLDERS: &'static [&'static str] = &[ANOGAN];
 
-    fn telling_shapes(config: &Self::Config) -> Shapes {
-        let mut shapes = feature_shapes(config)?;
-        let features = config.width << (config.blocks - 1);
-        shapes.push((
-            "latent_network.weight".into(),
-            vec![config.z_dim, features, CORE, CORE],
-        ));
-        Ok(shapes)
-    }
-
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
-        config.init_encoder(device, 0)
+    fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
+        config.init_encoder_with(init)
     }
 }
 
@@ -113,15 +80,8 @@ impl<B: Backend> NamedModel<B> for Dcgan<B> {
     const RENAMES: &'static [Rename] = RENAMES;
     const IGNORED_SUFFIXES: &'static [&'static str] = IGNORED;
 
-    fn telling_shapes(config: &Self::Config) -> Shapes {
-        let mut shapes = within("generator", Generator::<B>::telling_shapes(config)?);
-        let discriminator = Discriminator::<B>::telling_shapes(config)?;
-        shapes.extend(within("discriminator", discriminator));
-        Ok(shapes)
-    }
-
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
-        config.init(device, 0)
+    fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
+        config.init_with(init)
     }
 }
 
@@ -131,32 +91,9 @@ impl<B: Backend> NamedModel<B> for AnoGan<B> {
     const RENAMES: &'static [Rename] = RENAMES;
     const IGNORED_SUFFIXES: &'static [&'static str] = IGNORED;
 
-    fn telling_shapes(config: &Self::Config) -> Shapes {
-        let mut shapes = Dcgan::<B>::telling_shapes(config)?;
-        shapes.extend(within("encoder", Encoder::<B>::telling_shapes(config)?));
-        Ok(shapes)
+    fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
+        config.init_anogan_with(init)
     }
-
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
-        config.init_anogan(device, 0)
-    }
-}
-
-/// The first block of discriminator and encoder.
-fn feature_shapes(config: &DcganConfig) -> Shapes {
-    config.check()?;
-    Ok(vec![(
-        "feature_network.0.0.weight".into(),
-        vec![config.width, config.channels, HALF.size, HALF.size],
-    )])
-}
-
-/// The same keys under a field.
-fn within(field: &str, shapes: Vec<(String, Vec<usize>)>) -> Vec<(String, Vec<usize>)> {
-    shapes
-        .into_iter()
-        .map(|(key, shape)| (format!("{field}.{key}"), shape))
-        .collect()
 }
 
 /// How PyTorch's own DCGAN example names its layers: one `nn.Sequential` of convolutions, norms and activations.
@@ -179,7 +116,10 @@ fn from_one_sequential(
     };
     let mut convs: Vec<usize> = dict
         .keys()
-        .filter(|key| dict.get(key).is_some_and(|tensor| tensor.shape.len() == 4))
+        .filter(|key| {
+            dict.get(key)
+                .is_some_and(|tensor| tensor.shape().len() == 4)
+        })
         .filter_map(|key| Some(place(key)?.0))
         .collect();
     convs.sort_unstable();

@@ -19,8 +19,15 @@ impl SsdConfig {
     /// # Errors
     /// When a number of the config is not allowed.
     pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Result<Ssd<B>, ModelError> {
+        self.init_with(&mut ParamInit::new(device, seed))
+    }
+
+    /// A detector whose parameters `init` makes.
+    ///
+    /// # Errors
+    /// When a number of the config is not allowed.
+    pub fn init_with<B: Backend>(&self, init: &mut ParamInit<'_, B>) -> Result<Ssd<B>, ModelError> {
         self.check()?;
-        let init = &mut ParamInit::new(device, seed);
         Ok(match self.backbone {
             SsdBackbone::Vgg16 => Ssd::Vgg16(VggSsd::new(init, self)),
             SsdBackbone::MobilenetV2 => Ssd::MobilenetV2(MobilenetSsd::new(init, self)),

@@ -24,15 +24,12 @@ pub(super) fn translate(dict: &StateDict) -> Option<StateDict> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weights::HostTensor;
+    use crate::weights::TensorEntry;
 
     fn translated(keys: &[&str]) -> Option<Vec<String>> {
         let mut dict = StateDict::new();
         for key in keys {
-            let tensor = HostTensor {
-                shape: Vec::new(),
-                values: vec![0.0],
-            };
+            let tensor = TensorEntry::from_f32(Vec::new(), vec![0.0]);
             dict.insert(*key, tensor);
         }
         translate(&dict).map(|dict| dict.keys().map(str::to_owned).collect())

@@ -1,7 +1,7 @@
 //! Files of VGG16 as a classifier, or of its convolutions alone, as backbones.
 
 use super::weights::VGG_PLACES;
-use crate::weights::{HostTensor, StateDict};
+use crate::weights::{StateDict, TensorEntry};
 
 /// fc6 and fc7 keep every so many-th feature, and fc6 every so many-th pixel of its window of 7×7 (ssd.pytorch's
 /// `vgg16_reducedfc`, after Chen et al., [DeepLab](https://arxiv.org/abs/1412.7062)).
@@ -50,7 +50,7 @@ fn torchvision_classifier(
             let ours = format!("vgg.{place}.{name}");
             let theirs = dict.get(&format!("{wrapper}{layer}.{name}"));
             if let (Some(theirs), Some(wanted)) = (theirs, wanted.get(&ours))
-                && let Some(thinned) = thinned(theirs, &wanted.shape)
+                && let Some(thinned) = thinned(theirs, wanted.shape())
             {
                 backbone.insert(ours, thinned);
             }
@@ -61,17 +61,18 @@ fn torchvision_classifier(
 
 /// A dense layer's weight [out, in·7·7] or [out, in], or its bias `[out]`, as that of a convolution of `shape`; none where the
 /// numbers do not go together.
-fn thinned(dense: &HostTensor, shape: &[usize]) -> Option<HostTensor> {
-    let values = match (dense.shape.as_slice(), shape) {
+fn thinned(dense: &TensorEntry, shape: &[usize]) -> Option<TensorEntry> {
+    let from = dense.to_f32();
+    let values = match (dense.shape(), shape) {
         ([features], [kept]) if kept.checked_mul(FC_STEP)? == *features => {
-            dense.values.iter().step_by(FC_STEP).copied().collect()
+            from.iter().step_by(FC_STEP).copied().collect()
         }
         // fc6, whose inputs are the channels of the last map, each a window.
         ([features, inputs], &[kept, channels, 3, 3])
             if kept.checked_mul(FC_STEP)? == *features
                 && channels.checked_mul(FC6_WINDOW * FC6_WINDOW)? == *inputs =>
         {
-            let row = |feature: usize| &dense.values[feature * inputs..][..*inputs];
+            let row = |feature: usize| &from[feature * inputs..][..*inputs];
             let window = (0..3).flat_map(|y| (0..3).map(move |x| [y, x]));
             let places: Vec<usize> = window
                 .map(|[y, x]| y * WINDOW_STEP * FC6_WINDOW + x * WINDOW_STEP)
@@ -86,29 +87,23 @@ fn thinned(dense: &HostTensor, shape: &[usize]) -> Option<HostTensor> {
             if kept.checked_mul(FC_STEP)? == *features
                 && channels.checked_mul(FC_STEP)? == *inputs =>
         {
-            let row = |feature: usize| &dense.values[feature * inputs..][..*inputs];
+            let row = |feature: usize| &from[feature * inputs..][..*inputs];
             (0..kept)
                 .flat_map(|feature| row(feature * FC_STEP).iter().step_by(FC_STEP).copied())
                 .collect()
         }
         _ => return None,
     };
-    Some(HostTensor {
-        shape: shape.to_vec(),
-        values,
-    })
+    Some(TensorEntry::from_f32(shape.to_vec(), values))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn numbered(shape: &[usize]) -> HostTensor {
+    fn numbered(shape: &[usize]) -> TensorEntry {
         let count = shape.iter().product::<usize>();
-        HostTensor {
-            shape: shape.to_vec(),
-            values: (0..count).map(|i| i as f32).collect(),
-        }
+        TensorEntry::from_f32(shape.to_vec(), (0..count).map(|i| i as f32).collect())
     }
 
     #[test]
@@ -117,12 +112,12 @@ mod tests {
         // Feature 4, channel 1: its window begins at 4·98 + 49.
         let begin = (4 * 98 + 49) as f32;
         let window = [0, 3, 6, 21, 24, 27, 42, 45, 48].map(|place| begin + place as f32);
-        assert_eq!(fc6.values[(2 + 1) * 9..], window);
+        assert_eq!(fc6.to_f32()[(2 + 1) * 9..], window);
 
         let fc7 = thinned(&numbered(&[8, 12]), &[2, 3, 1, 1]).expect("fits");
-        assert_eq!(fc7.values, [0.0, 4.0, 8.0, 48.0, 52.0, 56.0]);
+        assert_eq!(fc7.to_f32(), [0.0, 4.0, 8.0, 48.0, 52.0, 56.0]);
         let bias = thinned(&numbered(&[8]), &[2]).expect("fits");
-        assert_eq!(bias.values, [0.0, 4.0]);
+        assert_eq!(bias.to_f32(), [0.0, 4.0]);
         assert!(thinned(&numbered(&[9]), &[2]).is_none());
         assert!(thinned(&numbered(&[8, 98]), &[2, 3, 3, 3]).is_none());
     }

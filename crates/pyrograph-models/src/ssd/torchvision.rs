@@ -101,10 +101,7 @@ mod tests {
         let mut dict = StateDict::new();
         for wrapper in ["ema.", "model."] {
             for key in [SCALE, "backbone.features.0.bias"] {
-                let tensor = crate::weights::HostTensor {
-                    shape: vec![1],
-                    values: vec![1.0],
-                };
+                let tensor = crate::weights::TensorEntry::from_f32(vec![1], vec![1.0]);
                 dict.insert(format!("{wrapper}{key}"), tensor);
             }
         }

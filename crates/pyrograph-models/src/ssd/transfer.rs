@@ -63,7 +63,7 @@ impl SsdConfig {
         if let (Some(plain), Transfer::Backbone) = (&of_backbone, transfer) {
             let fits = |key: &String| {
                 let pair = (plain.get(key), weights.get(key));
-                matches!(pair, (Some(theirs), Some(ours)) if theirs.shape == ours.shape)
+                matches!(pair, (Some(theirs), Some(ours)) if theirs.shape() == ours.shape())
                     && check_values_of(plain, key).is_ok()
             };
             let unfit: Vec<String> = wanted
@@ -80,14 +80,14 @@ impl SsdConfig {
         for key in &wanted {
             let full_key = format!("{}{key}", source.taken());
             match (dict.get(&full_key), weights.get(key)) {
-                (Some(theirs), Some(ours)) if theirs.shape == ours.shape => {
+                (Some(theirs), Some(ours)) if theirs.shape() == ours.shape() => {
                     check_values(dict, &full_key, theirs)?;
                     weights.insert(key.clone(), theirs.clone());
                 }
                 (Some(theirs), Some(ours)) => {
                     report
                         .shapes
-                        .push((full_key, theirs.shape.clone(), ours.shape.clone()));
+                        .push((full_key, theirs.shape().to_vec(), ours.shape().to_vec()));
                 }
                 _ => report.missing.push(full_key),
             }

@@ -2,9 +2,10 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Ssd, SsdBackbone, SsdConfig, torchvision};
+use super::{Ssd, SsdConfig, torchvision};
 use crate::{
     ModelError,
+    blocks::ParamInit,
     weights::{NamedModel, Rename, StateDict},
 };
 
@@ -23,39 +24,8 @@ impl<B: Backend> NamedModel<B> for Ssd<B> {
         torchvision::translate(dict)
     }
 
-    fn telling_shapes(config: &Self::Config) -> Result<Vec<(String, Vec<usize>)>, ModelError> {
-        config.check()?;
-        // What a wrong number of classes, a wrong width or a wrong backbone shows in.
-        let priors = config.priors_per_cell()[0];
-        Ok(match config.backbone {
-            SsdBackbone::Vgg16 => {
-                let [first, map, fc] =
-                    [64, 512, 1024].map(|channels| config.vgg_channels(channels));
-                vec![
-                    ("vgg.0.weight".into(), vec![first, 3, 3, 3]),
-                    ("vgg.31.weight".into(), vec![fc, map, 3, 3]),
-                    (
-                        "conf.0.weight".into(),
-                        vec![priors * config.num_classes, map, 3, 3],
-                    ),
-                ]
-            }
-            SsdBackbone::MobilenetV2 => {
-                let first = config.mobilenet_channels(32);
-                let map = 6 * config.mobilenet_channels(96);
-                vec![
-                    ("base_net.0.0.weight".into(), vec![first, 3, 3, 3]),
-                    (
-                        "classification_headers.0.3.weight".into(),
-                        vec![priors * config.num_classes, map, 1, 1],
-                    ),
-                ]
-            }
-        })
-    }
-
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
-        config.init(device, 0)
+    fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
+        config.init_with(init)
     }
 
     fn published_key(path: &str) -> String {

@@ -1,101 +1,48 @@
-//! From keys to fields and back.
+//! From keys to parameters.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use burn::{
-    module::{Module, ParamId},
-    tensor::{Element, backend::Backend},
+    module::{ModuleMapper, ModuleVisitor, Param},
+    tensor::{DType, Element, Tensor, backend::Backend},
 };
-use burn_store::{ModuleSnapshot, TensorSnapshot};
 
-use super::{HostTensor, StateDict, WeightsSource};
-use crate::{ModelError, error::KeyReport};
+use super::{NamedModel, Precision, StateDict, TensorEntry, WeightsSource, entry};
+use crate::{ModelError, blocks::ParamInit, error::KeyReport};
 
-/// A part of our field path and what published keys have in its place.
-#[derive(Clone, Copy, Debug)]
-pub struct Rename {
-    ours: &'static str,
-    theirs: &'static str,
+/// How parameters are loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadOptions {
+    /// The number type of the parameters; none: the float type of the backend.
+    pub precision: Option<Precision>,
+    /// Whether values that are not finite and variances below zero are refused, which reads all values once.
+    pub check_values: bool,
 }
 
-impl Rename {
-    /// Every `ours` in a field path becomes `theirs`.
-    pub const fn new(ours: &'static str, theirs: &'static str) -> Self {
-        Self { ours, theirs }
+impl Default for LoadOptions {
+    /// The float type of the backend, with every value checked.
+    fn default() -> Self {
+        Self {
+            precision: None,
+            check_values: true,
+        }
     }
 }
 
-/// A model with published checkpoints.
-pub trait NamedModel<B: Backend>: Module<B> + Sized {
-    /// Its config, which its model file carries.
-    type Config: serde::Serialize + serde::de::DeserializeOwned;
-    /// Its name on the command line and in model files.
-    const NAME: &'static str;
-    /// Applied in order to each field path.
-    const RENAMES: &'static [Rename];
-    /// Keys of published files that a forward pass has no use for.
-    const IGNORED_SUFFIXES: &'static [&'static str];
-
-    /// Names of model files that hold this model among others, with the same config.
-    const HOLDERS: &'static [&'static str] = &[];
-
-    /// The tensors of `dict` under this model's published keys, where they stand under other names of the same layers.
-    fn translate(dict: &StateDict) -> Option<StateDict> {
-        let _ = dict;
-        None
-    }
-
-    /// Published keys and shapes of a few tensors that give the config's numbers away. [`build_model`] compares them before
-    /// it makes a model, so that a wrong number never takes more memory than the right one.
-    ///
-    /// # Errors
-    /// When a number is not allowed.
-    fn telling_shapes(config: &Self::Config) -> Result<Vec<(String, Vec<usize>)>, ModelError>;
-
-    /// A model of these numbers, with any parameters.
-    ///
-    /// # Errors
-    /// When a number is not allowed.
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError>;
-
-    /// The published key of the parameter at this field path.
-    fn published_key(path: &str) -> String {
-        Self::RENAMES.iter().fold(path.to_owned(), |key, rule| {
-            key.replace(rule.ours, rule.theirs)
-        })
+impl LoadOptions {
+    fn parameter_type<B: Backend>(&self, stored: DType) -> DType {
+        match self.precision {
+            Some(precision) => precision.parameter_type(stored),
+            None => B::FloatElem::dtype(),
+        }
     }
 }
-
-/// Values that [`build_model`] allocates without asking whether the file could fill them (64 MiB).
-const SMALL: usize = 1 << 24;
 
 /// What PyTorch calls the running variance of a batch norm, whose root is taken.
 const VARIANCE_SUFFIX: &str = "running_var";
 
-/// The model's tensors under their published names.
-///
-/// # Errors
-/// When a tensor cannot be read from its device.
-pub fn state_dict_of<B: Backend, M: NamedModel<B>>(model: &M) -> Result<StateDict, ModelError> {
-    let mut dict = StateDict::new();
-    for snapshot in model.collect(None, None, false) {
-        let key = M::published_key(&snapshot.full_path());
-        let data = snapshot.to_data().map_err(|error| ModelError::Io {
-            path: key.clone().into(),
-            source: std::io::Error::other(error.to_string()),
-        })?;
-        dict.insert(
-            key,
-            HostTensor {
-                shape: data.shape.to_vec(),
-                values: data.iter::<f32>().collect(),
-            },
-        );
-    }
-    Ok(dict)
-}
-
-/// A model of `config` with the weights of `dict`; no large model is made where the config's numbers are not the file's.
+/// A model of `config` with the weights of `dict` in the float type of the backend. Its parameters are not made before their
+/// shapes were found to be those of the file.
 ///
 /// # Errors
 /// When a number is not allowed, and as [`load_weights`].
@@ -104,32 +51,38 @@ pub fn build_model<B: Backend, M: NamedModel<B>>(
     dict: &StateDict,
     device: &B::Device,
 ) -> Result<M, ModelError> {
-    let translated = M::translate(dict);
-    let dict = translated.as_ref().unwrap_or(dict);
-    let telling = M::telling_shapes(config)?;
-    let source = WeightsSource::find(dict, telling.iter().map(|(key, _)| key.as_str()));
-    let mut report = KeyReport::default();
-    let mut wanted = 0;
-    for (key, shape) in telling {
-        wanted += shape.iter().product::<usize>();
-        let full_key = format!("{}{key}", source.taken());
-        match dict.get(&full_key) {
-            None => report.missing.push(full_key),
-            Some(tensor) if tensor.shape != shape => {
-                report.shapes.push((full_key, tensor.shape.clone(), shape));
-            }
-            Some(_) => {}
-        }
-    }
-    // A model that is not much larger than the file is made all the same, for a report of every key.
-    if !report.is_empty() && wanted > dict.values() + SMALL {
-        return Err(ModelError::Architecture {
-            path: dict.path().into(),
-            model: M::NAME,
-            report,
-        });
-    }
-    load_weights(M::from_config(config, device)?, dict)
+    build_model_by(config, dict, &LoadOptions::default(), device)
+}
+
+/// The same with parameters of the type that `precision` says.
+///
+/// # Errors
+/// As [`build_model`]; when the backend lacks the type.
+pub fn build_model_with<B: Backend, M: NamedModel<B>>(
+    config: &M::Config,
+    dict: &StateDict,
+    precision: Precision,
+    device: &B::Device,
+) -> Result<M, ModelError> {
+    let options = LoadOptions {
+        precision: Some(precision),
+        ..LoadOptions::default()
+    };
+    build_model_by(config, dict, &options, device)
+}
+
+/// The same with every option.
+///
+/// # Errors
+/// As [`build_model_with`].
+pub fn build_model_by<B: Backend, M: NamedModel<B>>(
+    config: &M::Config,
+    dict: &StateDict,
+    options: &LoadOptions,
+    device: &B::Device,
+) -> Result<M, ModelError> {
+    let model = M::from_config(config, &mut ParamInit::lazy(device))?;
+    load_by(model, dict, options)
 }
 
 /// Loads every parameter of `model` from `dict`, or none.
@@ -143,51 +96,43 @@ pub fn load_weights<B: Backend, M: NamedModel<B>>(
     model: M,
     dict: &StateDict,
 ) -> Result<M, ModelError> {
+    load_by(model, dict, &LoadOptions::default())
+}
+
+fn load_by<B: Backend, M: NamedModel<B>>(
+    model: M,
+    dict: &StateDict,
+    options: &LoadOptions,
+) -> Result<M, ModelError> {
     let translated = M::translate(dict);
     let dict = translated.as_ref().unwrap_or(dict);
-    let places = model.collect(None, None, false);
+    let mut places = Places::default();
+    model.visit(&mut places);
     let keys: Vec<_> = places
+        .found
         .iter()
-        .map(|place| M::published_key(&place.full_path()))
+        .map(|(path, _)| M::published_key(path))
         .collect();
     let source = WeightsSource::find(dict, keys.iter().map(String::as_str));
     let wrapper = source.taken();
 
     let mut report = KeyReport::default();
-    let mut snapshots = Vec::with_capacity(places.len());
-    for (place, key) in places.iter().zip(&keys) {
+    let mut tensors = HashMap::with_capacity(keys.len());
+    for ((path, shape), key) in places.found.into_iter().zip(&keys) {
         let full_key = format!("{wrapper}{key}");
         match dict.get(&full_key) {
             None => report.missing.push(full_key),
-            Some(tensor) if tensor.shape != place.shape.to_vec() => {
+            Some(tensor) if tensor.shape() != shape => {
                 report
                     .shapes
-                    .push((full_key, tensor.shape.clone(), place.shape.to_vec()));
+                    .push((full_key, tensor.shape().to_vec(), shape));
             }
             Some(tensor) => {
-                let data = tensor.to_data().convert_dtype(B::FloatElem::dtype());
-                let path = place.full_path().split('.').map(str::to_owned).collect();
-                snapshots.push(TensorSnapshot::from_data(
-                    data,
-                    path,
-                    Vec::new(),
-                    ParamId::new(),
-                ));
+                tensors.insert(path, (full_key, tensor));
             }
         }
     }
-    let wanted: BTreeSet<_> = keys.iter().map(String::as_str).collect();
-    report.unused = dict
-        .keys()
-        .filter_map(|key| key.strip_prefix(wrapper)) // What stands beside a wrapped state dict is not ours to judge.
-        .filter(|key| !wanted.contains(key))
-        .filter(|key| {
-            !M::IGNORED_SUFFIXES
-                .iter()
-                .any(|suffix| key.ends_with(suffix))
-        })
-        .map(|key| format!("{wrapper}{key}"))
-        .collect();
+    report.unused = unused_keys::<B, M>(dict, wrapper, &keys);
     if !report.is_empty() {
         return Err(ModelError::Architecture {
             path: dict.path().into(),
@@ -195,31 +140,169 @@ pub fn load_weights<B: Backend, M: NamedModel<B>>(
             report,
         });
     }
-    for full_key in keys.iter().map(|key| format!("{wrapper}{key}")) {
-        if let Some(tensor) = dict.get(&full_key) {
-            check_values(dict, &full_key, tensor)?;
+    let mut loader = Loader {
+        dict,
+        model: M::NAME,
+        options,
+        tensors,
+        path: FieldPath::default(),
+        failed: None,
+    };
+    let model = model.map(&mut loader);
+    match loader.failed {
+        Some(error) => Err(error),
+        None => loader.check_used().map(|()| model),
+    }
+}
+
+/// Keys of the file that the model has no place for.
+fn unused_keys<B: Backend, M: NamedModel<B>>(
+    dict: &StateDict,
+    wrapper: &str,
+    keys: &[String],
+) -> Vec<String> {
+    let wanted: BTreeSet<_> = keys.iter().map(String::as_str).collect();
+    let ignored = |key: &str| M::IGNORED_SUFFIXES.iter().any(|end| key.ends_with(end));
+    dict.keys()
+        .filter_map(|key| key.strip_prefix(wrapper)) // What stands beside a wrapped state dict is not ours to judge.
+        .filter(|key| !wanted.contains(key) && !ignored(key))
+        .map(|key| format!("{wrapper}{key}"))
+        .collect()
+}
+
+/// The names of the fields around a parameter, as a walk through a module enters them.
+#[derive(Default)]
+struct FieldPath(Vec<String>);
+
+impl FieldPath {
+    fn joined(&self) -> String {
+        self.0.join(".")
+    }
+}
+
+/// Collects the field paths and shapes of a model's parameters, without making any.
+#[derive(Default)]
+struct Places {
+    path: FieldPath,
+    found: Vec<(String, Vec<usize>)>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Places {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.0.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.0.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.found
+            .push((self.path.joined(), param.lazy_shape().to_vec()));
+    }
+}
+
+/// Replaces parameters one after the other, so that beside the model one tensor at most is in memory.
+struct Loader<'a> {
+    dict: &'a StateDict,
+    model: &'static str,
+    options: &'a LoadOptions,
+    tensors: HashMap<String, (String, &'a TensorEntry)>,
+    path: FieldPath,
+    failed: Option<ModelError>,
+}
+
+impl Loader<'_> {
+    fn load<B: Backend, const D: usize>(
+        &mut self,
+        param: Param<Tensor<B, D>>,
+    ) -> Result<Param<Tensor<B, D>>, ModelError> {
+        let path = self.path.joined();
+        let (key, tensor) = self
+            .tensors
+            .remove(&path)
+            .ok_or_else(|| self.unapplied(&path, "the field was not found before"))?;
+        let device = param.lazy_device();
+        let dtype = self.options.parameter_type::<B>(tensor.dtype());
+        if !B::supports_dtype(&device, dtype) {
+            return Err(ModelError::MissingType {
+                path: self.dict.path().into(),
+                key,
+                stored: tensor.type_name(),
+                wanted: entry::type_name(dtype),
+                backend: B::name(&device),
+            });
+        }
+        if self.options.check_values {
+            check_values_of(self.dict, &key, tensor, dtype == tensor.dtype())?;
+        }
+        let data = tensor.data_of(dtype);
+        let loaded = Tensor::from_data(data, (&device, dtype));
+        let id = param.id;
+        Ok(param.transform_for_load(loaded, id))
+    }
+
+    /// That every tensor found a parameter.
+    fn check_used(&self) -> Result<(), ModelError> {
+        match self.tensors.keys().min() {
+            Some(path) => Err(self.unapplied(path, "no parameter took its tensor")),
+            None => Ok(()),
         }
     }
 
-    let mut model = model;
-    let result = model.apply(snapshots, None, None, false);
-    debug_assert!(
-        result.errors.is_empty() && result.missing.is_empty(),
-        "checked above"
-    );
-    Ok(model)
+    fn unapplied(&self, field: &str, reason: &'static str) -> ModelError {
+        ModelError::Apply {
+            path: self.dict.path().into(),
+            model: self.model,
+            field: field.to_owned(),
+            reason,
+        }
+    }
+}
+
+impl<B: Backend> ModuleMapper<B> for Loader<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.0.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.0.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        if self.failed.is_some() {
+            return param;
+        }
+        let kept = param.clone();
+        self.load(param).unwrap_or_else(|error| {
+            self.failed = Some(error);
+            kept
+        })
+    }
 }
 
 /// Refuses NaN, infinite values and negative variances.
 pub(crate) fn check_values(
     dict: &StateDict,
     key: &str,
-    tensor: &HostTensor,
+    tensor: &TensorEntry,
 ) -> Result<(), ModelError> {
-    tensor.check_finite(dict.path(), key)?;
-    let variance = key.ends_with(VARIANCE_SUFFIX);
-    match tensor.values.iter().copied().find(|v| variance && *v < 0.0) {
-        Some(value) => Err(ModelError::NegativeVariance {
+    check_values_of(dict, key, tensor, true)
+}
+
+/// The same; pages of a mapped file stay in memory where they are to be `kept`.
+fn check_values_of(
+    dict: &StateDict,
+    key: &str,
+    tensor: &TensorEntry,
+    kept: bool,
+) -> Result<(), ModelError> {
+    tensor.check_finite(dict.path(), key, kept)?;
+    if !key.ends_with(VARIANCE_SUFFIX) {
+        return Ok(());
+    }
+    match tensor.find(|v| v < 0.0) {
+        Some((_, value)) => Err(ModelError::NegativeVariance {
             path: dict.path().into(),
             key: key.into(),
             value,

@@ -1,20 +1,34 @@
 //! Weights by their published names.
 //!
-//! - [`StateDict`] reads PyTorch files (zip and legacy) and safetensors files, and writes safetensors.
-//! - [`NamedModel`] says how a model's fields map to published keys; [`build_model`] and [`load_weights`] are strict.
+//! - [`StateDict`] opens PyTorch files (zip and legacy), safetensors files and their indexes, and writes safetensors. Its
+//!   [`TensorEntry`]s keep their number type, and stay in the mapped file until they are used.
+//! - [`NamedModel`] says how a model's fields map to published keys; [`build_model`], [`build_model_with`] and [`load_weights`]
+//!   are strict. [`Precision`] and [`LoadOptions`] say as what numbers parameters are loaded.
 //! - [`WeightsSource`] says under which of a checkpoint's prefixes they stand.
 //! - [`save_model`] and [`load_model`]: a safetensors file under published names that carries its config, so that one path is
 //!   enough, and PyTorch reads it too.
 
 mod apply;
+mod convert;
+mod entry;
 mod model_file;
+mod named_model;
+mod open;
+mod precision;
 mod pytorch;
+mod rename;
+mod safetensors_file;
+mod shared_bytes;
 mod source;
 mod state_dict;
 
 pub(crate) use apply::check_values;
-pub use apply::{NamedModel, Rename, build_model, load_weights, state_dict_of};
+pub use apply::{LoadOptions, build_model, build_model_by, build_model_with, load_weights};
+pub use entry::TensorEntry;
 pub(crate) use model_file::config_of;
 pub use model_file::{load_model, read_config, save_model};
+pub use named_model::{NamedModel, state_dict_of};
+pub use precision::Precision;
+pub use rename::Rename;
 pub use source::WeightsSource;
-pub use state_dict::{HostTensor, StateDict};
+pub use state_dict::StateDict;

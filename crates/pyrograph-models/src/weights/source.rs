@@ -133,7 +133,7 @@ fn is_average(prefix: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weights::HostTensor;
+    use crate::weights::TensorEntry;
 
     const KEYS: [&str; 2] = ["conv.weight", "model.conv.bias"];
 
@@ -141,10 +141,7 @@ mod tests {
         let mut dict = StateDict::new();
         for prefix in prefixes {
             for key in KEYS {
-                let tensor = HostTensor {
-                    shape: Vec::new(),
-                    values: vec![0.0],
-                };
+                let tensor = TensorEntry::from_f32(Vec::new(), vec![0.0]);
                 dict.insert(format!("{prefix}{key}"), tensor);
             }
         }

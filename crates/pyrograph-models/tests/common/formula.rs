@@ -1,6 +1,6 @@
 //! Weights and inputs that the fixtures' scripts compute alike; see `benches/pytorch/formula.py`.
 
-use pyrograph_models::weights::HostTensor;
+use pyrograph_models::weights::TensorEntry;
 
 /// The gain of a head, and the scale of an input.
 const HEAD_GAIN: f64 = 0.5;
@@ -22,17 +22,17 @@ pub(crate) fn uniform(key: &str, count: usize) -> Vec<f32> {
     (0..count as u64).map(number).collect()
 }
 
-fn scaled(key: &str, shape: &[usize], scale: f64, offset: f32) -> HostTensor {
+fn scaled(key: &str, shape: &[usize], scale: f64, offset: f32) -> TensorEntry {
     let values = uniform(key, shape.iter().product());
     let scale = scale as f32;
-    HostTensor {
-        shape: shape.to_vec(),
-        values: values.into_iter().map(|u| scale * u + offset).collect(),
-    }
+    TensorEntry::from_f32(
+        shape.to_vec(),
+        values.into_iter().map(|u| scale * u + offset).collect(),
+    )
 }
 
 /// The parameter or running statistic of this published key.
-pub(crate) fn parameter(key: &str, shape: &[usize]) -> HostTensor {
+pub(crate) fn parameter(key: &str, shape: &[usize]) -> TensorEntry {
     if shape.len() > 1 {
         let fan_in: usize = shape[1..].iter().product();
         let head = key.starts_with("loc.")
@@ -54,6 +54,6 @@ pub(crate) fn parameter(key: &str, shape: &[usize]) -> HostTensor {
 }
 
 /// Images [batch, 3, side, side].
-pub(crate) fn images(batch: usize, side: usize) -> HostTensor {
+pub(crate) fn images(batch: usize, side: usize) -> TensorEntry {
     scaled("input", &[batch, 3, side, side], INPUT_SCALE, 0.0)
 }

@@ -7,7 +7,7 @@ use burn::{
     tensor::{Tensor, backend::Backend},
 };
 use pyrograph_backend::{rng::host_tensor, vision::VisionAutodiff};
-use pyrograph_models::weights::{HostTensor, NamedModel, StateDict};
+use pyrograph_models::weights::{NamedModel, StateDict, TensorEntry};
 
 /// `f32_model`: a whole forward pass in f32 against f64.
 pub(crate) const F32_MODEL: f32 = 1e-4;
@@ -119,7 +119,7 @@ impl<A: VisionAutodiff> ModuleVisitor<A> for Gradients<'_, A> {
             let shape = gradient.dims().to_vec();
             let values = gradient.into_data().iter::<f32>().collect();
             self.dict
-                .insert(self.path.join("."), HostTensor { shape, values });
+                .insert(self.path.join("."), TensorEntry::from_f32(shape, values));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fs};
 
 use pyrograph::{
-    models::weights::{HostTensor, StateDict},
+    models::weights::{StateDict, TensorEntry},
     vision::write_png,
 };
 use serde_json::Value;
@@ -96,7 +96,7 @@ fn a_forward_pass_gives_offsets_logits_and_priors() {
         let mut dict = StateDict::new();
         dict.insert(
             name,
-            HostTensor {
+            TensorEntry {
                 shape: shape.to_vec(),
                 values,
             },

@@ -19,7 +19,7 @@ use pickle::Unpickler;
 use storage::Storages;
 use value::{MAX_DEPTH, Value};
 
-use super::HostTensor;
+use super::{TensorEntry, shared_bytes::SharedBytes};
 
 /// What `torch.save` puts before a legacy file's object.
 const LEGACY_MAGIC: [u8; 10] = [0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19];
@@ -38,11 +38,13 @@ pub(super) fn is_pytorch(bytes: &[u8]) -> bool {
 }
 
 /// The tensors of a state dict; those of nested dicts under joined keys (`model.conv.weight`).
-pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, HostTensor>, String> {
-    let (unpickler, root, storages) = if bytes.starts_with(ZIP_MAGIC) {
-        read_zip(bytes)?
+///
+/// Tensors that a file holds uncompressed and in row-major order stay in it.
+pub(super) fn read(file: &SharedBytes) -> Result<BTreeMap<String, TensorEntry>, String> {
+    let (unpickler, root, storages) = if file.starts_with(ZIP_MAGIC) {
+        read_zip(file)?
     } else {
-        read_legacy(bytes)?
+        read_legacy(file)?
     };
     let mut collector = Collector {
         unpickler: &unpickler,
@@ -57,52 +59,83 @@ pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, HostTensor>, String>
 
 type Parts = (Unpickler, Value, Storages);
 
-fn read_zip(bytes: &[u8]) -> Result<Parts, String> {
+fn read_zip(file: &SharedBytes) -> Result<Parts, String> {
     let mut archive =
-        zip::ZipArchive::new(Cursor::new(bytes)).map_err(|error| error.to_string())?;
+        zip::ZipArchive::new(Cursor::new(&**file)).map_err(|error| error.to_string())?;
     let pickle_name = archive
         .file_names()
         .find(|name| *name == "data.pkl" || name.ends_with("/data.pkl"))
         .ok_or("the archive holds no data.pkl")?
         .to_owned();
     let root_folder = pickle_name.trim_end_matches("data.pkl").to_owned();
-    let entry = |archive: &mut zip::ZipArchive<_>, name: &str| -> Result<Vec<u8>, String> {
-        let mut file = archive
-            .by_name(name)
-            .map_err(|error| format!("{name}: {error}"))?;
-        // An entry's claimed size is a stranger's word; reading grows as bytes come.
-        let mut content = Vec::new();
-        file.read_to_end(&mut content)
-            .map_err(|error| format!("{name}: {error}"))?;
-        Ok(content)
-    };
-    if let Ok(order) = entry(&mut archive, &format!("{root_folder}byteorder"))
-        && order != b"little"
+    // Entries of an archive may overlap, or be packed, and then a small file would fill the memory.
+    let mut packed = file.len().saturating_mul(MAX_PACKING);
+    let byteorder = format!("{root_folder}byteorder");
+    if let Ok(order) = zip_entry(&mut archive, file, &byteorder, &mut packed)
+        && &*order != b"little"
     {
         return Err("it was saved on a big-endian machine".into());
     }
-    let pickle = entry(&mut archive, &pickle_name)?;
+    let pickle = zip_entry(&mut archive, file, &pickle_name, &mut packed)?;
     let mut unpickler = Unpickler::new();
     let (root, _) = unpickler.load(&pickle)?;
     let mut storages = Storages::default();
-    let mut left = bytes.len();
+    let mut left = file.len();
     for (key, wanted) in unpickler.storages() {
-        let values = entry(&mut archive, &format!("{root_folder}data/{key}"))?;
-        // Entries of an archive may overlap, and then a small file would fill the memory.
+        let name = format!("{root_folder}data/{key}");
+        let values = zip_entry(&mut archive, file, &name, &mut packed)?;
         left = left.checked_sub(values.len()).ok_or_else(|| {
             format!(
                 "its storages hold more than the file's {} bytes",
-                bytes.len()
+                file.len()
             )
         })?;
-        storages.insert(key, wanted, &values)?;
+        storages.insert(key, wanted, values)?;
     }
     Ok((unpickler, root, storages))
 }
 
+/// How many times the file's size its packed entries may unpack to.
+const MAX_PACKING: usize = 4;
+
+/// An entry of an archive: a part of the file where it is stored as it is, else unpacked; `packed` counts what may still be
+/// unpacked.
+fn zip_entry(
+    archive: &mut zip::ZipArchive<Cursor<&[u8]>>,
+    file: &SharedBytes,
+    name: &str,
+    packed: &mut usize,
+) -> Result<SharedBytes, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{name}: {error}");
+    let mut entry = archive.by_name(name).map_err(|error| failed(&error))?;
+    if entry.compression() == zip::CompressionMethod::Stored && !entry.encrypted() {
+        let start = entry
+            .data_start()
+            .and_then(|start| usize::try_from(start).ok());
+        let size = usize::try_from(entry.size()).ok();
+        let stored = start
+            .zip(size)
+            .and_then(|(start, size)| file.slice(start..start.checked_add(size)?));
+        return stored.ok_or_else(|| failed(&"it reaches beyond the file"));
+    }
+    // An entry's claimed size is a stranger's word; reading grows as bytes come.
+    let mut content = Vec::new();
+    entry
+        .by_ref()
+        .take(*packed as u64 + 1)
+        .read_to_end(&mut content)
+        .map_err(|error| failed(&error))?;
+    *packed = packed.checked_sub(content.len()).ok_or_else(|| {
+        failed(&format!(
+            "it unpacks to more than {MAX_PACKING} times the file"
+        ))
+    })?;
+    Ok(SharedBytes::owned(content))
+}
+
 /// Five pickles in a row (magic, protocol, system, object, storage keys), then each storage's length and values.
-fn read_legacy(bytes: &[u8]) -> Result<Parts, String> {
-    let mut rest = bytes;
+fn read_legacy(file: &SharedBytes) -> Result<Parts, String> {
+    let mut rest: &[u8] = file;
     let mut next = |unpickler: &mut Unpickler| -> Result<Value, String> {
         let (value, used) = unpickler.load(rest)?;
         rest = &rest[used..];
@@ -134,8 +167,11 @@ fn read_legacy(bytes: &[u8]) -> Result<Parts, String> {
             .ok()
             .and_then(|values| values.checked_mul(wanted.dtype.size()))
             .ok_or_else(|| format!("storage {key} has an absurd length"))?;
-        let values = after
-            .get(..size)
+        let start = file.len() - after.len();
+        let values = start
+            .checked_add(size)
+            .and_then(|end| file.slice(start..end));
+        let values = values
             .ok_or_else(|| format!("storage {key} needs {size} bytes, {} are left", after.len()))?;
         storages.insert(key, wanted, values)?;
         rest = &after[size..];
@@ -157,7 +193,7 @@ struct Collector<'a> {
     storages: &'a Storages,
     values_left: usize,
     work_left: usize,
-    tensors: BTreeMap<String, HostTensor>,
+    tensors: BTreeMap<String, TensorEntry>,
 }
 
 impl Collector<'_> {
@@ -167,12 +203,9 @@ impl Collector<'_> {
                 .storages
                 .read(tensor)
                 .map_err(|reason| format!("`{name}`: {reason}"))?;
-            self.values_left =
-                self.values_left
-                    .checked_sub(read.values.len())
-                    .ok_or_else(|| {
-                        format!("its tensors are more than {MAX_SHARING} times its storages")
-                    })?;
+            self.values_left = self.values_left.checked_sub(read.count()).ok_or_else(|| {
+                format!("its tensors are more than {MAX_SHARING} times its storages")
+            })?;
             self.tensors.insert(name.to_owned(), read);
             return Ok(());
         }

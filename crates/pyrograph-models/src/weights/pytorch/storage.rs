@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::{BoolStore, DType};
 
-use super::super::HostTensor;
+use super::super::{TensorEntry, shared_bytes::SharedBytes};
 
 /// What a pickle says of a storage.
 #[derive(Clone, Debug)]
@@ -24,10 +24,10 @@ pub(super) struct TensorInfo {
     pub(super) strides: Vec<usize>,
 }
 
-/// The values of every storage, widened to f32.
-#[derive(Debug, Default)]
+/// The bytes of every storage.
+#[derive(Default)]
 pub(super) struct Storages {
-    values: HashMap<String, Vec<f32>>,
+    bytes: HashMap<String, (DType, SharedBytes)>,
 }
 
 impl Storages {
@@ -35,7 +35,7 @@ impl Storages {
         &mut self,
         key: &str,
         info: &StorageInfo,
-        bytes: &[u8],
+        bytes: SharedBytes,
     ) -> Result<(), String> {
         let size = info.dtype.size();
         if !bytes.len().is_multiple_of(size) {
@@ -44,28 +44,28 @@ impl Storages {
                 bytes.len()
             ));
         }
-        let count = bytes.len() / size;
-        let data = TensorData::from_bytes_vec(bytes.to_vec(), [count], info.dtype);
-        self.values
-            .insert(key.to_owned(), data.iter::<f32>().collect());
+        self.bytes.insert(key.to_owned(), (info.dtype, bytes));
         Ok(())
     }
 
     /// Values of all storages.
     pub(super) fn count(&self) -> usize {
-        self.values.values().map(Vec::len).sum()
+        let storages = self.bytes.values();
+        storages
+            .map(|(dtype, bytes)| bytes.len() / dtype.size())
+            .sum()
     }
 
-    /// The tensor in row-major order.
-    pub(super) fn read(&self, tensor: &TensorInfo) -> Result<HostTensor, String> {
+    /// The tensor in row-major order: a part of its storage where it stands so there, else a copy.
+    pub(super) fn read(&self, tensor: &TensorInfo) -> Result<TensorEntry, String> {
         let TensorInfo {
             storage,
             offset,
             shape,
             strides,
         } = tensor;
-        let values = self
-            .values
+        let (dtype, bytes) = self
+            .bytes
             .get(&**storage)
             .ok_or_else(|| format!("storage {storage} is missing"))?;
         if shape.len() != strides.len() {
@@ -79,10 +79,7 @@ impl Storages {
             .try_fold(1_usize, |n, &size| n.checked_mul(size))
             .ok_or_else(absurd)?;
         if count == 0 {
-            return Ok(HostTensor {
-                shape: shape.clone(),
-                values: Vec::new(),
-            });
+            return TensorEntry::new(shape.clone(), *dtype, SharedBytes::owned(Vec::new()));
         }
         let last = shape
             .iter()
@@ -91,34 +88,51 @@ impl Storages {
                 at.checked_add((size - 1).checked_mul(stride)?)
             })
             .ok_or_else(absurd)?;
+        let (size, held) = (dtype.size(), bytes.len() / dtype.size());
         // `count` may exceed the storage only by broadcasting strides, which no state dict needs.
-        if last >= values.len() || count > values.len() {
+        if last >= held || count > held {
             return Err(format!(
-                "shape {shape:?} with strides {strides:?} at {offset} reaches beyond its storage of {} values",
-                values.len()
+                "shape {shape:?} with strides {strides:?} at {offset} reaches beyond its storage of {held} values"
             ));
         }
-        let mut out = Vec::with_capacity(count);
-        let mut index = vec![0; shape.len()];
-        let mut at = *offset;
-        for _ in 0..count {
-            out.push(values[at]);
-            // Count up in row-major order, moving `at` along.
-            for axis in (0..shape.len()).rev() {
-                index[axis] += 1;
-                at += strides[axis];
-                if index[axis] < shape[axis] {
-                    break;
-                }
-                at -= strides[axis] * shape[axis];
-                index[axis] = 0;
-            }
-        }
-        Ok(HostTensor {
-            shape: shape.clone(),
-            values: out,
-        })
+        let contiguous = is_row_major(shape, strides)
+            .then(|| bytes.slice(offset * size..(offset + count) * size))
+            .flatten();
+        let bytes =
+            contiguous.unwrap_or_else(|| SharedBytes::owned(gathered(bytes, tensor, count, size)));
+        TensorEntry::new(shape.clone(), *dtype, bytes)
     }
+}
+
+fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
+    let mut step = 1;
+    shape.iter().zip(strides).rev().all(|(&size, &stride)| {
+        let fits = size == 1 || stride == step;
+        step *= size; // Within the number of values, which was checked.
+        fits
+    })
+}
+
+/// The values of a strided view, which lies within `bytes`, in row-major order.
+fn gathered(bytes: &[u8], tensor: &TensorInfo, count: usize, size: usize) -> Vec<u8> {
+    let TensorInfo { shape, strides, .. } = tensor;
+    let mut out = Vec::with_capacity(count * size);
+    let mut index = vec![0; shape.len()];
+    let mut at = tensor.offset;
+    for _ in 0..count {
+        out.extend_from_slice(&bytes[at * size..][..size]);
+        // Count up in row-major order, moving `at` along.
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            at += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            at -= strides[axis] * shape[axis];
+            index[axis] = 0;
+        }
+    }
+    out
 }
 
 /// The element type of a storage class of torch.
@@ -132,7 +146,8 @@ pub(super) fn dtype_of(class: &str) -> Option<DType> {
         "IntStorage" => DType::I32,
         "ShortStorage" => DType::I16,
         "CharStorage" => DType::I8,
-        "ByteStorage" | "BoolStorage" => DType::U8,
+        "ByteStorage" => DType::U8,
+        "BoolStorage" => DType::Bool(BoolStore::Native),
         _ => return None,
     })
 }
@@ -145,7 +160,11 @@ mod tests {
         let bytes: Vec<u8> = (0..6).flat_map(|v| (v as f32).to_le_bytes()).collect();
         let mut storages = Storages::default();
         storages
-            .insert("0", &StorageInfo { dtype: DType::F32 }, &bytes)
+            .insert(
+                "0",
+                &StorageInfo { dtype: DType::F32 },
+                SharedBytes::owned(bytes),
+            )
             .expect("whole");
         storages
     }
@@ -162,18 +181,21 @@ mod tests {
     #[test]
     fn a_transposed_view_comes_back_in_row_major_order() {
         let read = storages().read(&view(0, &[3, 2], &[1, 3])).expect("inside");
-        assert_eq!(read.values, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        assert_eq!(read.to_f32(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
         let read = storages().read(&view(1, &[2, 2], &[3, 1])).expect("inside");
-        assert_eq!(read.values, [1.0, 2.0, 4.0, 5.0]);
+        assert_eq!(read.to_f32(), [1.0, 2.0, 4.0, 5.0]);
         assert_eq!(
-            storages().read(&view(4, &[], &[])).expect("scalar").values,
+            storages()
+                .read(&view(4, &[], &[]))
+                .expect("scalar")
+                .to_f32(),
             [4.0]
         );
         assert!(
             storages()
                 .read(&view(9, &[0, 2], &[2, 1]))
                 .expect("empty")
-                .values
+                .to_f32()
                 .is_empty()
         );
     }

@@ -1,0 +1,101 @@
+//! Bytes of one number type as numbers of another.
+
+use burn::tensor::{DType, TensorData};
+use burn_std::{bf16, f16};
+
+use super::shared_bytes::SharedBytes;
+
+/// Bytes that are converted before their pages are given back (8 MiB): a multiple of every type's size.
+const CHUNK: usize = 1 << 23;
+
+/// The values of `bytes` as host data of the type `to`. The pages of a mapped file are given back as they are read, so that
+/// source and result are never in memory as a whole at the same time.
+pub(super) fn convert(bytes: &SharedBytes, shape: &[usize], from: DType, to: DType) -> TensorData {
+    let count = bytes.len() / from.size();
+    match to {
+        DType::F32 => TensorData::new(collect(bytes, from, count, |v| v), shape.to_vec()),
+        DType::F16 => TensorData::new(collect(bytes, from, count, f16::from_f32), shape.to_vec()),
+        DType::BF16 => TensorData::new(collect(bytes, from, count, bf16::from_f32), shape.to_vec()),
+        to => TensorData::from_bytes_vec(bytes.to_vec(), shape.to_vec(), from).convert_dtype(to),
+    }
+}
+
+/// The values widened or narrowed to f32.
+pub(super) fn to_f32(bytes: &SharedBytes, from: DType) -> Vec<f32> {
+    collect(bytes, from, bytes.len() / from.size(), |v| v)
+}
+
+fn collect<T>(bytes: &SharedBytes, from: DType, count: usize, to: impl Fn(f32) -> T) -> Vec<T> {
+    let mut values = Vec::with_capacity(count);
+    for start in (0..bytes.len()).step_by(CHUNK) {
+        let end = bytes.len().min(start + CHUNK);
+        extend(&mut values, &bytes[start..end], from, &to);
+        if bytes.len() > CHUNK
+            && let Some(read) = bytes.slice(start..end)
+        {
+            read.release();
+        }
+    }
+    values
+}
+
+fn extend<T>(values: &mut Vec<T>, bytes: &[u8], from: DType, to: &impl Fn(f32) -> T) {
+    macro_rules! each {
+        ($type:ty, $value:expr) => {{
+            let (chunks, _) = bytes.as_chunks::<{ size_of::<$type>() }>();
+            values.extend(
+                chunks
+                    .iter()
+                    .map(|&chunk| to($value(<$type>::from_le_bytes(chunk)))),
+            );
+        }};
+    }
+    match from {
+        DType::F64 => each!(f64, |v| v as f32),
+        DType::F16 => each!(f16, f16::to_f32),
+        DType::BF16 => each!(bf16, bf16::to_f32),
+        DType::I64 => each!(i64, |v| v as f32),
+        DType::I32 => each!(i32, |v| v as f32),
+        DType::I16 => each!(i16, |v| v as f32),
+        DType::I8 => each!(i8, |v| v as f32),
+        DType::U64 => each!(u64, |v| v as f32),
+        DType::U32 => each!(u32, |v| v as f32),
+        DType::U16 => each!(u16, |v| v as f32),
+        DType::U8 => each!(u8, |v| v as f32),
+        DType::Bool(_) => each!(u8, |v| f32::from(v != 0)),
+        _ => each!(f32, |v| v),
+    }
+}
+
+/// Values that are looked at together before the first that is sought is located.
+const BLOCK: usize = 4096;
+
+/// The place and value of the first number of which `refused` holds; `refused` sees every type as f32. The pages of a mapped
+/// file stay in memory where they are to be `kept`.
+pub(super) fn find(
+    source: &SharedBytes,
+    dtype: DType,
+    kept: bool,
+    refused: impl Fn(f32) -> bool,
+) -> Option<(usize, f32)> {
+    let mut values = Vec::with_capacity(BLOCK);
+    let size = BLOCK * dtype.size();
+    let mut released = 0;
+    for (block, bytes) in source.chunks(size).enumerate() {
+        let end = block * size;
+        if !kept && end - released >= CHUNK {
+            if let Some(read) = source.slice(released..end) {
+                read.release();
+            }
+            released = end;
+        }
+        values.clear();
+        extend(&mut values, bytes, dtype, &|v| v);
+        // Without an early exit the compiler tests several values at once.
+        if values.iter().fold(false, |any, &v| any | refused(v)) {
+            let found = values.iter().position(|&v| refused(v));
+            return found.map(|at| (block * BLOCK + at, values[at]));
+        }
+    }
+    None
+}

@@ -1,0 +1,129 @@
+//! Files of weights, told apart by their content.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use super::{StateDict, pytorch, safetensors_file, shared_bytes::SharedBytes};
+use crate::ModelError;
+
+/// Opens a file of weights, or the index of several.
+pub(super) fn open(path: &Path) -> Result<StateDict, ModelError> {
+    let file = read(path)?;
+    if !safetensors_file::is_safetensors(&file)
+        && let Some(index) = index_of(&file)
+    {
+        return open_shards(path, &index);
+    }
+    open_single(path, &file)
+}
+
+fn read(path: &Path) -> Result<SharedBytes, ModelError> {
+    SharedBytes::open(path).map_err(|source| ModelError::Io {
+        path: path.into(),
+        source,
+    })
+}
+
+fn open_single(path: &Path, file: &SharedBytes) -> Result<StateDict, ModelError> {
+    let refuse = |reason: String| ModelError::Format {
+        path: path.into(),
+        reason,
+    };
+    // A safetensors header's length may begin with a pickle's first byte, but its ninth byte opens the JSON header.
+    if safetensors_file::is_safetensors(file) {
+        let (tensors, metadata) = safetensors_file::read(file).map_err(refuse)?;
+        return Ok(StateDict::of_file(path, tensors, metadata));
+    }
+    if pytorch::is_pytorch(file) {
+        let tensors = pytorch::read(file).map_err(refuse)?;
+        if tensors.is_empty() {
+            return Err(refuse("it holds no tensors".into()));
+        }
+        return Ok(StateDict::of_file(path, tensors, Default::default()));
+    }
+    Err(refuse(described(file).into()))
+}
+
+/// The begin of the text that git-lfs keeps in the place of a file.
+const GIT_LFS: &[u8] = b"version https://git-lfs.github.com/spec";
+
+/// What a file is that holds no weights.
+fn described(bytes: &[u8]) -> &'static str {
+    let text = bytes.trim_ascii_start();
+    match text.first() {
+        None if bytes.is_empty() => "the file is empty",
+        _ if text.starts_with(GIT_LFS) => {
+            "it is a git-lfs pointer in the place of the weights; `git lfs pull` fetches them"
+        }
+        Some(b'<') => "it is an HTML or XML page, as a failed download leaves it",
+        Some(b'{' | b'[') => "it is JSON text and no index of weights",
+        _ => "its content is of no known format",
+    }
+}
+
+/// The index of weights that are spread over several files.
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+fn index_of(bytes: &[u8]) -> Option<Index> {
+    let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
+    is_object.then(|| serde_json::from_slice(bytes).ok())?
+}
+
+fn open_shards(path: &Path, index: &Index) -> Result<StateDict, ModelError> {
+    let names: BTreeSet<&str> = index.weight_map.values().map(String::as_str).collect();
+    let refuse = |shard: &str, reason: String| ModelError::Shard {
+        path: path.into(),
+        shard: shard.into(),
+        reason,
+    };
+    for name in &names {
+        if let Some(count) = claimed_count(name)
+            && count != names.len()
+        {
+            let reason = format!(
+                "its name counts {count} shards, but the index names {}: the set is not whole",
+                names.len()
+            );
+            return Err(refuse(name, reason));
+        }
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut shards = BTreeMap::new();
+    for name in names {
+        // An index names files beside it, no others.
+        if Path::new(name).file_name() != Some(name.as_ref()) {
+            return Err(refuse(
+                name,
+                "a shard must be a file beside the index".into(),
+            ));
+        }
+        let shard: PathBuf = folder.join(name);
+        if !shard.is_file() {
+            return Err(refuse(name, "the file is missing beside the index".into()));
+        }
+        shards.insert(name, open_single(&shard, &read(&shard)?)?);
+    }
+    let mut dict = StateDict::of_file(path, BTreeMap::new(), Default::default());
+    for (key, name) in &index.weight_map {
+        let tensor = shards.get(name.as_str()).and_then(|shard| shard.get(key));
+        let tensor = tensor.ok_or_else(|| {
+            let reason = format!("it lacks `{key}`, which the index looks for there: the set was not written as a whole");
+            refuse(name, reason)
+        })?;
+        dict.insert(key.clone(), tensor.clone());
+    }
+    Ok(dict)
+}
+
+/// The number of shards that a name such as `model-00001-of-00003.safetensors` tells.
+fn claimed_count(name: &str) -> Option<usize> {
+    let (_, rest) = name.rsplit_once("-of-")?;
+    rest.split('.').next()?.parse().ok()
+}

@@ -1,0 +1,61 @@
+//! The number types that parameters are loaded as.
+
+use std::{fmt, str::FromStr};
+
+use burn::tensor::DType;
+
+/// The number type of a model's parameters in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32, bf16 and f16 as the file has them; any other type as f32.
+    #[default]
+    AsStored,
+    /// 32-bit floats.
+    F32,
+    /// bfloat16: the range of f32, 8 bits of precision.
+    Bf16,
+    /// Half precision: values up to 65,504, 11 bits of precision.
+    F16,
+}
+
+impl Precision {
+    /// The type of a parameter that is stored as `stored`.
+    pub fn parameter_type(self, stored: DType) -> DType {
+        match (self, stored) {
+            (Self::AsStored, DType::BF16 | DType::F16) => stored,
+            (Self::AsStored | Self::F32, _) => DType::F32,
+            (Self::Bf16, _) => DType::BF16,
+            (Self::F16, _) => DType::F16,
+        }
+    }
+}
+
+/// The names that options take, and their precisions.
+const NAMES: [(&str, Precision); 4] = [
+    ("stored", Precision::AsStored),
+    ("f32", Precision::F32),
+    ("bf16", Precision::Bf16),
+    ("f16", Precision::F16),
+];
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = NAMES.iter().find(|(_, precision)| precision == self);
+        f.write_str(name.map_or("", |(name, _)| name))
+    }
+}
+
+impl FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = NAMES.iter().find(|(name, _)| *name == text);
+        found.map(|(_, precision)| *precision).ok_or_else(|| {
+            let names: Vec<_> = NAMES.iter().map(|(name, _)| *name).collect();
+            format!(
+                "`{text}` is no precision; expected one of {}",
+                names.join(", ")
+            )
+        })
+    }
+}
