@@ -1,5 +1,6 @@
 //! The DCGAN against PyTorch; see `fixtures/dcgan/make.py`.
 
+#[allow(dead_code)] // Shared with the other models' tests.
 mod common;
 
 use std::path::PathBuf;
@@ -135,8 +136,8 @@ fn assert_statistics<M: NamedModel<A>>(cases: &StateDict, prefix: &str, model: &
         let theirs = cases.get(&format!("{prefix}{key}")).expect(key);
         assert_close(
             key,
-            &after.get(key).expect(key).values,
-            &theirs.values,
+            &after.get(key).expect(key).to_f32(),
+            &theirs.to_f32(),
             F32_MODEL,
         );
         compared += 1;
@@ -177,9 +178,9 @@ fn gradient_penalties_agree_with_pytorchs_second_derivatives() {
             let theirs = cases.get(&format!("{name}.{key}")).expect(key);
             let ours = found.dict.get(&common::field_path(&critic, key));
             match ours {
-                Some(ours) => assert_close(key, &ours.values, &theirs.values, F32_GRADIENT),
+                Some(ours) => assert_close(key, &ours.to_f32(), &theirs.to_f32(), F32_GRADIENT),
                 // PyTorch gives a bias, which moves no slope, zeros.
-                None => assert!(theirs.values.iter().all(|&v| v == 0.0), "{key}"),
+                None => assert!(theirs.to_f32().iter().all(|&v| v == 0.0), "{key}"),
             }
             compared += 1;
         }

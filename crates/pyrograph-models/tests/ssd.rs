@@ -34,7 +34,7 @@ fn weights(config: &SsdConfig, name: impl Fn(&str) -> String) -> StateDict {
     let mut dict = StateDict::new();
     for key in ours.keys() {
         let published = name(key);
-        let shape = &ours.get(key).expect(key).shape;
+        let shape = ours.get(key).expect(key).shape();
         let tensor = formula::parameter(&published, shape);
         dict.insert(published, tensor);
     }
@@ -46,7 +46,7 @@ fn load<B: Backend>(config: &SsdConfig, dict: &StateDict) -> Ssd<B> {
 }
 
 fn images<B: Backend>(batch: usize) -> Tensor<B, 4> {
-    let TensorEntry { values, .. } = formula::images(batch, 300);
+    let values = formula::images(batch, 300).to_f32();
     host_tensor(values, [batch, 3, 300, 300], &Default::default())
 }
 
@@ -80,11 +80,11 @@ const F32_DEEP: f32 = 3e-4;
 
 #[track_caller]
 fn assert_outputs<B: Backend>(cases: &StateDict, output: &SsdOutput<B>, tolerance: f32) {
-    let value = |key: &str| &cases.get(key).expect(key).values;
+    let value = |key: &str| cases.get(key).expect(key).to_f32();
     for (name, ours) in [("loc", &output.loc), ("conf", &output.conf)] {
-        assert_close(name, &rows(ours, value("prior")), value(name), tolerance);
+        assert_close(name, &rows(ours, &value("prior")), &value(name), tolerance);
         let name = format!("{name}_stats");
-        assert_close(&name, &statistics(ours), value(&name), tolerance);
+        assert_close(&name, &statistics(ours), &value(&name), tolerance);
     }
 }
 
@@ -130,7 +130,7 @@ fn a_file_of_torchvisions_gives_torchvisions_outputs_and_detections() {
     let coder = config.prior_config().coder();
     let options = DetectOptions::default();
     let found = postprocess(&loc, &conf, &priors, &coder, &options).expect("legal");
-    let theirs = |key: &str| &cases.get(key).expect(key).values;
+    let theirs = |key: &str| cases.get(key).expect(key).to_f32();
     let count = theirs("scores").len();
     assert!(found.len() >= count);
     for (place, ours) in found.iter().take(count).enumerate() {
@@ -215,8 +215,8 @@ fn a_training_pass_of_mobilenet_v2_agrees_with_pytorch() {
     let updated = state_dict_of(&seen.update(model).valid()).expect("readable");
     let mut compared = 0;
     for key in cases.keys().filter(|key| key.contains(".running_")) {
-        let ours = &updated.get(key).expect(key).values;
-        assert_close(key, ours, &cases.get(key).expect(key).values, F32_MODEL);
+        let ours = &updated.get(key).expect(key).to_f32();
+        assert_close(key, ours, &cases.get(key).expect(key).to_f32(), F32_MODEL);
         compared += 1;
     }
     assert_eq!(compared, 6);
@@ -298,7 +298,7 @@ fn a_plain_vgg16_is_a_backbone() {
 
     // torchvision's vgg16, whose dense layers are four times as wide, fc6 over 7×7.
     let mut classifier = sequential.renamed(|key| format!("features.{key}"));
-    let fc = ours.get("vgg.31.weight").expect("fc6").shape.clone();
+    let fc = ours.get("vgg.31.weight").expect("fc6").shape().to_vec();
     for (layer, shape) in [
         ("classifier.0", [4 * fc[0], 49 * fc[1]]),
         ("classifier.3", [4 * fc[0], 4 * fc[0]]),
@@ -312,9 +312,12 @@ fn a_plain_vgg16_is_a_backbone() {
         .expect("fits");
     let ours = state_dict_of(&start.model).expect("readable");
     let dense = &classifier.get("classifier.3.weight").expect("fc7");
-    let taken = &ours.get("vgg.33.weight").expect("fc7").values;
+    let taken = &ours.get("vgg.33.weight").expect("fc7").to_f32();
     // Feature 4·2, input 4·3.
-    assert_eq!(taken[2 * fc[0] + 3], dense.values[8 * dense.shape[1] + 12]);
+    assert_eq!(
+        taken[2 * fc[0] + 3],
+        dense.to_f32()[8 * dense.shape()[1] + 12]
+    );
 
     // Its convolutions alone, and with dense layers that have no values, as torchvision's file for SSD: fc6 and fc7 begin afresh.
     let mut features = sequential.renamed(|key| format!("features.{key}"));
@@ -323,8 +326,8 @@ fn a_plain_vgg16_is_a_backbone() {
         _ => key.to_owned(),
     });
     let mut no_values = classifier.clone();
-    let mut bias = no_values.get("classifier.3.bias").expect("fc7").clone();
-    bias.values[0] = f32::NAN;
+    let bias = no_values.get("classifier.3.bias").expect("fc7");
+    let bias = common::with_value(bias, 0, f32::NAN);
     no_values.insert("classifier.3.bias", bias);
     for (file, taken) in [(&features, 26), (&no_values, 28)] {
         let start = tiny(5)
@@ -367,7 +370,7 @@ fn a_gradient_reaches_every_parameter() {
             let path = common::field_path(&model, key);
             if !key.contains("running_") {
                 let gradient = found.get(&path).unwrap_or_else(|| panic!("{key}: none"));
-                assert!(gradient.values.iter().all(|v| v.is_finite()), "{key}");
+                assert!(gradient.to_f32().iter().all(|v| v.is_finite()), "{key}");
             }
         }
     }

@@ -94,12 +94,12 @@ impl Forward {
             self.tensor(&inputs, "t")?,
             inputs.get("c"),
         );
-        config.check_input(&x.shape, &t.shape, c.map(|c| c.shape.as_slice()))?;
-        let shape = <[usize; 4]>::try_from(x.shape.as_slice())?; // Checked above, as are those below.
+        config.check_input(x.shape(), t.shape(), c.map(TensorEntry::shape))?;
+        let shape = <[usize; 4]>::try_from(x.shape())?; // Checked above, as are those below.
         let eps = model.forward(
-            host_tensor(x.values.clone(), shape, device),
-            host_tensor(t.values.clone(), [t.values.len()], device),
-            c.map(|c| host_tensor(c.values.clone(), [shape[0], config.n_cfeat], device)),
+            host_tensor(x.to_f32(), shape, device),
+            host_tensor(t.to_f32(), [t.count()], device),
+            c.map(|c| host_tensor(c.to_f32(), [shape[0], config.n_cfeat], device)),
         );
         self.write(vec![("eps", read(eps)?)])
     }
@@ -108,8 +108,8 @@ impl Forward {
         let (config, model, _) = self.model::<B::InnerBackend, Generator<_>>(device)?;
         let inputs = self.inputs(&["z"])?;
         let z = self.tensor(&inputs, "z")?;
-        let batch = config.check_latents(&z.shape)?;
-        let z = host_tensor(z.values.clone(), [batch, config.z_dim], device);
+        let batch = config.check_latents(z.shape())?;
+        let z = host_tensor(z.to_f32(), [batch, config.z_dim], device);
         self.write(vec![("image", read(model.forward(z))?)])
     }
 
@@ -117,9 +117,9 @@ impl Forward {
         let (config, model, _) = self.model::<B::InnerBackend, Discriminator<_>>(device)?;
         let inputs = self.inputs(&["x"])?;
         let x = self.tensor(&inputs, "x")?;
-        config.check_images(&x.shape)?;
-        let shape = <[usize; 4]>::try_from(x.shape.as_slice())?; // Checked above.
-        let judgement = model.forward(host_tensor(x.values.clone(), shape, device));
+        config.check_images(x.shape())?;
+        let shape = <[usize; 4]>::try_from(x.shape())?; // Checked above.
+        let judgement = model.forward(host_tensor(x.to_f32(), shape, device));
         let (logit, feature) = (read(judgement.logit)?, read(judgement.feature)?);
         self.write(vec![("logit", logit), ("feature", feature)])
     }
@@ -128,9 +128,9 @@ impl Forward {
         let (config, model, weights) = self.model::<B::InnerBackend, Ssd<_>>(device)?;
         let inputs = self.inputs(&["x"])?;
         let x = self.tensor(&inputs, "x")?;
-        config.check_images(&x.shape)?;
-        let shape = <[usize; 4]>::try_from(x.shape.as_slice())?; // Checked above.
-        let output = model.forward(host_tensor(x.values.clone(), shape, device));
+        config.check_images(x.shape())?;
+        let shape = <[usize; 4]>::try_from(x.shape())?; // Checked above.
+        let output = model.forward(host_tensor(x.to_f32(), shape, device));
         self.write(vec![
             ("loc", read(output.loc)?),
             ("conf", read(output.conf)?),
@@ -189,8 +189,8 @@ impl Forward {
         let mut shapes = serde_json::Map::new();
         let mut words = Vec::new();
         for (name, tensor) in tensors {
-            shapes.insert(name.into(), json!(tensor.shape));
-            words.push(format!("{name} {:?}", tensor.shape));
+            shapes.insert(name.into(), json!(tensor.shape()));
+            words.push(format!("{name} {:?}", tensor.shape()));
             outputs.insert(name, tensor);
         }
         outputs.save(&self.output, HashMap::new())?;

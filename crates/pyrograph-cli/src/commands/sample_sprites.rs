@@ -284,9 +284,9 @@ fn read_noise<B: VisionBackend>(
         .ok_or_else(|| anyhow!("{}: it has no tensor `x_T`", path.display()))?;
     let config = pipeline.config();
     let side = config.height;
-    match tensor.shape.as_slice() {
+    match tensor.shape() {
         &[count, channels, h, w] if channels == config.in_channels && h == side && w == side => {
-            Ok((count, tensor.values.clone()))
+            Ok((count, tensor.to_f32()))
         }
         shape => bail!(
             "{}: x_T has shape {shape:?}, but must be [images, {}, {side}, {side}]",

@@ -70,7 +70,7 @@ fn a_model_is_trained_sampled_and_judged() {
     ]);
     let samples = StateDict::open(&numbers).expect("numbers");
     assert_eq!(
-        samples.get("samples").expect("samples").shape,
+        samples.get("samples").expect("samples").shape(),
         [2, 3, 16, 16]
     );
     sample(&[
@@ -136,13 +136,7 @@ fn given_noise_is_what_sampling_starts_from() {
     run(&train(&out, &["--steps", "1"]));
     let mut dict = StateDict::new();
     let values = (0..2 * 768).map(|i| (i as f32 * 0.7).sin()).collect();
-    dict.insert(
-        "x_T",
-        TensorEntry {
-            shape: vec![2, 3, 16, 16],
-            values,
-        },
-    );
+    dict.insert("x_T", TensorEntry::from_f32(vec![2, 3, 16, 16], values));
     dict.save(&noise, Default::default()).expect("writable");
     for (save, seed) in [(&first, "1"), (&second, "2")] {
         succeeds(&[
@@ -316,11 +310,11 @@ fn forward_runs_a_pytorch_checkpoint_on_named_tensors() {
         cases.get("eps").expect("eps"),
     );
     let ours = ours.get("eps").expect("eps");
-    assert_eq!(ours.shape, theirs.shape);
+    assert_eq!(ours.shape(), theirs.shape());
     assert!(
-        ours.values
+        ours.to_f32()
             .iter()
-            .zip(&theirs.values)
+            .zip(&theirs.to_f32())
             .all(|(a, b)| (a - b).abs() < 1e-4)
     );
 
@@ -355,18 +349,16 @@ fn forward_runs_a_pytorch_checkpoint_on_named_tensors() {
         let mut inputs = inputs.clone();
         inputs.insert(
             key,
-            TensorEntry {
-                values: vec![0.5; shape.iter().product()],
-                shape,
-            },
+            TensorEntry::from_f32(shape.clone(), vec![0.5; shape.iter().product()]),
         );
         inputs.save(&bad, Default::default()).expect("writable");
         wrong(&weights, &bad, &[word]);
     }
     let mut nan = inputs.clone();
-    let mut x = inputs.get("x").expect("there").clone();
-    x.values[7] = f32::NAN;
-    nan.insert("x", x);
+    nan.insert(
+        "x",
+        with_value(inputs.get("x").expect("there"), 7, f32::NAN),
+    );
     nan.save(&bad, Default::default()).expect("writable");
     wrong(
         &weights,
@@ -374,8 +366,8 @@ fn forward_runs_a_pytorch_checkpoint_on_named_tensors() {
         &["input `x` holds NaN at place 7: inputs must be finite"],
     );
     let mut damaged = StateDict::open(&weights).expect("fixture");
-    let mut tensor = damaged.get("out.0.bias").expect("there").clone();
-    tensor.values[2] = f32::INFINITY;
+    let tensor = damaged.get("out.0.bias").expect("there");
+    let tensor = with_value(tensor, 2, f32::INFINITY);
     damaged.insert("out.0.bias", tensor);
     damaged.save(&bad, Default::default()).expect("writable");
     wrong(&bad, &input, &["`out.0.bias` holds inf at place 2"]);
@@ -414,4 +406,11 @@ fn devices_names_the_one_that_would_be_used_or_says_why_there_is_none() {
             &[&format!("--features {device}")],
         );
     }
+}
+
+/// The same tensor with another value at one place.
+fn with_value(tensor: &TensorEntry, at: usize, value: f32) -> TensorEntry {
+    let mut values = tensor.to_f32();
+    values[at] = value;
+    TensorEntry::from_f32(tensor.shape().to_vec(), values)
 }

@@ -25,12 +25,15 @@ pub(crate) fn tensor<B: Backend, const D: usize>(dict: &StateDict, key: &str) ->
     let host = dict
         .get(key)
         .unwrap_or_else(|| panic!("the fixture lacks {key}"));
-    let shape = host
-        .shape
-        .clone()
-        .try_into()
-        .expect("the rank of the fixture");
-    host_tensor(host.values.clone(), shape, &Default::default())
+    let shape = host.shape().try_into().expect("the rank of the fixture");
+    host_tensor(host.to_f32(), shape, &Default::default())
+}
+
+/// The same tensor with another value at one place.
+pub(crate) fn with_value(tensor: &TensorEntry, at: usize, value: f32) -> TensorEntry {
+    let mut values = tensor.to_f32();
+    values[at] = value;
+    TensorEntry::from_f32(tensor.shape().to_vec(), values)
 }
 
 pub(crate) fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
@@ -58,7 +61,7 @@ pub(crate) fn assert_is<B: Backend, const D: usize>(
     assert_close(
         key,
         &values(ours),
-        &dict.get(key).expect(key).values,
+        &dict.get(key).expect(key).to_f32(),
         F32_MODEL,
     );
 }
@@ -95,9 +98,9 @@ impl<'a, A: VisionAutodiff> Gradients<'a, A> {
                 .dict
                 .get(&field_path(model, key))
                 .unwrap_or_else(|| panic!("{key} has no gradient"));
-            let squares = ours.values.iter().map(|v| f64::from(*v).powi(2));
+            let squares = ours.to_f32().into_iter().map(|v| f64::from(v).powi(2));
             let norm = squares.sum::<f64>().sqrt() as f32;
-            let theirs = &cases.get(&format!("{prefix}{key}")).expect(key).values;
+            let theirs = &cases.get(&format!("{prefix}{key}")).expect(key).to_f32();
             assert_close(key, &[norm], theirs, F32_GRADIENT);
             compared += 1;
         }

@@ -178,11 +178,11 @@ pub(crate) fn assert_same_weights(ours: &StateDict, theirs: &StateDict) {
     assert!(ours.keys().eq(theirs.keys()), "the names differ");
     for key in ours.keys() {
         let (a, b) = (ours.get(key).expect(key), theirs.get(key).expect(key));
-        assert_eq!(a.shape, b.shape, "{key}");
+        assert_eq!(a.shape(), b.shape(), "{key}");
         let differ = a
-            .values
+            .to_f32()
             .iter()
-            .zip(&b.values)
+            .zip(&b.to_f32())
             .position(|(a, b)| a.to_bits() != b.to_bits());
         assert_eq!(differ, None, "{key} differs");
     }

@@ -63,10 +63,10 @@ fn shares_sum_to_the_step_of_the_whole_batch() {
         for key in whole.keys() {
             let (a, b) = (whole.get(key).expect(key), shared.get(key).expect(key));
             let largest = a
-                .values
+                .to_f32()
                 .iter()
                 .fold(0.0_f32, |largest, v| largest.max(v.abs()));
-            for (a, b) in a.values.iter().zip(&b.values) {
+            for (a, b) in a.to_f32().iter().zip(&b.to_f32()) {
                 assert!((a - b).abs() <= 1e-4 * largest, "{key}: {a} {b}");
             }
         }
@@ -94,7 +94,7 @@ fn a_shared_training_repeats_to_the_bit_and_its_norms_have_seen_something() {
         trained
             .get(key)
             .expect(key)
-            .values
+            .to_f32()
             .iter()
             .any(|v| *v != 1.0)
     );

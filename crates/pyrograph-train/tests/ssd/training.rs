@@ -133,9 +133,9 @@ fn a_training_begins_from_another_ones_weights_and_says_what_it_took() {
         for key in ours.keys().filter(|key| key.ends_with(".weight")) {
             let (a, b) = (ours.get(key).expect(key), theirs.get(key).expect(key));
             let near = a
-                .values
+                .to_f32()
                 .iter()
-                .zip(&b.values)
+                .zip(&b.to_f32())
                 .all(|(a, b)| (a - b).abs() < 1e-6);
             let is_fresh = fresh.iter().any(|prefix| key.starts_with(prefix));
             // Norms begin at 1 everywhere, and move little.

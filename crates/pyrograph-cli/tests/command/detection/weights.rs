@@ -94,13 +94,7 @@ fn a_forward_pass_gives_offsets_logits_and_priors() {
     let write = |name: &str, shape: &[usize]| {
         let values = vec![0.5; shape.iter().product()];
         let mut dict = StateDict::new();
-        dict.insert(
-            name,
-            TensorEntry {
-                shape: shape.to_vec(),
-                values,
-            },
-        );
+        dict.insert(name, TensorEntry::from_f32(shape.to_vec(), values));
         dict.save(&input, HashMap::new()).expect("writable");
     };
     write("x", &[2, 3, 300, 300]);
@@ -111,16 +105,16 @@ fn a_forward_pass_gives_offsets_logits_and_priors() {
         let result = json(&[&start[..], more].concat());
         assert_eq!(result["tensors"]["conf"], Value::from(vec![2, 8732, 6]));
         let dict = StateDict::open(&output).expect("written");
-        assert_eq!(dict.get("loc").expect("there").shape, [2, 8732, 4]);
+        assert_eq!(dict.get("loc").expect("there").shape(), [2, 8732, 4]);
         let priors = dict.get("priors").expect("there");
-        assert_eq!(priors.shape, [8732, 4]);
+        assert_eq!(priors.shape(), [8732, 4]);
         // The first of Pascal VOC: in the middle of a cell of eight pixels, 30 pixels wide.
         let expected = [4.0 / 300.0, 4.0 / 300.0, 0.1, 0.1];
-        let first = priors.values[..4].iter().zip(expected);
+        let first = priors.to_f32()[..4].iter().zip(expected);
         assert!(
             first.into_iter().all(|(a, b)| (a - b).abs() < 1e-6),
             "{:?}",
-            &priors.values[..4]
+            &priors.to_f32()[..4]
         );
     }
     refuses(
