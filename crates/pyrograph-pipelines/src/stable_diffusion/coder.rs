@@ -2,13 +2,16 @@
 
 use burn::tensor::Tensor;
 use pyrograph_backend::vision::VisionBackend;
-use pyrograph_models::stable_diffusion::{tiny_vae::AutoencoderTiny, vae::AutoencoderKl};
+use pyrograph_models::stable_diffusion::{
+    tiny_vae::AutoencoderTiny,
+    vae::{AutoencoderKl, Tiling},
+};
 use pyrograph_vision::RgbImage;
 
 use super::{
     host::values_of,
     image::picture_of,
-    tiling::{Tile, Tiles},
+    request::ImageRequest,
 };
 use crate::PipelineError;
 
@@ -54,21 +57,17 @@ impl<B: VisionBackend> ImageCoder<B> {
         let latents = match &self.coder {
             Coder::Full(vae) => {
                 let distribution = vae.encode(picture);
-                let spread = distribution.logvar.mul_scalar(0.5).exp();
-                let noise = noise(spread.dims());
-                distribution.mean + spread * noise
+                let noise = noise(distribution.mean.dims());
+                distribution.sample(noise)
             }
             Coder::Tiny(vae) => vae.encode(picture),
         };
         latents.mul_scalar(self.scaling)
     }
 
-    fn decode(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
-        let latents = latents.div_scalar(self.scaling);
-        match &self.coder {
-            Coder::Full(vae) => vae.decode(latents),
-            Coder::Tiny(vae) => vae.decode(latents),
-        }
+    /// The side of the tiles of `request` in latents, where this VAE decodes by tiles.
+    pub(super) fn tile_of(&self, request: &ImageRequest) -> Option<usize> {
+        (request.tiled && self.draws()).then_some(self.tile)
     }
 
     /// The pictures of `latents`, decoded one after the other; by tiles of `tile` latents a side where that is asked for and a
@@ -81,29 +80,33 @@ impl<B: VisionBackend> ImageCoder<B> {
         latents: Tensor<B, 4>,
         tile: Option<usize>,
     ) -> Result<Vec<RgbImage>, PipelineError> {
-        let [images, _, height, width] = latents.dims();
-        (0..images)
-            .map(|image| {
-                let latents = latents.clone().narrow(0, image, 1);
-                let whole = match tile {
-                    Some(tile) if height > tile || width > tile => {
-                        let tiles = Tiles::new(tile, self.factor);
-                        tiles.decode([height, width], self.factor, |[rows, columns]| {
-                            self.tile(latents.clone().slice([0..1, 0..latents.dims()[1], rows, columns]))
-                        })?
-                    }
-                    _ => self.tile(latents)?,
-                };
-                picture_of(&whole.values, whole.width, whole.height, DECODER)
-            })
-            .collect()
+        let [images, ..] = latents.dims();
+        let picture = |image| {
+            let latents = latents.clone().narrow(0, image, 1);
+            let picture = self.decode(latents, tile)?;
+            let [_, _, height, width] = picture.dims();
+            picture_of(&values_of(picture)?, width, height, DECODER)
+        };
+        (0..images).map(picture).collect()
     }
 
-    /// One picture's values on the host.
-    fn tile(&self, latents: Tensor<B, 4>) -> Result<Tile, PipelineError> {
-        let picture = self.decode(latents);
-        let [_, _, height, width] = picture.dims();
-        let values = values_of(picture)?;
-        Ok(Tile { width, height, values })
+    fn decode(
+        &self,
+        latents: Tensor<B, 4>,
+        tile: Option<usize>,
+    ) -> Result<Tensor<B, 4>, PipelineError> {
+        let latents = latents.div_scalar(self.scaling);
+        Ok(match (&self.coder, tile) {
+            (Coder::Full(vae), Some(latent_size)) => {
+                let tiling = Tiling {
+                    latent_size,
+                    sample_size: latent_size * self.factor,
+                    ..vae.tiling()
+                };
+                vae.decode_tiled(latents, tiling)?
+            }
+            (Coder::Full(vae), None) => vae.decode(latents),
+            (Coder::Tiny(vae), _) => vae.decode(latents),
+        })
     }
 }

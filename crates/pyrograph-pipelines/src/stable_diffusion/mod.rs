@@ -20,14 +20,13 @@ mod request;
 mod scheduler;
 mod start;
 mod text;
-mod tiling;
 pub mod tokenizer;
 mod walk;
 
 pub use host::Latents;
 pub use memory::{MemoryLimit, MemoryNeed, available_memory, peak_memory};
 pub use open::{LoraFile, OpenOptions};
-pub use pipeline::{StableDiffusion, Step};
+pub use pipeline::{BegunRequest, StableDiffusion, Step};
 pub use preview::linear_previews;
 pub use request::{ImagePrompt, ImageRequest, ImageResponse, ImageStart, StageSeconds};
 pub use scheduler::SchedulerChoice;

@@ -74,8 +74,9 @@ pub struct ImageRequest {
     pub start: ImageStart,
     /// What brackets mean in prompts.
     pub syntax: PromptSyntax,
-    /// Side of the tiles, in pixels, in which the VAE decodes a picture; whole pictures where there is none.
-    pub tile: Option<usize>,
+    /// Whether the VAE decodes a picture that is larger than its own size by overlapping tiles, so that memory does not grow
+    /// with the picture.
+    pub tiled: bool,
 }
 
 impl ImageRequest {
@@ -96,7 +97,7 @@ impl ImageRequest {
             rng: RngKind::Torch,
             start: ImageStart::Noise,
             syntax: PromptSyntax::Plain,
-            tile: None,
+            tiled: false,
         }
     }
 

@@ -92,9 +92,10 @@ impl<B: VisionBackend> Masked<B> {
 
 /// The numbers and networks that every picture of a request begins with.
 pub(super) struct Beginning<'a, B: VisionBackend> {
+    /// The steps that are taken.
     pub(super) plan: &'a SamplerPlan,
-    /// The first step that is taken.
-    pub(super) first: usize,
+    /// Whether these are all steps, so that the picture itself has no part in the start of inpainting.
+    pub(super) is_whole: bool,
     pub(super) coder: &'a ImageCoder<B>,
     /// Whether the UNet has inputs for the mask and the masked picture.
     pub(super) is_inpainting_unet: bool,
@@ -120,7 +121,7 @@ impl<B: VisionBackend> Beginning<'_, B> {
             Start::Picture(picture) => {
                 let latents = self.encoded(picture, 0, source);
                 let first = self.first_noise(source);
-                let sample = self.plan.start_at(self.first, latents, first)?;
+                let sample = self.plan.add_noise(0, latents, first)?;
                 (sample, Inpaint::No)
             }
             Start::Masked(masked) => self.masked(masked, source)?,
@@ -133,13 +134,13 @@ impl<B: VisionBackend> Beginning<'_, B> {
         masked: &Masked<B>,
         source: &mut NoiseSource,
     ) -> Result<(Tensor<B, 4>, Inpaint<B>), PipelineError> {
-        let whole = self.first == 0;
+        let whole = self.is_whole;
         let needed = !self.is_inpainting_unet || !whole;
         let latents = needed.then(|| self.encoded(&masked.picture, 0, source));
         let first = self.first_noise(source);
         let sample = match &latents {
             Some(latents) if !whole => {
-                self.plan.start_at(self.first, latents.clone(), first.clone())?
+                self.plan.add_noise(0, latents.clone(), first.clone())?
             }
             _ => self.pure(first.clone()),
         };

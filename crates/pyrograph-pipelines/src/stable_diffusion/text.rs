@@ -70,8 +70,11 @@ impl<B: VisionBackend> Contexts<B> {
     }
 
     /// The hidden states of one of the texts: [1, length, width].
-    pub(super) fn of(&self, text: &str) -> Option<Tensor<B, 3>> {
-        self.rows.get(text).cloned()
+    pub(super) fn of(&self, text: &str) -> Result<Tensor<B, 3>, PipelineError> {
+        let row = self.rows.get(text).cloned();
+        row.ok_or_else(|| PipelineError::Prompt {
+            reason: format!("`{text}` is none of the request's texts"),
+        })
     }
 }
 

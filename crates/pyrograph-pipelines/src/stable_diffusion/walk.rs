@@ -1,7 +1,10 @@
 //! One picture on its way from noise to latents.
 
 use burn::tensor::Tensor;
-use pyrograph_backend::{rng::NoiseSource, vision::VisionBackend};
+use pyrograph_backend::{
+    rng::{NoiseSource, Purpose},
+    vision::VisionBackend,
+};
 use pyrograph_diffusion::Walk;
 
 use super::{guide::Guidance, host::values_of};
@@ -14,11 +17,15 @@ use crate::PipelineError;
 /// size.
 #[derive(Debug)]
 pub struct ImageWalk<B: VisionBackend> {
-    pub(super) walk: Walk<B, 4>,
+    walk: Walk<B, 4>,
     pub(super) context: Context<B>,
-    pub(super) inpaint: Inpaint<B>,
+    inpaint: Inpaint<B>,
+    /// The noise of steps that add some.
+    noise: NoiseSource,
+    /// The finished latents as the last step predicts them.
+    expected: Option<Tensor<B, 4>>,
     /// One sum a step of the latents' magnitudes, on the device: not finite from the step on at which a value is not.
-    pub(super) sums: Vec<Tensor<B, 1>>,
+    sums: Vec<Tensor<B, 1>>,
 }
 
 /// What a UNet reads of the prompt.
@@ -49,14 +56,30 @@ pub(super) enum Inpaint<B: VisionBackend> {
 }
 
 impl<B: VisionBackend> ImageWalk<B> {
+    pub(super) fn new(
+        walk: Walk<B, 4>,
+        context: Context<B>,
+        inpaint: Inpaint<B>,
+        noise: NoiseSource,
+    ) -> Self {
+        Self {
+            walk,
+            context,
+            inpaint,
+            noise,
+            expected: None,
+            sums: Vec::new(),
+        }
+    }
+
     /// The steps that this walk takes: passes of the UNet.
     pub fn steps(&self) -> usize {
-        self.walk.steps()
+        self.walk.plan().len()
     }
 
     /// The steps taken.
     pub fn taken(&self) -> usize {
-        self.sums.len()
+        self.walk.position()
     }
 
     /// Whether the latents are finished.
@@ -71,21 +94,21 @@ impl<B: VisionBackend> ImageWalk<B> {
 
     /// The latents as they are now: [1, channels, height, width].
     pub fn latents(&self) -> Tensor<B, 4> {
-        self.walk.sample().clone()
+        self.walk.sample()
     }
 
     /// The finished latents as the last step predicts them, for a preview: [1, channels, height, width].
     pub fn expected(&self) -> Tensor<B, 4> {
-        self.walk.expected().unwrap_or_else(|| self.latents())
+        self.expected.clone().unwrap_or_else(|| self.latents())
     }
 
-    /// The next input of the UNet, [1, channels, height, width], and its timestep.
-    pub(super) fn input(&self) -> (Tensor<B, 4>, f64) {
-        let (sample, timestep) = self.walk.input();
-        match &self.inpaint {
+    /// The next input of the UNet, [1, channels, height, width], and its timestep; nothing at the end.
+    pub(super) fn input(&self) -> Option<(Tensor<B, 4>, f64)> {
+        let (sample, timestep) = self.walk.input()?;
+        Some(match &self.inpaint {
             Inpaint::Beside(more) => (Tensor::cat(vec![sample, more.clone()], 1), timestep),
             Inpaint::No | Inpaint::Kept { .. } => (sample, timestep),
-        }
+        })
     }
 
     /// Takes a step by the UNet's output for this walk's rows.
@@ -95,17 +118,44 @@ impl<B: VisionBackend> ImageWalk<B> {
         conditional: Tensor<B, 4>,
     ) -> Result<(), PipelineError> {
         let output = match (unconditional, &self.context.guided) {
-            (Some(unconditional), Some((_, guidance))) => guidance.apply(unconditional, conditional),
+            (Some(unconditional), Some((_, guidance))) => {
+                guidance.apply(unconditional, conditional)
+            }
             _ => conditional,
         };
-        self.walk.absorb(output)?;
-        if let Inpaint::Kept { mask, latents, noise } = &self.inpaint {
-            let kept = self.walk.noised(latents.clone(), noise.clone())?;
-            let inverse = mask.clone().neg().add_scalar(1.0);
-            let painted = self.walk.sample().clone() * mask.clone();
-            self.walk.set_sample(kept * inverse + painted);
-        }
+        let shape = output.dims();
+        let noise = self.walk.needs_noise().then(|| {
+            let step = self.walk.position() as u64;
+            self.noise
+                .normal(Purpose::StepNoise, step, 0, shape, &output.device())
+        });
+        self.expected = Some(self.walk.predict_x0(output.clone())?);
+        self.walk.absorb(output, noise)?;
+        self.keep()?;
         self.sums.push(self.latents().abs().sum());
+        Ok(())
+    }
+
+    /// Puts the picture back outside the mask, with the noise of the next step.
+    fn keep(&mut self) -> Result<(), PipelineError> {
+        let Inpaint::Kept {
+            mask,
+            latents,
+            noise,
+        } = &self.inpaint
+        else {
+            return Ok(());
+        };
+        let kept = match self.walk.is_done() {
+            true => latents.clone(),
+            false => {
+                let (plan, next) = (self.walk.plan(), self.walk.position());
+                plan.add_noise(next, latents.clone(), noise.clone())?
+            }
+        };
+        let outside = mask.clone().neg().add_scalar(1.0);
+        let painted = self.walk.sample() * mask.clone();
+        self.walk.replace_sample(kept * outside + painted)?;
         Ok(())
     }
 
