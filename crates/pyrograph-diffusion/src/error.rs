@@ -109,6 +109,13 @@ pub enum DiffusionError {
         last: usize,
     },
 
+    /// Betas that are no variances, or as many as there are timesteps.
+    #[error("trained betas are not allowed: {reason}")]
+    TrainedBetas {
+        /// What was wrong.
+        reason: String,
+    },
+
     /// A step index that the plan does not have.
     #[error("step {seen} does not exist; the plan has steps 0 to {last}")]
     StepOutOfRange {
@@ -118,19 +125,90 @@ pub enum DiffusionError {
         last: usize,
     },
 
-    /// A state used out of order, most often one kept from an earlier request.
+    /// A walk that has made every call of its plan.
     #[error(
-        "step {seen} was asked of a state that expects step {expected}; every request needs a fresh SamplerState"
+        "the walk has made all {calls} calls of its plan; every request needs a walk of its own"
     )]
-    StepOutOfOrder {
-        /// The index seen.
+    WalkDone {
+        /// The number of calls.
+        calls: usize,
+    },
+
+    /// A prediction of noise at a timestep without signal.
+    #[error(
+        "a schedule with zero terminal SNR leaves no signal at its last timestep, where a network cannot predict \
+         noise: allowed prediction types are v_prediction and sample"
+    )]
+    NoSignal,
+
+    /// Too few steps for PNDM's Runge-Kutta start.
+    #[error(
+        "{seen} steps are too few for pndm with Runge-Kutta steps; allowed are {min} or more (or skip_prk_steps)"
+    )]
+    RungeKuttaSteps {
+        /// The number of steps seen.
         seen: usize,
-        /// The index that continues this state (the plan's length once it is finished).
-        expected: usize,
+        /// The least number of steps.
+        min: usize,
+    },
+
+    /// A run of PNDM with Runge-Kutta steps that does not begin at the start.
+    #[error(
+        "pndm with Runge-Kutta steps cannot begin at a later step; set skip_prk_steps or choose another sampler"
+    )]
+    RungeKuttaStart,
+
+    /// A setting that the sampler does not have.
+    #[error("{name} is {seen}; allowed are {allowed}")]
+    Unsupported {
+        /// The setting.
+        name: &'static str,
+        /// The value seen.
+        seen: String,
+        /// The values allowed, in words.
+        allowed: &'static str,
+    },
+
+    /// A name that is no sampler's.
+    #[error("the scheduler {seen} is not known; allowed are {allowed}")]
+    SchedulerName {
+        /// The name seen.
+        seen: String,
+        /// The names allowed.
+        allowed: String,
+    },
+
+    /// A scheduler file that does not read.
+    #[error("the scheduler file does not read: {reason}")]
+    SchedulerFile {
+        /// What was wrong.
+        reason: String,
+    },
+
+    /// A scheduler class of diffusers that is not supported.
+    #[error(
+        "the scheduler class {seen} is not supported; allowed are {allowed} (or name another scheduler)"
+    )]
+    SchedulerClass {
+        /// The class seen.
+        seen: String,
+        /// The classes allowed.
+        allowed: String,
+    },
+
+    /// A value of a scheduler file that is not supported.
+    #[error("{key} of the scheduler file is {seen}; allowed are {allowed}")]
+    SchedulerValue {
+        /// The key.
+        key: String,
+        /// The value seen, as JSON.
+        seen: String,
+        /// The values allowed, in words.
+        allowed: &'static str,
     },
 
     /// A stochastic step without noise.
-    #[error("step {step} adds noise and got none; see SamplerPlan::needs_noise")]
+    #[error("step {step} adds noise and got none; see Walk::needs_noise")]
     MissingNoise {
         /// The step that needs noise.
         step: usize,

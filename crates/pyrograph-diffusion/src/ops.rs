@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Tensor, TensorData, backend::Backend};
 
-use crate::DiffusionError;
+use crate::{DiffusionError, Thresholding};
 
 /// A coefficient from a host table: one number for the batch, or one for each item.
 pub(crate) enum Factor<B: Backend, const D: usize> {
@@ -88,4 +88,30 @@ pub(crate) fn require_shape<B: Backend, const D: usize>(
         seen: seen.to_vec(),
         expected: expected.to_vec(),
     })
+}
+
+/// Dynamic thresholding: clamps each item to `±s` and divides by `s`, the quantile of its magnitudes.
+pub(crate) fn dynamic_threshold<B: Backend, const D: usize>(
+    x0: Tensor<B, D>,
+    thresholding: Thresholding,
+) -> Tensor<B, D> {
+    let shape = x0.dims();
+    let width: usize = shape[1..].iter().product();
+    if width == 0 {
+        return x0;
+    }
+    // [batch, all the rest]
+    let flat: Tensor<B, 2> = x0.reshape([shape[0], width]);
+    let sorted = flat.clone().abs().sort(1);
+    let position = thresholding.ratio * (width - 1) as f64;
+    let below = position.floor() as usize;
+    let share = position - below as f64;
+    let low = sorted.clone().narrow(1, below, 1);
+    let high = sorted.narrow(1, (below + 1).min(width - 1), 1);
+    let quantile = low.clone() + (high - low).mul_scalar(share);
+    let limit = quantile.clamp(1.0, thresholding.max);
+    let clamped = flat
+        .min_pair(limit.clone().expand([shape[0], width]))
+        .max_pair(limit.clone().neg().expand([shape[0], width]));
+    (clamped / limit).reshape(shape)
 }

@@ -2,30 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::TimestepGrid;
+use super::{
+    DdpmVariance, DpmAlgorithm, DpmSolverConfig, ExtraNoise, SamplerKind, SigmaSpacing,
+    TimestepGrid, UniPcConfig,
+};
 use crate::{DiffusionError, NoiseSchedule, PredictionType};
 
-/// The variance of the noise that an ancestral (DDPM) step adds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DdpmVariance {
-    /// `β_t`: what the sprite course uses; diffusers' `fixed_large`.
-    #[default]
-    Beta,
-    /// `β̃_t = (1 − ᾱ')/(1 − ᾱ)·β_t`, at least 1e-20: diffusers' `fixed_small`, its default.
-    BetaTilde,
-}
-
-/// Whether an ancestral step adds its noise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ExtraNoise {
-    /// As the derivation demands.
-    #[default]
-    On,
-    /// The mean alone. Samples collapse towards the average image; that is the demonstration.
-    Off,
-}
+/// The highest order of DPM-Solver and UniPC.
+const MAX_ORDER: usize = 3;
 
 /// The noise level at which the last step arrives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,66 +22,22 @@ pub enum FinalPoint {
     TableStart,
 }
 
-/// How DPM-Solver spaces its noise levels.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SigmaSpacing {
-    /// The table's levels at the timesteps of the grid.
-    #[default]
-    Grid,
-    /// `ρ = 7` over the schedule's whole range of `σ`
-    /// ([Karras et al.](https://arxiv.org/abs/2206.00364), equation 5); the grid is then unused.
-    Karras,
-}
-
-/// Which rule takes `x_t` to `x_t'`.
+/// Dynamic thresholding of the predicted `x_0` ([Saharia et al.](https://arxiv.org/abs/2205.11487), section
+/// 2.3): with `s` the quantile of `|x_0|` in each item, at least 1, `x_0` is clamped to `±s` and divided
+/// by `s`. For models of pixels, not of latents.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum SamplerKind {
-    /// Ancestral sampling, [Ho et al.](https://arxiv.org/abs/2006.11239), algorithm 2.
-    Ddpm {
-        /// The variance of the noise added.
-        #[serde(default)]
-        variance: DdpmVariance,
-        /// Whether it is added at all.
-        #[serde(default)]
-        extra_noise: ExtraNoise,
-    },
-    /// [Song et al.](https://arxiv.org/abs/2010.02502), equation 12.
-    Ddim {
-        /// Share of DDPM's noise that a step adds: 0 (deterministic) to 1.
-        #[serde(default)]
-        eta: f64,
-    },
-    /// [DPM-Solver++(2M)](https://arxiv.org/abs/2211.01095), algorithm 2: deterministic, second
-    /// order through the history of predictions.
-    #[serde(rename = "dpm_solver_pp_2m")]
-    DpmSolverPlusPlus2M {
-        /// Take the last step at first order where there are fewer than 15, for stability. A last
-        /// step that arrives at no noise is of first order in any case.
-        #[serde(default = "enabled")]
-        lower_order_final: bool,
-        /// How the noise levels are spaced.
-        #[serde(default)]
-        sigmas: SigmaSpacing,
-    },
-}
-
-fn enabled() -> bool {
-    true
+#[serde(deny_unknown_fields)]
+pub struct Thresholding {
+    /// The share of values below the quantile, 0 to 1.
+    pub ratio: f64,
+    /// The largest `s`, at least 1.
+    pub max: f64,
 }
 
 /// What a [`SamplerPlan`](super::SamplerPlan) is built from, besides the noise schedule.
 ///
-/// The presets suit the sprite course and a network that predicts noise. Stable Diffusion 2.1 sets,
-/// from the checkpoint's scheduler file:
-///
-/// | field | DDIM | DPM-Solver++ |
-/// | --- | --- | --- |
-/// | `prediction_type` | as in the file | as in the file |
-/// | `grid` | `Leading { steps_offset: 1 }` | `Linspace`, or `Leading` if the file has `timestep_spacing` |
-/// | `final_point` | `TableStart` | `Clean` |
-/// | `clip_sample` | `None` | `None` |
+/// The presets suit the sprite course and a network that predicts noise.
+/// [`from_diffusers`](Self::from_diffusers) reads the settings of a Stable Diffusion checkpoint.
 ///
 /// ```
 /// use pyrograph_diffusion::{FinalPoint, PredictionType, SamplerConfig, TimestepGrid};
@@ -127,6 +67,9 @@ pub struct SamplerConfig {
     /// Clamp every predicted `x_0` to `±clip_sample`.
     #[serde(default)]
     pub clip_sample: Option<f64>,
+    /// Threshold every predicted `x_0`, instead of clamping it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholding: Option<Thresholding>,
     /// Where the last step arrives.
     #[serde(default)]
     pub final_point: FinalPoint,
@@ -147,27 +90,48 @@ impl SamplerConfig {
 
     /// DDIM; `eta` 0 is the course's fast sampler.
     pub fn ddim(steps: usize, eta: f64) -> Self {
-        Self::of_kind(SamplerKind::Ddim { eta }, steps)
-    }
-
-    /// DPM-Solver++(2M) on the grid's noise levels.
-    pub fn dpm_solver_pp(steps: usize) -> Self {
-        let kind = SamplerKind::DpmSolverPlusPlus2M {
-            lower_order_final: true,
-            sigmas: SigmaSpacing::Grid,
+        let kind = SamplerKind::Ddim {
+            eta,
+            clipped_epsilon: false,
         };
         Self::of_kind(kind, steps)
     }
 
-    fn of_kind(kind: SamplerKind, steps: usize) -> Self {
+    /// DPM-Solver++(2M) on the grid's noise levels.
+    pub fn dpm_solver_pp(steps: usize) -> Self {
+        Self::of_kind(SamplerKind::DpmSolver(DpmSolverConfig::default()), steps)
+    }
+
+    /// Any sampler, for a network that predicts noise, without clipping and down to no noise.
+    pub fn of_kind(kind: SamplerKind, steps: usize) -> Self {
         Self {
             kind,
             steps,
             prediction_type: PredictionType::default(),
             grid: None,
             clip_sample: None,
+            thresholding: None,
             final_point: FinalPoint::default(),
         }
+    }
+
+    /// The same sampler with its noise levels spaced otherwise.
+    ///
+    /// # Errors
+    /// [`DiffusionError::Unsupported`] for samplers whose levels are those of the grid.
+    pub fn with_sigmas(mut self, spacing: SigmaSpacing) -> Result<Self, DiffusionError> {
+        match self.kind.sigmas_mut() {
+            Some(sigmas) => *sigmas = spacing,
+            None if spacing == SigmaSpacing::Grid => {}
+            None => {
+                return Err(DiffusionError::Unsupported {
+                    name: "a spacing of sigmas",
+                    seen: format!("{spacing:?}").to_lowercase(),
+                    allowed: "dpm++2m, dpm++3m, dpm++2m-sde, euler, heun, lms and unipc",
+                });
+            }
+        }
+        Ok(self)
     }
 
     /// Refuses every number that the schedule cannot serve.
@@ -178,16 +142,97 @@ impl SamplerConfig {
                 max: schedule.timesteps(),
             });
         }
-        if let SamplerKind::Ddim { eta } = self.kind
-            && !(0.0..=1.0).contains(&eta)
+        self.check_kind()?;
+        if let Some(range) = self.clip_sample
+            && !(range.is_finite() && range > 0.0)
         {
-            return Err(DiffusionError::Eta { seen: eta });
+            return Err(DiffusionError::ClipSample { seen: range });
         }
-        match self.clip_sample {
-            Some(range) if !(range.is_finite() && range > 0.0) => {
-                Err(DiffusionError::ClipSample { seen: range })
+        if let Some(Thresholding { ratio, max }) = self.thresholding {
+            number(
+                "the thresholding ratio",
+                ratio,
+                "0 to 1",
+                (0.0..=1.0).contains(&ratio),
+            )?;
+            number(
+                "the largest threshold",
+                max,
+                "1 or more",
+                max >= 1.0 && max.is_finite(),
+            )?;
+        }
+        Ok(())
+    }
+
+    fn check_kind(&self) -> Result<(), DiffusionError> {
+        let bounded = self.clip_sample.is_some() || self.thresholding.is_some();
+        match self.kind {
+            SamplerKind::Ddim { eta, .. } if !(0.0..=1.0).contains(&eta) => {
+                Err(DiffusionError::Eta { seen: eta })
             }
+            SamplerKind::DpmSolver(config) => self.check_solver(&config),
+            SamplerKind::UniPc(UniPcConfig { order, .. }) => check_order(order, MAX_ORDER),
+            SamplerKind::Pndm { .. } if bounded => Err(DiffusionError::Unsupported {
+                name: "clip_sample or thresholding",
+                seen: "pndm".into(),
+                allowed: "samplers that compute a clean sample",
+            }),
+            SamplerKind::Lcm {
+                timestep_scaling, ..
+            } => number(
+                "timestep_scaling",
+                timestep_scaling,
+                "finite numbers above 0",
+                timestep_scaling.is_finite() && timestep_scaling > 0.0,
+            ),
             _ => Ok(()),
         }
     }
+
+    fn check_solver(&self, config: &DpmSolverConfig) -> Result<(), DiffusionError> {
+        let predicts_noise = matches!(config.algorithm, DpmAlgorithm::Plain | DpmAlgorithm::Sde);
+        if predicts_noise && self.final_point == FinalPoint::Clean {
+            return Err(DiffusionError::Unsupported {
+                name: "the final sigma",
+                seen: "zero".into(),
+                allowed: "sigma_min for the algorithms dpmsolver and sde-dpmsolver",
+            });
+        }
+        let max = match config.algorithm {
+            DpmAlgorithm::Sde => 2,
+            _ => MAX_ORDER,
+        };
+        check_order(config.order, max)
+    }
+}
+
+fn check_order(order: usize, max: usize) -> Result<(), DiffusionError> {
+    let allowed = if max == MAX_ORDER {
+        "1 to 3"
+    } else {
+        "1 and 2 for sde-dpmsolver"
+    };
+    number(
+        "the solver's order",
+        order as f64,
+        allowed,
+        (1..=max).contains(&order),
+    )
+}
+
+fn number(
+    name: &'static str,
+    seen: f64,
+    allowed: &'static str,
+    is_allowed: bool,
+) -> Result<(), DiffusionError> {
+    if is_allowed {
+        return Ok(());
+    }
+    Err(DiffusionError::Number {
+        name,
+        seen,
+        allowed,
+    })
 }

@@ -1,7 +1,26 @@
 //! DDIM: Song, Meng & Ermon, *Denoising Diffusion Implicit Models*,
 //! <https://arxiv.org/abs/2010.02502>, equations 12 and 16.
 
+use super::build::{Builder, Call};
 use super::coefficients::Rule;
+use crate::DiffusionError;
+
+/// Each step leads `T//n` timesteps down, as published; on the `Linspace` and `Trailing` grids
+/// that need not be the grid's next timestep.
+pub(super) fn calls(
+    builder: &Builder<'_>,
+    timesteps: &[usize],
+    eta: f64,
+) -> Result<Vec<Call>, DiffusionError> {
+    let mut calls = Vec::with_capacity(timesteps.len());
+    for &t in timesteps {
+        let alpha_cumprod = builder.schedule.alpha_cumprod(t)?;
+        let next = builder.below(t, builder.stride())?;
+        let rule = rule(alpha_cumprod, next.alpha_cumprod, eta);
+        calls.push(builder.call(t, alpha_cumprod, next, rule)?);
+    }
+    Ok(calls)
+}
 
 /// `x' = √ᾱ' x_0 + √(1 − ᾱ' − s²) ε + s z`, with `s = η √var`.
 ///
@@ -11,8 +30,8 @@ use super::coefficients::Rule;
 /// | `alpha_cumprod_next` | `ᾱ'` | signal after it |
 /// | `eta` | `η` | share of DDPM's noise |
 ///
-/// Where `x_0` is clipped, `ε` stays the network's own.
-pub(super) fn rule(alpha_cumprod: f64, alpha_cumprod_next: f64, eta: f64) -> Rule {
+/// Where `x_0` is clipped, `ε` stays the network's own, unless `clipped_epsilon` is set.
+fn rule(alpha_cumprod: f64, alpha_cumprod_next: f64, eta: f64) -> Rule {
     let deviation = eta * variance(alpha_cumprod, alpha_cumprod_next).sqrt();
     // Rounding alone may take the difference below zero.
     let direction = (1.0 - alpha_cumprod_next - deviation * deviation)

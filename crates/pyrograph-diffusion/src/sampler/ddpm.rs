@@ -1,11 +1,44 @@
 //! Ancestral sampling: Ho, Jain & Abbeel, *Denoising Diffusion Probabilistic Models*,
 //! <https://arxiv.org/abs/2006.11239>, equations 6 and 7.
 
+use super::build::{Builder, Call};
 use super::coefficients::Rule;
 use super::{DdpmVariance, ExtraNoise};
+use crate::DiffusionError;
 
 /// Least variance of [`DdpmVariance::BetaTilde`], that of diffusers.
 const MIN_VARIANCE: f64 = 1e-20;
+
+/// Each step leads to the grid's next timestep. The schedule's first timestep adds no noise.
+pub(super) fn calls(
+    builder: &Builder<'_>,
+    timesteps: &[usize],
+    variance: DdpmVariance,
+    extra_noise: ExtraNoise,
+) -> Result<Vec<Call>, DiffusionError> {
+    let schedule = builder.schedule;
+    let skips = timesteps.len() < schedule.timesteps();
+    let mut calls = Vec::with_capacity(timesteps.len());
+    for (i, &t) in timesteps.iter().enumerate() {
+        let alpha_cumprod = schedule.alpha_cumprod(t)?;
+        let next = builder.level(timesteps.get(i + 1).copied())?;
+        let mut transition = Transition::skipping(alpha_cumprod, next.alpha_cumprod);
+        if !skips && next.timestep.is_some_and(|next| next + 1.0 == t as f64) {
+            // The table's own α_t. It is the ratio ᾱ/ᾱ' as well, but for the course at t = 1,
+            // whose ᾱ_0 was set to 1 after the product.
+            transition.alpha = 1.0 - schedule.beta(t)?;
+        }
+        // The course stops at the grid's last timestep, diffusers at timestep 0.
+        let is_last = i + 1 == timesteps.len() && schedule.first_timestep() > 0;
+        let noise = if is_last || t == schedule.first_timestep() {
+            ExtraNoise::Off
+        } else {
+            extra_noise
+        };
+        calls.push(builder.call(t, alpha_cumprod, next, transition.rule(variance, noise))?);
+    }
+    Ok(calls)
+}
 
 /// One transition `x_t → x_t'`, `t' < t`.
 ///
@@ -15,15 +48,15 @@ const MIN_VARIANCE: f64 = 1e-20;
 /// | `alpha_cumprod` | `ᾱ` | signal at `t` |
 /// | `alpha_cumprod_next` | `ᾱ'` | signal at `t'` |
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Transition {
-    pub(super) alpha: f64,
-    pub(super) alpha_cumprod: f64,
-    pub(super) alpha_cumprod_next: f64,
+struct Transition {
+    alpha: f64,
+    alpha_cumprod: f64,
+    alpha_cumprod_next: f64,
 }
 
 impl Transition {
     /// A transition over any distance: `α = ᾱ/ᾱ'`.
-    pub(super) fn skipping(alpha_cumprod: f64, alpha_cumprod_next: f64) -> Self {
+    fn skipping(alpha_cumprod: f64, alpha_cumprod_next: f64) -> Self {
         Self {
             alpha: alpha_cumprod / alpha_cumprod_next,
             alpha_cumprod,
@@ -39,17 +72,26 @@ impl Transition {
     /// ```
     ///
     /// which with `α = ᾱ/ᾱ'` is the paper's `√α(1−ᾱ')/(1−ᾱ) x + √ᾱ' β/(1−ᾱ) x_0`.
-    pub(super) fn rule(&self, variance: DdpmVariance, extra_noise: ExtraNoise) -> Rule {
+    fn rule(&self, variance: DdpmVariance, extra_noise: ExtraNoise) -> Rule {
         let beta = 1.0 - self.alpha;
         let share = beta / (1.0 - self.alpha_cumprod);
         let root = self.alpha.sqrt();
+        // Without any signal at `t` the paper's form is the one that divides by nothing.
+        let (sample, x0) = if root == 0.0 {
+            (0.0, self.alpha_cumprod_next.sqrt() * share)
+        } else {
+            (
+                (1.0 - share) / root,
+                self.alpha_cumprod.sqrt() * share / root,
+            )
+        };
         let noise = match extra_noise {
             ExtraNoise::On => self.variance(variance).max(0.0).sqrt(),
             ExtraNoise::Off => 0.0,
         };
         Rule {
-            sample: (1.0 - share) / root,
-            x0: self.alpha_cumprod.sqrt() * share / root,
+            sample,
+            x0,
             noise,
             ..Rule::default()
         }

@@ -10,12 +10,14 @@ use crate::{BetaSchedule, DiffusionError, NoiseSchedule};
 /// The formulas are for a table whose first noisy timestep is 0; on the course's, where it is 1, all
 /// but [`Course`](Self::Course) are moved up by one. `round` is half-to-even, as in numpy.
 ///
-/// | grid | DDPM, DDIM | DPM-Solver++ |
+/// | grid | DDPM, DDIM, PNDM, Euler, Heun, LMS | DPM-Solver, UniPC |
 /// | --- | --- | --- |
 /// | `Course` | `T, T − T//n, …` while above 0 | the same |
 /// | `Leading` | `i·(T//n) + offset`, `i = n−1..0` | `i·(T//(n+1)) + offset`, `i = n..1` |
 /// | `Linspace` | `round(i·(T−1)/(n−1))`, `i = n−1..0` | `round(i·(T−1)/n)`, `i = n..1` |
 /// | `Trailing` | `round(T − i·T/n) − 1`, `i = 0..n−1` | the same |
+///
+/// Euler, Heun and LMS keep the fractions of `Linspace`. LCM uses no grid.
 ///
 /// The names are those of [Lin et al.](https://arxiv.org/abs/2305.08891), table 2. Where diffusers'
 /// `Trailing` yields a stray timestep −1 (its `arange` rounds to one point too many, as for `T` 1000
@@ -41,12 +43,18 @@ pub enum TimestepGrid {
 
 impl TimestepGrid {
     /// The grid to take where none is named: the course's own for its table; otherwise `Leading`
-    /// without offset for DDPM and DDIM and `Linspace` for DPM-Solver++, as in diffusers.
+    /// without offset for DDPM, DDIM, PNDM and LCM, and `Linspace` for all others, as in diffusers.
     pub fn default_for(schedule: &NoiseSchedule, kind: &SamplerKind) -> Self {
-        match (schedule.config().kind, kind) {
+        match (&schedule.config().kind, kind) {
             (BetaSchedule::CourseLinear, _) => Self::Course,
-            (_, SamplerKind::DpmSolverPlusPlus2M { .. }) => Self::Linspace,
-            _ => Self::Leading { steps_offset: 0 },
+            (
+                _,
+                SamplerKind::Ddpm { .. }
+                | SamplerKind::Ddim { .. }
+                | SamplerKind::Pndm { .. }
+                | SamplerKind::Lcm { .. },
+            ) => Self::Leading { steps_offset: 0 },
+            _ => Self::Linspace,
         }
     }
 
@@ -56,16 +64,34 @@ impl TimestepGrid {
         schedule: &NoiseSchedule,
         kind: &SamplerKind,
         steps: usize,
-    ) -> Result<Vec<usize>, DiffusionError> {
+    ) -> Result<Vec<f64>, DiffusionError> {
         let total = schedule.timesteps();
-        let solver = matches!(kind, SamplerKind::DpmSolverPlusPlus2M { .. });
+        let solver = matches!(kind, SamplerKind::DpmSolver(_) | SamplerKind::UniPc(_));
+        let fractional = matches!(
+            kind,
+            SamplerKind::Euler { .. }
+                | SamplerKind::EulerAncestral {}
+                | SamplerKind::Heun { .. }
+                | SamplerKind::Lms { .. }
+        );
         let from_zero = match self {
             Self::Course if schedule.config().kind != BetaSchedule::CourseLinear => {
                 return Err(DiffusionError::Grid { seen: self });
             }
-            Self::Course => return Ok((1..=total).rev().step_by(total / steps).collect()),
+            Self::Course => {
+                let downwards = (1..=total).rev().step_by(total / steps);
+                return Ok(downwards.map(|t| t as f64).collect());
+            }
             Self::Leading { steps_offset } => leading(total, steps, solver, steps_offset),
-            Self::Linspace => linspace(total, steps, solver),
+            Self::Linspace if fractional => {
+                let points = linspace(total, steps, solver);
+                return Ok(points
+                    .map(|t| t + schedule.first_timestep() as f64)
+                    .collect());
+            }
+            Self::Linspace => linspace(total, steps, solver)
+                .map(|point| point.round_ties_even() as usize)
+                .collect(),
             Self::Trailing => trailing(total, steps),
         };
         let first = schedule.first_timestep();
@@ -84,7 +110,7 @@ impl TimestepGrid {
                 timestep,
                 last: schedule.last_timestep(),
             }),
-            _ => Ok(timesteps),
+            _ => Ok(timesteps.into_iter().map(|t| t as f64).collect()),
         }
     }
 }
@@ -99,23 +125,20 @@ fn leading(total: usize, steps: usize, solver: bool, offset: usize) -> Vec<usize
         .collect()
 }
 
-fn linspace(total: usize, steps: usize, solver: bool) -> Vec<usize> {
+fn linspace(total: usize, steps: usize, solver: bool) -> impl Iterator<Item = f64> {
     let skipped = usize::from(solver);
     let end = (total - 1) as f64;
     let intervals = steps + skipped - 1;
     // numpy multiplies by the rounded step, and sets the last point apart.
     let step = end / intervals.max(1) as f64;
-    let point = |i: usize| {
+    let point = move |i: usize| {
         if i > 0 && i == intervals {
             end
         } else {
             i as f64 * step
         }
     };
-    (skipped..steps + skipped)
-        .rev()
-        .map(|i| point(i).round_ties_even() as usize)
-        .collect()
+    (skipped..steps + skipped).rev().map(point)
 }
 
 fn trailing(total: usize, steps: usize) -> Vec<usize> {

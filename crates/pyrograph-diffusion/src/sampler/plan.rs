@@ -1,103 +1,92 @@
-//! The plan of a sampler: every step's numbers, and how to walk them.
+//! The plan of a sampler: the numbers of every network call.
 
 use burn::tensor::{Tensor, backend::Backend};
 
 use super::SamplerConfig;
-use super::build::{Point, points};
+use super::build::{Call, Calls, calls};
 use crate::ops::require_shape;
 use crate::{DiffusionError, NoiseSchedule};
 
-/// Every number that `n` sampling steps need, computed once on the host in f64.
+/// Every number that a sampler's run needs, computed once on the host in f64.
 ///
-/// A plan is immutable, `Send + Sync` and serves any number of requests at once; what one request
-/// carries from step to step is its own [`SamplerState`](super::SamplerState).
+/// A plan is immutable, `Send + Sync` and serves any number of requests at once; each request is a
+/// [`Walk`](super::Walk) over it. Most samplers call the network once a step; Heun calls it twice, and
+/// PNDM visits one timestep twice.
 ///
 /// ```
 /// use pyrograph_diffusion::{NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan};
 ///
 /// let course = NoiseSchedule::new(&NoiseScheduleConfig::course())?;
 /// let plan = SamplerPlan::new(&course, &SamplerConfig::ddim(20, 0.0))?;
-/// assert_eq!(plan.timesteps().take(3).collect::<Vec<_>>(), [500, 475, 450]);
-/// assert_eq!(plan.next_timestep(19), Some(0));
+/// assert_eq!(plan.timesteps().take(3).collect::<Vec<_>>(), [500.0, 475.0, 450.0]);
+/// assert_eq!(plan.next_timestep(19), Some(0.0));
 /// # Ok::<(), pyrograph_diffusion::DiffusionError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SamplerPlan {
-    pub(super) points: Vec<Point>,
-    pub(super) clip_sample: Option<f64>,
-    /// Whether any step wants the `x_0` of the step before.
-    pub(super) multistep: bool,
+    schedule: NoiseSchedule,
+    config: SamplerConfig,
+    pub(super) calls: Vec<Call>,
+    init_noise_sigma: f64,
 }
 
 impl SamplerPlan {
     /// Computes the plan.
     ///
     /// # Errors
-    /// [`DiffusionError::Steps`] for a number of steps that is 0 or above `T`,
-    /// [`DiffusionError::Eta`], [`DiffusionError::ClipSample`], [`DiffusionError::Grid`] for the
-    /// course's grid on another schedule, [`DiffusionError::StepsOffset`] for an offset past its end.
+    /// [`DiffusionError::Steps`] for a number of steps that is 0 or above `T`, and
+    /// [`DiffusionError::Eta`], [`DiffusionError::ClipSample`], [`DiffusionError::Number`] or
+    /// [`DiffusionError::Unsupported`] for settings that are not allowed, [`DiffusionError::Grid`] for the
+    /// course's grid on another schedule, [`DiffusionError::StepsOffset`] for an offset past its end,
+    /// [`DiffusionError::NoSignal`] where noise cannot be predicted.
     pub fn new(schedule: &NoiseSchedule, config: &SamplerConfig) -> Result<Self, DiffusionError> {
         config.check(schedule)?;
-        let points = points(schedule, config)?;
-        let multistep = points.iter().any(|point| point.second_order.is_some());
+        let Calls {
+            calls,
+            init_noise_sigma,
+        } = calls(schedule, config, 0)?;
         Ok(Self {
-            points,
-            clip_sample: config.clip_sample,
-            multistep,
+            schedule: schedule.clone(),
+            config: *config,
+            calls,
+            init_noise_sigma,
         })
     }
 
-    /// The number of steps, and of calls to the network.
-    #[allow(clippy::len_without_is_empty)] // A plan has at least one step.
-    pub fn len(&self) -> usize {
-        self.points.len()
-    }
-
-    /// The timesteps in the order visited, noisiest first.
-    pub fn timesteps(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
-        self.points.iter().map(|point| point.timestep)
-    }
-
-    /// The timestep at which the network is asked in step `i`.
+    /// The plan of a run that begins at call `first` of this one, whose multistep samplers start without
+    /// a history there. With `first = len()` it has no calls.
     ///
-    /// # Panics
-    /// If `i` is not below [`len`](Self::len).
-    pub fn timestep(&self, i: usize) -> usize {
-        self.points[i].timestep
+    /// # Errors
+    /// [`DiffusionError::StepOutOfRange`], and [`DiffusionError::RungeKuttaStart`] for PNDM with
+    /// Runge–Kutta steps, which cannot begin later.
+    pub fn tail(&self, first: usize) -> Result<Self, DiffusionError> {
+        let skipped = self.whole_len()? - self.len();
+        let first = first.saturating_add(skipped);
+        let Calls { mut calls, .. } = calls(&self.schedule, &self.config, first)?;
+        if first > calls.len() {
+            return Err(DiffusionError::StepOutOfRange {
+                seen: first - skipped,
+                last: self.len(),
+            });
+        }
+        calls.drain(..first);
+        Ok(Self {
+            calls,
+            ..self.clone()
+        })
     }
 
-    /// The timestep at which step `i` arrives; `None` where that is the clean image and the
-    /// schedule's table has no entry for it.
+    /// The plan of the last `⌊n·strength⌋` of the `n` steps (image-to-image). At strength 0 it has no
+    /// calls. diffusers chooses its timesteps alike.
     ///
-    /// # Panics
-    /// If `i` is not below [`len`](Self::len).
-    pub fn next_timestep(&self, i: usize) -> Option<usize> {
-        self.points[i].next_timestep
+    /// # Errors
+    /// [`DiffusionError::Number`] unless `strength` lies between 0 and 1, and those of
+    /// [`tail`](Self::tail).
+    pub fn with_strength(&self, strength: f64) -> Result<Self, DiffusionError> {
+        self.tail(self.start_index(strength)?)
     }
 
-    /// [`NoiseSchedule::time_fraction`] of step `i`'s timestep, for networks that want it in (0, 1].
-    ///
-    /// # Panics
-    /// If `i` is not below [`len`](Self::len).
-    pub fn time_fraction(&self, i: usize) -> f64 {
-        self.points[i].time_fraction
-    }
-
-    /// Whether step `i` adds noise, so that [`step`](Self::step) must be given some.
-    ///
-    /// # Panics
-    /// If `i` is not below [`len`](Self::len).
-    pub fn needs_noise(&self, i: usize) -> bool {
-        self.points[i].update.noise != 0.0
-    }
-
-    /// The standard deviation of the noise that sampling starts from: 1 for every sampler here.
-    pub fn init_noise_sigma(&self) -> f64 {
-        1.0
-    }
-
-    /// The step at which to begin so that `strength` of the plan is walked (image-to-image): the
-    /// last `⌊n·strength⌋` of its `n` steps. At strength 0 that is [`len`](Self::len): no step.
+    /// The call at which to begin so that `strength` of the steps are walked.
     ///
     /// # Errors
     /// [`DiffusionError::Number`] unless `strength` lies between 0 and 1.
@@ -109,34 +98,116 @@ impl SamplerPlan {
                 allowed: "0 to 1",
             });
         }
-        let walked = (self.len() as f64 * strength) as usize;
-        Ok(self.len() - walked.min(self.len()))
+        // Heun's last step has one call, PNDM's list has one call more than steps.
+        let a_step = self.config.kind.calls_a_step();
+        let steps = match self.config.kind {
+            super::SamplerKind::Pndm { .. } => self.config.steps,
+            _ => self.len().div_ceil(a_step),
+        };
+        let walked = (steps as f64 * strength) as usize;
+        if walked == 0 {
+            return Ok(self.len());
+        }
+        Ok((steps - walked.min(steps)) * a_step)
     }
 
-    /// The sample with which a partial run begins at step `i`: `√ᾱ x_0 + √(1 − ᾱ) ε` at that step's
-    /// noise level. Steps `i..len()` follow, with a fresh state.
+    /// The number of calls to the network.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether there is nothing to do, as at strength 0.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// The configuration that this plan was built from.
+    pub fn config(&self) -> &SamplerConfig {
+        &self.config
+    }
+
+    /// The noise schedule that this plan was built from.
+    pub fn schedule(&self) -> &NoiseSchedule {
+        &self.schedule
+    }
+
+    /// The timesteps in the order visited, noisiest first.
+    pub fn timesteps(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
+        self.calls.iter().map(|call| call.timestep)
+    }
+
+    /// The noise levels `σ = √((1 − ᾱ)/ᾱ)` at the calls.
+    pub fn sigmas(&self) -> impl ExactSizeIterator<Item = f64> + '_ {
+        self.calls.iter().map(|call| {
+            let (signal, spread) = call.prediction.mixture();
+            spread / signal
+        })
+    }
+
+    /// The timestep at which call `i` asks the network.
+    ///
+    /// # Panics
+    /// If `i` is not below [`len`](Self::len).
+    pub fn timestep(&self, i: usize) -> f64 {
+        self.calls[i].timestep
+    }
+
+    /// The timestep at which call `i` arrives; `None` where that is the clean image and the
+    /// schedule's table has no entry for it.
+    ///
+    /// # Panics
+    /// If `i` is not below [`len`](Self::len).
+    pub fn next_timestep(&self, i: usize) -> Option<f64> {
+        self.calls[i].next_timestep
+    }
+
+    /// [`NoiseSchedule::time_fraction`] of call `i`'s timestep, for networks that want it in (0, 1].
+    ///
+    /// # Panics
+    /// If `i` is not below [`len`](Self::len).
+    pub fn time_fraction(&self, i: usize) -> f64 {
+        self.schedule.time_fraction(self.calls[i].timestep)
+    }
+
+    /// Whether call `i` adds noise, so that [`Walk::absorb`](super::Walk::absorb) must be given some.
+    ///
+    /// # Panics
+    /// If `i` is not below [`len`](Self::len).
+    pub fn needs_noise(&self, i: usize) -> bool {
+        self.calls[i].next.noise != 0.0
+    }
+
+    /// The standard deviation of the noise that sampling starts from: above 1 for Euler, Heun and LMS,
+    /// whose samples are `x_0 + σ ε`.
+    pub fn init_noise_sigma(&self) -> f64 {
+        self.init_noise_sigma
+    }
+
+    /// `x0` with as much noise as a sample has at call `i`: the start of a partial run, or the known
+    /// part of a picture that is painted in.
     ///
     /// # Shapes
     /// `x0`, `noise` and the output are equal in shape.
     ///
     /// # Errors
     /// [`DiffusionError::StepOutOfRange`], and [`DiffusionError::Shape`] where `noise` differs.
-    pub fn start_at<B: Backend, const D: usize>(
+    pub fn add_noise<B: Backend, const D: usize>(
         &self,
         i: usize,
         x0: Tensor<B, D>,
         noise: Tensor<B, D>,
     ) -> Result<Tensor<B, D>, DiffusionError> {
         require_shape("noise", &noise, &x0)?;
-        let alpha_cumprod = self.point(i)?.alpha_cumprod;
-        Ok(x0.mul_scalar(alpha_cumprod.sqrt()) + noise.mul_scalar((1.0 - alpha_cumprod).sqrt()))
+        let call = self.calls.get(i).ok_or(DiffusionError::StepOutOfRange {
+            seen: i,
+            last: self.len().saturating_sub(1),
+        })?;
+        let (signal, spread) = call.prediction.mixture();
+        Ok(x0.mul_scalar(signal) + noise.mul_scalar(spread))
     }
 
-    pub(super) fn point(&self, i: usize) -> Result<&Point, DiffusionError> {
-        // A plan has at least one step.
-        self.points.get(i).ok_or(DiffusionError::StepOutOfRange {
-            seen: i,
-            last: self.len() - 1,
-        })
+    /// The calls of the plan from its very start.
+    fn whole_len(&self) -> Result<usize, DiffusionError> {
+        Ok(calls(&self.schedule, &self.config, 0)?.calls.len())
     }
 }

@@ -28,9 +28,10 @@ const SIGMOID_TAU: f64 = 1.0;
 /// | [`ScaledLinear`](Self::ScaledLinear) | squares of `T` points from `√β₁` to `√β₂` | 0 |
 /// | [`Cosine`](Self::Cosine) | `ᾱ(u) = cos²((u + s)/(1 + s)·π/2)` | 0 |
 /// | [`Sigmoid`](Self::Sigmoid) | `ᾱ(u) = (σ(e/τ) − σ((u(e − s) + s)/τ)) / (σ(e/τ) − σ(s/τ))` | 0 |
+/// | [`Trained`](Self::Trained) | as given | 0 |
 ///
-/// The last two give `β_t = min(1 − ᾱ((t + 1)/T)/ᾱ(t/T), 0.999)`, with `u = t/T` a real number.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// The cosine and the sigmoid give `β_t = min(1 − ᾱ((t + 1)/T)/ᾱ(t/T), 0.999)`, with `u = t/T` a real number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum BetaSchedule {
     /// The sprite course's table: `T + 1` entries from 1e-4 to 0.02, of which index 0 is the clean
@@ -60,11 +61,16 @@ pub enum BetaSchedule {
     /// The sigmoid schedule of [Jabri et al.](https://arxiv.org/abs/2212.11972), algorithm 1, from
     /// start −3 to end 3 at temperature 1.
     Sigmoid,
+    /// Variances from a file, one a timestep.
+    Trained {
+        /// The variances, each above 0 and below 1.
+        betas: Vec<f64>,
+    },
 }
 
 impl BetaSchedule {
     /// The timestep of the least noisy table entry that is noisy at all.
-    pub(crate) fn first_timestep(self) -> usize {
+    pub(crate) fn first_timestep(&self) -> usize {
         match self {
             Self::CourseLinear => 1,
             _ => 0,
@@ -72,8 +78,8 @@ impl BetaSchedule {
     }
 
     /// The variances in table order: `T + 1` of them for the course, else `T`.
-    pub(crate) fn betas(self, timesteps: usize) -> Result<Vec<f64>, DiffusionError> {
-        Ok(match self {
+    pub(crate) fn betas(&self, timesteps: usize) -> Result<Vec<f64>, DiffusionError> {
+        Ok(match *self {
             Self::CourseLinear => {
                 let span = DDPM_BETA_END - DDPM_BETA_START;
                 let beta = |i: usize| span * i as f64 / timesteps as f64 + DDPM_BETA_START;
@@ -97,6 +103,10 @@ impl BetaSchedule {
             }
             Self::Cosine => betas_of(cosine_alpha_cumprod, timesteps),
             Self::Sigmoid => betas_of(sigmoid_alpha_cumprod, timesteps),
+            Self::Trained { ref betas } => {
+                check_trained(betas, timesteps)?;
+                betas.clone()
+            }
         })
     }
 }
@@ -110,6 +120,20 @@ fn check_range(beta_start: f64, beta_end: f64) -> Result<(), DiffusionError> {
             beta_start,
             beta_end,
         })
+    }
+}
+
+fn check_trained(betas: &[f64], timesteps: usize) -> Result<(), DiffusionError> {
+    let refuse = |reason: String| Err(DiffusionError::TrainedBetas { reason });
+    if betas.len() != timesteps {
+        return refuse(format!(
+            "{} were given for {timesteps} timesteps",
+            betas.len()
+        ));
+    }
+    match betas.iter().position(|&beta| !(0.0 < beta && beta < 1.0)) {
+        Some(t) => refuse(format!("beta {t} is {}, not between 0 and 1", betas[t])),
+        None => Ok(()),
     }
 }
 

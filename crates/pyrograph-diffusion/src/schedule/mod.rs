@@ -24,13 +24,22 @@ const COURSE_TIMESTEPS: usize = 500;
 const DDPM_TIMESTEPS: usize = 1000;
 
 /// What a [`NoiseSchedule`] is built from.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseScheduleConfig {
     /// How the variances grow.
     pub kind: BetaSchedule,
     /// The number `T` of noisy timesteps, 1 to 1 000 000.
     pub timesteps: usize,
+    /// Whether the table is rescaled so that its last timestep is pure noise, `ᾱ = 0`
+    /// ([Lin et al.](https://arxiv.org/abs/2305.08891), algorithm 1). A network that predicts noise cannot
+    /// start there.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub zero_terminal_snr: bool,
+}
+
+fn is_off(switch: &bool) -> bool {
+    !switch
 }
 
 impl NoiseScheduleConfig {
@@ -39,6 +48,7 @@ impl NoiseScheduleConfig {
         Self {
             kind: BetaSchedule::CourseLinear,
             timesteps: COURSE_TIMESTEPS,
+            zero_terminal_snr: false,
         }
     }
 
@@ -47,6 +57,7 @@ impl NoiseScheduleConfig {
         Self {
             kind: BetaSchedule::Linear,
             timesteps: DDPM_TIMESTEPS,
+            zero_terminal_snr: false,
         }
     }
 
@@ -59,6 +70,7 @@ impl NoiseScheduleConfig {
         Self {
             kind,
             timesteps: DDPM_TIMESTEPS,
+            zero_terminal_snr: false,
         }
     }
 }
@@ -103,7 +115,7 @@ impl NoiseSchedule {
                 max: MAX_TIMESTEPS,
             });
         }
-        let betas = config.kind.betas(config.timesteps)?;
+        let mut betas = config.kind.betas(config.timesteps)?;
         let mut alphas_cumprod: Vec<f64> = betas
             .iter()
             .scan(1.0, |product, beta| {
@@ -113,8 +125,13 @@ impl NoiseSchedule {
             .collect();
 
         let first = config.kind.first_timestep();
+        if config.zero_terminal_snr {
+            rescale(&mut betas[first..], &mut alphas_cumprod[first..]);
+        }
+        let last = alphas_cumprod.len() - 1;
         for (timestep, &alpha_cumprod) in alphas_cumprod.iter().enumerate().skip(first) {
-            if !(MIN_ALPHA_CUMPROD..=1.0 - MIN_NOISE).contains(&alpha_cumprod) {
+            let is_terminal = config.zero_terminal_snr && timestep == last && last > first;
+            if !is_terminal && !(MIN_ALPHA_CUMPROD..=1.0 - MIN_NOISE).contains(&alpha_cumprod) {
                 let (min, margin) = (MIN_ALPHA_CUMPROD, MIN_NOISE);
                 return Err(DiffusionError::DegenerateSchedule {
                     timestep,
@@ -127,7 +144,7 @@ impl NoiseSchedule {
         // The course defines index 0 as the clean image after taking the product over it.
         alphas_cumprod[..first].fill(1.0);
         Ok(Self {
-            config: *config,
+            config: config.clone(),
             betas,
             alphas_cumprod,
         })
@@ -196,8 +213,8 @@ impl NoiseSchedule {
 
     /// What a network that wants its time in (0, 1] sees: `t/T` for the course, `(t + 1)/T` for the
     /// schedules whose first timestep is 0.
-    pub fn time_fraction(&self, t: usize) -> f64 {
-        (t as f64 + 1.0 - self.first_timestep() as f64) / self.timesteps() as f64
+    pub fn time_fraction(&self, t: f64) -> f64 {
+        (t + 1.0 - self.first_timestep() as f64) / self.timesteps() as f64
     }
 
     /// `ᾱ` of the least noisy timestep.
@@ -211,6 +228,23 @@ impl NoiseSchedule {
             first: 0,
             last: self.last_timestep(),
         }
+    }
+}
+
+/// Moves and stretches `√ᾱ` so that it ends at 0 and starts where it did; the last `β` becomes 1.
+fn rescale(betas: &mut [f64], alphas_cumprod: &mut [f64]) {
+    let (Some(&first), Some(&last)) = (alphas_cumprod.first(), alphas_cumprod.last()) else {
+        return;
+    };
+    let (first, last) = (first.sqrt(), last.sqrt());
+    if first == last {
+        return; // a single timestep
+    }
+    for level in alphas_cumprod.iter_mut() {
+        *level = ((level.sqrt() - last) * (first / (first - last))).powi(2);
+    }
+    for t in 1..betas.len() {
+        betas[t] = 1.0 - alphas_cumprod[t] / alphas_cumprod[t - 1];
     }
 }
 

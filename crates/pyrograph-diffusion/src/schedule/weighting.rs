@@ -47,6 +47,8 @@ impl NoiseSchedule {
         }
         let clipped = snr.min(gamma);
         Ok(match prediction {
+            // No signal at all: the limit, for `s` below γ.
+            PredictionType::Epsilon if snr == 0.0 => 1.0,
             PredictionType::Epsilon => clipped / snr,
             PredictionType::Sample => clipped,
             PredictionType::VPrediction => clipped / (snr + 1.0),
