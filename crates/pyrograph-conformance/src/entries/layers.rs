@@ -87,7 +87,9 @@ pub(crate) fn conv_transpose2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcom
 pub(crate) fn linear<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     let x = [r.normal("x", &[6, 11])];
     let layer = Linear::new(&mut ParamInit::new(r.device(), SEED), 11, 7);
-    r.module("", &layer, &x, |layer, i| Ok(layer.forward(i.tensor::<2>("x")?)))
+    r.module("", &layer, &x, |layer, i| {
+        Ok(layer.forward(i.tensor::<2>("x")?))
+    })
 }
 
 pub(crate) fn group_norm<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {

@@ -8,11 +8,7 @@ use pyrograph_models::stable_diffusion::{
 };
 use pyrograph_vision::RgbImage;
 
-use super::{
-    host::values_of,
-    image::picture_of,
-    request::ImageRequest,
-};
+use super::{host::values_of, image::picture_of, request::ImageRequest};
 use crate::PipelineError;
 
 /// The name of the decoder in an error.

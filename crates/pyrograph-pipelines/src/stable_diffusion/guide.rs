@@ -29,7 +29,9 @@ impl Guidance {
             return guided;
         }
         let ratio = deviation(conditional) / deviation(guided.clone());
-        let factor = ratio.mul_scalar(self.rescale).add_scalar(1.0 - self.rescale);
+        let factor = ratio
+            .mul_scalar(self.rescale)
+            .add_scalar(1.0 - self.rescale);
         guided * factor
     }
 }

@@ -127,7 +127,11 @@ fn kilobytes(text: &str, name: &str) -> Option<u64> {
 fn container_memory_left() -> Option<u64> {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let folders = [
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.stat"),
+        (
+            "/sys/fs/cgroup/memory.max",
+            "/sys/fs/cgroup/memory.current",
+            "/sys/fs/cgroup/memory.stat",
+        ),
         (
             "/sys/fs/cgroup/memory/memory.limit_in_bytes",
             "/sys/fs/cgroup/memory/memory.usage_in_bytes",
@@ -136,14 +140,19 @@ fn container_memory_left() -> Option<u64> {
     ];
     folders.iter().find_map(|(limit, used, stat)| {
         let (limit, used) = (number(limit)?, number(used)?);
-        let cache = fs::read_to_string(stat).ok().and_then(|text| cache_in(&text));
+        let cache = fs::read_to_string(stat)
+            .ok()
+            .and_then(|text| cache_in(&text));
         Some(limit.saturating_sub(used.saturating_sub(cache.unwrap_or(0))))
     })
 }
 
 /// The page cache that a control group's statistics tell, in bytes.
 fn cache_in(text: &str) -> Option<u64> {
-    let of = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    let of = |name: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
+    };
     Some(of("inactive_file ")? + of("active_file ").unwrap_or(0))
 }
 
@@ -159,7 +168,10 @@ mod tests {
 
     #[test]
     fn a_larger_picture_and_guidance_need_more() {
-        let (one, two) = (SD21().need(1, [64, 64], [64, 64]), SD21().need(2, [64, 64], [64, 64]));
+        let (one, two) = (
+            SD21().need(1, [64, 64], [64, 64]),
+            SD21().need(2, [64, 64], [64, 64]),
+        );
         assert_eq!(two.unet, 2 * one.unet);
         assert_eq!(two.vae, one.vae);
         let large = SD21().need(1, [96, 96], [96, 96]);
@@ -178,9 +190,16 @@ mod tests {
     fn too_little_memory_is_refused_with_both_numbers() {
         let error = MemoryLimit::Bytes(5 << 30).check("the picture", 7 << 30, false);
         let text = error.unwrap_err().to_string();
-        assert!(text.contains("7.0 GiB") && text.contains("5.0 GiB"), "{text}");
-        MemoryLimit::None.check("the picture", u64::MAX, true).unwrap();
-        MemoryLimit::Available.check("the picture", u64::MAX, false).unwrap();
+        assert!(
+            text.contains("7.0 GiB") && text.contains("5.0 GiB"),
+            "{text}"
+        );
+        MemoryLimit::None
+            .check("the picture", u64::MAX, true)
+            .unwrap();
+        MemoryLimit::Available
+            .check("the picture", u64::MAX, false)
+            .unwrap();
     }
 
     #[test]
@@ -188,6 +207,9 @@ mod tests {
         let text = "MemTotal: 10 kB\nMemAvailable:   4 kB\n";
         assert_eq!(kilobytes(text, "MemAvailable:"), Some(4096));
         assert_eq!(kilobytes(text, "VmHWM:"), None);
-        assert_eq!(cache_in("anon 5\ninactive_file 7\nactive_file 2\n"), Some(9));
+        assert_eq!(
+            cache_in("anon 5\ninactive_file 7\nactive_file 2\n"),
+            Some(9)
+        );
     }
 }

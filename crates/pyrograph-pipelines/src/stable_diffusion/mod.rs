@@ -29,6 +29,6 @@ pub use open::{LoraFile, OpenOptions};
 pub use pipeline::{BegunRequest, StableDiffusion, Step};
 pub use preview::linear_previews;
 pub use request::{ImagePrompt, ImageRequest, ImageResponse, ImageStart, StageSeconds};
-pub use scheduler::SchedulerChoice;
+pub use scheduler::{SchedulerChoice, TimestepSpacing};
 pub use text::LostWords;
 pub use walk::ImageWalk;

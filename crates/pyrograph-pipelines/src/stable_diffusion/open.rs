@@ -12,7 +12,7 @@ use pyrograph_models::{
         unet::UNet2DConditionConfig,
         vae::{AutoencoderKlConfig, Tiling},
     },
-    weights::{Precision, StateDict, build_model_with},
+    weights::{NamedModel, Precision, StateDict, build_model_with},
 };
 
 use super::{
@@ -78,7 +78,12 @@ impl<B: VisionBackend> StableDiffusion<B> {
 
         let text_config = ClipTextConfig::from_diffusers(&checkpoint.text_encoder.config)?;
         let unet_config = UNet2DConditionConfig::from_diffusers(&checkpoint.unet.config)?;
-        let text_encoder = build(&text_config, &checkpoint.text_encoder.weights, options, device)?;
+        let text_encoder = build(
+            &text_config,
+            &checkpoint.text_encoder.weights,
+            options,
+            device,
+        )?;
         let unet = build(&unet_config, &checkpoint.unet.weights, options, device)?;
         let (coder, vae_channels, latents) = open_coder(&checkpoint.vae, tiny, options, device)?;
         check_fit(&text_config, &unet_config, &tokenizer, latents)?;
@@ -89,7 +94,12 @@ impl<B: VisionBackend> StableDiffusion<B> {
             coder,
             scheduler: Scheduler::new(checkpoint.scheduler.as_deref(), options.prediction)?,
             sizes: NetworkSizes {
-                unet_layers: unet_config.layers_per_block.iter().copied().max().unwrap_or(1),
+                unet_layers: unet_config
+                    .layers_per_block
+                    .iter()
+                    .copied()
+                    .max()
+                    .unwrap_or(1),
                 unet_channels: unet_config.block_out_channels.clone(),
                 vae_channels,
             },
@@ -97,15 +107,15 @@ impl<B: VisionBackend> StableDiffusion<B> {
                 input: unet_config.in_channels,
                 latents,
             },
-            own_side: unet_config.sample_size.map_or(OWN_SIDE, |[height, _]| height),
+            own_side: unet_config
+                .sample_size
+                .map_or(OWN_SIDE, |[height, _]| height),
             memory: options.memory,
             notes: checkpoint.notes,
             device: device.clone(),
         })
     }
 }
-
-use pyrograph_models::weights::NamedModel;
 
 /// A model of one part.
 fn build<B: VisionBackend, M: NamedModel<B>>(
@@ -114,7 +124,12 @@ fn build<B: VisionBackend, M: NamedModel<B>>(
     options: &OpenOptions,
     device: &B::Device,
 ) -> Result<M, PipelineError> {
-    Ok(build_model_with(config, weights, options.precision, device)?)
+    Ok(build_model_with(
+        config,
+        weights,
+        options.precision,
+        device,
+    )?)
 }
 
 /// The VAE, its channels of each level, and those of latents.
@@ -142,19 +157,31 @@ fn open_coder<B: VisionBackend>(
         factor: config.factor(),
         tile: Tiling::of(&config).latent_size,
     };
-    Ok((coder, config.block_out_channels.clone(), config.latent_channels))
+    Ok((
+        coder,
+        config.block_out_channels.clone(),
+        config.latent_channels,
+    ))
 }
 
 /// A folder with `config.json` and a safetensors file, or a file of TAESD alone.
 fn tiny_part(path: &Path) -> Result<Part, PipelineError> {
     let (config, weights) = match path.is_dir() {
-        true => (path.join("config.json"), path.join("diffusion_pytorch_model.safetensors")),
+        true => (
+            path.join("config.json"),
+            path.join("diffusion_pytorch_model.safetensors"),
+        ),
         false => (path.with_file_name("config.json"), path.to_owned()),
     };
-    let config = std::fs::read_to_string(&config).map_err(|source| {
-        pyrograph_models::ModelError::Io { path: config, source }
-    })?;
-    Ok(Part { config, weights: StateDict::open(weights)? })
+    let config =
+        std::fs::read_to_string(&config).map_err(|source| pyrograph_models::ModelError::Io {
+            path: config,
+            source,
+        })?;
+    Ok(Part {
+        config,
+        weights: StateDict::open(weights)?,
+    })
 }
 
 /// Adds LoRA files to the weights and embeddings to the vocabulary.
@@ -171,9 +198,9 @@ fn adapt(
 fn weight_bytes(checkpoint: &Checkpoint, tiny: Option<&Part>, precision: Precision) -> u64 {
     let vae = tiny.unwrap_or(&checkpoint.vae);
     let parts = [&checkpoint.text_encoder, &checkpoint.unet, vae];
-    let entries = parts.into_iter().flat_map(|part| {
-        part.weights.keys().filter_map(|key| part.weights.get(key))
-    });
+    let entries = parts
+        .into_iter()
+        .flat_map(|part| part.weights.keys().filter_map(|key| part.weights.get(key)));
     entries
         .map(|entry| (entry.count() * precision.parameter_type(entry.dtype()).size()) as u64)
         .sum()
@@ -186,21 +213,43 @@ fn check_fit(
     tokenizer: &Tokenizer,
     latents: usize,
 ) -> Result<(), PipelineError> {
-    if let Some(width) = unet.cross_attention_dim.iter().find(|width| **width != text.hidden_size) {
+    if let Some(width) = unet
+        .cross_attention_dim
+        .iter()
+        .find(|width| **width != text.hidden_size)
+    {
         let allowed = format!("{}, the width of the text encoder", text.hidden_size);
         return Err(refuse("cross_attention_dim of the UNet", width, &allowed));
     }
     if unet.out_channels != latents {
         let allowed = format!("{latents}, those of the VAE's latents");
-        return Err(refuse("out_channels of the UNet", unet.out_channels, &allowed));
+        return Err(refuse(
+            "out_channels of the UNet",
+            unet.out_channels,
+            &allowed,
+        ));
     }
     if tokenizer.length() > text.max_position_embeddings {
-        let allowed = format!("at most {}, the positions of the text encoder", text.max_position_embeddings);
-        return Err(refuse("the length of the tokenizer", tokenizer.length(), &allowed));
+        let allowed = format!(
+            "at most {}, the positions of the text encoder",
+            text.max_position_embeddings
+        );
+        return Err(refuse(
+            "the length of the tokenizer",
+            tokenizer.length(),
+            &allowed,
+        ));
     }
     if tokenizer.vocabulary_size() > text.vocab_size {
-        let allowed = format!("at most {}, the vocabulary of the text encoder", text.vocab_size);
-        return Err(refuse("the tokenizer's vocabulary", tokenizer.vocabulary_size(), &allowed));
+        let allowed = format!(
+            "at most {}, the vocabulary of the text encoder",
+            text.vocab_size
+        );
+        return Err(refuse(
+            "the tokenizer's vocabulary",
+            tokenizer.vocabulary_size(),
+            &allowed,
+        ));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ use super::{
     scheduler::Scheduler,
     start::{Beginning, Start},
     text::{Contexts, LostWords},
-    tokenizer::Tokenizer,
+    tokenizer::{PromptSyntax, Tokenizer},
     walk::{Context, ImageWalk},
 };
 use crate::PipelineError;
@@ -136,12 +136,21 @@ impl<B: VisionBackend> StableDiffusion<B> {
         request: &ImageRequest,
         after_step: &mut dyn FnMut(&Step<'_, B>) -> ControlFlow<()>,
     ) -> Result<ImageResponse, PipelineError> {
-        let BegunRequest { mut walks, lost, text_seconds } = self.begin(request)?;
+        let BegunRequest {
+            mut walks,
+            lost,
+            text_seconds,
+        } = self.begin(request)?;
         let begun = Instant::now();
         let steps = walks[0].steps();
         while !walks[0].is_done() {
             self.advance(&mut walks.iter_mut().collect::<Vec<_>>())?;
-            let step = Step { taken: walks[0].taken(), steps, pipeline: self, walks: &walks };
+            let step = Step {
+                taken: walks[0].taken(),
+                steps,
+                pipeline: self,
+                walks: &walks,
+            };
             if after_step(&step).is_break() {
                 return Err(PipelineError::Stopped);
             }
@@ -153,9 +162,16 @@ impl<B: VisionBackend> StableDiffusion<B> {
         let images = self.decode(latents.clone(), request)?;
         Ok(ImageResponse {
             images,
-            latents: Latents { shape: latents.dims(), values: values_of(latents)? },
+            latents: Latents {
+                shape: latents.dims(),
+                values: values_of(latents)?,
+            },
             lost,
-            seconds: StageSeconds { text: text_seconds, unet, vae: begun.elapsed().as_secs_f64() },
+            seconds: StageSeconds {
+                text: text_seconds,
+                unet,
+                vae: begun.elapsed().as_secs_f64(),
+            },
             steps,
         })
     }
@@ -170,7 +186,8 @@ impl<B: VisionBackend> StableDiffusion<B> {
         self.check_start(request, [width, height])?;
         let need = self.memory_need(request)?;
         let in_host_memory = is_in_host_memory::<B>(&self.device);
-        self.memory.check("this request", need.unet.max(need.vae), in_host_memory)?;
+        self.memory
+            .check("this request", need.unet.max(need.vae), in_host_memory)?;
         let plan = Arc::new(self.scheduler.plan(request)?);
 
         let begun = Instant::now();
@@ -184,13 +201,24 @@ impl<B: VisionBackend> StableDiffusion<B> {
             shape: self.latent_shape(1, [width, height]),
             device: &self.device,
         };
-        let start = Start::new(&request.start, [width, height], self.coder.factor, &self.device);
+        let start = Start::new(
+            &request.start,
+            [width, height],
+            self.coder.factor,
+            &self.device,
+        );
         let walk = |place| {
             let context = self.context(request, place, &contexts)?;
             self.walk(request, place, &plan, &beginning, &start, context)
         };
-        let walks = (0..request.images.len()).map(walk).collect::<Result<_, _>>()?;
-        Ok(BegunRequest { walks, lost: contexts.lost, text_seconds })
+        let walks = (0..request.images.len())
+            .map(walk)
+            .collect::<Result<_, _>>()?;
+        Ok(BegunRequest {
+            walks,
+            lost: contexts.lost,
+            text_seconds,
+        })
     }
 
     fn walk(
@@ -208,6 +236,28 @@ impl<B: VisionBackend> StableDiffusion<B> {
         Ok(ImageWalk::new(walk, context, begun.inpaint, begun.noise))
     }
 
+    /// The hidden states of a text, as the UNet reads them.
+    ///
+    /// # Shapes
+    /// [1, length, width].
+    ///
+    /// # Errors
+    /// When the text cannot be encoded, or a value is not finite.
+    pub fn encode_text(
+        &self,
+        text: &str,
+        syntax: PromptSyntax,
+    ) -> Result<Tensor<B, 3>, PipelineError> {
+        let contexts = Contexts::new(
+            &[text],
+            syntax,
+            &self.tokenizer,
+            &self.text_encoder,
+            &self.device,
+        )?;
+        contexts.of(text)
+    }
+
     /// Takes every walk one step further, in one pass of the UNet.
     ///
     /// # Errors
@@ -217,17 +267,32 @@ impl<B: VisionBackend> StableDiffusion<B> {
             return Ok(());
         };
         let size = first.latents().dims();
-        if let Some(other) = walks.iter().map(|walk| walk.latents().dims()).find(|dims| *dims != size) {
-            return Err(refuse("the latents of a pass", format!("{other:?}"), &format!("{size:?}, as those of the first walk")));
+        if let Some(other) = walks
+            .iter()
+            .map(|walk| walk.latents().dims())
+            .find(|dims| *dims != size)
+        {
+            return Err(refuse(
+                "the latents of a pass",
+                format!("{other:?}"),
+                &format!("{size:?}, as those of the first walk"),
+            ));
         }
         // The rows: those of negative prompts of all guided walks, then those of all prompts.
         let inputs: Option<Vec<_>> = walks.iter().map(|walk| walk.input()).collect();
         let inputs = inputs.ok_or_else(|| refuse("a walk", "done", "a walk with steps left"))?;
-        let guided: Vec<_> = (0..walks.len()).filter(|place| walks[*place].context.guided.is_some()).collect();
+        let guided: Vec<_> = (0..walks.len())
+            .filter(|place| walks[*place].context.guided.is_some())
+            .collect();
         let rows: Vec<_> = guided.iter().copied().chain(0..walks.len()).collect();
         let samples = rows.iter().map(|place| inputs[*place].0.clone()).collect();
         let times = rows.iter().map(|place| inputs[*place].1 as f32).collect();
-        let negatives = walks.iter().filter_map(|walk| walk.context.guided.as_ref().map(|(negative, _)| negative.clone()));
+        let negatives = walks.iter().filter_map(|walk| {
+            walk.context
+                .guided
+                .as_ref()
+                .map(|(negative, _)| negative.clone())
+        });
         let contexts = negatives.chain(walks.iter().map(|walk| walk.context.conditional.clone()));
         let output = self.unet.forward(
             Tensor::cat(samples, 0),
@@ -264,7 +329,13 @@ impl<B: VisionBackend> StableDiffusion<B> {
             true => prompts.chain(negatives).collect(),
             false => prompts.collect(),
         };
-        Contexts::new(&texts, request.syntax, &self.tokenizer, &self.text_encoder, &self.device)
+        Contexts::new(
+            &texts,
+            request.syntax,
+            &self.tokenizer,
+            &self.text_encoder,
+            &self.device,
+        )
     }
 
     fn context(
@@ -274,12 +345,18 @@ impl<B: VisionBackend> StableDiffusion<B> {
         contexts: &Contexts<B>,
     ) -> Result<Context<B>, PipelineError> {
         let image = &request.images[place];
-        let guidance = Guidance { scale: request.guidance, rescale: request.guidance_rescale };
+        let guidance = Guidance {
+            scale: request.guidance,
+            rescale: request.guidance_rescale,
+        };
         let guided = match request.is_guided() {
             true => Some((contexts.of(&image.negative)?, guidance)),
             false => None,
         };
-        Ok(Context { conditional: contexts.of(&image.prompt)?, guided })
+        Ok(Context {
+            conditional: contexts.of(&image.prompt)?,
+            guided,
+        })
     }
 
     fn is_inpainting_unet(&self) -> bool {
@@ -288,7 +365,12 @@ impl<B: VisionBackend> StableDiffusion<B> {
 
     fn latent_shape(&self, images: usize, [width, height]: [usize; 2]) -> [usize; 4] {
         let factor = self.coder.factor;
-        [images, self.channels.latents, height / factor, width / factor]
+        [
+            images,
+            self.channels.latents,
+            height / factor,
+            width / factor,
+        ]
     }
 
     /// Refuses a start that does not go with this UNet, and latents of another shape.
@@ -300,13 +382,24 @@ impl<B: VisionBackend> StableDiffusion<B> {
         };
         if !expected.contains(&input) {
             let allowed = match request.start {
-                ImageStart::Inpaint { .. } => format!("{latents} or {} for inpainting", 2 * latents + MASK_CHANNELS),
-                _ => format!("{latents}; a UNet with more is for inpainting, and needs a picture and a mask"),
+                ImageStart::Inpaint { .. } => format!(
+                    "{latents} or {} for inpainting",
+                    2 * latents + MASK_CHANNELS
+                ),
+                _ => format!(
+                    "{latents}; a UNet with more is for inpainting, and needs a picture and a mask"
+                ),
             };
-            return Err(refuse("the number of the UNet's input channels", input, &allowed));
+            return Err(refuse(
+                "the number of the UNet's input channels",
+                input,
+                &allowed,
+            ));
         }
         match &request.start {
-            ImageStart::Latents(latents) => latents.check(self.latent_shape(request.images.len(), size)),
+            ImageStart::Latents(latents) => {
+                latents.check(self.latent_shape(request.images.len(), size))
+            }
             _ => Ok(()),
         }
     }

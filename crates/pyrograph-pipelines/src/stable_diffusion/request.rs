@@ -141,7 +141,11 @@ impl ImageRequest {
     pub(super) fn check(&self) -> Result<(), PipelineError> {
         let count = self.images.len();
         if !(1..=MAX_IMAGES).contains(&count) {
-            return Err(refuse("the number of images", count, &format!("1 to {MAX_IMAGES}")));
+            return Err(refuse(
+                "the number of images",
+                count,
+                &format!("1 to {MAX_IMAGES}"),
+            ));
         }
         if self.steps == 0 {
             return Err(refuse("the number of steps", 0, "1 or more"));
@@ -158,7 +162,11 @@ impl ImageRequest {
         }
         if (self.steps as f64 * strength) as usize == 0 {
             let seen = format!("{strength} with {} steps", self.steps);
-            return Err(refuse("strength", seen, "so high that steps · strength is 1 or more"));
+            return Err(refuse(
+                "strength",
+                seen,
+                "so high that steps · strength is 1 or more",
+            ));
         }
         if let ImageStart::Inpaint { image, mask, .. } = &self.start
             && image.dimensions() != mask.dimensions()
@@ -167,7 +175,10 @@ impl ImageRequest {
             let allowed = format!("{} × {}, that of the image", image.width(), image.height());
             return Err(refuse("the size of the mask", seen, &allowed));
         }
-        let texts = self.images.iter().flat_map(|image| [&image.prompt, &image.negative]);
+        let texts = self
+            .images
+            .iter()
+            .flat_map(|image| [&image.prompt, &image.negative]);
         match texts.map(String::len).find(|length| *length > MAX_PROMPT) {
             Some(length) => {
                 let allowed = format!("at most {MAX_PROMPT}");
@@ -253,7 +264,10 @@ mod tests {
         let mut request = ImageRequest::new("a cat", 1);
         assert_eq!(request.size(8, 96).unwrap(), [768, 768]);
         let image = RgbImage::new(515, 260);
-        request.start = ImageStart::Image { image, strength: 0.5 };
+        request.start = ImageStart::Image {
+            image,
+            strength: 0.5,
+        };
         assert_eq!(request.size(8, 96).unwrap(), [512, 256]);
         request.width = Some(640);
         assert_eq!(request.size(8, 96).unwrap(), [640, 256]);

@@ -80,7 +80,11 @@ impl<B: VisionBackend> Masked<B> {
         let values = picture_values(image, width, height);
         let mask = mask_values(mask, width, height);
         let kept = mask.iter().cycle().map(|painted| 1.0 - painted);
-        let outside = values.iter().zip(kept).map(|(value, kept)| value * kept).collect();
+        let outside = values
+            .iter()
+            .zip(kept)
+            .map(|(value, kept)| value * kept)
+            .collect();
         let small = shrink_mask(&mask, width, factor);
         Self {
             outside: host_tensor(outside, [1, 3, height, width], device),
@@ -126,7 +130,11 @@ impl<B: VisionBackend> Beginning<'_, B> {
             }
             Start::Masked(masked) => self.masked(masked, source)?,
         };
-        Ok(Begun { sample, inpaint, noise })
+        Ok(Begun {
+            sample,
+            inpaint,
+            noise,
+        })
     }
 
     fn masked(
@@ -139,9 +147,7 @@ impl<B: VisionBackend> Beginning<'_, B> {
         let latents = needed.then(|| self.encoded(&masked.picture, 0, source));
         let first = self.first_noise(source);
         let sample = match &latents {
-            Some(latents) if !whole => {
-                self.plan.add_noise(0, latents.clone(), first.clone())?
-            }
+            Some(latents) if !whole => self.plan.add_noise(0, latents.clone(), first.clone())?,
             _ => self.pure(first.clone()),
         };
         let mask = masked.mask.clone();
@@ -151,7 +157,11 @@ impl<B: VisionBackend> Beginning<'_, B> {
                 if self.coder.draws() {
                     let _: Tensor<B, 4> = self.encoder_noise(1, self.shape, source);
                 }
-                Inpaint::Kept { mask, latents, noise: first }
+                Inpaint::Kept {
+                    mask,
+                    latents,
+                    noise: first,
+                }
             }
             _ => {
                 let outside = self.encoded(&masked.outside, 1, source);
@@ -171,7 +181,12 @@ impl<B: VisionBackend> Beginning<'_, B> {
     }
 
     /// The noise of the encoder's draw `draw`.
-    fn encoder_noise(&self, draw: u64, shape: [usize; 4], source: &mut NoiseSource) -> Tensor<B, 4> {
+    fn encoder_noise(
+        &self,
+        draw: u64,
+        shape: [usize; 4],
+        source: &mut NoiseSource,
+    ) -> Tensor<B, 4> {
         source.normal(Purpose::Latent, draw, 0, shape, self.device)
     }
 

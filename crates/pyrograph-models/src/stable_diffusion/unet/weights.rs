@@ -2,9 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{
-    MODEL, UNet2DConditionConfig, UNet2DConditionModel,
-};
+use super::{MODEL, UNet2DConditionConfig, UNet2DConditionModel};
 use crate::{
     ModelError,
     blocks::ParamInit,
@@ -35,4 +33,3 @@ impl<B: Backend> NamedModel<B> for UNet2DConditionModel<B> {
         config.init_with(init)
     }
 }
-

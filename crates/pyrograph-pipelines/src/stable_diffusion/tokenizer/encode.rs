@@ -13,7 +13,8 @@ use super::{
 use crate::PipelineError;
 
 /// How CLIP cuts text into words, before the byte-pair encoding.
-const WORDS: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+const WORDS: &str =
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
 
 /// CLIP's tokenizer, equal to transformers' `CLIPTokenizer`.
 ///
@@ -78,20 +79,29 @@ impl Tokenizer {
     }
 
     fn new(description: Description) -> Result<Self, PipelineError> {
-        let Description { vocabulary, tokens, length, path } = description;
+        let Description {
+            vocabulary,
+            tokens,
+            length,
+            path,
+        } = description;
         let all = tokens.all(&vocabulary.ids);
         let added: Vec<_> = all
             .iter()
             .map(|(id, token)| token.to_json(id.unwrap_or_default()))
             .collect();
         let recipe = recipe(vocabulary.ids, vocabulary.merges, &tokens, added);
-        let bytes = serde_json::to_vec(&recipe).map_err(|error| refused(&path, error.to_string()))?;
+        let bytes =
+            serde_json::to_vec(&recipe).map_err(|error| refused(&path, error.to_string()))?;
         let inner = tokenizers::Tokenizer::from_bytes(bytes);
         let inner = inner.map_err(|error| refused(&path, error.to_string()))?;
         for (id, token) in &all {
             let seen = inner.token_to_id(&token.content);
             if id.is_some() && *id != seen {
-                let reason = format!("`{}` has the id {id:?} in one file and {seen:?} in another", token.content);
+                let reason = format!(
+                    "`{}` has the id {id:?} in one file and {seen:?} in another",
+                    token.content
+                );
                 return Err(refused(&path, reason));
             }
         }
@@ -99,8 +109,19 @@ impl Tokenizer {
             let id = inner.token_to_id(&token.content);
             id.ok_or_else(|| refused(&path, format!("the vocabulary lacks `{}`", token.content)))
         };
-        let (start, end, padding) = (id_of(&tokens.start)?, id_of(&tokens.end)?, id_of(&tokens.padding)?);
-        Ok(Self { inner, start, end, padding, length, vectors: HashMap::new() })
+        let (start, end, padding) = (
+            id_of(&tokens.start)?,
+            id_of(&tokens.end)?,
+            id_of(&tokens.padding)?,
+        );
+        Ok(Self {
+            inner,
+            start,
+            end,
+            padding,
+            length,
+            vectors: HashMap::new(),
+        })
     }
 
     /// The number of ids of every prompt: 77 for CLIP.
@@ -129,17 +150,36 @@ impl Tokenizer {
             reason,
         };
         if token.trim().is_empty() || vectors == 0 {
-            return Err(refused(format!("it has {vectors} vectors and needs a name and at least one")));
+            return Err(refused(format!(
+                "it has {vectors} vectors and needs a name and at least one"
+            )));
         }
         // As diffusers names them: `token`, `token_1`, `token_2`, …
-        let names = (0..vectors).map(|n| if n == 0 { token.to_owned() } else { format!("{token}_{n}") });
+        let names = (0..vectors).map(|n| {
+            if n == 0 {
+                token.to_owned()
+            } else {
+                format!("{token}_{n}")
+            }
+        });
         let names: Vec<_> = names.collect();
-        if let Some(name) = names.iter().find(|name| self.inner.token_to_id(name).is_some()) {
-            return Err(refused(format!("the vocabulary already holds `{name}`; give the token another name")));
+        if let Some(name) = names
+            .iter()
+            .find(|name| self.inner.token_to_id(name).is_some())
+        {
+            return Err(refused(format!(
+                "the vocabulary already holds `{name}`; give the token another name"
+            )));
         }
-        let added: Vec<_> = names.iter().map(|name| tokenizers::AddedToken::from(name.clone(), false)).collect();
+        let added: Vec<_> = names
+            .iter()
+            .map(|name| tokenizers::AddedToken::from(name.clone(), false))
+            .collect();
         self.inner.add_tokens(&added);
-        let ids: Option<Vec<_>> = names.iter().map(|name| self.inner.token_to_id(name)).collect();
+        let ids: Option<Vec<_>> = names
+            .iter()
+            .map(|name| self.inner.token_to_id(name))
+            .collect();
         let ids = ids.ok_or_else(|| refused("it cannot be added".into()))?;
         self.vectors.insert(ids[0], ids.clone());
         Ok(ids)
@@ -149,9 +189,16 @@ impl Tokenizer {
     ///
     /// # Errors
     /// When the `tokenizers` crate refuses the text.
-    pub fn encode(&self, prompt: &str, syntax: PromptSyntax) -> Result<EncodedPrompt, PipelineError> {
+    pub fn encode(
+        &self,
+        prompt: &str,
+        syntax: PromptSyntax,
+    ) -> Result<EncodedPrompt, PipelineError> {
         let segments = match syntax {
-            PromptSyntax::Plain => vec![WeightedText { text: prompt.to_owned(), weight: 1.0 }],
+            PromptSyntax::Plain => vec![WeightedText {
+                text: prompt.to_owned(),
+                weight: 1.0,
+            }],
             PromptSyntax::Weighted => parse_weights(prompt),
         };
         let pieces = self.pieces(&segments)?;
@@ -172,10 +219,17 @@ impl Tokenizer {
         let mut pieces = Vec::new();
         for (segment, WeightedText { text, .. }) in segments.iter().enumerate() {
             let encoding = self.inner.encode(text.as_str(), false);
-            let encoding = encoding.map_err(|error| PipelineError::Prompt { reason: error.to_string() })?;
+            let encoding = encoding.map_err(|error| PipelineError::Prompt {
+                reason: error.to_string(),
+            })?;
             let words = encoding.get_word_ids().iter().zip(encoding.get_offsets());
             for (id, (word, (start, _))) in encoding.get_ids().iter().zip(words) {
-                let piece = Piece { id: *id, segment, word: *word, start: *start };
+                let piece = Piece {
+                    id: *id,
+                    segment,
+                    word: *word,
+                    start: *start,
+                };
                 match self.vectors.get(id) {
                     Some(ids) => pieces.extend(ids.iter().map(|id| Piece { id: *id, ..piece })),
                     None => pieces.push(piece),
@@ -213,12 +267,26 @@ fn lost_words(segments: &[WeightedText], pieces: &[Piece], room: usize) -> Strin
     let cut = pieces[room];
     let same_word = |piece: &&Piece| (piece.segment, piece.word) == (cut.segment, cut.word);
     let first = match cut.word {
-        Some(_) => pieces[..room].iter().rev().take_while(same_word).last().unwrap_or(&cut),
+        Some(_) => pieces[..room]
+            .iter()
+            .rev()
+            .take_while(same_word)
+            .last()
+            .unwrap_or(&cut),
         None => &cut,
     };
-    let tail = segments[first.segment].text.get(first.start..).unwrap_or_default();
-    let later = segments[first.segment + 1..].iter().map(|segment| segment.text.as_str());
-    std::iter::once(tail).chain(later).collect::<String>().trim().to_owned()
+    let tail = segments[first.segment]
+        .text
+        .get(first.start..)
+        .unwrap_or_default();
+    let later = segments[first.segment + 1..]
+        .iter()
+        .map(|segment| segment.text.as_str());
+    std::iter::once(tail)
+        .chain(later)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 /// A tokenizer in the form of a `tokenizer.json`.

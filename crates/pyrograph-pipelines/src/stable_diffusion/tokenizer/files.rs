@@ -88,7 +88,11 @@ fn json(path: &Path) -> Result<Value, PipelineError> {
 }
 
 fn optional_json(path: &Path) -> Result<Option<Value>, PipelineError> {
-    if path.is_file() { json(path).map(Some) } else { Ok(None) }
+    if path.is_file() {
+        json(path).map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 fn separate_vocabulary(folder: &Path) -> Result<Vocabulary, PipelineError> {
@@ -112,8 +116,12 @@ fn vocabulary_of(tokenizer: &Value) -> Result<Vocabulary, String> {
         None | Some("BPE") => {}
         Some(other) => return Err(format!("its model is {other}; CLIP's is BPE")),
     }
-    let ids = model["vocab"].as_object().ok_or("it holds no `model.vocab`")?;
-    let merges = model["merges"].as_array().ok_or("it holds no `model.merges`")?;
+    let ids = model["vocab"]
+        .as_object()
+        .ok_or("it holds no `model.vocab`")?;
+    let merges = model["merges"]
+        .as_array()
+        .ok_or("it holds no `model.merges`")?;
     Ok(Vocabulary {
         ids: ids.clone(),
         merges: merges.clone(),
@@ -130,7 +138,10 @@ fn special_tokens(
     let mut tokens = SpecialTokens::default();
     tokens.merge(config);
     let mut added = std::collections::BTreeMap::new();
-    if let Some(listed) = config.get("added_tokens_decoder").and_then(Value::as_object) {
+    if let Some(listed) = config
+        .get("added_tokens_decoder")
+        .and_then(Value::as_object)
+    {
         let token = |(id, token): (&String, &Value)| {
             Some((id.parse::<u32>().ok()?, AddedToken::read(token, None)?))
         };
@@ -168,7 +179,9 @@ fn length(folder: &Path, config: &Value) -> Result<usize, PipelineError> {
             Some(length) if length >= 3.0 && length.fract() == 0.0 => Ok(length as usize),
             _ => Err(refused(
                 &folder.join("tokenizer_config.json"),
-                format!("`model_max_length` is {value}; a prompt needs a whole number of at least 3"),
+                format!(
+                    "`model_max_length` is {value}; a prompt needs a whole number of at least 3"
+                ),
             )),
         },
     }

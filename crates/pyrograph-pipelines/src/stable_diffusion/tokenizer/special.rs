@@ -105,7 +105,10 @@ impl SpecialTokens {
             ("unk_token", &mut self.unknown),
         ];
         for (key, field) in fields {
-            if let Some(token) = map.get(key).and_then(|value| AddedToken::read(value, Some(true))) {
+            if let Some(token) = map
+                .get(key)
+                .and_then(|value| AddedToken::read(value, Some(true)))
+            {
                 *field = token;
             }
         }
@@ -121,7 +124,10 @@ impl SpecialTokens {
         let described = all.len();
         for token in [&self.start, &self.end, &self.unknown, &self.padding] {
             let id = ids.get(&token.content).and_then(Value::as_u64);
-            match all.iter().position(|(_, other)| other.content == token.content) {
+            match all
+                .iter()
+                .position(|(_, other)| other.content == token.content)
+            {
                 Some(place) if place < described => {}
                 Some(place) => all[place].1 = token.clone(),
                 None => all.push((id.map(|id| id as u32), token.clone())),

@@ -29,7 +29,11 @@ impl Vocabulary {
         let merged = merges
             .iter()
             .filter_map(|pair| Some(format!("{}{}", pair[0].as_str()?, pair[1].as_str()?)));
-        let tokens = bytes.iter().map(char::to_string).chain(word_ends).chain(merged);
+        let tokens = bytes
+            .iter()
+            .map(char::to_string)
+            .chain(word_ends)
+            .chain(merged);
         let ids = tokens
             .chain([START.to_owned(), END.to_owned()])
             .enumerate()
@@ -44,10 +48,12 @@ pub(super) fn parse_merges(text: &str) -> Result<Vec<Value>, String> {
     let lines = text.lines().enumerate();
     lines
         .filter(|(_, line)| !line.starts_with("#version") && !line.is_empty())
-        .map(|(number, line)| match line.split(' ').collect::<Vec<_>>()[..] {
-            [first, second] => Ok(Value::from(vec![first, second])),
-            _ => Err(format!("line {} is `{line}`, not two tokens", number + 1)),
-        })
+        .map(
+            |(number, line)| match line.split(' ').collect::<Vec<_>>()[..] {
+                [first, second] => Ok(Value::from(vec![first, second])),
+                _ => Err(format!("line {} is `{line}`, not two tokens", number + 1)),
+            },
+        )
         .collect()
 }
 
@@ -55,7 +61,9 @@ pub(super) fn parse_merges(text: &str) -> Result<Vec<Value>, String> {
 /// themselves and come first; the others stand for the characters from U+0100 on.
 fn byte_characters() -> Vec<char> {
     let printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xA1..=0xAC | 0xAE..=0xFF);
-    let own = (0..=u8::MAX).filter(|byte| printable(*byte)).map(char::from);
+    let own = (0..=u8::MAX)
+        .filter(|byte| printable(*byte))
+        .map(char::from);
     let others = (0..=u8::MAX).filter(|byte| !printable(*byte)).count() as u32;
     let moved = (0..others).filter_map(|n| char::from_u32(0x100 + n));
     own.chain(moved).collect()

@@ -45,7 +45,9 @@ pub fn parse_weights(prompt: &str) -> Vec<WeightedText> {
     let mut texts: Vec<(String, f64)> = Vec::new();
     let (mut round, mut square) = (Vec::new(), Vec::new());
     let multiply = |texts: &mut [(String, f64)], from: usize, by: f64| {
-        texts[from..].iter_mut().for_each(|(_, weight)| *weight *= by);
+        texts[from..]
+            .iter_mut()
+            .for_each(|(_, weight)| *weight *= by);
     };
     let mut rest = prompt;
     while !rest.is_empty() {
@@ -70,8 +72,12 @@ pub fn parse_weights(prompt: &str) -> Vec<WeightedText> {
             },
         }
     }
-    round.into_iter().for_each(|from| multiply(&mut texts, from, BRACKET));
-    square.into_iter().for_each(|from| multiply(&mut texts, from, 1.0 / BRACKET));
+    round
+        .into_iter()
+        .for_each(|from| multiply(&mut texts, from, BRACKET));
+    square
+        .into_iter()
+        .for_each(|from| multiply(&mut texts, from, 1.0 / BRACKET));
     merged(texts)
 }
 
@@ -87,7 +93,10 @@ fn merged(texts: Vec<(String, f64)>) -> Vec<WeightedText> {
     if joined.is_empty() {
         joined.push((String::new(), 1.0));
     }
-    let weighted = |(text, weight)| WeightedText { text, weight: weight as f32 };
+    let weighted = |(text, weight)| WeightedText {
+        text,
+        weight: weight as f32,
+    };
     joined.into_iter().map(weighted).collect()
 }
 
@@ -122,12 +131,16 @@ fn closing_weight(rest: &str) -> Option<(f64, usize)> {
     let number = inside.trim_start();
     let end = number.find(|c: char| !matches!(c, '+' | '-' | '.' | '0'..='9'))?;
     let after = number[end..].trim_start();
-    let unsigned = number[..end].strip_prefix(['+', '-']).unwrap_or(&number[..end]);
+    let unsigned = number[..end]
+        .strip_prefix(['+', '-'])
+        .unwrap_or(&number[..end]);
     if unsigned.contains(['+', '-']) || !after.starts_with(')') {
         return None;
     }
     let weight: f64 = number[..end].parse().ok()?;
-    (weight as f32).is_finite().then_some((weight, rest.len() - after.len() + 1))
+    (weight as f32)
+        .is_finite()
+        .then_some((weight, rest.len() - after.len() + 1))
 }
 
 /// Multiplies the hidden states of weighted tokens, then scales each prompt's states back to their mean of before.
@@ -141,7 +154,10 @@ fn closing_weight(rest: &str) -> Option<(f64, usize)> {
 pub fn apply_weights<B: Backend>(hidden: Tensor<B, 3>, weights: &[Vec<f32>]) -> Tensor<B, 3> {
     let [batch, length, width] = hidden.dims();
     assert_eq!(weights.len(), batch, "one list of weights a prompt");
-    assert!(weights.iter().all(|list| list.len() == length), "one weight a token");
+    assert!(
+        weights.iter().all(|list| list.len() == length),
+        "one weight a token"
+    );
     let device = hidden.device();
     let rows = hidden.clone().split(1, 0).into_iter().zip(weights);
     let weighted = rows.map(|(row, list)| {
