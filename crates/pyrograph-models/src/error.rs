@@ -18,18 +18,6 @@ pub enum ModelError {
         /// What is allowed, and why.
         allowed: String,
     },
-    /// A config file has a field that the model does not know.
-    #[error(
-        "{model}: config.json has the field `{field}` with the value {seen}, which this model does not know"
-    )]
-    UnknownField {
-        /// The model.
-        model: &'static str,
-        /// The field's name.
-        field: String,
-        /// Its value, as JSON.
-        seen: String,
-    },
     /// A `config.json` does not read, or asks for something that the model does not have.
     #[error("{model}: config.json: {reason}")]
     ConfigFile {
@@ -53,6 +41,18 @@ pub enum ModelError {
         place: usize,
         /// The last id of the vocabulary.
         last: usize,
+    },
+    /// A config file has a field that the model does not know.
+    #[error(
+        "{model}: config.json has the field `{field}` with the value {seen}, which this model does not know"
+    )]
+    UnknownField {
+        /// The model.
+        model: &'static str,
+        /// The field's name.
+        field: String,
+        /// Its value, as JSON.
+        seen: String,
     },
     /// An input tensor has the wrong shape.
     #[error("{model}: input `{input}` has shape {seen:?}, but must be {allowed}")]

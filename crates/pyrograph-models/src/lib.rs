@@ -4,7 +4,7 @@
 //! - [`context_unet`]: the U-Net of the sprite job.
 //! - [`dcgan`]: generator, discriminator and encoder of the anomaly job.
 //! - [`ssd`]: the detector on VGG16 or MobileNetV2.
-//! - [`stable_diffusion`]: the networks of Stable Diffusion 1 and 2, by the config files of diffusers.
+//! - [`stable_diffusion`]: the networks of text to image, and the files they come in.
 //! - [`blocks`]: the layers they are made of, in PyTorch's layout.
 //! - [`weights`]: state dicts from PyTorch and safetensors files, and model files that carry their config.
 //!

@@ -1,7 +1,7 @@
 //! The trait itself.
 
 use burn::tensor::{
-    Shape, Tensor, TensorMetadata, TensorPrimitive,
+    DType, Shape, Tensor, TensorMetadata, TensorPrimitive,
     backend::{AutodiffBackend, Backend},
     ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
 };
@@ -57,6 +57,8 @@ pub struct ModulateGradients<F> {
 /// value and in gradient; 3×3 convolutions by Winograd's method, whose error is larger, to 2e-5. `Autodiff<B>` has its own
 /// implementation with hand-written backward steps.
 ///
+/// Weights, biases and scales may have another float type than `x`: they are converted to that of `x` for the call.
+///
 /// The arguments are primitives; models call the functions of [`crate::vision`], which take tensors.
 pub trait VisionBackend: Backend {
     /// See [`plain::activate`].
@@ -85,6 +87,8 @@ pub trait VisionBackend: Backend {
         options: ConvOptions<2>,
         act: Activation,
     ) -> FloatTensor<Self> {
+        let weight = in_type::<Self>(weight, x.dtype());
+        let bias = bias.map(|bias| in_type::<Self>(bias, x.dtype()));
         Self::activate(Self::conv2d(x, weight, bias, options), act)
     }
 
@@ -108,6 +112,7 @@ pub trait VisionBackend: Backend {
         grad: FloatTensor<Self>,
         options: ConvOptions<2>,
     ) -> FloatTensor<Self> {
+        let weight = in_type::<Self>(weight, x.dtype());
         Self::conv2d_x_backward(x, weight, grad, options)
     }
 
@@ -118,7 +123,9 @@ pub trait VisionBackend: Backend {
         grad: FloatTensor<Self>,
         options: ConvOptions<2>,
     ) -> FloatTensor<Self> {
-        Self::conv2d_weight_backward(x, weight, grad, options)
+        let of = weight.dtype();
+        let weight = in_type::<Self>(weight, x.dtype());
+        in_type::<Self>(Self::conv2d_weight_backward(x, weight, grad, options), of)
     }
 
     /// See [`plain::conv_transpose2d`].
@@ -391,7 +398,7 @@ pub trait VisionBackend: Backend {
         into(plain::upsample_nearest(tensor::<Self, 4>(x), factor))
     }
 
-    /// See [`plain::attention`].
+    /// See [`plain::attention`]. A large matrix of scores is computed in blocks of queries.
     fn scaled_dot_product_attention(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
@@ -399,7 +406,7 @@ pub trait VisionBackend: Backend {
         bias: Option<FloatTensor<Self>>,
         scale: f64,
     ) -> FloatTensor<Self> {
-        into(plain::attention(
+        into(plain::attention_by_blocks(
             tensor::<Self, 4>(query),
             tensor(key),
             tensor(value),
@@ -428,7 +435,12 @@ impl VisionBackend for burn_wgpu::Wgpu {
         grad: FloatTensor<Self>,
         options: ConvOptions<2>,
     ) -> FloatTensor<Self> {
-        super::bands::weight_gradient::<Self>(x, weight, grad, options)
+        let of = weight.dtype();
+        let weight = in_type::<Self>(weight, x.dtype());
+        in_type::<Self>(
+            super::bands::weight_gradient::<Self>(x, weight, grad, options),
+            of,
+        )
     }
 }
 
@@ -473,6 +485,15 @@ fn rows_of<B: Backend>(x: &FloatTensor<B>) -> Shape {
     let shape = x.shape();
     let length = shape.as_slice().last().copied().unwrap_or(1);
     Shape::from([shape.num_elements() / length.max(1), length])
+}
+
+/// The tensor in the float type `dtype`: parameters may be held in another type than the values that they meet.
+pub(super) fn in_type<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
+    if tensor.dtype() == dtype {
+        tensor
+    } else {
+        B::float_cast(tensor, dtype.into())
+    }
 }
 
 pub(super) fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D> {

@@ -15,8 +15,10 @@ use super::{
     activation::{QUICK_GELU, RELU6_TOP},
 };
 
+mod attention;
 mod sequence;
 
+pub use attention::{attention, attention_by_blocks};
 pub use sequence::{geglu, layer_norm, linear, upsample_nearest};
 
 /// Half-precision input is widened: statistics and softmax are computed in f32 (DESIGN: precision policy).
@@ -161,8 +163,10 @@ pub fn conv2d_scaled<B: Backend>(
     conv2d(x, scaled_weight(weight, scale), Some(shift), options, act)
 }
 
-/// `weight` [out, …] times `scale` `[out]`.
+/// `weight` [out, …] times `scale` `[out]`; f32 for half-precision weights.
 pub(super) fn scaled_weight<B: Backend>(weight: Tensor<B, 4>, scale: Tensor<B, 1>) -> Tensor<B, 4> {
+    let weight = widen(weight);
+    let scale = in_type_of(scale, weight.dtype());
     weight * scale.reshape([-1, 1, 1, 1])
 }
 
@@ -174,7 +178,9 @@ pub fn conv_transpose2d<B: Backend>(
     options: ConvTransposeOptions<2>,
     act: Activation,
 ) -> Tensor<B, 4> {
-    let (weight, beyond) = without_gaps(weight, &options);
+    let dtype = x.dtype();
+    let (weight, beyond) = without_gaps(in_type_of(weight, dtype), &options);
+    let bias = bias.map(|bias| in_type_of(bias, dtype));
     let y = module::conv_transpose2d(x, weight, bias, options);
     let [batch, channels, height, width] = y.dims();
     let y = match beyond {
@@ -219,7 +225,8 @@ pub fn modulate<B: Backend>(
     scale: Tensor<B, 4>,
     shift: Tensor<B, 4>,
 ) -> Tensor<B, 4> {
-    x * scale + shift
+    let dtype = x.dtype();
+    x * in_type_of(scale, dtype) + in_type_of(shift, dtype)
 }
 
 /// The gradients of [`modulate`]: (∂x, ∂scale, ∂shift), the last two [batch, channels, 1, 1], a row for each item also where
@@ -244,7 +251,7 @@ pub fn l2_norm<B: Backend>(x: Tensor<B, 4>, weight: Tensor<B, 1>) -> Tensor<B, 4
     let dtype = x.dtype();
     let x = widen(x);
     let norm = (x.clone().square().sum_dim(1) + L2_FLOOR).sqrt();
-    (x / norm).cast(dtype) * per_channel(weight)
+    (x / norm).cast(dtype) * per_channel(in_type_of(weight, dtype))
 }
 
 /// The gradients of [`l2_norm`] to `x` and to `weight`: with `g = grad·weight`, `n` the norm and `y = x/n`, `(g − y·Σ(g·y))/n`, and
@@ -255,6 +262,7 @@ pub fn l2_norm_backward<B: Backend>(
     grad: Tensor<B, 4>,
 ) -> (Tensor<B, 4>, Tensor<B, 1>) {
     let dtype = x.dtype();
+    let of = weight.dtype();
     let (x, weight, grad) = (widen(x), widen(weight), widen(grad));
     // Divisions: a reciprocal is an estimate on some backends (docs/upstream.md).
     let norm = (x.clone().square().sum_dim(1) + L2_FLOOR).sqrt();
@@ -263,7 +271,7 @@ pub fn l2_norm_backward<B: Backend>(
     let grad = grad * per_channel(weight);
     let along = (grad.clone() * normal.clone()).sum_dim(1);
     let of_x = (grad - normal * along) / norm;
-    (of_x.cast(dtype), of_weight.cast(dtype))
+    (of_x.cast(dtype), of_weight.cast(of))
 }
 
 /// Group norm (Wu and He, 2018) and activation over `x` [batch, channels, height, width]; `groups` divides the channels.
@@ -305,6 +313,7 @@ pub fn group_norm_backward<B: Backend>(
     let [batch, channels, height, width] = shape;
     let by_group = [batch, groups, channels / groups * height * width];
     let dtype = x.dtype();
+    let (weight, bias) = (in_type_of(weight, dtype), in_type_of(bias, dtype));
     let x = widen(x).reshape(by_group);
     let centred = x.clone() - x.mean_dim(2);
     let deviation = (centred.clone().square().mean_dim(2) + epsilon).sqrt();
@@ -335,11 +344,15 @@ pub fn batch_norm<B: Backend>(
     epsilon: f64,
     act: Activation,
 ) -> Tensor<B, 4> {
+    let dtype = x.dtype();
     let [scale, shift] = scale_and_shift(weight, bias, mean, variance, epsilon);
-    activate(x * per_channel(scale) + per_channel(shift), act)
+    let x = widen(x);
+    let (scale, shift) = (in_type_of(scale, x.dtype()), in_type_of(shift, x.dtype()));
+    let normal = x * per_channel(scale) + per_channel(shift);
+    activate(in_type_of(normal, dtype), act)
 }
 
-/// A [`batch_norm`] as a scale and a shift of each channel, both `[channels]`.
+/// A [`batch_norm`] as a scale and a shift of each channel, both `[channels]`; f32 for half-precision input.
 pub fn scale_and_shift<B: Backend>(
     weight: Tensor<B, 1>,
     bias: Tensor<B, 1>,
@@ -347,6 +360,9 @@ pub fn scale_and_shift<B: Backend>(
     variance: Tensor<B, 1>,
     epsilon: f64,
 ) -> [Tensor<B, 1>; 2] {
+    let variance = widen(variance);
+    let dtype = variance.dtype();
+    let [weight, bias, mean] = [weight, bias, mean].map(|values| in_type_of(values, dtype));
     let scale = weight / (variance + epsilon).sqrt();
     let shift = bias - mean * scale.clone();
     [scale, shift]
@@ -386,6 +402,10 @@ pub fn batch_norm_backward<B: Backend>(
     grad: Tensor<B, 4>,
 ) -> (Tensor<B, 4>, Tensor<B, 1>, Tensor<B, 1>) {
     let [batch, _, height, width] = x.dims();
+    let (dtype, of_weight, of_bias) = (x.dtype(), weight.dtype(), bias.dtype());
+    let (x, grad) = (widen(x), widen(grad));
+    let [weight, bias, mean, variance] =
+        [weight, bias, mean, variance].map(|values| in_type_of(values, x.dtype()));
     let per_value = 1.0 / (batch * height * width) as f64;
     let deviation = (variance + epsilon).sqrt();
     // Not `recip`, which burn-ndarray 0.21 answers with the CPU's estimate for 32 values and more.
@@ -409,7 +429,11 @@ pub fn batch_norm_backward<B: Backend>(
         }
     };
     let grad_x = centred * per_channel(weight * inverse);
-    (grad_x, grad_weight, grad_bias)
+    (
+        in_type_of(grad_x, dtype),
+        in_type_of(grad_weight, of_weight),
+        in_type_of(grad_bias, of_bias),
+    )
 }
 
 /// The channels of `x` and after them those of `y`: [batch, c, height, width] and [batch, d, height, width] to
@@ -451,24 +475,4 @@ pub fn softmax_backward<B: Backend, const D: usize>(
 ) -> Tensor<B, D> {
     let dot = (grad.clone() * y.clone()).sum_dim(D - 1);
     y * (grad - dot)
-}
-
-/// Scaled dot-product attention (Vaswani et al., 2017): `softmax(q·kᵀ·scale + bias)·v`.
-///
-/// `query` [batch, heads, n, d], `key` [batch, heads, m, d], `value` [batch, heads, m, e], `bias` broadcastable to
-/// [batch, heads, n, m]; result [batch, heads, n, e]. Scores and softmax are f32 for half-precision input.
-pub fn attention<B: Backend>(
-    query: Tensor<B, 4>,
-    key: Tensor<B, 4>,
-    value: Tensor<B, 4>,
-    bias: Option<Tensor<B, 4>>,
-    scale: f64,
-) -> Tensor<B, 4> {
-    let dtype = value.dtype();
-    let scores = widen(query * scale).matmul(widen(key).swap_dims(2, 3));
-    let scores = match bias {
-        Some(bias) => scores + widen(bias),
-        None => scores,
-    };
-    activation::softmax(scores, 3).cast(dtype).matmul(value)
 }

@@ -331,3 +331,6 @@ fn attention_with_equal_scores_averages_the_values() {
         "pick",
     );
 }
+
+mod half;
+mod sequence;

@@ -1,11 +1,12 @@
 //! The networks of Stable Diffusion 1 and 2 ([Rombach et al., 2022](https://arxiv.org/abs/2112.10752)), and the files they come in.
 //!
-//! Each is built from the `config.json` of its part of a diffusers folder and has the key names of its safetensors file.
+//! Each network is built from the `config.json` of its part of a diffusers folder and has the key names of its safetensors file.
 //!
+//! - [`checkpoint`]: diffusers folders and single-file checkpoints, by part.
 //! - [`clip`]: the text encoder.
 //! - [`unet`]: the denoising U-Net with cross-attention to the text.
-//! - [`vae`], [`tiny_vae`]: from pictures to latents and back.
-//! - [`checkpoint`]: diffusers folders and single-file checkpoints, by part.
+//! - [`vae`]: the autoencoder between pictures and latents.
+//! - [`tiny_vae`]: the small autoencoder TAESD in its place.
 
 pub mod checkpoint;
 pub mod clip;
@@ -13,5 +14,3 @@ mod fields;
 pub mod tiny_vae;
 pub mod unet;
 pub mod vae;
-
-pub use unet::{UNet2DConditionConfig, UNet2DConditionModel};

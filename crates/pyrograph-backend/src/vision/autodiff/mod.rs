@@ -1,7 +1,10 @@
 //! [`VisionBackend`] for `Autodiff<B>`: training reaches `B`'s kernels through hand-written backward steps.
 //!
-//! Attention has no backward step of its own here: burn differentiates its plain body operation by operation. Where nothing is
-//! tracked, every operation is `B`'s own, activation and all.
+//! Attention and the operations of transformers have no backward step of their own here: burn differentiates their plain bodies
+//! operation by operation. Where nothing is tracked, every operation is `B`'s own, activation and all.
+//!
+//! A parameter of another float type than `x` is converted by an operation that burn differentiates. Frozen convolution weights stay
+//! in their type, and are converted in each pass.
 
 mod steps;
 
@@ -20,7 +23,7 @@ use burn::{
 
 use super::{
     Activation, BatchNormOutput, NormStatistics, VisionBackend, Window,
-    backend::{into, tensor},
+    backend::{by_rows, in_type, into, tensor},
     plain,
 };
 use steps::{
@@ -56,6 +59,13 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
                 x, weight, bias, options, act,
             ));
         }
+        let dtype = x.dtype();
+        let weight = if weight.is_tracked() {
+            in_type::<Self>(weight, dtype)
+        } else {
+            weight
+        };
+        let bias = bias.map(|bias| in_type::<Self>(bias, dtype));
         if !has_slope_of_output(act) {
             let y = Self::conv2d_act(x, weight, bias, options, Activation::Identity);
             return Self::activate(y, act);
@@ -126,6 +136,8 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
                 x, weight, bias, options, act,
             ));
         }
+        let weight = in_type::<Self>(weight, x.dtype());
+        let bias = bias.map(|bias| in_type::<Self>(bias, x.dtype()));
         if act != Activation::Identity {
             let y = Self::conv_transpose2d_act(x, weight, bias, options, Activation::Identity);
             return Self::activate(y, act);
@@ -194,6 +206,7 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
     }
 
     fn l2_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+        let weight = in_type::<Self>(weight, x.dtype());
         let state = [x.primitive.clone(), weight.primitive.clone()];
         let output = B::l2_norm(x.primitive, weight.primitive);
         match L2Norm
@@ -231,11 +244,58 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         <Self as AutodiffBackend>::from_inner(B::scaled_dot_product_attention(q, k, v, bias, scale))
     }
 
+    fn linear_rows(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        let bias_tracked = bias.as_ref().is_some_and(|bias| bias.is_tracked());
+        if x.is_tracked() || weight.is_tracked() || bias_tracked {
+            let (x, weight, bias) = (tensor::<Self, 2>(x), tensor(weight), bias.map(tensor));
+            return into(plain::linear(x, weight, bias));
+        }
+        let bias = bias.map(|bias| bias.primitive);
+        let y = B::linear_rows(x.primitive, weight.primitive, bias);
+        <Self as AutodiffBackend>::from_inner(y)
+    }
+
+    fn layer_norm_last(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        if x.is_tracked() || weight.is_tracked() || bias.is_tracked() {
+            let (weight, bias) = (tensor(weight), tensor(bias));
+            return by_rows::<Self>(x, |x| plain::layer_norm(x, weight, bias, epsilon));
+        }
+        let y = B::layer_norm_last(x.primitive, weight.primitive, bias.primitive, epsilon);
+        <Self as AutodiffBackend>::from_inner(y)
+    }
+
+    fn geglu_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        if x.is_tracked() {
+            return into(plain::geglu(tensor::<Self, 2>(x)));
+        }
+        <Self as AutodiffBackend>::from_inner(B::geglu_rows(x.primitive))
+    }
+
+    fn upsample_nearest(x: FloatTensor<Self>, factor: usize) -> FloatTensor<Self> {
+        if x.is_tracked() {
+            return into(plain::upsample_nearest(tensor::<Self, 4>(x), factor));
+        }
+        <Self as AutodiffBackend>::from_inner(B::upsample_nearest(x.primitive, factor))
+    }
+
     fn modulate(
         x: FloatTensor<Self>,
         scale: FloatTensor<Self>,
         shift: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
+        let (scale, shift) = (
+            in_type::<Self>(scale, x.dtype()),
+            in_type::<Self>(shift, x.dtype()),
+        );
         let state = ModulateState::<B> {
             x: x.primitive.clone(),
             scale: scale.primitive.clone(),
@@ -259,6 +319,10 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         epsilon: f64,
         act: Activation,
     ) -> FloatTensor<Self> {
+        let (weight, bias) = (
+            in_type::<Self>(weight, x.dtype()),
+            in_type::<Self>(bias, x.dtype()),
+        );
         let state = GroupNormState::<B> {
             x: x.primitive.clone(),
             weight: weight.primitive.clone(),
@@ -294,6 +358,10 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         epsilon: f64,
         act: Activation,
     ) -> FloatTensor<Self> {
+        let (weight, bias) = (
+            in_type::<Self>(weight, x.dtype()),
+            in_type::<Self>(bias, x.dtype()),
+        );
         let state = NormState::<B> {
             x: x.primitive.clone(),
             weight: weight.primitive.clone(),
@@ -323,6 +391,10 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         epsilon: f64,
         act: Activation,
     ) -> BatchNormOutput<FloatTensor<Self>> {
+        let (weight, bias) = (
+            in_type::<Self>(weight, x.dtype()),
+            in_type::<Self>(bias, x.dtype()),
+        );
         let out = B::batch_norm_training_act(
             x.primitive.clone(),
             weight.primitive.clone(),

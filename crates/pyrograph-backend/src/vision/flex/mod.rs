@@ -4,20 +4,25 @@
 //! burn-flex computes them operation by operation on one thread, with an index calculation for every broadcast value.
 //! Other element types than f32 take the default bodies.
 
+mod attention;
 mod buffers;
 mod conv;
 mod elementwise;
 mod features;
+mod half;
 mod l2_norm;
+mod linear;
 mod lines;
 mod math;
 mod norms;
 mod planes;
 mod pooling;
 mod product;
+mod rows;
 mod scratch;
 mod softmax;
 mod tensors;
+mod upsample;
 
 use burn::tensor::{
     DType, Tensor, TensorMetadata,
@@ -28,10 +33,11 @@ use burn_flex::{Flex, FlexTensor};
 use super::{
     Activation, BatchNormOutput, ModulateGradients, NormGradients, NormStatistics, VisionBackend,
     Window,
-    backend::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
+    backend::{by_rows, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor},
     plain,
 };
 use conv::Finish;
+use half::{Values, widened};
 use norms::Norm;
 use tensors::{floats, image};
 
@@ -68,7 +74,9 @@ impl VisionBackend for Flex {
         options: ConvOptions<2>,
         act: Activation,
     ) -> FloatTensor<Self> {
+        let bias = bias.map(|bias| parameter(bias, x.dtype()));
         let Some(shape) = conv_shape(&x, &weight, &options) else {
+            let weight = parameter(weight, x.dtype());
             return Self::activate(Self::conv2d(x, weight, bias, options), act);
         };
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
@@ -78,7 +86,7 @@ impl VisionBackend for Flex {
             shift: bias.as_ref().map(floats),
             act,
         };
-        let out = conv::forward(&shape, floats(&x), floats(&weight), finish);
+        let out = conv::forward(&shape, floats(&x), Values::of(&weight), finish);
         image(out, shape.output())
     }
 
@@ -94,6 +102,7 @@ impl VisionBackend for Flex {
             let weight = plain::scaled_weight(tensor::<Self, 4>(weight), tensor(scale));
             return Self::conv2d_act(x, into(weight), Some(shift), options, act);
         };
+        let (scale, shift) = (widened(scale), widened(shift));
         let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
         let (scale, shift) = (scale.to_contiguous(), shift.to_contiguous());
         let finish = Finish {
@@ -101,7 +110,7 @@ impl VisionBackend for Flex {
             shift: Some(floats(&shift)),
             act,
         };
-        let out = conv::forward(&shape, floats(&x), floats(&weight), finish);
+        let out = conv::forward(&shape, floats(&x), Values::of(&weight), finish);
         image(out, shape.output())
     }
 
@@ -111,6 +120,7 @@ impl VisionBackend for Flex {
         grad: FloatTensor<Self>,
         options: ConvOptions<2>,
     ) -> FloatTensor<Self> {
+        let weight = parameter(weight, x.dtype());
         let Some(shape) = conv_shape(&x, &weight, &options) else {
             return Self::conv2d_x_backward(x, weight, grad, options);
         };
@@ -131,6 +141,8 @@ impl VisionBackend for Flex {
         options: ConvTransposeOptions<2>,
         act: Activation,
     ) -> FloatTensor<Self> {
+        let weight = parameter(weight, x.dtype());
+        let bias = bias.map(|bias| parameter(bias, x.dtype()));
         let Some(shape) = transposed_shape(&x, &weight, &options) else {
             return Self::activate(Self::conv_transpose2d(x, weight, bias, options), act);
         };
@@ -154,7 +166,7 @@ impl VisionBackend for Flex {
             let (scale, shift) = (tensor(scale), tensor(shift));
             return into(plain::modulate(tensor::<Self, 4>(x), scale, shift));
         }
-        elementwise::modulate(x, &scale, &shift)
+        elementwise::modulate(x, &widened(scale), &widened(shift))
     }
 
     fn modulate_backward(
@@ -171,7 +183,7 @@ impl VisionBackend for Flex {
                 shift: into(shift),
             };
         }
-        elementwise::modulate_backward(&x, &scale, grad)
+        elementwise::modulate_backward(&x, &widened(scale), grad)
     }
 
     fn conv2d_weight_gradient(
@@ -181,13 +193,13 @@ impl VisionBackend for Flex {
         options: ConvOptions<2>,
     ) -> FloatTensor<Self> {
         let Some(shape) = conv_shape(&x, &weight, &options) else {
-            return Self::conv2d_weight_backward(x, weight, grad, options);
+            let of = weight.dtype();
+            let weight = parameter(weight, x.dtype());
+            return parameter(Self::conv2d_weight_backward(x, weight, grad, options), of);
         };
         let (x, grad) = (x.to_contiguous(), grad.to_contiguous());
-        image(
-            conv::weight_gradient(&shape, floats(&x), floats(&grad)),
-            weight.shape().dims(),
-        )
+        let gradient = conv::weight_gradient(&shape, floats(&x), floats(&grad));
+        parameter(image(gradient, weight.shape().dims()), weight.dtype())
     }
 
     fn channel_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -216,7 +228,7 @@ impl VisionBackend for Flex {
                 act,
             ));
         }
-        norms::group_norm(x, &weight, &bias, groups, epsilon, act)
+        norms::group_norm(x, &widened(weight), &widened(bias), groups, epsilon, act)
     }
 
     fn group_norm_act_backward(
@@ -234,6 +246,7 @@ impl VisionBackend for Flex {
             let gradients = plain::group_norm_backward(x, weight, bias, groups, epsilon, act, grad);
             return primitives(gradients);
         }
+        let (weight, bias) = (widened(weight), widened(bias));
         norms::group_norm_backward(&x, &weight, &bias, groups, epsilon, act, grad)
     }
 
@@ -259,6 +272,7 @@ impl VisionBackend for Flex {
                 act,
             ));
         }
+        let [weight, bias, mean, variance] = [weight, bias, mean, variance].map(widened);
         let norm = Norm::new(&weight, &bias, &mean, &variance, epsilon);
         norms::batch_norm(x, &norm, act)
     }
@@ -311,6 +325,7 @@ impl VisionBackend for Flex {
                 x, weight, bias, mean, variance, statistics, epsilon, act, grad,
             ));
         }
+        let [weight, bias, mean, variance] = [weight, bias, mean, variance].map(widened);
         let norm = Norm::new(&weight, &bias, &mean, &variance, epsilon);
         norms::batch_norm_backward(&x, &norm, statistics, act, grad)
     }
@@ -406,6 +421,7 @@ impl VisionBackend for Flex {
     ) -> FloatTensor<Self> {
         let [batch, heads, n, d] = query.shape().dims();
         let (m, e) = (key.shape()[2], value.shape()[3]);
+        let bias = bias.map(widened);
         let is_f32 = [&query, &key, &value]
             .into_iter()
             .chain(&bias)
@@ -416,8 +432,49 @@ impl VisionBackend for Flex {
             let (q, k, v) = (tensor::<Self, 4>(query), tensor(key), tensor(value));
             return into(plain::attention(q, k, v, bias.map(tensor), scale));
         }
-        let bias = bias.map(|bias| into(tensor::<Self, 4>(bias).expand([batch, heads, n, m])));
-        softmax::attention(&query, &key, &value, bias.as_ref(), scale as f32)
+        attention::attention(&query, &key, &value, bias.as_ref(), scale as f32)
+    }
+
+    fn linear_rows(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 || !Values::hold(weight.dtype()) {
+            let weight = parameter(weight, x.dtype());
+            let bias = bias.map(|bias| tensor(parameter(bias, x.dtype())));
+            return into(plain::linear(tensor::<Self, 2>(x), tensor(weight), bias));
+        }
+        let bias = bias.map(|bias| parameter(bias, DType::F32));
+        linear::linear(&x, &weight, bias.as_ref())
+    }
+
+    fn layer_norm_last(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            let (weight, bias) = (tensor(weight), tensor(bias));
+            return by_rows::<Self>(x, |x| plain::layer_norm(x, weight, bias, epsilon));
+        }
+        let (weight, bias) = (parameter(weight, DType::F32), parameter(bias, DType::F32));
+        rows::layer_norm(x, &weight, &bias, epsilon)
+    }
+
+    fn geglu_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 {
+            return into(plain::geglu(tensor::<Self, 2>(x)));
+        }
+        rows::geglu(&x)
+    }
+
+    fn upsample_nearest(x: FloatTensor<Self>, factor: usize) -> FloatTensor<Self> {
+        if x.dtype() != DType::F32 || factor == 0 {
+            return into(plain::upsample_nearest(tensor::<Self, 4>(x), factor));
+        }
+        upsample::nearest(&x, factor)
     }
 }
 
@@ -432,14 +489,22 @@ fn primitives(
     }
 }
 
+/// A parameter in the type of the values that it meets.
+fn parameter(parameter: FlexTensor, dtype: DType) -> FlexTensor {
+    match dtype {
+        DType::F32 => in_type::<Flex>(widened(parameter), dtype),
+        _ => in_type::<Flex>(parameter, dtype),
+    }
+}
+
 /// The sizes of a convolution that `conv` computes; other element types, and groups of several channels, are burn-flex's.
 fn conv_shape(
     x: &FlexTensor,
     weight: &FlexTensor,
     options: &ConvOptions<2>,
 ) -> Option<conv::Shape> {
-    let is_f32 = x.dtype() == DType::F32 && weight.dtype() == DType::F32;
-    is_f32
+    let is_ours = x.dtype() == DType::F32 && Values::hold(weight.dtype());
+    is_ours
         .then(|| conv::Shape::new(x.shape().dims(), weight.shape().dims(), options))
         .flatten()
 }

@@ -252,7 +252,7 @@ vectorised! {
 
 /// The mean of `values` and 1/√(σ² + ε).
 #[inline(always)]
-fn statistics(values: &[f32], epsilon: f64) -> [f32; 2] {
+pub(super) fn statistics(values: &[f32], epsilon: f64) -> [f32; 2] {
     let count = values.len() as f64;
     let mean = (f64::from(lane_sum(values.len(), |i| [values[i]])[0]) / count) as f32;
     let [square] = lane_sum(values.len(), |i| {

@@ -2,6 +2,8 @@
 
 #![allow(unsafe_code)] // `gemm` takes pointers; the one call is guarded by the checks before it.
 
+use std::marker::PhantomData;
+
 use gemm::Parallelism;
 
 /// A matrix in a slice: `rows` × `columns`, one of the two steps being 1.
@@ -151,6 +153,80 @@ pub(super) unsafe fn product_to(
             false,
             Parallelism::None,
         );
+    }
+}
+
+/// Values to which threads write blocks of their own.
+pub(super) struct Shared<'a> {
+    first: *mut f32,
+    len: usize,
+    borrowed: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: it is a mutable borrow of plain numbers, and `block`'s contract keeps blocks apart.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    pub(super) fn new(values: &'a mut [f32]) -> Self {
+        Self {
+            first: values.as_mut_ptr(),
+            len: values.len(),
+            borrowed: PhantomData,
+        }
+    }
+
+    /// The block of `[rows, columns]` values from `first` on, whose rows begin `step` apart.
+    ///
+    /// # Safety
+    /// No two blocks that exist at the same time have a common place.
+    pub(super) unsafe fn block(
+        &self,
+        first: usize,
+        step: usize,
+        [rows, columns]: [usize; 2],
+    ) -> Target<'_> {
+        let end = first + rows.saturating_sub(1) * step + columns;
+        assert!(
+            columns <= step && end <= self.len,
+            "a block of {rows} × {columns} from {first} on in {} values",
+            self.len
+        );
+        Target {
+            // SAFETY: `first` is within the borrowed values, as was just checked.
+            first: unsafe { self.first.add(first) },
+            step,
+            rows,
+            columns,
+            borrowed: PhantomData,
+        }
+    }
+}
+
+/// A block that belongs to one thread.
+pub(super) struct Target<'a> {
+    first: *mut f32,
+    step: usize,
+    rows: usize,
+    columns: usize,
+    borrowed: PhantomData<&'a mut [f32]>,
+}
+
+impl Target<'_> {
+    pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
+        assert!(row < self.rows, "row {row} of {}", self.rows);
+        // SAFETY: the row lies in the block, which is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.first.add(row * self.step), self.columns) }
+    }
+
+    /// Writes or adds `a·b`.
+    pub(super) fn product(&mut self, a: Matrix<'_>, b: Matrix<'_>, into: Into) {
+        assert_eq!(
+            [a.rows, b.columns],
+            [self.rows, self.columns],
+            "the size of a product"
+        );
+        // SAFETY: the block is borrowed mutably and initialised like any slice, and its rows do not overlap.
+        unsafe { product_to(self.first, self.step, a, b, into) };
     }
 }
 

@@ -1,27 +1,21 @@
-//! Softmax, alone and within attention.
+//! Softmax over the last axis.
 
 use burn::tensor::TensorMetadata;
 use burn_flex::FlexTensor;
-use rayon::prelude::*;
 
 use super::{
-    buffers::Buffer,
     features::vectorised,
     math::exp_below_zero,
     planes::{change, lane_sum},
-    product::{Into, Matrix, product, product_by_distant_rows},
-    scratch,
-    tensors::{edited, floats, image},
+    tensors::{edited, floats},
 };
 
-/// Queries whose scores a thread holds at once.
-const QUERIES: usize = 64;
 /// Partial maxima that a loop keeps apart.
 const LANES: usize = 16;
 
-/// `e^(x − max x)/Σ`, in place.
+/// The greatest value of a row; −∞ where there is none.
 #[inline(always)]
-fn normalise<const FUSED: bool>(row: &mut [f32]) {
+pub(super) fn greatest(row: &[f32]) -> f32 {
     let (whole, rest) = row.as_chunks::<LANES>();
     let mut lanes = [f32::NEG_INFINITY; LANES];
     for values in whole {
@@ -29,10 +23,14 @@ fn normalise<const FUSED: bool>(row: &mut [f32]) {
             *lane = if *value > *lane { *value } else { *lane };
         }
     }
-    let greatest = lanes
-        .iter()
-        .chain(rest)
-        .fold(f32::NEG_INFINITY, |a, b| a.max(*b));
+    let values = lanes.iter().chain(rest);
+    values.fold(f32::NEG_INFINITY, |a, b| a.max(*b))
+}
+
+/// `e^(x − max x)/Σ`, in place.
+#[inline(always)]
+fn normalise<const FUSED: bool>(row: &mut [f32]) {
+    let greatest = greatest(row);
     for value in row.iter_mut() {
         *value = exp_below_zero::<FUSED>(*value - greatest);
     }
@@ -68,70 +66,4 @@ vectorised! {
 
 fn last_axis(x: &FlexTensor) -> usize {
     x.shape().as_slice().last().copied().unwrap_or(1)
-}
-
-/// `softmax(q·kᵀ·scale + bias)·v`; `bias` is [batch, heads, n, m] as it stands in memory. The scores of a few queries at a time stay
-/// in the cache.
-pub(super) fn attention(
-    query: &FlexTensor,
-    key: &FlexTensor,
-    value: &FlexTensor,
-    bias: Option<&FlexTensor>,
-    scale: f32,
-) -> FlexTensor {
-    let [batch, heads, n, d] = query.shape().dims();
-    let ([_, _, m, _], [_, _, _, e]) = (key.shape().dims(), value.shape().dims());
-    let [query, key, value] = [query, key, value].map(FlexTensor::to_contiguous);
-    let bias = bias.map(FlexTensor::to_contiguous);
-    let (query, key, value) = (floats(&query), floats(&key), floats(&value));
-    let bias = bias.as_ref().map(floats);
-    let mut out = Buffer::new(batch * heads * n * e);
-    // Blocks of queries of one head: the last of a head is smaller.
-    let blocks = n.div_ceil(QUERIES);
-    let mut parts: Vec<(usize, usize, &mut [f32])> = Vec::with_capacity(batch * heads * blocks);
-    for (head, out) in out.chunks_mut(n * e).enumerate() {
-        let rows = out.chunks_mut(QUERIES * e).enumerate();
-        parts.extend(rows.map(|(block, out)| (head, block * QUERIES, out)));
-    }
-    parts.into_par_iter().for_each(|(head, first, out)| {
-        let queries = out.len() / e;
-        let query = &query[(head * n + first) * d..][..queries * d];
-        let (key, value) = (
-            &key[head * m * d..][..m * d],
-            &value[head * m * e..][..m * e],
-        );
-        let bias = bias.map(|bias| &bias[(head * n + first) * m..][..queries * m]);
-        scratch::with(queries * m, |scores| {
-            let keys = Matrix::by_rows(key, m, d).transposed();
-            product(
-                scores,
-                Matrix::by_rows(query, queries, d),
-                keys,
-                Into::Overwrite,
-            );
-            weights(scores, bias, m, scale);
-            let (scores, values) = (
-                Matrix::by_rows(scores, queries, m),
-                Matrix::by_rows(value, m, e),
-            );
-            product_by_distant_rows(out, e, scores, values, Into::Overwrite);
-        });
-    });
-    image(out, [batch, heads, n, e])
-}
-
-vectorised! {
-    /// Scores to weights, row by row.
-    fn weights(scores: &mut [f32], bias: Option<&[f32]>, length: usize, scale: f32) {
-        for (number, row) in scores.chunks_mut(length).enumerate() {
-            match bias {
-                Some(bias) => {
-                    let bias = &bias[number * length..][..row.len()];
-                    row.iter_mut().zip(bias).for_each(|(s, b)| *s = *s * scale + b);
-                }
-                None => row.iter_mut().for_each(|s| *s *= scale),
-            }
-            normalise::<FUSED>(row);
-        }
-    }
 }

@@ -48,6 +48,10 @@ pub(super) fn image(values: Buffer, shape: [usize; 4]) -> FlexTensor {
     tensor(values, Shape::from(shape))
 }
 
+pub(super) fn rows(values: Buffer, shape: [usize; 2]) -> FlexTensor {
+    tensor(values, Shape::from(shape))
+}
+
 /// A number for each item and channel [batch, channels, 1, 1].
 pub(super) fn column(values: Vec<f32>, shape: [usize; 4]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, Shape::from(shape)))

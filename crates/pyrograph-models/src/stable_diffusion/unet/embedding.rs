@@ -41,20 +41,16 @@ impl<B: Backend> TimestepEmbedding<B> {
 }
 
 impl<B: VisionBackend> TimestepEmbedding<B> {
-    /// The embedding in the float type `dtype`; the angles are never of a half type, which has no fractions at 1000.
+    /// The embedding in the float type `dtype`. The angles are f32 on every backend, as in diffusers.
     ///
     /// # Shapes
     /// `[batch or 1]` → [batch or 1, width].
     pub(super) fn forward(&self, timestep: Tensor<B, 1>, dtype: DType) -> Tensor<B, 2> {
-        let wide = match timestep.dtype() {
-            DType::F64 => DType::F64,
-            _ => DType::F32,
-        };
         let frequencies = self.frequencies();
         let count = frequencies.len();
         let frequencies =
-            host_tensor::<B, 2>(frequencies, [1, count], &timestep.device()).cast(wide);
-        let angles = timestep.cast(wide).unsqueeze_dim::<2>(1) * frequencies; // [batch, channels / 2]
+            host_tensor::<B, 2>(frequencies, [1, count], &timestep.device()).cast(DType::F32);
+        let angles = timestep.cast(DType::F32).unsqueeze_dim::<2>(1) * frequencies; // [batch, channels / 2]
         let (sine, cosine) = (angles.clone().sin(), angles.cos());
         let waves = match self.flip_sin_to_cos {
             true => vec![cosine, sine],

@@ -97,6 +97,7 @@ impl AutoencoderKlConfig {
             use_post_quant_conv: fields.take("use_post_quant_conv", true)?,
             mid_block_add_attention: fields.take("mid_block_add_attention", true)?,
         };
+        config.check()?;
         let blocks = config.block_out_channels.len();
         fields.expect_blocks("down_block_types", "DownEncoderBlock2D", blocks, 1)?;
         fields.expect_blocks("up_block_types", "UpDecoderBlock2D", blocks, 1)?;
@@ -104,7 +105,6 @@ impl AutoencoderKlConfig {
         fields.expect("latents_mean", &[Value::Null])?;
         fields.expect("latents_std", &[Value::Null])?;
         fields.finish()?;
-        config.check()?;
         Ok(config)
     }
 

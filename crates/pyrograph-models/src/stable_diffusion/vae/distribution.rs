@@ -36,3 +36,22 @@ impl<B: Backend> LatentDistribution<B> {
         self.mean.clone() + (self.logvar.clone() * 0.5).exp() * noise
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn_flex::Flex;
+
+    use super::*;
+
+    #[test]
+    fn log_variances_are_clamped_and_keep_nan() {
+        let moments = [0.5, 100.0, -100.0, 3.0, 30.0, f32::NAN];
+        let moments = Tensor::<Flex, 1>::from_floats(moments, &Default::default());
+        let distribution = LatentDistribution::from_moments(moments.reshape([1, 6, 1, 1]));
+        let read = |x: Tensor<Flex, 4>| x.into_data().to_vec::<f32>().expect("f32");
+        assert_eq!(read(distribution.mean), [0.5, 100.0, -100.0]);
+        let logvar = read(distribution.logvar);
+        assert_eq!(logvar[..2], [3.0, 20.0]);
+        assert!(logvar[2].is_nan());
+    }
+}

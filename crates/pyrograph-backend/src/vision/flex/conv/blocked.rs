@@ -12,6 +12,7 @@ use super::{
     super::{
         buffers::Buffer,
         features::vectorised,
+        half::Values,
         product::{Into, Matrix, product_by_distant_rows},
         scratch,
     },
@@ -40,7 +41,7 @@ const ACCUMULATED: usize = 1 << 25;
 pub(super) fn forward<M: Method>(
     c: &Correlation,
     x: &[f32],
-    weight: &[f32],
+    weight: Values<'_>,
     finish: Finish<'_>,
     out: &mut [f32],
 ) {
@@ -71,7 +72,7 @@ fn has_few_tiles(c: &Correlation, tiles: &Tiles) -> bool {
 struct Forward<'a, M> {
     c: &'a Correlation,
     x: Source<'a>,
-    weight: &'a [f32],
+    weight: Values<'a>,
     finish: Finish<'a>,
     out: Outputs<'a>,
     tiles: &'a Tiles,
@@ -83,7 +84,7 @@ impl<M: Method> Forward<'_, M> {
     fn by_tiles(&self) {
         let rows = M::rows(self.c);
         let made;
-        let weights = match M::weights_in_place(self.c, self.weight) {
+        let weights = match self.weights_in_place() {
             Some(weights) => weights,
             None => {
                 made = self.weights();
@@ -126,7 +127,7 @@ impl<M: Method> Forward<'_, M> {
         };
         let places = self.out.places(&block, M::OUT);
         let an_output = M::POINTS * rows;
-        let in_place = M::weights_in_place(self.c, self.weight);
+        let in_place = self.weights_in_place();
         let group = match in_place {
             Some(_) => (self.c.target.channels / TASKS).clamp(8, GROUP) / 8 * 8,
             None => group::<M>(self.c),
@@ -138,7 +139,7 @@ impl<M: Method> Forward<'_, M> {
                 return self.products(&block, &places, columns, weights, first);
             }
             scratch::with(outputs.len() * an_output, |weights| {
-                M::weights(self.c, self.weight, outputs.clone(), weights);
+                self.write_weights(outputs.clone(), weights);
                 self.products(&block, &places, columns, weights, outputs.start);
             });
         });
@@ -166,8 +167,29 @@ impl<M: Method> Forward<'_, M> {
         weights
             .par_chunks_mut(group * an_output)
             .zip(groups(self.c.target.channels, group))
-            .for_each(|(to, outputs)| M::weights(self.c, self.weight, outputs, to));
+            .for_each(|(to, outputs)| self.write_weights(outputs, to));
         weights
+    }
+
+    fn weights_in_place(&self) -> Option<&[f32]> {
+        M::weights_in_place(self.c, self.weight.in_place()?)
+    }
+
+    /// Writes the weights of some output channels; those of half precision are widened for these channels alone.
+    fn write_weights(&self, outputs: Range<usize>, to: &mut [f32]) {
+        let an_output = self.c.kernel.output;
+        if an_output * self.c.target.channels != self.weight.len() {
+            // Those of an output do not lie together.
+            return self
+                .weight
+                .with(|weight| M::weights(self.c, weight, outputs, to));
+        }
+        let of_outputs = outputs.start * an_output..outputs.end * an_output;
+        let part = self.weight.part(of_outputs);
+        if self.c.has_plain_kernel() && part.len() == to.len() {
+            return part.widen(to);
+        }
+        part.with(|weight| M::weights(self.c, weight, 0..outputs.len(), to));
     }
 
     /// The outputs of a block for the output channels from `first` on whose weights these are.

@@ -30,22 +30,25 @@ pub(super) use shape::Shape;
 
 use super::{
     buffers::Buffer,
+    half::Values,
     product::{Into, Matrix, product},
 };
 use correlation::Correlation;
 use plan::Plan;
 
 /// Convolution, bias and activation. `weight` [out, in / groups, kh, kw].
-pub(super) fn forward(s: &Shape, x: &[f32], weight: &[f32], finish: Finish<'_>) -> Buffer {
+pub(super) fn forward(s: &Shape, x: &[f32], weight: Values<'_>, finish: Finish<'_>) -> Buffer {
     let mut out = Buffer::new(s.output().iter().product());
     if s.is_depthwise {
-        depthwise::forward(s, x, weight, finish, &mut out);
+        weight.with(|weight| depthwise::forward(s, x, weight, finish, &mut out));
         return out;
     }
     if s.is_dense() {
         let images = Matrix::by_rows(x, s.batch, s.taps());
-        let kernel = Matrix::by_rows(weight, s.channels_out, s.taps()).transposed();
-        product(&mut out, images, kernel, Into::Overwrite);
+        weight.with(|weight| {
+            let kernel = Matrix::by_rows(weight, s.channels_out, s.taps()).transposed();
+            product(&mut out, images, kernel, Into::Overwrite);
+        });
         out.chunks_mut(s.channels_out)
             .for_each(|out| finish.planes(out, 1));
         return out;
@@ -77,7 +80,7 @@ pub(super) fn input_gradient(
         return out;
     }
     for residue in Correlation::input_gradients(s) {
-        Plan::of(residue).forward(grad, weight, finish, &mut out);
+        Plan::of(residue).forward(grad, Values::F32(weight), finish, &mut out);
     }
     out
 }

@@ -1,7 +1,7 @@
 //! Which method a correlation takes.
 
 use super::{
-    super::super::exact_convolutions,
+    super::{super::exact_convolutions, half::Values},
     blocked,
     correlation::{Correlation, Lattice},
     finish::Finish,
@@ -68,7 +68,13 @@ impl Plan {
         })
     }
 
-    pub(super) fn forward(&self, x: &[f32], weight: &[f32], finish: Finish<'_>, out: &mut [f32]) {
+    pub(super) fn forward(
+        &self,
+        x: &[f32],
+        weight: Values<'_>,
+        finish: Finish<'_>,
+        out: &mut [f32],
+    ) {
         use blocked::forward;
         let c = &self.c;
         match self.kind {

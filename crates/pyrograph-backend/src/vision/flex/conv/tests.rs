@@ -4,7 +4,7 @@ use burn::tensor::ops::ConvOptions;
 use proptest::prelude::*;
 
 use super::{
-    super::super::Activation,
+    super::{super::Activation, half::Values},
     plan::{FourOfThree, Kind},
     *,
 };
@@ -147,7 +147,7 @@ fn check(s: &Shape, seed: u64) {
     let ours = forward(
         s,
         &x,
-        &weight,
+        Values::F32(&weight),
         finish(None, Some(&bias), Activation::Identity),
     );
     assert_close("y", &ours, &y, here);
@@ -160,7 +160,7 @@ fn check(s: &Shape, seed: u64) {
     let ours = forward(
         s,
         &x,
-        &weight,
+        Values::F32(&weight),
         finish(Some(&scale), Some(&bias), Activation::Relu),
     );
     assert_close("relu(y)", &ours, &y, here);
@@ -270,7 +270,13 @@ fn the_same_numbers_come_from_any_number_of_threads() {
                 .expect("threads");
             pool.install(|| {
                 [
-                    forward(&s, &x, &weight, finish(None, None, Activation::Gelu)).to_vec(),
+                    forward(
+                        &s,
+                        &x,
+                        Values::F32(&weight),
+                        finish(None, None, Activation::Gelu),
+                    )
+                    .to_vec(),
                     weight_gradient(&s, &x, &grad).to_vec(),
                     input_gradient(&s, &weight, &grad, finish(None, None, Activation::Identity))
                         .to_vec(),
@@ -317,8 +323,13 @@ fn an_images_numbers_do_not_depend_on_its_neighbours() {
         let grad = values(among.output().iter().product(), 3);
         let none = finish(None, None, Activation::Identity);
         let (a_source, a_target) = (x.len() / 7, grad.len() / 7);
-        let ours = forward(&alone, &x[3 * a_source..][..a_source], &weight, none);
-        let all = forward(&among, &x, &weight, none);
+        let ours = forward(
+            &alone,
+            &x[3 * a_source..][..a_source],
+            Values::F32(&weight),
+            none,
+        );
+        let all = forward(&among, &x, Values::F32(&weight), none);
         assert_close_to(&ours, &all[3 * a_target..][..a_target]);
         let ours = input_gradient(&alone, &weight, &grad[3 * a_target..][..a_target], none);
         let all = input_gradient(&among, &weight, &grad, none);

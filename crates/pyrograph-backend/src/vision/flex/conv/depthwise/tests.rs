@@ -4,7 +4,7 @@ use burn::tensor::ops::ConvOptions;
 use proptest::prelude::*;
 
 use super::super::{
-    super::super::Activation,
+    super::{super::Activation, half::Values},
     Finish, Shape, forward, input_gradient,
     tests::{assert_close, finish, products, values},
     weight_gradient,
@@ -55,7 +55,7 @@ fn check(s: &Shape, seed: u64) {
     );
     let [y, back, slope] = definition(s, &x, &weight, &grad);
     let none = finish(None, None, Activation::Identity);
-    assert_close("y", &forward(s, &x, &weight, none), &y, 2e-6);
+    assert_close("y", &forward(s, &x, Values::F32(&weight), none), &y, 2e-6);
     let ours = input_gradient(s, &weight, &grad, none);
     assert_close("∂x", &ours, &back, 2e-6);
     assert_close("∂w", &weight_gradient(s, &x, &grad), &slope, 2e-6);
@@ -70,7 +70,12 @@ fn check(s: &Shape, seed: u64) {
     };
     let all = finish(Some(&scale), Some(&shift), Activation::Relu6);
     let exact = finished(&y, s.out[0] * s.out[1]);
-    assert_close("relu6(y)", &forward(s, &x, &weight, all), &exact, 2e-6);
+    assert_close(
+        "relu6(y)",
+        &forward(s, &x, Values::F32(&weight), all),
+        &exact,
+        2e-6,
+    );
     let exact = finished(&back, s.image[0] * s.image[1]);
     let ours = input_gradient(s, &weight, &grad, all);
     assert_close("relu6(∂x)", &ours, &exact, 2e-6);
@@ -137,7 +142,12 @@ fn the_same_numbers_come_from_any_number_of_threads() {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             pool.expect("threads").install(|| {
                 let all = [
-                    forward(&s, &x, &weight, finish(None, None, Activation::Silu)),
+                    forward(
+                        &s,
+                        &x,
+                        Values::F32(&weight),
+                        finish(None, None, Activation::Silu),
+                    ),
                     weight_gradient(&s, &x, &grad),
                     input_gradient(&s, &weight, &grad, none),
                 ];
@@ -157,7 +167,9 @@ fn what_is_not_a_number_reaches_those_that_see_it_and_no_others() {
         let weight = values(s.channels_in * s.taps(), 3);
         // Row 4, column 10 of the second plane: a right end, whose neighbour in a line is a left one.
         x[121 + 4 * 11 + 10] = f32::NAN;
-        let seen = |s: &Shape, x: &[f32], act| forward(s, x, &weight, finish(None, None, act));
+        let seen = |s: &Shape, x: &[f32], act| {
+            forward(s, x, Values::F32(&weight), finish(None, None, act))
+        };
         let [exact, _, _] = definition(&s, &x, &weight, &grad);
         let ours = seen(&s, &x, act);
         assert!(exact.iter().any(|y| y.is_nan()));

@@ -1,0 +1,249 @@
+//! Scaled dot-product attention without a matrix of scores: blocks of queries meet blocks of keys, and each block's weights are
+//! brought to the greatest score so far ([Dao et al., 2022](https://arxiv.org/abs/2205.14135)).
+
+#![allow(unsafe_code)] // Threads write queries of heads that lie side by side.
+
+use burn::tensor::{DType, Shape, TensorMetadata};
+use burn_flex::{FlexTensor, Layout};
+use rayon::prelude::*;
+
+use super::{
+    buffers::Buffer,
+    features::vectorised,
+    math::exp_below_zero,
+    planes::lane_sum,
+    product::{Into, Matrix, Shared, Target},
+    scratch,
+    softmax::greatest,
+};
+
+/// Queries that a thread takes at once.
+const QUERIES: usize = 128;
+/// Keys that they meet at once: the scores of both stay in a core's own cache.
+const KEYS: usize = 512;
+
+/// A tensor of rank 4 whose last axis is contiguous.
+#[derive(Clone, Copy)]
+struct Heads<'a> {
+    values: &'a [f32],
+    /// Values between items, between heads and between rows.
+    steps: [usize; 3],
+    columns: usize,
+}
+
+impl<'a> Heads<'a> {
+    /// The tensor as it lies, where its last axis is contiguous and nothing runs backwards.
+    fn of(x: &'a FlexTensor) -> Option<Self> {
+        let layout = x.layout();
+        let columns = layout.shape()[3];
+        let mut steps = [0; 3];
+        for (to, step) in steps.iter_mut().zip(layout.strides()) {
+            *to = usize::try_from(*step).ok()?;
+        }
+        let is_whole = layout.strides()[3] == 1 || columns == 1;
+        // A row step of 0 is one row for all; else rows must not overlap.
+        let apart = steps[2] == 0 || steps[2] >= columns;
+        let values = &x.storage::<f32>()[layout.start_offset()..];
+        (is_whole && apart).then_some(Self {
+            values,
+            steps,
+            columns,
+        })
+    }
+
+    /// The values of some rows of a head, and those from one row to the next.
+    fn rows(&self, [item, head]: [usize; 2], first: usize) -> &'a [f32] {
+        let [items, heads, rows] = self.steps;
+        &self.values[item * items + head * heads + first * rows..]
+    }
+
+    fn matrix(&self, head: [usize; 2], first: usize, count: usize) -> Matrix<'a> {
+        let step = self.steps[2].max(self.columns);
+        Matrix::by_distant_rows(self.rows(head, first), count, self.columns, step)
+    }
+}
+
+/// The tensor in a form that [`Heads`] reads: as it is, or copied. Rows that are one row are copied too.
+fn readable(x: &FlexTensor) -> FlexTensor {
+    let rows_are_apart = x.layout().strides()[2] != 0 || x.layout().shape()[2] == 1;
+    if rows_are_apart && Heads::of(x).is_some() {
+        x.clone()
+    } else {
+        x.to_contiguous()
+    }
+}
+
+/// `softmax(q·kᵀ·scale + bias)·v`; `bias` is broadcastable to [batch, heads, n, m]. The output lies in memory as the query does where
+/// that is [batch, n, heads, d].
+pub(super) fn attention(
+    query: &FlexTensor,
+    key: &FlexTensor,
+    value: &FlexTensor,
+    bias: Option<&FlexTensor>,
+    scale: f32,
+) -> FlexTensor {
+    let [batch, heads, n, _] = query.shape().dims();
+    let ([_, _, m, _], [_, _, _, e]) = (key.shape().dims(), value.shape().dims());
+    let [query, key, value] = [query, key, value].map(readable);
+    let bias = bias.map(|bias| broadcast(bias, [batch, heads, n, m]));
+    let heads_of = |x| Heads::of(x).unwrap_or_else(|| unreachable!("made readable"));
+    let job = Attention {
+        query: heads_of(&query),
+        key: heads_of(&key),
+        value: heads_of(&value),
+        bias: bias.as_ref().map(heads_of),
+        keys: m,
+        scale,
+    };
+    let by_rows = job.query.steps[1] < job.query.steps[2];
+    let (of_head, of_row) = if by_rows { (e, heads * e) } else { (n * e, e) };
+    let mut out = Buffer::new(batch * heads * n * e);
+    let target = Shared::new(&mut out);
+    let blocks = n.div_ceil(QUERIES);
+    let queries = n.div_ceil(blocks);
+    (0..batch * heads * blocks)
+        .into_par_iter()
+        .for_each(|task| {
+            let (head, first) = (task / blocks, task % blocks * queries);
+            let (item, head) = (head / heads, head % heads);
+            let queries = queries.min(n.saturating_sub(first));
+            if queries == 0 {
+                return;
+            }
+            let place = item * n * heads * e + head * of_head + first * of_row;
+            // SAFETY: the queries of a head are in one block, which one thread writes.
+            let target = unsafe { target.block(place, of_row, [queries, e]) };
+            job.queries([item, head], first, queries, target);
+        });
+    let strides = [n * heads * e, of_head, of_row, 1].map(|step| step as isize);
+    let layout = Layout::new(Shape::from([batch, heads, n, e]), strides.to_vec(), 0);
+    FlexTensor::new(out.into_bytes(), layout, DType::F32)
+}
+
+/// A bias as it lies in memory, seen as one of every head and query: the axes of size 1 have steps of 0.
+fn broadcast(bias: &FlexTensor, shape: [usize; 4]) -> FlexTensor {
+    let keys = bias.layout().shape()[3] == shape[3];
+    let bias = match Heads::of(bias) {
+        Some(_) if keys => bias.clone(),
+        _ if keys => bias.to_contiguous(),
+        // One number for all keys.
+        _ => {
+            let [batch, heads, n, _] = bias.shape().dims();
+            let repeated = burn::tensor::Tensor::<burn_flex::Flex, 4>::from_primitive(
+                burn::tensor::TensorPrimitive::Float(bias.clone()),
+            );
+            let repeated = repeated.expand([batch, heads, n, shape[3]]);
+            repeated.into_primitive().tensor().to_contiguous()
+        }
+    };
+    let (of, layout) = (bias.layout().shape(), bias.layout());
+    let strides = (0..4).map(|axis| {
+        if of[axis] == 1 && axis < 3 {
+            0
+        } else {
+            layout.strides()[axis]
+        }
+    });
+    let layout = Layout::new(Shape::from(shape), strides.collect(), layout.start_offset());
+    FlexTensor::from_arc(bias.data_arc(), layout, DType::F32)
+}
+
+struct Attention<'a> {
+    query: Heads<'a>,
+    key: Heads<'a>,
+    value: Heads<'a>,
+    bias: Option<Heads<'a>>,
+    keys: usize,
+    scale: f32,
+}
+
+impl Attention<'_> {
+    /// The outputs of some queries of a head.
+    fn queries(&self, head: [usize; 2], first: usize, queries: usize, mut out: Target<'_>) {
+        let blocks = self.keys.div_ceil(KEYS);
+        let keys = self.keys.div_ceil(blocks);
+        let sizes = [queries * keys, queries, queries];
+        scratch::with_pieces(sizes, |[scores, tops, totals]| {
+            tops.fill(f32::NEG_INFINITY);
+            totals.fill(0.0);
+            let query = self.query.matrix(head, first, queries);
+            for from in (0..self.keys).step_by(keys) {
+                let keys = keys.min(self.keys - from);
+                let scores = &mut scores[..queries * keys];
+                let key = self.key.matrix(head, from, keys).transposed();
+                super::product::product(scores, query, key, Into::Overwrite);
+                if let Some(bias) = &self.bias {
+                    let (rows, step) = (bias.rows(head, first), bias.steps[2]);
+                    add_bias(scores, keys, self.scale, &rows[from..], step);
+                } else {
+                    scaled(scores, self.scale);
+                }
+                weigh(scores, keys, tops, totals, |row, factor| {
+                    if from > 0 {
+                        times(out.row(row), factor);
+                    }
+                });
+                let into = if from == 0 {
+                    Into::Overwrite
+                } else {
+                    Into::Add
+                };
+                let scores = Matrix::by_rows(scores, queries, keys);
+                out.product(scores, self.value.matrix(head, from, keys), into);
+            }
+            for (row, total) in totals.iter().enumerate() {
+                times(out.row(row), 1.0 / total);
+            }
+        });
+    }
+}
+
+vectorised! {
+    fn scaled(scores: &mut [f32], scale: f32) {
+        scores.iter_mut().for_each(|score| *score *= scale);
+    }
+}
+
+vectorised! {
+    fn times(values: &mut [f32], factor: f32) {
+        values.iter_mut().for_each(|value| *value *= factor);
+    }
+}
+
+vectorised! {
+    /// `scores·scale + bias`, the rows of the bias being `step` apart.
+    fn add_bias(scores: &mut [f32], keys: usize, scale: f32, bias: &[f32], step: usize) {
+        for (number, row) in scores.chunks_mut(keys).enumerate() {
+            let bias = &bias[number * step..][..row.len()];
+            row.iter_mut().zip(bias).for_each(|(score, bias)| *score = *score * scale + bias);
+        }
+    }
+}
+
+vectorised! {
+    /// Scores to `e^(score − top)`, row by row, with the greatest score so far for `top`. `rescale` gets the factor for what is summed
+    /// up of a row so far.
+    fn weigh [F] [F: FnMut(usize, f32)] (
+        scores: &mut [f32],
+        keys: usize,
+        tops: &mut [f32],
+        totals: &mut [f32],
+        rescale: F,
+    ) {
+        let mut rescale = rescale;
+        let sums = tops.iter_mut().zip(totals);
+        for (number, (row, (top, total))) in scores.chunks_mut(keys).zip(sums).enumerate() {
+            let above = greatest(row).max(*top);
+            // A row of −∞ has no top yet.
+            let shift = if above == f32::NEG_INFINITY { 0.0 } else { above };
+            for score in row.iter_mut() {
+                *score = exp_below_zero::<FUSED>(*score - shift);
+            }
+            let [sum] = lane_sum(row.len(), |i| [row[i]]);
+            let factor = exp_below_zero::<FUSED>(*top - shift);
+            *total = *total * factor + sum;
+            *top = above;
+            rescale(number, factor);
+        }
+    }
+}
