@@ -110,7 +110,10 @@ impl Case {
 
     /// The values of a result.
     pub(crate) fn result(&self, key: &str) -> Vec<f32> {
-        let entry = self.results.get(key).unwrap_or_else(|| panic!("{}: no {key}", self.name));
+        let entry = self
+            .results
+            .get(key)
+            .unwrap_or_else(|| panic!("{}: no {key}", self.name));
         entry.to_f32()
     }
 }
@@ -130,9 +133,17 @@ pub(crate) fn write_pipeline(name: &str, folder: &Path) {
         }
     }
     for file in ["vocab.json", "merges.txt"] {
-        fs::copy(fixture("tokenizer").join(file), folder.join("tokenizer").join(file)).unwrap();
+        fs::copy(
+            fixture("tokenizer").join(file),
+            folder.join("tokenizer").join(file),
+        )
+        .unwrap();
     }
-    fs::copy(source.join("model_index.json"), folder.join("model_index.json")).unwrap();
+    fs::copy(
+        source.join("model_index.json"),
+        folder.join("model_index.json"),
+    )
+    .unwrap();
     let config = |part: &str| text(&folder.join(part).join("config.json"));
     let diffusers = "diffusion_pytorch_model.safetensors";
     write_weights::<ClipTextModel<Flex>>(
@@ -167,7 +178,9 @@ pub(crate) fn write_weights<M: NamedModel<Flex>>(config: &M::Config, path: &Path
 pub(crate) fn difference(seen: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(seen.len(), expected.len());
     assert!(seen.iter().all(|value| value.is_finite()));
-    let scale = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    let scale = expected
+        .iter()
+        .fold(0.0_f32, |most, value| most.max(value.abs()));
     let pairs = seen.iter().zip(expected);
     pairs.fold(0.0_f32, |most, (a, b)| most.max((a - b).abs())) / scale
 }
@@ -175,12 +188,18 @@ pub(crate) fn difference(seen: &[f32], expected: &[f32]) -> f32 {
 /// The peak signal-to-noise ratio in dB of bytes.
 pub(crate) fn psnr(seen: &[u8], expected: &[u8]) -> f64 {
     assert_eq!(seen.len(), expected.len());
-    let squares = seen.iter().zip(expected).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
+    let squares = seen
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
     let mean = squares.sum::<f64>() / seen.len() as f64;
     10.0 * (255.0 * 255.0 / mean).log10()
 }
 
 /// The bytes of all pictures, one after the other.
 pub(crate) fn bytes(images: &[RgbImage]) -> Vec<u8> {
-    images.iter().flat_map(|image| image.as_raw().clone()).collect()
+    images
+        .iter()
+        .flat_map(|image| image.as_raw().clone())
+        .collect()
 }

@@ -28,7 +28,9 @@ fn walk(case: &Case, pipeline: &StableDiffusion<Flex>) -> ImageResponse {
     let mut begun = pipeline.begin(&request).unwrap();
     while !begun.walks[0].is_done() {
         let step = begun.walks[0].taken();
-        pipeline.advance(&mut begun.walks.iter_mut().collect::<Vec<_>>()).unwrap();
+        pipeline
+            .advance(&mut begun.walks.iter_mut().collect::<Vec<_>>())
+            .unwrap();
         let key = format!("latents_{step}");
         if case.results.get(&key).is_some() {
             let latents: Vec<f32> = begun.walks.iter().flat_map(latents_of).collect();
@@ -36,7 +38,9 @@ fn walk(case: &Case, pipeline: &StableDiffusion<Flex>) -> ImageResponse {
             assert!(seen < STAGE, "latents after step {step} differ by {seen}");
         }
     }
-    pipeline.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap()
+    pipeline
+        .generate(&request, &mut |_| ControlFlow::Continue(()))
+        .unwrap()
 }
 
 fn latents_of(walk: &ImageWalk<Flex>) -> Vec<f32> {
@@ -47,9 +51,14 @@ fn latents_of(walk: &ImageWalk<Flex>) -> Vec<f32> {
 fn equals_diffusers(name: &'static str) {
     let case = Case::new(name);
     let pipeline = case.open(&OpenOptions::default());
-    for (key, text) in [("positive", &case.numbers["prompts"][0]), ("negative", &case.numbers["negative"])] {
+    for (key, text) in [
+        ("positive", &case.numbers["prompts"][0]),
+        ("negative", &case.numbers["negative"]),
+    ] {
         if case.results.get(key).is_some() {
-            let hidden = pipeline.encode_text(text.as_str().unwrap(), PromptSyntax::Plain).unwrap();
+            let hidden = pipeline
+                .encode_text(text.as_str().unwrap(), PromptSyntax::Plain)
+                .unwrap();
             let seen = difference(&values(hidden), &case.result(key));
             assert!(seen < STAGE, "the hidden states of {text} differ by {seen}");
         }
@@ -57,7 +66,11 @@ fn equals_diffusers(name: &'static str) {
     let response = walk(&case, &pipeline);
     let seen = difference(&response.latents.values, &case.result("latents"));
     assert!(seen < TEN_STEPS, "the last latents differ by {seen}");
-    let expected: Vec<u8> = case.result("picture").iter().map(|value| *value as u8).collect();
+    let expected: Vec<u8> = case
+        .result("picture")
+        .iter()
+        .map(|value| *value as u8)
+        .collect();
     let ratio = psnr(&bytes(&response.images), &expected);
     println!("{name}: latents {seen:e}, {ratio:.1} dB");
     assert!(ratio >= F32_PICTURE, "{ratio:.1} dB");
@@ -81,7 +94,8 @@ fn a_base_pipeline_with_dpm_solver_gives_the_pictures_of_diffusers() {
 }
 
 #[test]
-fn a_pipeline_of_velocities_with_rescaled_guidance_at_an_odd_size_gives_the_pictures_of_diffusers() {
+fn a_pipeline_of_velocities_with_rescaled_guidance_at_an_odd_size_gives_the_pictures_of_diffusers()
+{
     equals_diffusers("v_prediction");
 }
 

@@ -5,6 +5,7 @@ use burn::tensor::backend::Backend;
 use super::{ClipTextConfig, ClipTextModel, MODEL};
 use crate::{
     ModelError,
+    blocks::ParamInit,
     weights::{NamedModel, Rename, StateDict},
 };
 
@@ -29,24 +30,7 @@ impl<B: Backend> NamedModel<B> for ClipTextModel<B> {
             .map(|_| dict.renamed(|key| format!("{PREFIX}{key}")))
     }
 
-    fn telling_shapes(config: &Self::Config) -> Result<Vec<(String, Vec<usize>)>, ModelError> {
-        config.check()?;
-        let (hidden, inner) = (config.hidden_size, config.intermediate_size);
-        let mut shapes = vec![
-            (format!("{PREFIX}{TOKENS}"), vec![config.vocab_size, hidden]),
-            (
-                format!("{PREFIX}embeddings.position_embedding.weight"),
-                vec![config.max_position_embeddings, hidden],
-            ),
-        ];
-        shapes.extend((0..config.num_hidden_layers).map(|layer| {
-            let key = format!("{PREFIX}encoder.layers.{layer}.mlp.fc1.weight");
-            (key, vec![inner, hidden])
-        }));
-        Ok(shapes)
-    }
-
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
-        config.init(device, 0)
+    fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
+        config.init_with(init)
     }
 }

@@ -5,6 +5,7 @@ use burn::tensor::backend::Backend;
 use super::{AutoencoderTiny, AutoencoderTinyConfig, MODEL};
 use crate::{
     ModelError,
+    blocks::ParamInit,
     weights::{NamedModel, Rename},
 };
 
@@ -25,30 +26,7 @@ impl<B: Backend> NamedModel<B> for AutoencoderTiny<B> {
     const RENAMES: &'static [Rename] = RENAMES;
     const IGNORED_SUFFIXES: &'static [&'static str] = &[];
 
-    fn telling_shapes(config: &Self::Config) -> Result<Vec<(String, Vec<usize>)>, ModelError> {
-        config.check()?;
-        let (encoder, decoder) = (config.encoder_width(), config.decoder_width());
-        let mut shapes = vec![
-            (
-                "encoder.layers.0.weight".to_owned(),
-                vec![encoder, config.in_channels, 3, 3],
-            ),
-            (
-                "decoder.layers.0.weight".to_owned(),
-                vec![decoder, config.latent_channels, 3, 3],
-            ),
-        ];
-        // The convolution of every stage of the encoder but the first stands after the blocks of those before it.
-        let mut place = 0;
-        for blocks in &config.num_encoder_blocks[..config.num_encoder_blocks.len() - 1] {
-            place += blocks + 1;
-            let key = format!("encoder.layers.{place}.weight");
-            shapes.push((key, vec![encoder, encoder, 3, 3]));
-        }
-        Ok(shapes)
-    }
-
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
-        config.init(device, 0)
+    fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
+        config.init_with(init)
     }
 }

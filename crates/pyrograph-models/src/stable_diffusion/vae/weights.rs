@@ -5,6 +5,7 @@ use burn::tensor::backend::Backend;
 use super::{AutoencoderKl, AutoencoderKlConfig, MODEL};
 use crate::{
     ModelError,
+    blocks::ParamInit,
     weights::{NamedModel, Rename, StateDict},
 };
 
@@ -45,7 +46,7 @@ impl<B: Backend> NamedModel<B> for AutoencoderKl<B> {
             current_key(key).is_some()
                 || dict
                     .get(key)
-                    .is_some_and(|tensor| linear_shape(key, &tensor.shape).is_some())
+                    .is_some_and(|tensor| linear_shape(key, tensor.shape()).is_some())
         };
         if !dict.keys().any(is_old) {
             return None;
@@ -56,38 +57,14 @@ impl<B: Backend> NamedModel<B> for AutoencoderKl<B> {
             let Some(tensor) = current.get(&key) else {
                 continue;
             };
-            if let Some(shape) = linear_shape(&key, &tensor.shape) {
-                let mut tensor = tensor.clone();
-                tensor.shape = shape;
-                current.insert(key, tensor);
+            if let Some(shape) = linear_shape(&key, tensor.shape()) {
+                current.insert(key, tensor.reshaped(shape));
             }
         }
         Some(current)
     }
 
-    fn telling_shapes(config: &Self::Config) -> Result<Vec<(String, Vec<usize>)>, ModelError> {
-        config.check()?;
-        let channels = &config.block_out_channels;
-        let mut shapes = vec![
-            (
-                "encoder.conv_in.weight".to_owned(),
-                vec![channels[0], config.in_channels, 3, 3],
-            ),
-            (
-                "decoder.conv_in.weight".to_owned(),
-                vec![config.deepest(), config.latent_channels, 3, 3],
-            ),
-        ];
-        for (block, width) in channels.iter().enumerate() {
-            shapes.extend((0..config.layers_per_block).map(|layer| {
-                let key = format!("encoder.down_blocks.{block}.resnets.{layer}.conv2.weight");
-                (key, vec![*width, *width, 3, 3])
-            }));
-        }
-        Ok(shapes)
-    }
-
-    fn from_config(config: &Self::Config, device: &B::Device) -> Result<Self, ModelError> {
-        config.init(device, 0)
+    fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
+        config.init_with(init)
     }
 }

@@ -1,0 +1,1 @@
+//! Requests and folders that are refused.
