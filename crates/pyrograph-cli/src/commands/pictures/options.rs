@@ -3,10 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use pyrograph::{backend::rng::RngKind, models::weights::Precision};
+use pyrograph::{
+    backend::rng::RngKind,
+    diffusion::{PredictionType, SchedulerName},
+    models::weights::Precision,
+};
 
 use super::settings::Settings;
-use crate::arguments::Common;
+use crate::{
+    arguments::Common,
+    schedulers::{LevelOptions, scheduler_parser},
+};
 
 /// What `txt2img`, `img2img` and `inpaint` share. A flag that is not given takes the value of `--like`, else the default.
 #[derive(Args, Clone)]
@@ -23,25 +30,14 @@ pub(crate) struct PictureOptions {
     /// Denoising steps [default: 50].
     #[arg(long)]
     pub(super) steps: Option<usize>,
-    /// The scheduler: dpm++2m, dpm++3m, dpm++2m-sde, ddim, ddpm, pndm, euler, euler-a, heun, lms, unipc or lcm
-    /// [default: that of the model's scheduler file].
-    #[arg(long)]
-    pub(super) scheduler: Option<String>,
-    /// Short for --sigmas karras.
-    #[arg(long, conflicts_with = "sigmas")]
-    karras: bool,
-    /// Spacing of the noise levels: karras, exponential or beta.
-    #[arg(long)]
-    sigmas: Option<String>,
-    /// Spacing of the timesteps: linspace, leading or trailing.
-    #[arg(long)]
-    spacing: Option<String>,
-    /// The noise level after the last step: zero or sigma_min.
-    #[arg(long)]
-    final_sigma: Option<String>,
-    /// What the UNet predicts: epsilon, v or sample [default: as the model's files tell].
-    #[arg(long)]
-    prediction: Option<String>,
+    /// The scheduler [default: that of the model's scheduler file].
+    #[arg(long, value_parser = scheduler_parser())]
+    scheduler: Option<SchedulerName>,
+    #[command(flatten)]
+    levels: LevelOptions,
+    /// What the UNet predicts [default: as the model's files tell].
+    #[arg(long, value_enum)]
+    prediction: Option<PredictionName>,
     /// Classifier-free guidance; at 1 and below the UNet runs on half the rows [default: 7.5].
     #[arg(long, allow_negative_numbers = true)]
     guidance: Option<f64>,
@@ -107,6 +103,17 @@ pub(super) enum NoiseName {
     Counter,
 }
 
+/// Outputs of a UNet on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum PredictionName {
+    /// The noise.
+    Epsilon,
+    /// The velocity.
+    V,
+    /// The clean sample.
+    Sample,
+}
+
 /// Types of weights on the command line.
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum DtypeName {
@@ -127,7 +134,8 @@ impl PictureOptions {
             Some(path) => Settings::read(path)?,
             None => Settings::default(),
         };
-        let karras = self.karras.then(|| "karras".to_owned());
+        let levels = &self.levels;
+        let karras = levels.karras.then(|| "karras".to_owned());
         let either = |given: bool, like: Option<bool>| (given || like == Some(true)).then_some(true);
         let list = |given: &Vec<String>, like: Vec<String>| match given.is_empty() {
             true => like,
@@ -140,11 +148,11 @@ impl PictureOptions {
             prompt: self.prompts.first().cloned().or(like.prompt),
             negative: self.negative.clone().or(like.negative),
             steps: self.steps.or(like.steps),
-            scheduler: self.scheduler.clone().or(like.scheduler),
-            sigmas: self.sigmas.clone().or(karras).or(like.sigmas),
-            spacing: self.spacing.clone().or(like.spacing),
-            final_sigma: self.final_sigma.clone().or(like.final_sigma),
-            prediction: self.prediction.clone().or(like.prediction),
+            scheduler: self.scheduler.map(|name| name.to_string()).or(like.scheduler),
+            sigmas: levels.sigmas.and_then(name_of).or(karras).or(like.sigmas),
+            spacing: levels.spacing.and_then(name_of).or(like.spacing),
+            final_sigma: levels.final_sigma.and_then(name_of).or(like.final_sigma),
+            prediction: self.prediction.and_then(name_of).or(like.prediction),
             guidance: self.guidance.or(like.guidance),
             guidance_rescale: self.guidance_rescale.or(like.guidance_rescale),
             width: self.width.or(like.width),
@@ -168,23 +176,38 @@ impl PictureOptions {
     }
 }
 
-/// The generator that settings name.
-pub(super) fn rng_kind(name: Option<&str>) -> anyhow::Result<RngKind> {
-    match name {
-        None | Some("torch") => Ok(RngKind::Torch),
-        Some("counter") => Ok(RngKind::Counter),
-        Some(seen) => anyhow::bail!("rng is {seen}, but must be torch or counter"),
+/// The value of `kind` that settings name; nothing where they name none.
+pub(super) fn named<T: ValueEnum>(kind: &str, name: Option<&str>) -> anyhow::Result<Option<T>> {
+    let read = |name| T::from_str(name, false).map_err(|_| anyhow::anyhow!("{kind} is {name}, which is not known"));
+    name.map(read).transpose()
+}
+
+impl From<NoiseName> for RngKind {
+    fn from(name: NoiseName) -> Self {
+        match name {
+            NoiseName::Torch => Self::Torch,
+            NoiseName::Counter => Self::Counter,
+        }
     }
 }
 
-/// The precision that settings name.
-pub(super) fn precision(name: Option<&str>) -> anyhow::Result<Precision> {
-    match name {
-        None => Ok(Precision::AsStored),
-        Some("f32") => Ok(Precision::F32),
-        Some("bf16") => Ok(Precision::Bf16),
-        Some("f16") => Ok(Precision::F16),
-        Some(seen) => anyhow::bail!("dtype is {seen}, but must be f32, bf16 or f16"),
+impl From<DtypeName> for Precision {
+    fn from(name: DtypeName) -> Self {
+        match name {
+            DtypeName::F32 => Self::F32,
+            DtypeName::Bf16 => Self::Bf16,
+            DtypeName::F16 => Self::F16,
+        }
+    }
+}
+
+impl From<PredictionName> for PredictionType {
+    fn from(name: PredictionName) -> Self {
+        match name {
+            PredictionName::Epsilon => Self::Epsilon,
+            PredictionName::V => Self::VPrediction,
+            PredictionName::Sample => Self::Sample,
+        }
     }
 }
 
