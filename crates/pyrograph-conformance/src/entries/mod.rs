@@ -10,4 +10,5 @@ pub(crate) mod operations;
 pub(crate) mod sampling;
 pub(crate) mod sequence;
 pub(crate) mod ssd;
+pub(crate) mod stable_diffusion;
 pub(crate) mod training;
