@@ -131,8 +131,8 @@ fn weights_load_under_the_deprecated_names_of_the_attention_as_linear_layers_and
     let mut convolutions = StateDict::new();
     for key in old.keys() {
         let mut tensor = old.get(key).expect(key).clone();
-        if key.contains("attentions") && tensor.shape.len() == 2 {
-            tensor.shape.extend([1, 1]);
+        if key.contains("attentions") && tensor.shape().len() == 2 {
+            tensor = tensor.reshaped([tensor.shape(), &[1, 1]].concat());
         }
         convolutions.insert(key, tensor);
     }
