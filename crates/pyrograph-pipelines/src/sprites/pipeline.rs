@@ -1,6 +1,6 @@
 //! The sampling loop.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use burn::tensor::{Tensor, backend::Backend};
 use pyrograph_backend::{
@@ -8,8 +8,7 @@ use pyrograph_backend::{
     vision::VisionBackend,
 };
 use pyrograph_diffusion::{
-    DiffusionCard, NoiseSchedule, SamplerConfig, SamplerPlan, SamplerState, guide_doubled_batch,
-    slerp,
+    DiffusionCard, NoiseSchedule, SamplerConfig, SamplerPlan, Walk, guide_doubled_batch, slerp,
 };
 use pyrograph_models::{
     ModelError,
@@ -155,7 +154,7 @@ impl<B: VisionBackend> SpritePipeline<B> {
             self.config.n_cfeat,
             self.timesteps(),
         )?;
-        let plan = self.plan(&request.sampler)?;
+        let plan = Arc::new(self.plan(&request.sampler)?);
         let count = request.contexts.len();
         let batch_size = request.images_a_pass();
         let mut noise = NoiseSource::new(request.rng, request.seed);
@@ -202,7 +201,7 @@ impl<B: VisionBackend> SpritePipeline<B> {
     /// One batch from its noise to its images: the moments to keep, the end last. Nothing is read from the device.
     fn walk(
         &self,
-        plan: &SamplerPlan,
+        plan: &Arc<SamplerPlan>,
         request: &SpriteRequest,
         start: Tensor<B, 4>,
         items: std::ops::Range<usize>,
@@ -214,15 +213,15 @@ impl<B: VisionBackend> SpritePipeline<B> {
         let contexts: Tensor<B, 2> = host_tensor(contexts, [items.len(), width], &self.device);
         let kept = kept_steps(plan.len(), request.frames);
         let mut moments = Vec::new();
-        let mut state = SamplerState::new();
-        let mut x = start;
-        for i in 0..plan.len() {
+        let mut walk = Walk::from_noise(plan.clone(), start);
+        while let Some((x, _)) = walk.input() {
+            let i = walk.position();
             if kept.contains(&i) {
                 moments.push((i, x.clone()));
             }
             let time = host_tensor(vec![plan.time_fraction(i) as f32], [1], &self.device);
-            let predicted = self.predict(x.clone(), time, contexts.clone(), request.guidance)?;
-            let extra = plan.needs_noise(i).then(|| {
+            let predicted = self.predict(x, time, contexts.clone(), request.guidance)?;
+            let extra = walk.needs_noise().then(|| {
                 let shape = self.shape(items.len());
                 noise.normal(
                     Purpose::StepNoise,
@@ -232,12 +231,12 @@ impl<B: VisionBackend> SpritePipeline<B> {
                     &self.device,
                 )
             });
-            x = plan.advance(i, x, predicted, &mut state, extra)?;
+            walk.absorb(predicted, extra)?;
             if stepped().is_break() {
                 return Err(PipelineError::Stopped);
             }
         }
-        moments.push((plan.len(), x));
+        moments.push((plan.len(), walk.into_sample()));
         Ok(moments)
     }
 
