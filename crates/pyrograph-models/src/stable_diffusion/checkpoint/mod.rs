@@ -11,6 +11,7 @@ mod part_files;
 mod single_file;
 mod tiny_vae;
 mod tokenizer;
+mod write;
 
 use std::{
     io,
@@ -21,6 +22,7 @@ use crate::{ModelError, weights::StateDict};
 
 pub use tiny_vae::open_tiny_vae;
 pub use tokenizer::TokenizerFiles;
+pub use write::{Manifest, PartManifest, TensorRecord, write_parts};
 
 /// What a UNet was trained to predict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
