@@ -20,6 +20,7 @@ use std::{
 
 use crate::{ModelError, weights::StateDict};
 
+pub use part_files::weights_among;
 pub use tiny_vae::open_tiny_vae;
 pub use tokenizer::TokenizerFiles;
 pub use write::{Manifest, PartManifest, TensorRecord, write_parts};
