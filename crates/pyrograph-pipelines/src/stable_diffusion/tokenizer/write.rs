@@ -83,3 +83,29 @@ fn io(path: &Path, source: std::io::Error) -> PipelineError {
     }
     .into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stable_diffusion::tokenizer::Tokenizer;
+
+    #[test]
+    fn the_built_in_tokenizer_reads_back_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = TokenizerFiles::BuiltIn {
+            padding: "!".into(),
+        };
+        write_tokenizer(&files, folder.path()).expect("writable");
+        let written = Tokenizer::open(folder.path()).expect("readable");
+        let built_in = Tokenizer::of_checkpoint(&files).expect("built in");
+        for prompt in [
+            "",
+            "astronaut on mars",
+            "a café, 猫 & 🎉!",
+            "Pixel-Art (2x)",
+        ] {
+            let (ours, theirs) = (written.encode(prompt), built_in.encode(prompt));
+            assert_eq!(ours.expect("ids"), theirs.expect("ids"), "{prompt}");
+        }
+    }
+}
