@@ -122,6 +122,17 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, ModelError> {
     Ok(names)
 }
 
+/// The file of weights that is opened among these names of a part's folder; none where no name is of one.
+pub fn weights_among(names: &[String], variant: Option<&str>) -> Option<String> {
+    let mut found: Vec<_> = names
+        .iter()
+        .filter_map(|name| WeightsFile::parse(name))
+        .filter(|file| variant.is_none() || file.variant.as_deref() == variant)
+        .collect();
+    found.sort_by_key(WeightsFile::rank);
+    found.into_iter().next().map(|file| file.name)
+}
+
 /// The file of weights to open, and the names of the others.
 fn choose(folder: &Path, variant: Option<&str>) -> Result<(PathBuf, Vec<String>), ModelError> {
     let names = names(folder)?;
