@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     entries::{
-        convolutions, layers, losses, models, operations, sampling, sequence, ssd, training,
+        convolutions, layers, losses, models, operations, sampling, sequence, ssd, training, walks,
     },
     recorder::{Recorded, Recorder, Work},
     tolerance::Cause,
@@ -116,6 +116,8 @@ registry! {
     Sampler "DDPM" => sampling::ddpm;
     Sampler "DDIM" => sampling::ddim;
     Sampler "DPM-Solver++" => sampling::dpm_solver_pp;
+    Sampler "every other sampler" => sampling::others;
+    Sampler "requests in company" => walks::company;
     Training "training step" => training::step;
 }
 

@@ -11,3 +11,4 @@ pub(crate) mod sampling;
 pub(crate) mod sequence;
 pub(crate) mod ssd;
 pub(crate) mod training;
+pub(crate) mod walks;
