@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     entries::{
         convolutions, layers, losses, models, operations, sampling, sequence, ssd,
-        stable_diffusion, training,
+        stable_diffusion, training, walks,
     },
     recorder::{Recorded, Recorder, Work},
     tolerance::Cause,
@@ -128,6 +128,8 @@ registry! {
     Sampler "DDPM" => sampling::ddpm;
     Sampler "DDIM" => sampling::ddim;
     Sampler "DPM-Solver++" => sampling::dpm_solver_pp;
+    Sampler "every other sampler" => sampling::others;
+    Sampler "requests in company" => walks::company;
     Training "training step" => training::step;
 }
 

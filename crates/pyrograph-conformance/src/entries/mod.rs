@@ -12,3 +12,4 @@ pub(crate) mod sequence;
 pub(crate) mod ssd;
 pub(crate) mod stable_diffusion;
 pub(crate) mod training;
+pub(crate) mod walks;
