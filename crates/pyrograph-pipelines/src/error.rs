@@ -66,6 +66,29 @@ pub enum PipelineError {
         /// The value.
         value: f32,
     },
+    /// What a stage of a pipeline puts out is not finite.
+    #[error(
+        "{stage} gave {value}: the weights are damaged, or too large for their number type (with half precision try --dtype bf16 or f32)"
+    )]
+    Stage {
+        /// The stage: the text encoder, the UNet at a step, or the VAE.
+        stage: String,
+        /// The first such value.
+        value: f32,
+    },
+    /// The memory would not do.
+    #[error(
+        "{what} needs {:.1} GiB of memory, but {:.1} GiB are free: ask for a smaller or fewer pictures, --tile, or --dtype bf16",
+        gibibytes(*need), gibibytes(*available)
+    )]
+    Memory {
+        /// What needs it.
+        what: &'static str,
+        /// The bytes it needs.
+        need: u64,
+        /// The bytes that are free.
+        available: u64,
+    },
     /// A value of an image is not finite.
     #[error("image {image} holds {value} at place {place}: every value must be finite")]
     Image {
@@ -142,4 +165,8 @@ pub enum PipelineError {
     /// A picture cannot be made or written.
     #[error(transparent)]
     Vision(#[from] VisionError),
+}
+
+fn gibibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 30)
 }

@@ -243,6 +243,20 @@ pub enum VisionError {
         source: image::ImageError,
     },
 
+    /// A file whose texts are to be read is not a whole PNG file.
+    #[error("{} is not a whole PNG file: only such files carry texts", path.display())]
+    NoPng {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// A keyword of a PNG's text is not allowed.
+    #[error("{seen:?} is no keyword of a PNG's text: allowed are 1 to 79 printable ASCII letters")]
+    Keyword {
+        /// The keyword.
+        seen: String,
+    },
+
     /// An image cannot be encoded.
     #[error("cannot encode the image for {}", path.display())]
     Encode {

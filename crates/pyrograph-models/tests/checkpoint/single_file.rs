@@ -227,7 +227,7 @@ fn moving_averages_are_taken_when_they_are_asked_for() {
             );
         }
     }
-    let first = |options| {
+    let first = |options: &CheckpointOptions| {
         let checkpoint = open(&dict, options).expect("opens");
         let bias = checkpoint.unet.weights.get("conv_in.bias").expect("a bias");
         (bias.to_f32()[0], checkpoint.notes)

@@ -1,5 +1,34 @@
-//! Text to image with Stable Diffusion.
+//! Pictures from text by Stable Diffusion 1 and 2: what diffusers' pipelines give for the same seed.
 //!
+//! - [`StableDiffusion`]: a checkpoint made ready: text encoder, UNet and VAE on a device. It has no state between calls and can
+//!   be shared.
+//! - [`ImageRequest`] and [`ImageResponse`]: text to image, image to image, inpainting.
+//! - [`ImageWalk`]: one picture on its way from noise; walks of several requests, at different steps, can share a pass.
 //! - [`tokenizer`]: prompts to token ids, with weights.
+//! - [`linear_previews`]: pictures of unfinished latents without a network.
+//! - [`MemoryLimit`]: memory is foreseen before it is taken.
 
+mod coder;
+mod guide;
+mod host;
+mod image;
+mod memory;
+mod open;
+mod pipeline;
+mod preview;
+mod request;
+mod scheduler;
+mod start;
+mod text;
 pub mod tokenizer;
+mod walk;
+
+pub use host::Latents;
+pub use memory::{MemoryLimit, MemoryNeed, available_memory, peak_memory};
+pub use open::{LoraFile, OpenOptions};
+pub use pipeline::{BegunRequest, StableDiffusion, Step};
+pub use preview::linear_previews;
+pub use request::{ImagePrompt, ImageRequest, ImageResponse, ImageStart, StageSeconds};
+pub use scheduler::{SchedulerChoice, TimestepSpacing};
+pub use text::LostWords;
+pub use walk::ImageWalk;

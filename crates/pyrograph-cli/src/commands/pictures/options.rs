@@ -1,0 +1,235 @@
+//! Flags of the commands that make pictures.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use pyrograph::{
+    backend::rng::RngKind,
+    diffusion::{PredictionType, SchedulerName},
+    models::weights::Precision,
+};
+
+use super::settings::Settings;
+use crate::{
+    arguments::Common,
+    schedulers::{LevelOptions, scheduler_parser},
+};
+
+/// What `txt2img`, `img2img` and `inpaint` share. A flag that is not given takes the value of `--like`, else the default.
+#[derive(Args, Clone)]
+pub(crate) struct PictureOptions {
+    /// What the picture shows; several prompts make several pictures.
+    #[arg(required_unless_present = "like", value_name = "PROMPT")]
+    pub(super) prompts: Vec<String>,
+    /// A diffusers folder, or a single-file checkpoint (.safetensors, .ckpt).
+    #[arg(long, value_name = "DIR|FILE", required_unless_present = "like")]
+    pub(super) model: Option<PathBuf>,
+    /// What the picture does not show. It has no effect where guidance is 1 or less.
+    #[arg(long, value_name = "PROMPT")]
+    pub(super) negative: Option<String>,
+    /// Denoising steps [default: 50].
+    #[arg(long)]
+    pub(super) steps: Option<usize>,
+    /// The scheduler [default: that of the model's scheduler file].
+    #[arg(long, value_parser = scheduler_parser())]
+    scheduler: Option<SchedulerName>,
+    #[command(flatten)]
+    levels: LevelOptions,
+    /// What the UNet predicts [default: as the model's files tell].
+    #[arg(long, value_enum)]
+    prediction: Option<PredictionName>,
+    /// Classifier-free guidance; at 1 and below the UNet runs on half the rows [default: 7.5].
+    #[arg(long, allow_negative_numbers = true)]
+    guidance: Option<f64>,
+    /// Share of the guided output rescaled to the conditional output's deviation, 0 to 1 [default: 0].
+    #[arg(long, allow_negative_numbers = true)]
+    guidance_rescale: Option<f64>,
+    /// Width in pixels, a multiple of 8 [default: the model's own].
+    #[arg(long)]
+    width: Option<usize>,
+    /// Height in pixels, a multiple of 8 [default: the model's own].
+    #[arg(long)]
+    height: Option<usize>,
+    /// Seed of the first picture; the next ones count on from it [default: 0].
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Generator of all noise: that of torch.randn on a CPU, or counter-based [default: torch].
+    #[arg(long, value_enum)]
+    rng: Option<NoiseName>,
+    /// Pictures a prompt.
+    #[arg(short = 'n', long = "count", default_value_t = 1)]
+    pub(super) count: usize,
+    /// How weights are held in memory [default: as the files have them].
+    #[arg(long, value_enum)]
+    dtype: Option<DtypeName>,
+    /// A LoRA file, with its scale after a colon; may be given several times.
+    #[arg(long, value_name = "FILE[:SCALE]")]
+    lora: Vec<String>,
+    /// A textual-inversion embedding; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    embedding: Vec<PathBuf>,
+    /// A tiny VAE (TAESD) that takes the place of the model's.
+    #[arg(long, value_name = "DIR|FILE")]
+    taesd: Option<PathBuf>,
+    /// Start from the tensor `latents` of this safetensors file, before the scheduler's initial sigma.
+    #[arg(long, value_name = "FILE")]
+    latents: Option<PathBuf>,
+    /// Write the last latents, before the VAE, as the tensor `latents` of a safetensors file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) save_latents: Option<PathBuf>,
+    /// Write a preview after every N steps, beside the picture.
+    #[arg(long, value_name = "N")]
+    pub(super) preview_every: Option<usize>,
+    /// Decode by overlapping tiles of the VAE's own size, so that memory does not grow with the picture.
+    #[arg(long)]
+    tile: bool,
+    /// Brackets weight words: `(word:1.3)`, `(word)`, `[word]`.
+    #[arg(long)]
+    prompt_weights: bool,
+    /// The picture; several are numbered: out-0.png, out-1.png.
+    #[arg(long, default_value = "out.png")]
+    pub(super) out: PathBuf,
+    /// Take the settings that are not given from this picture of pyrograph.
+    #[arg(long, value_name = "PNG")]
+    like: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+/// Generators of noise on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum NoiseName {
+    Torch,
+    Counter,
+}
+
+/// Outputs of a UNet on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum PredictionName {
+    /// The noise.
+    Epsilon,
+    /// The velocity.
+    V,
+    /// The clean sample.
+    Sample,
+}
+
+/// Types of weights on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum DtypeName {
+    F32,
+    Bf16,
+    F16,
+}
+
+fn name_of(value: impl ValueEnum) -> Option<String> {
+    let value = value.to_possible_value()?;
+    Some(value.get_name().to_owned())
+}
+
+impl PictureOptions {
+    /// The settings of `command`: flags, then those of `--like`. Defaults are filled in by the reader.
+    pub(super) fn settings(&self, command: &str) -> anyhow::Result<Settings> {
+        let like = match &self.like {
+            Some(path) => Settings::read(path)?,
+            None => Settings::default(),
+        };
+        let levels = &self.levels;
+        let karras = levels.karras.then(|| "karras".to_owned());
+        let either = |given: bool, like: Option<bool>| (given || like == Some(true)).then_some(true);
+        let list = |given: &Vec<String>, like: Vec<String>| match given.is_empty() {
+            true => like,
+            false => given.clone(),
+        };
+        Ok(Settings {
+            command: command.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            model: self.model.clone().or(like.model),
+            prompt: self.prompts.first().cloned().or(like.prompt),
+            negative: self.negative.clone().or(like.negative),
+            steps: self.steps.or(like.steps),
+            scheduler: self.scheduler.map(|name| name.to_string()).or(like.scheduler),
+            sigmas: levels.sigmas.and_then(name_of).or(karras).or(like.sigmas),
+            spacing: levels.spacing.and_then(name_of).or(like.spacing),
+            final_sigma: levels.final_sigma.and_then(name_of).or(like.final_sigma),
+            prediction: self.prediction.and_then(name_of).or(like.prediction),
+            guidance: self.guidance.or(like.guidance),
+            guidance_rescale: self.guidance_rescale.or(like.guidance_rescale),
+            width: self.width.or(like.width),
+            height: self.height.or(like.height),
+            seed: self.seed.or(like.seed),
+            rng: self.rng.and_then(name_of).or(like.rng),
+            dtype: self.dtype.and_then(name_of).or(like.dtype),
+            lora: list(&self.lora, like.lora),
+            embedding: match self.embedding.is_empty() {
+                true => like.embedding,
+                false => self.embedding.clone(),
+            },
+            taesd: self.taesd.clone().or(like.taesd),
+            latents: self.latents.clone().or(like.latents),
+            tile: either(self.tile, like.tile),
+            prompt_weights: either(self.prompt_weights, like.prompt_weights),
+            image: like.image,
+            mask: like.mask,
+            strength: like.strength,
+        })
+    }
+}
+
+/// The value of `kind` that settings name; nothing where they name none.
+pub(super) fn named<T: ValueEnum>(kind: &str, name: Option<&str>) -> anyhow::Result<Option<T>> {
+    let read = |name| T::from_str(name, false).map_err(|_| anyhow::anyhow!("{kind} is {name}, which is not known"));
+    name.map(read).transpose()
+}
+
+impl From<NoiseName> for RngKind {
+    fn from(name: NoiseName) -> Self {
+        match name {
+            NoiseName::Torch => Self::Torch,
+            NoiseName::Counter => Self::Counter,
+        }
+    }
+}
+
+impl From<DtypeName> for Precision {
+    fn from(name: DtypeName) -> Self {
+        match name {
+            DtypeName::F32 => Self::F32,
+            DtypeName::Bf16 => Self::Bf16,
+            DtypeName::F16 => Self::F16,
+        }
+    }
+}
+
+impl From<PredictionName> for PredictionType {
+    fn from(name: PredictionName) -> Self {
+        match name {
+            PredictionName::Epsilon => Self::Epsilon,
+            PredictionName::V => Self::VPrediction,
+            PredictionName::Sample => Self::Sample,
+        }
+    }
+}
+
+/// A LoRA's file and scale: `FILE` or `FILE:SCALE`.
+pub(super) fn lora_parts(text: &str) -> (PathBuf, f64) {
+    if let Some((file, scale)) = text.rsplit_once(':')
+        && let Ok(scale) = scale.parse()
+        && !file.is_empty()
+    {
+        return (file.into(), scale);
+    }
+    (text.into(), 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lora_may_carry_its_scale() {
+        assert_eq!(lora_parts("a.safetensors:0.8"), ("a.safetensors".into(), 0.8));
+        assert_eq!(lora_parts("a:b.safetensors"), ("a:b.safetensors".into(), 1.0));
+        assert_eq!(lora_parts("a:-1"), ("a".into(), -1.0));
+    }
+}

@@ -1,0 +1,255 @@
+//! From the files of a checkpoint to a pipeline.
+
+use std::path::{Path, PathBuf};
+
+use pyrograph_backend::vision::VisionBackend;
+use pyrograph_diffusion::PredictionType;
+use pyrograph_models::{
+    stable_diffusion::{
+        checkpoint::{Checkpoint, CheckpointOptions, Part},
+        clip::ClipTextConfig,
+        tiny_vae::AutoencoderTinyConfig,
+        unet::UNet2DConditionConfig,
+        vae::{AutoencoderKlConfig, Tiling},
+    },
+    weights::{NamedModel, Precision, StateDict, build_model_with},
+};
+
+use super::{
+    coder::{Coder, ImageCoder},
+    memory::{MemoryLimit, NetworkSizes},
+    pipeline::{Channels, StableDiffusion, is_in_host_memory},
+    request::refuse,
+    scheduler::Scheduler,
+    tokenizer::Tokenizer,
+};
+use crate::PipelineError;
+
+/// Side of a picture in training, in latents, where the UNet's config does not tell.
+const OWN_SIDE: usize = 64;
+
+/// A LoRA file and its scale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoraFile {
+    /// The file.
+    pub path: PathBuf,
+    /// What its weights are multiplied by; 1 is the file's own strength.
+    pub scale: f64,
+}
+
+/// How a checkpoint is opened.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOptions {
+    /// As what numbers weights stay in memory.
+    pub precision: Precision,
+    /// A tiny VAE that takes the place of the checkpoint's.
+    pub tiny_vae: Option<PathBuf>,
+    /// LoRA files, added to the weights.
+    pub loras: Vec<LoraFile>,
+    /// Files of textual inversion, added to the vocabulary.
+    pub embeddings: Vec<PathBuf>,
+    /// What the UNet predicts, where the checkpoint does not tell or is wrong.
+    pub prediction: Option<PredictionType>,
+    /// The memory that weights and requests may take.
+    pub memory: MemoryLimit,
+}
+
+impl<B: VisionBackend> StableDiffusion<B> {
+    /// Opens a diffusers folder or a single-file checkpoint.
+    ///
+    /// # Errors
+    /// When a part is missing, damaged or of another architecture; when a config asks for what is not supported; when a value of
+    /// a weight is not finite; when the memory would not do.
+    pub fn open(
+        path: impl AsRef<Path>,
+        options: &OpenOptions,
+        device: &B::Device,
+    ) -> Result<Self, PipelineError> {
+        let mut checkpoint = Checkpoint::open(path.as_ref(), &CheckpointOptions::default())?;
+        let tiny = match &options.tiny_vae {
+            Some(path) => Some(tiny_part(path)?),
+            None => checkpoint.tiny_vae.take(),
+        };
+        let mut tokenizer = Tokenizer::of_checkpoint(&checkpoint.tokenizer)?;
+        adapt(&mut checkpoint, &mut tokenizer, options)?;
+        let bytes = weight_bytes(&checkpoint, tiny.as_ref(), options.precision);
+        let in_host_memory = is_in_host_memory::<B>(device);
+        options.memory.check("the weights", bytes, in_host_memory)?;
+
+        let text_config = ClipTextConfig::from_diffusers(&checkpoint.text_encoder.config)?;
+        let unet_config = UNet2DConditionConfig::from_diffusers(&checkpoint.unet.config)?;
+        let text_encoder = build(
+            &text_config,
+            &checkpoint.text_encoder.weights,
+            options,
+            device,
+        )?;
+        let unet = build(&unet_config, &checkpoint.unet.weights, options, device)?;
+        let (coder, vae_channels, latents) = open_coder(&checkpoint.vae, tiny, options, device)?;
+        check_fit(&text_config, &unet_config, &tokenizer, latents)?;
+        Ok(Self {
+            tokenizer,
+            text_encoder,
+            unet,
+            coder,
+            scheduler: Scheduler::new(checkpoint.scheduler.as_deref(), options.prediction)?,
+            sizes: NetworkSizes {
+                unet_layers: unet_config
+                    .layers_per_block
+                    .iter()
+                    .copied()
+                    .max()
+                    .unwrap_or(1),
+                unet_channels: unet_config.block_out_channels.clone(),
+                vae_channels,
+            },
+            channels: Channels {
+                input: unet_config.in_channels,
+                latents,
+            },
+            own_side: unet_config
+                .sample_size
+                .map_or(OWN_SIDE, |[height, _]| height),
+            memory: options.memory,
+            notes: checkpoint.notes,
+            device: device.clone(),
+        })
+    }
+}
+
+/// A model of one part.
+fn build<B: VisionBackend, M: NamedModel<B>>(
+    config: &M::Config,
+    weights: &StateDict,
+    options: &OpenOptions,
+    device: &B::Device,
+) -> Result<M, PipelineError> {
+    Ok(build_model_with(
+        config,
+        weights,
+        options.precision,
+        device,
+    )?)
+}
+
+/// The VAE, its channels of each level, and those of latents.
+fn open_coder<B: VisionBackend>(
+    vae: &Part,
+    tiny: Option<Part>,
+    options: &OpenOptions,
+    device: &B::Device,
+) -> Result<(ImageCoder<B>, Vec<usize>, usize), PipelineError> {
+    if let Some(tiny) = tiny {
+        let config = AutoencoderTinyConfig::from_diffusers(&tiny.config)?;
+        let coder = ImageCoder {
+            coder: Coder::Tiny(build(&config, &tiny.weights, options, device)?),
+            scaling: config.scaling_factor,
+            factor: config.factor(),
+            tile: usize::MAX,
+        };
+        let channels = config.decoder_block_out_channels.clone();
+        return Ok((coder, channels, config.latent_channels));
+    }
+    let config = AutoencoderKlConfig::from_diffusers(&vae.config)?;
+    let coder = ImageCoder {
+        coder: Coder::Full(build(&config, &vae.weights, options, device)?),
+        scaling: config.scaling_factor,
+        factor: config.factor(),
+        tile: Tiling::of(&config).latent_size,
+    };
+    Ok((
+        coder,
+        config.block_out_channels.clone(),
+        config.latent_channels,
+    ))
+}
+
+/// A folder with `config.json` and a safetensors file, or a file of TAESD alone.
+fn tiny_part(path: &Path) -> Result<Part, PipelineError> {
+    let (config, weights) = match path.is_dir() {
+        true => (
+            path.join("config.json"),
+            path.join("diffusion_pytorch_model.safetensors"),
+        ),
+        false => (path.with_file_name("config.json"), path.to_owned()),
+    };
+    let config =
+        std::fs::read_to_string(&config).map_err(|source| pyrograph_models::ModelError::Io {
+            path: config,
+            source,
+        })?;
+    Ok(Part {
+        config,
+        weights: StateDict::open(weights)?,
+    })
+}
+
+/// Adds LoRA files to the weights and embeddings to the vocabulary.
+fn adapt(
+    checkpoint: &mut Checkpoint,
+    tokenizer: &mut Tokenizer,
+    options: &OpenOptions,
+) -> Result<(), PipelineError> {
+    let _ = (checkpoint, tokenizer, options);
+    Ok(())
+}
+
+/// Bytes of all weights as they will lie in memory.
+fn weight_bytes(checkpoint: &Checkpoint, tiny: Option<&Part>, precision: Precision) -> u64 {
+    let vae = tiny.unwrap_or(&checkpoint.vae);
+    let parts = [&checkpoint.text_encoder, &checkpoint.unet, vae];
+    let entries = parts
+        .into_iter()
+        .flat_map(|part| part.weights.keys().filter_map(|key| part.weights.get(key)));
+    entries
+        .map(|entry| (entry.count() * precision.parameter_type(entry.dtype()).size()) as u64)
+        .sum()
+}
+
+/// Refuses parts that do not belong together.
+fn check_fit(
+    text: &ClipTextConfig,
+    unet: &UNet2DConditionConfig,
+    tokenizer: &Tokenizer,
+    latents: usize,
+) -> Result<(), PipelineError> {
+    if let Some(width) = unet
+        .cross_attention_dim
+        .iter()
+        .find(|width| **width != text.hidden_size)
+    {
+        let allowed = format!("{}, the width of the text encoder", text.hidden_size);
+        return Err(refuse("cross_attention_dim of the UNet", width, &allowed));
+    }
+    if unet.out_channels != latents {
+        let allowed = format!("{latents}, those of the VAE's latents");
+        return Err(refuse(
+            "out_channels of the UNet",
+            unet.out_channels,
+            &allowed,
+        ));
+    }
+    if tokenizer.length() > text.max_position_embeddings {
+        let allowed = format!(
+            "at most {}, the positions of the text encoder",
+            text.max_position_embeddings
+        );
+        return Err(refuse(
+            "the length of the tokenizer",
+            tokenizer.length(),
+            &allowed,
+        ));
+    }
+    if tokenizer.vocabulary_size() > text.vocab_size {
+        let allowed = format!(
+            "at most {}, the vocabulary of the text encoder",
+            text.vocab_size
+        );
+        return Err(refuse(
+            "the tokenizer's vocabulary",
+            tokenizer.vocabulary_size(),
+            &allowed,
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The scheduler of a request: the checkpoint's file, and what the request changes of it.
+
+use pyrograph_diffusion::{
+    DiffusersScheduler, DiffusionError, FinalPoint, NoiseSchedule, PredictionType, SamplerPlan,
+    SchedulerName, SigmaSpacing,
+};
+use serde_json::{Map, Value};
+
+use super::request::{ImageRequest, refuse};
+use crate::PipelineError;
+
+/// The scheduler of Stable Diffusion, for checkpoints without a scheduler file.
+const STABLE_DIFFUSION: &str = r#"{
+    "_class_name": "PNDMScheduler", "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000, "set_alpha_to_one": false, "skip_prk_steps": true, "steps_offset": 1,
+    "prediction_type": "epsilon"
+}"#;
+
+/// Spacing of the timesteps that a sampler visits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimestepSpacing {
+    /// Evenly spaced between both ends.
+    Linspace,
+    /// Evenly spaced from the clean end.
+    Leading,
+    /// Evenly spaced from the noisy end.
+    Trailing,
+}
+
+impl TimestepSpacing {
+    /// The word of scheduler files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Linspace => "linspace",
+            Self::Leading => "leading",
+            Self::Trailing => "trailing",
+        }
+    }
+}
+
+/// What a request changes of the checkpoint's scheduler. Nothing by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SchedulerChoice {
+    /// Another scheduler, with the settings of the file that it knows.
+    pub name: Option<SchedulerName>,
+    /// Another spacing of the noise levels.
+    pub sigmas: Option<SigmaSpacing>,
+    /// Another spacing of the timesteps.
+    pub spacing: Option<TimestepSpacing>,
+    /// Another noise level after the last step.
+    pub final_point: Option<FinalPoint>,
+}
+
+/// The scheduler of a checkpoint.
+#[derive(Clone, Debug)]
+pub(super) struct Scheduler {
+    values: Map<String, Value>,
+}
+
+impl Scheduler {
+    /// Reads a `scheduler_config.json`; that of Stable Diffusion where there is none.
+    pub(super) fn new(
+        file: Option<&str>,
+        prediction: Option<PredictionType>,
+    ) -> Result<Self, PipelineError> {
+        let text = file.unwrap_or(STABLE_DIFFUSION);
+        DiffusersScheduler::read(text)?;
+        let mut values: Map<String, Value> =
+            serde_json::from_str(text).map_err(|error| DiffusionError::SchedulerFile {
+                reason: error.to_string(),
+            })?;
+        if let Some(prediction) = prediction {
+            let word = match prediction {
+                PredictionType::Epsilon => "epsilon",
+                PredictionType::Sample => "sample",
+                PredictionType::VPrediction => "v_prediction",
+            };
+            set(&mut values, "prediction_type", word);
+        }
+        Ok(Self { values })
+    }
+
+    /// The steps of `request`, of which a start from a picture leaves out the first.
+    pub(super) fn plan(&self, request: &ImageRequest) -> Result<SamplerPlan, PipelineError> {
+        let SchedulerChoice {
+            name,
+            sigmas,
+            spacing,
+            final_point,
+        } = request.scheduler;
+        let mut values = self.values.clone();
+        if let Some(spacing) = spacing {
+            set(&mut values, "timestep_spacing", spacing.as_str());
+        }
+        let file = DiffusersScheduler::read(&Value::Object(values).to_string())?;
+        let read = file.sampler(name, request.steps)?;
+        let mut sampler = read.sampler;
+        if let Some(sigmas) = sigmas {
+            sampler = sampler.with_sigmas(sigmas)?;
+        }
+        if let Some(final_point) = final_point {
+            sampler.final_point = final_point;
+        }
+        let plan = SamplerPlan::new(&NoiseSchedule::new(&read.schedule)?, &sampler)?;
+        let plan = plan.with_strength(request.strength())?;
+        match plan.is_empty() {
+            true => Err(refuse(
+                "strength",
+                request.strength(),
+                "so high that a step is left",
+            )),
+            false => Ok(plan),
+        }
+    }
+}
+
+/// Sets a value, also where the file says that it is only a default.
+fn set(values: &mut Map<String, Value>, key: &str, word: &str) {
+    if let Some(Value::Array(defaults)) = values.get_mut("_use_default_values") {
+        defaults.retain(|name| name.as_str() != Some(key));
+    }
+    values.insert(key.into(), word.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_changes_the_files_scheduler_and_keeps_its_numbers() {
+        let scheduler = Scheduler::new(None, Some(PredictionType::VPrediction)).unwrap();
+        let mut request = ImageRequest::new("a cat", 0);
+        request.steps = 10;
+        let own = scheduler.plan(&request).unwrap();
+        assert_eq!(own.len(), 11);
+        assert_eq!(own.timestep(0), 901.0);
+        assert_eq!(own.config().prediction_type, PredictionType::VPrediction);
+        request.scheduler.name = Some(SchedulerName::Euler);
+        request.scheduler.spacing = Some(TimestepSpacing::Trailing);
+        let euler = scheduler.plan(&request).unwrap();
+        assert_eq!((euler.len(), euler.timestep(0)), (10, 999.0));
+        request.scheduler.name = Some(SchedulerName::Ddim);
+        request.scheduler.sigmas = Some(SigmaSpacing::Karras);
+        assert!(scheduler.plan(&request).is_err());
+    }
+}

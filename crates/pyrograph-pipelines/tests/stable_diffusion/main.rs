@@ -1,0 +1,9 @@
+//! Pictures from text: every stage and whole pictures held to diffusers' on tiny pipelines.
+
+mod common;
+#[path = "../../../pyrograph-models/tests/common/formula.rs"]
+#[allow(dead_code)] // Shared with the tests of the models.
+mod formula;
+mod pictures;
+mod refusals;
+mod walks;
