@@ -18,17 +18,18 @@ const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 fn refused_folder(change: impl FnOnce(&Path)) -> String {
     let case = Case::new("base");
     change(case.path());
-    let opened = StableDiffusion::<Flex>::open(
-        case.path(),
-        &OpenOptions::default(),
-        &Default::default(),
-    );
+    let opened =
+        StableDiffusion::<Flex>::open(case.path(), &OpenOptions::default(), &Default::default());
     opened.err().expect("the folder is refused").to_string()
 }
 
 /// The message of a request that is not served.
 #[track_caller]
-fn refused(case: &Case, pipeline: &StableDiffusion<Flex>, change: impl FnOnce(&mut ImageRequest)) -> String {
+fn refused(
+    case: &Case,
+    pipeline: &StableDiffusion<Flex>,
+    change: impl FnOnce(&mut ImageRequest),
+) -> String {
     let mut request = case.request();
     request.images.truncate(1);
     request.steps = 2;
@@ -43,7 +44,10 @@ fn replace(path: &Path, key: &str, change: impl FnOnce(Vec<usize>, Vec<f32>) -> 
     let old = StateDict::open(path).unwrap();
     for name in old.keys() {
         let entry = old.get(name).unwrap();
-        dict.insert(name, TensorEntry::from_f32(entry.shape().to_vec(), entry.to_f32()));
+        dict.insert(
+            name,
+            TensorEntry::from_f32(entry.shape().to_vec(), entry.to_f32()),
+        );
     }
     let entry = dict.get(key).unwrap();
     dict.insert(key, change(entry.shape().to_vec(), entry.to_f32()));
@@ -68,14 +72,19 @@ fn a_truncated_file_and_a_pointer_of_git_lfs_are_refused() {
         let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n";
         fs::write(path.join(UNET), pointer).unwrap();
     });
-    assert!(message.contains("git-lfs") || message.contains("git lfs"), "{message}");
+    assert!(
+        message.contains("git-lfs") || message.contains("git lfs"),
+        "{message}"
+    );
 }
 
 #[test]
 fn a_tensor_of_a_wrong_shape_and_weights_that_are_no_numbers_are_named() {
     let key = "conv_out.bias";
     let message = refused_folder(|path| {
-        replace(&path.join(UNET), key, |_, _| TensorEntry::from_f32(vec![5], vec![0.0; 5]));
+        replace(&path.join(UNET), key, |_, _| {
+            TensorEntry::from_f32(vec![5], vec![0.0; 5])
+        });
     });
     assert!(message.contains(key), "{message}");
     let message = refused_folder(|path| {
@@ -84,7 +93,10 @@ fn a_tensor_of_a_wrong_shape_and_weights_that_are_no_numbers_are_named() {
             TensorEntry::from_f32(shape, values)
         });
     });
-    assert!(message.contains(key) && message.contains("NaN"), "{message}");
+    assert!(
+        message.contains(key) && message.contains("NaN"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -92,17 +104,28 @@ fn a_config_value_that_is_not_supported_is_named() {
     let message = refused_folder(|path| {
         let config = path.join("unet/config.json");
         let text = fs::read_to_string(&config).unwrap();
-        fs::write(&config, text.replace("\"act_fn\": \"silu\"", "\"act_fn\": \"mish\"")).unwrap();
+        fs::write(
+            &config,
+            text.replace("\"act_fn\": \"silu\"", "\"act_fn\": \"mish\""),
+        )
+        .unwrap();
     });
-    assert!(message.contains("act_fn") && message.contains("mish"), "{message}");
+    assert!(
+        message.contains("act_fn") && message.contains("mish"),
+        "{message}"
+    );
 }
 
 #[test]
 fn weights_too_large_for_the_number_type_name_the_stage_that_broke() {
     let case = Case::new("base");
-    replace(&case.path().join(UNET), "conv_out.weight", |shape, values| {
-        TensorEntry::from_f32(shape, values.iter().map(|value| value * 1e38).collect())
-    });
+    replace(
+        &case.path().join(UNET),
+        "conv_out.weight",
+        |shape, values| {
+            TensorEntry::from_f32(shape, values.iter().map(|value| value * 1e38).collect())
+        },
+    );
     let pipeline = case.open(&OpenOptions::default());
     let message = refused(&case, &pipeline, |_| {});
     assert!(message.contains("the UNet at step 1"), "{message}");
@@ -138,7 +161,9 @@ fn numbers_that_no_checkpoint_serves_are_refused() {
 fn an_inpainting_unet_wants_a_picture_and_a_mask() {
     let case = Case::new("nine");
     let pipeline = case.open(&OpenOptions::default());
-    let message = refused(&case, &pipeline, |request| request.start = ImageStart::Noise);
+    let message = refused(&case, &pipeline, |request| {
+        request.start = ImageStart::Noise
+    });
     assert!(message.contains("mask"), "{message}");
 }
 
@@ -159,7 +184,13 @@ fn memory_that_would_not_do_is_foreseen() {
         ..OpenOptions::default()
     };
     let opened = StableDiffusion::<Flex>::open(case.path(), &options, &Default::default());
-    assert!(opened.err().expect("too little").to_string().contains("the weights"));
+    assert!(
+        opened
+            .err()
+            .expect("too little")
+            .to_string()
+            .contains("the weights")
+    );
 }
 
 #[test]
@@ -170,7 +201,9 @@ fn a_prompt_of_ten_thousand_words_makes_a_picture_and_tells_what_was_lost() {
     request.images.truncate(1);
     request.steps = 1;
     request.images[0].prompt = "cat ".repeat(10_000);
-    let response = pipeline.generate(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    let response = pipeline
+        .generate(&request, &mut |_| ControlFlow::Continue(()))
+        .unwrap();
     assert_eq!(response.lost.len(), 1);
     assert!(response.lost[0].words.split_whitespace().count() > 9_900);
 }

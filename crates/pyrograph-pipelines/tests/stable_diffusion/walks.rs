@@ -18,7 +18,9 @@ use crate::common::{Case, bytes, difference};
 const COMPANY: f32 = 1e-5;
 
 fn generate(pipeline: &StableDiffusion<Flex>, request: &ImageRequest) -> ImageResponse {
-    pipeline.generate(request, &mut |_| ControlFlow::Continue(())).unwrap()
+    pipeline
+        .generate(request, &mut |_| ControlFlow::Continue(()))
+        .unwrap()
 }
 
 fn short(case: &Case) -> ImageRequest {
@@ -40,7 +42,10 @@ fn a_picture_is_the_same_alone_and_in_company_under_both_generators() {
     let case = Case::new("base");
     let pipeline = case.open(&OpenOptions::default());
     for rng in [RngKind::Torch, RngKind::Counter] {
-        let both = ImageRequest { rng, ..short(&case) };
+        let both = ImageRequest {
+            rng,
+            ..short(&case)
+        };
         let together = generate(&pipeline, &both);
         let half = together.latents.values.len() / 2;
         for place in 0..2 {
@@ -50,9 +55,15 @@ fn a_picture_is_the_same_alone_and_in_company_under_both_generators() {
             };
             let seen = generate(&pipeline, &alone).latents.values;
             let expected = &together.latents.values[place * half..][..half];
-            assert!(difference(&seen, expected) < COMPANY, "{rng:?}, picture {place}");
+            assert!(
+                difference(&seen, expected) < COMPANY,
+                "{rng:?}, picture {place}"
+            );
         }
-        assert_ne!(together.latents.values[..half], together.latents.values[half..]);
+        assert_ne!(
+            together.latents.values[..half],
+            together.latents.values[half..]
+        );
     }
 }
 
@@ -81,12 +92,19 @@ fn walks_of_different_schedulers_at_different_steps_share_a_pass() {
         let mut going: Vec<_> = walks.iter_mut().filter(|walk| !walk.is_done()).collect();
         pipeline.advance(&mut going).unwrap();
     }
-    assert_eq!(walks.iter().map(ImageWalk::rows).collect::<Vec<_>>(), [2, 1, 2]);
+    assert_eq!(
+        walks.iter().map(ImageWalk::rows).collect::<Vec<_>>(),
+        [2, 1, 2]
+    );
     for (request, walk) in requests.iter().zip(&walks) {
         walk.check().unwrap();
         let seen: Vec<f32> = walk.latents().into_data().iter::<f32>().collect();
         let alone = generate(&pipeline, request).latents.values;
-        assert!(difference(&seen, &alone) < COMPANY, "{:?}", request.scheduler.name);
+        assert!(
+            difference(&seen, &alone) < COMPANY,
+            "{:?}",
+            request.scheduler.name
+        );
     }
 }
 
@@ -99,8 +117,14 @@ fn without_guidance_the_negative_prompt_has_no_effect_and_needs_no_memory() {
         ..short(&case)
     };
     let mut other = plain.clone();
-    other.images.iter_mut().for_each(|image| image.negative = "a dog".into());
-    assert_eq!(generate(&pipeline, &plain).latents, generate(&pipeline, &other).latents);
+    other
+        .images
+        .iter_mut()
+        .for_each(|image| image.negative = "a dog".into());
+    assert_eq!(
+        generate(&pipeline, &plain).latents,
+        generate(&pipeline, &other).latents
+    );
     let need = |request| pipeline.memory_need(request).unwrap().unet;
     assert_eq!(2 * need(&plain), need(&short(&case)));
 }
@@ -123,7 +147,10 @@ fn latents_can_be_given_and_are_those_of_the_seed() {
     });
     given.images.iter_mut().for_each(|image| image.seed = 99);
     (given.width, given.height) = (None, None);
-    assert_eq!(generate(&pipeline, &seeded).latents, generate(&pipeline, &given).latents);
+    assert_eq!(
+        generate(&pipeline, &seeded).latents,
+        generate(&pipeline, &given).latents
+    );
 }
 
 #[test]
