@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::PathBuf, sync::LazyLock, time::Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 use pyrograph::{
     backend::{
@@ -10,14 +10,14 @@ use pyrograph::{
         rng::RngKind,
         vision::{VisionAutodiff, VisionBackend},
     },
-    diffusion::{DdpmVariance, DiffusionCard, ExtraNoise, SamplerConfig, SamplerKind},
+    diffusion::{DdpmVariance, DiffusionCard, SamplerConfig},
     models::context_unet::ContextUnetConfig,
     pipelines::{PipelineError, sprites::SpritePipeline},
     train::{run_folder::RunFolder, weights_path},
 };
 use serde::de::DeserializeOwned;
 
-use crate::outputs::files_of_run;
+use crate::{outputs::files_of_run, schedulers::LevelOptions};
 
 /// When the program began, for the time to the first result.
 pub(crate) static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -99,64 +99,6 @@ impl BackendTask for Probe {
     fn run<B: VisionAutodiff>(self, _: Device<B>) {}
 }
 
-/// Which rule takes noise to an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SamplerName {
-    /// Ancestral sampling, with the extra noise of each step.
-    Ddpm,
-    /// The same without the extra noise: the demonstration of collapse.
-    DdpmNoNoise,
-    /// Denoising diffusion implicit models.
-    Ddim,
-    /// DPM-Solver++ 2M.
-    #[value(name = "dpm++")]
-    DpmPlusPlus,
-}
-
-/// Steps of a fast sampler when none are given.
-const FAST_STEPS: usize = 20;
-
-impl SamplerName {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Ddpm => "ddpm",
-            Self::DdpmNoNoise => "ddpm-no-noise",
-            Self::Ddim => "ddim",
-            Self::DpmPlusPlus => "dpm++",
-        }
-    }
-
-    /// The sampler with `steps`, or with what is usual for it on a model of `timesteps`.
-    pub(crate) fn config(
-        self,
-        steps: Option<usize>,
-        timesteps: usize,
-        options: &SamplerOptions,
-    ) -> anyhow::Result<SamplerConfig> {
-        if options.eta.is_some() && self != Self::Ddim {
-            bail!("--eta belongs to --sampler ddim, not to {}", self.name());
-        }
-        let ancestral = |extra_noise| SamplerConfig {
-            kind: SamplerKind::Ddpm {
-                variance: options.variance.into(),
-                extra_noise,
-            },
-            ..SamplerConfig::ddpm(steps.unwrap_or(timesteps))
-        };
-        let fast = steps.unwrap_or(FAST_STEPS.min(timesteps));
-        let config = match self {
-            Self::Ddpm => ancestral(ExtraNoise::On),
-            Self::DdpmNoNoise => ancestral(ExtraNoise::Off),
-            Self::Ddim => SamplerConfig::ddim(fast, options.eta.unwrap_or(0.0)),
-            Self::DpmPlusPlus => SamplerConfig::dpm_solver_pp(fast),
-        };
-        Ok(SamplerConfig {
-            clip_sample: options.clip,
-            ..config
-        })
-    }
-}
-
 /// How a sampler steps.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct SamplerOptions {
@@ -169,6 +111,8 @@ pub(crate) struct SamplerOptions {
     /// Clamp every predicted image to ±RANGE.
     #[arg(long, value_name = "RANGE", allow_negative_numbers = true)]
     pub(crate) clip: Option<f64>,
+    #[command(flatten)]
+    pub(crate) levels: LevelOptions,
     /// Classifier-free guidance; 1 is off.
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub(crate) guidance: f64,

@@ -2,8 +2,10 @@
 
 mod arguments;
 mod commands;
+mod memory;
 mod outputs;
 mod progress;
+mod schedulers;
 mod stop;
 mod training;
 

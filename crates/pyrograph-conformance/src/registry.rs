@@ -5,7 +5,9 @@ use pyrograph_gradcheck::GradCheckError;
 use serde::Serialize;
 
 use crate::{
-    entries::{convolutions, layers, losses, models, operations, sampling, ssd, training},
+    entries::{
+        convolutions, layers, losses, models, operations, sampling, sequence, ssd, training,
+    },
     recorder::{Recorded, Recorder, Work},
     tolerance::Cause,
 };
@@ -83,11 +85,17 @@ registry! {
     Operation "max_pool2d_window" with ["max_pool2d_window_backward"] => operations::max_pool;
     Operation "avg_pool2d_window" with ["avg_pool2d_window_backward"] => operations::avg_pool;
     Operation "softmax_last" with ["softmax_last_backward"] => operations::softmax;
+    Operation "linear_rows" => sequence::linear;
+    Operation "layer_norm_last" => sequence::layer_norm;
+    Operation "geglu_rows" => sequence::geglu;
+    Operation "upsample_nearest" => sequence::upsample_nearest;
     Layer "Conv2d" => layers::conv2d;
     Layer "ConvTranspose2d" => layers::conv_transpose2d;
     Layer "Linear" => layers::linear;
     Layer "GroupNorm" => layers::group_norm;
     Layer "BatchNorm2d" => layers::batch_norm;
+    Layer "LayerNorm" => sequence::layer_norm_layer;
+    Layer "Embedding" => sequence::embedding;
     Layer "L2Norm" => ssd::l2_norm;
     Loss "DenoisingLoss" => losses::denoising;
     Loss "AdversarialLoss" => losses::adversarial;

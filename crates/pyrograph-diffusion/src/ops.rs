@@ -109,7 +109,7 @@ pub(crate) fn dynamic_threshold<B: Backend, const D: usize>(
     let low = sorted.clone().narrow(1, below, 1);
     let high = sorted.narrow(1, (below + 1).min(width - 1), 1);
     let quantile = low.clone() + (high - low).mul_scalar(share);
-    let limit = quantile.clamp(1.0, thresholding.max);
+    let limit = quantile.clamp_min(1.0).clamp_max(thresholding.max);
     let clamped = flat
         .min_pair(limit.clone().expand([shape[0], width]))
         .max_pair(limit.clone().neg().expand([shape[0], width]));

@@ -2,9 +2,11 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
-use pyrograph_diffusion::{NoiseScheduleConfig, SamplerConfig, SamplerState};
+use pyrograph_diffusion::{NoiseScheduleConfig, SamplerConfig, Walk};
 use serde::Deserialize;
 use support::{plan, values};
 
@@ -25,7 +27,7 @@ struct Fixture {
 struct Case {
     schedule: NoiseScheduleConfig,
     sampler: SamplerConfig,
-    timesteps: Vec<usize>,
+    timesteps: Vec<f64>,
     prev_samples: Vec<Vec<f64>>,
     pred_original_samples: Vec<Vec<f64>>,
 }
@@ -48,26 +50,17 @@ fn assert_trajectories(json: &str) {
             "{what}"
         );
 
-        let mut state = SamplerState::new();
-        let mut x = tensor(&fixture.sample);
-        for i in 0..plan.len() {
-            let t = plan.timestep(i) as f64;
-            let output = x.clone().mul_scalar(0.6 * t / (t + 1.0)) + direction.clone();
+        let mut walk = Walk::new(Arc::new(plan), tensor(&fixture.sample));
+        while let Some((x, t)) = walk.input() {
+            let i = walk.position();
+            let output = x.mul_scalar(0.6 * t / (t + 1.0)) + direction.clone();
+            let x0 = walk.predict_x0(output.clone()).expect("a legal call");
             let noise = Some(tensor(&fixture.noises[i]));
-            let step = plan
-                .step(i, x, output, &mut state, noise)
-                .expect("a valid step");
-            assert_all_close(
-                step.prev_sample.clone(),
-                &case.prev_samples[i],
-                &format!("{what}, step {i}"),
-            );
-            assert_all_close(
-                step.pred_original_sample,
-                &case.pred_original_samples[i],
-                &format!("{what}, x0 of step {i}"),
-            );
-            x = step.prev_sample;
+            walk.absorb(output, noise).expect("a legal call");
+            let expected = &case.prev_samples[i];
+            assert_all_close(walk.sample(), expected, &format!("{what}, step {i}"));
+            let expected = &case.pred_original_samples[i];
+            assert_all_close(x0, expected, &format!("{what}, x0 of step {i}"));
         }
     }
 }

@@ -2,11 +2,13 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use burn_flex::Flex;
 use pyrograph_diffusion::{
     DiffusionError, ForwardNoise, NoiseSchedule, NoiseScheduleConfig, PredictionType,
-    SamplerConfig, SamplerState,
+    SamplerConfig, Walk,
 };
 use support::{PREDICTIONS, assert_close, clean_and_noise, plan, values};
 
@@ -103,20 +105,16 @@ fn a_network_that_hits_every_target_predicts_the_image_exactly() {
                 ..SamplerConfig::ddim(10, 0.0)
             },
         );
-        let t = [plan.timestep(3)];
+        let plan = Arc::new(plan.tail(3).unwrap());
+        let t = [plan.timestep(0) as usize];
         let x = schedule
             .add_noise(x0.clone(), noise.clone(), &t, ForwardNoise::Standard)
             .unwrap();
         let target = schedule
             .target(prediction_type, x0.clone(), noise.clone(), &t)
             .unwrap();
-        let output = plan
-            .step(3, x, target, &mut SamplerState::new(), None)
-            .unwrap();
-        for (seen, expected) in values(output.pred_original_sample)
-            .into_iter()
-            .zip(values(x0.clone()))
-        {
+        let predicted = Walk::new(plan, x).predict_x0(target).unwrap();
+        for (seen, expected) in values(predicted).into_iter().zip(values(x0.clone())) {
             assert_close(seen, expected, 1e-12, &format!("{prediction_type:?}"));
         }
     }

@@ -42,18 +42,6 @@ pub enum ModelError {
         /// The last id of the vocabulary.
         last: usize,
     },
-    /// A config file has a field that the model does not know.
-    #[error(
-        "{model}: config.json has the field `{field}` with the value {seen}, which this model does not know"
-    )]
-    UnknownField {
-        /// The model.
-        model: &'static str,
-        /// The field's name.
-        field: String,
-        /// Its value, as JSON.
-        seen: String,
-    },
     /// An input tensor has the wrong shape.
     #[error("{model}: input `{input}` has shape {seen:?}, but must be {allowed}")]
     Input {
@@ -77,6 +65,26 @@ pub enum ModelError {
     /// A weights file is damaged, or of no known format.
     #[error("{}: {reason}; expected a PyTorch file (zip or legacy), a safetensors file or its index", path.display())]
     Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A folder or a file is no checkpoint of Stable Diffusion, or not a whole one.
+    #[error(
+        "{}: {reason}; a checkpoint is a diffusers folder (unet/, vae/, text_encoder/, scheduler/, tokenizer/) or a single file \
+         with CompVis key names",
+        path.display()
+    )]
+    Checkpoint {
+        /// The folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A LoRA file or a textual-inversion file cannot be applied to a checkpoint.
+    #[error("{}: {reason}", path.display())]
+    Adapter {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
@@ -220,7 +228,8 @@ impl fmt::Display for KeyReport {
     }
 }
 
-fn first(items: &[String]) -> String {
+/// The first of `items`, and how many more there are.
+pub(crate) fn first(items: &[String]) -> String {
     let shown = items[..items.len().min(NAMED)].join(", ");
     match items.len().saturating_sub(NAMED) {
         0 => shown,

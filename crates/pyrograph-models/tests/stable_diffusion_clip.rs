@@ -16,7 +16,7 @@ use diffusers::Case;
 use pyrograph_backend::vision::{Activation, VisionBackend};
 use pyrograph_models::{
     stable_diffusion::clip::{ClipTextConfig, ClipTextModel},
-    weights::{StateDict, build_model, state_dict_of},
+    weights::{Precision, StateDict, build_model, build_model_with, state_dict_of},
 };
 
 fn case(name: &str) -> (Case, ClipTextConfig) {
@@ -45,6 +45,18 @@ fn hidden_states_agree_with_transformers_for_both_activations() {
     for name in ["open_clip", "clip_l"] {
         hidden_states_agree::<Flex>(name);
         hidden_states_agree::<NdArray<f32>>(name);
+    }
+}
+
+#[test]
+fn weights_in_bf16_give_what_transformers_computes_from_the_rounded_weights() {
+    for name in ["open_clip", "clip_l"] {
+        let (case, config) = case(name);
+        let device = Default::default();
+        let model: ClipTextModel<Flex> =
+            build_model_with(&config, &case.weights(), Precision::Bf16, &device).expect("fits");
+        let hidden = model.forward(ids(&case));
+        case.assert_output("bf16.last_hidden_state", hidden, F32_MODEL);
     }
 }
 

@@ -15,7 +15,7 @@ use diffusers::Case;
 use pyrograph_backend::vision::VisionBackend;
 use pyrograph_models::{
     stable_diffusion::tiny_vae::{AutoencoderTiny, AutoencoderTinyConfig},
-    weights::{StateDict, build_model, state_dict_of},
+    weights::{Precision, StateDict, build_model, build_model_with, state_dict_of},
 };
 
 fn case(name: &str) -> (Case, AutoencoderTinyConfig) {
@@ -44,6 +44,18 @@ fn both_halves_agree_with_diffusers_on_oblong_and_odd_sizes() {
         both_halves_agree::<Flex>(name);
         both_halves_agree::<NdArray<f32>>(name);
     }
+}
+
+#[test]
+fn weights_in_bf16_give_what_diffusers_computes_from_the_rounded_weights() {
+    let (case, config) = case("odd");
+    let device = Default::default();
+    let model: AutoencoderTiny<Flex> =
+        build_model_with(&config, &case.weights(), Precision::Bf16, &device).expect("fits");
+    let encoded = model.encode(case.tensor("image"));
+    case.assert_output("bf16.encoded", encoded, F32_MODEL);
+    let decoded = model.decode(case.tensor("latents"));
+    case.assert_output("bf16.decoded", decoded, F32_MODEL);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use diffusers::Case;
 use pyrograph_backend::vision::VisionBackend;
 use pyrograph_models::{
     stable_diffusion::vae::{AutoencoderKl, AutoencoderKlConfig, Tiling, one_at_a_time},
-    weights::{StateDict, build_model, state_dict_of},
+    weights::{Precision, StateDict, build_model, build_model_with, state_dict_of},
 };
 
 fn case(name: &str) -> (Case, AutoencoderKlConfig) {
@@ -44,6 +44,19 @@ fn both_halves_agree_with_diffusers_on_oblong_and_odd_sizes() {
         both_halves_agree::<Flex>(name);
         both_halves_agree::<NdArray<f32>>(name);
     }
+}
+
+#[test]
+fn weights_in_bf16_give_what_diffusers_computes_from_the_rounded_weights() {
+    let (case, config) = case("four_blocks");
+    let device = Default::default();
+    let model: AutoencoderKl<Flex> =
+        build_model_with(&config, &case.weights(), Precision::Bf16, &device).expect("fits");
+    let distribution = model.encode(case.tensor("image"));
+    case.assert_output("bf16.mean", distribution.mean, F32_MODEL);
+    case.assert_output("bf16.logvar", distribution.logvar, F32_MODEL);
+    let decoded = model.decode(case.tensor("latents"));
+    case.assert_output("bf16.decoded", decoded, F32_MODEL);
 }
 
 #[test]
@@ -131,8 +144,8 @@ fn weights_load_under_the_deprecated_names_of_the_attention_as_linear_layers_and
     let mut convolutions = StateDict::new();
     for key in old.keys() {
         let mut tensor = old.get(key).expect(key).clone();
-        if key.contains("attentions") && tensor.shape.len() == 2 {
-            tensor.shape.extend([1, 1]);
+        if let (true, &[out, d_in]) = (key.contains("attentions"), tensor.shape()) {
+            tensor = tensor.reshaped(vec![out, d_in, 1, 1]);
         }
         convolutions.insert(key, tensor);
     }

@@ -1,5 +1,7 @@
 //! The steps of the sprite job, as `pyrograph-pipelines` and `pyrograph-train` take them.
 
+use std::sync::Arc;
+
 use burn::{
     module::AutodiffModule,
     optim::{AdamConfig, GradientsParams, Optimizer},
@@ -11,7 +13,7 @@ use pyrograph_backend::{
     vision::VisionAutodiff,
 };
 use pyrograph_diffusion::{
-    ForwardNoise, NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan, SamplerState,
+    ForwardNoise, NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan, Walk,
 };
 use pyrograph_losses::DenoisingLoss;
 use pyrograph_models::{
@@ -73,22 +75,22 @@ fn model<A: VisionAutodiff>(device: &Device<A>) -> ContextUnet<A> {
 /// One ancestral step of 32 images: the network in eval mode, fresh noise, the update.
 fn sample<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
     let schedule = schedule();
-    let plan =
+    let whole =
         SamplerPlan::new(&schedule, &SamplerConfig::ddpm(schedule.timesteps())).expect("legal");
+    let plan = Arc::new(whole.tail(whole.len() / 2).expect("within the plan"));
     let model = model::<A>(device).valid();
     let (x, c) = (
         noise::<A>(0, SAMPLE_BATCH, device).inner(),
         contexts::<A>(SAMPLE_BATCH, device).inner(),
     );
-    let i = plan.len() / 2;
     let (mut draws, device) = (0, device.clone());
     move || {
         draws += 1;
-        let t = host_tensor(vec![plan.time_fraction(i) as f32], [1], &device);
+        let t = host_tensor(vec![plan.time_fraction(0) as f32], [1], &device);
         let predicted = model.forward(x.clone(), t, Some(c.clone()));
         let extra = Some(noise::<A>(draws, SAMPLE_BATCH, &device).inner());
-        plan.advance(i, x.clone(), predicted, &mut SamplerState::new(), extra)
-            .expect("a legal step");
+        let mut walk = Walk::new(plan.clone(), x.clone());
+        walk.absorb(predicted, extra).expect("a legal step");
     }
 }
 
@@ -145,7 +147,7 @@ fn times<A: VisionAutodiff>(
     let timesteps: Vec<_> = drawn.into_iter().map(|t| first + t as usize).collect();
     let times = timesteps
         .iter()
-        .map(|&t| schedule.time_fraction(t) as f32)
+        .map(|&t| schedule.time_fraction(t as f64) as f32)
         .collect();
     (timesteps, host_tensor(times, [TRAIN_BATCH], device))
 }

@@ -8,6 +8,7 @@ mod autodiff;
 mod backend;
 #[cfg(any(feature = "wgpu", test))]
 mod bands;
+mod cache;
 mod exact;
 #[cfg(feature = "flex")]
 mod flex;
@@ -20,6 +21,7 @@ pub use backend::{
     BatchNormOutput, ModulateGradients, NormGradients, NormStatistics, VisionAutodiff,
     VisionBackend,
 };
+pub use cache::{buffer_cache, set_buffer_cache};
 pub use exact::{exact_convolutions, set_exact_convolutions};
 pub use ops::{
     BatchNormTraining, activate, attention, avg_pool2d, batch_norm, batch_norm_training,

@@ -10,7 +10,7 @@ use pyrograph::{
         vision::{VisionAutodiff, VisionBackend},
     },
     data::SpriteSet,
-    diffusion::SamplerConfig,
+    diffusion::{SamplerConfig, SchedulerName},
     pipelines::sprites::{SpritePipeline, SpriteRequest},
     train::{
         run_folder::RunFolder,
@@ -20,8 +20,9 @@ use pyrograph::{
 use serde_json::json;
 
 use crate::{
-    arguments::{Common, ModelSource, SamplerName, SamplerOptions},
+    arguments::{Common, ModelSource, SamplerOptions},
     progress,
+    schedulers::{sprite_sampler, sprite_sampler_parser},
 };
 
 #[derive(Args)]
@@ -29,8 +30,13 @@ pub(crate) struct EvalSprites {
     #[command(flatten)]
     source: ModelSource,
     /// The samplers to judge, with commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [SamplerName::Ddpm, SamplerName::Ddim])]
-    sampler: Vec<SamplerName>,
+    #[arg(
+        long,
+        value_parser = sprite_sampler_parser(),
+        value_delimiter = ',',
+        default_values_t = [SchedulerName::Ddpm, SchedulerName::Ddim],
+    )]
+    sampler: Vec<SchedulerName>,
     /// The steps of each, with commas [default: all timesteps for ddpm, 20 for ddim and dpm++]. On the course's schedule
     /// every T // n-th of the T timesteps is walked, from T down: more than n steps where n does not divide T.
     #[arg(long, value_delimiter = ',')]
@@ -93,9 +99,9 @@ impl EvalSprites {
         &self,
         pipeline: &SpritePipeline<B>,
     ) -> anyhow::Result<Vec<SamplerConfig>> {
-        let plan = |(place, sampler): (usize, &SamplerName)| {
+        let plan = |(place, sampler): (usize, &SchedulerName)| {
             let steps = self.steps.get(place).copied();
-            let plan = sampler.config(steps, pipeline.timesteps(), &self.options)?;
+            let plan = sprite_sampler(*sampler, steps, pipeline.timesteps(), &self.options)?;
             self.common.say_steps(pipeline, &plan)?;
             Ok(plan)
         };
@@ -169,7 +175,7 @@ impl BackendTask for EvalSprites {
             let seconds = begun.elapsed().as_secs_f64();
             let report = judge.judge(&samples.values, Some(&asked))?;
             rows.push(Row {
-                sampler: sampler.name(),
+                sampler: sampler.as_str(),
                 steps: samples.steps,
                 seconds,
                 report,

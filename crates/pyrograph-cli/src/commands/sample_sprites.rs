@@ -9,6 +9,7 @@ use pyrograph::{
         BackendTask, Device,
         vision::{VisionAutodiff, VisionBackend},
     },
+    diffusion::SchedulerName,
     models::weights::{StateDict, TensorEntry},
     pipelines::sprites::{
         SpritePipeline, SpriteRequest, SpriteSamples, StartNoise, class_rows, class_sheet,
@@ -19,9 +20,10 @@ use pyrograph::{
 use serde_json::json;
 
 use crate::{
-    arguments::{Common, ModelSource, STARTED, SamplerName, SamplerOptions},
+    arguments::{Common, ModelSource, STARTED, SamplerOptions},
     outputs::check_outputs,
     progress,
+    schedulers::{sprite_sampler, sprite_sampler_parser},
 };
 
 #[derive(Args)]
@@ -29,9 +31,9 @@ pub(crate) struct SampleSprites {
     #[command(flatten)]
     source: ModelSource,
     /// The sampler.
-    #[arg(long, value_enum, default_value_t = SamplerName::Ddpm)]
-    sampler: SamplerName,
-    /// Its steps [default: all timesteps for ddpm, 20 for ddim and dpm++]. On the course's schedule every T // n-th of the
+    #[arg(long, value_parser = sprite_sampler_parser(), default_value_t = SchedulerName::Ddpm)]
+    sampler: SchedulerName,
+    /// Its steps [default: all timesteps for ddpm, 20 for the others]. On the course's schedule every T // n-th of the
     /// T timesteps is walked, from T down: more than n steps where n does not divide T.
     #[arg(long)]
     steps: Option<usize>,
@@ -130,13 +132,13 @@ impl BackendTask for SampleSprites {
             .map(|path| path.display().to_string())
             .collect();
         let value = json!({
-            "images": samples.shape[0], "sampler": self.sampler.name(), "steps": samples.steps,
+            "images": samples.shape[0], "sampler": self.sampler.as_str(), "steps": samples.steps,
             "seconds": seconds, "seconds_to_first_result": first_result, "written": paths,
         });
         let text = format!(
             "{} images, {} with {} steps in {seconds:.2} s\nwrote {}",
             samples.shape[0],
-            self.sampler.name(),
+            self.sampler.as_str(),
             samples.steps,
             paths.join(", ")
         );
@@ -158,10 +160,10 @@ impl SampleSprites {
         if self.frames == 0 {
             bail!("--frames is 0, but must be 1 or more");
         }
-        if self.compare_noise.is_some() && !matches!(self.sampler, SamplerName::Ddpm) {
+        if self.compare_noise.is_some() && self.sampler != SchedulerName::Ddpm {
             bail!(
                 "--compare-noise is a picture of ddpm, but --sampler is {}: leave one of them out",
-                self.sampler.name()
+                self.sampler.as_str()
             );
         }
         let picture = self.picture();
@@ -184,9 +186,8 @@ impl SampleSprites {
         &self,
         pipeline: &SpritePipeline<B>,
     ) -> anyhow::Result<(SpriteRequest, Vec<String>)> {
-        let sampler = self
-            .sampler
-            .config(self.steps, pipeline.timesteps(), &self.options)?;
+        let timesteps = pipeline.timesteps();
+        let sampler = sprite_sampler(self.sampler, self.steps, timesteps, &self.options)?;
         self.common.say_steps(pipeline, &sampler)?;
         let noise = self
             .noise
@@ -261,8 +262,8 @@ impl SampleSprites {
         with: &SpriteSamples,
         labels: &[String],
     ) -> anyhow::Result<pyrograph::vision::RgbImage> {
-        let name = SamplerName::DdpmNoNoise;
-        let sampler = name.config(self.steps, pipeline.timesteps(), &self.options)?;
+        let (name, timesteps) = (SchedulerName::DdpmNoNoise, pipeline.timesteps());
+        let sampler = sprite_sampler(name, self.steps, timesteps, &self.options)?;
         let request = SpriteRequest {
             sampler,
             frames: 0,

@@ -4,6 +4,10 @@ mod anomaly;
 mod bench;
 mod common;
 mod detection;
+#[allow(dead_code)] // Shared with the tests of the models.
+#[path = "../../../pyrograph-models/tests/common/formula.rs"]
+mod formula;
+mod forward;
 mod gradcheck;
 mod outputs;
 mod refusals;

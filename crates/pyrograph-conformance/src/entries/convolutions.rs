@@ -3,7 +3,10 @@
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
 use pyrograph_backend::vision::{self, Activation, VisionAutodiff};
 
-use super::layout::Layout::{ChannelsLast, Contiguous};
+use super::{
+    layout::Layout::{ChannelsLast, Contiguous},
+    sequence,
+};
 use crate::{
     recorder::{Outcome, Recorder},
     tolerance::Cause,
@@ -175,7 +178,7 @@ pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
             })?;
         }
     }
-    Ok(())
+    sequence::half_parameters(r)
 }
 
 pub(crate) fn conv2d_scaled<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {

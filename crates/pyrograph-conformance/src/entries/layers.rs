@@ -89,6 +89,14 @@ pub(crate) fn linear<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     let layer = Linear::new(&mut ParamInit::new(r.device(), SEED), 11, 7);
     r.module("", &layer, &x, |layer, i| {
         Ok(layer.forward(i.tensor::<2>("x")?))
+    })?;
+    let x = [r.normal("x", &[2, 5, 11])];
+    r.module("rank 3", &layer, &x, |layer, i| {
+        Ok(layer.forward(i.tensor::<3>("x")?))
+    })?;
+    let layer = Linear::without_bias(&mut ParamInit::new(r.device(), SEED), 11, 7);
+    r.module("without bias", &layer, &x, |layer, i| {
+        Ok(layer.forward(i.tensor::<3>("x")?))
     })
 }
 

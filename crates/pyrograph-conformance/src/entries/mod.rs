@@ -8,5 +8,6 @@ pub(crate) mod losses;
 pub(crate) mod models;
 pub(crate) mod operations;
 pub(crate) mod sampling;
+pub(crate) mod sequence;
 pub(crate) mod ssd;
 pub(crate) mod training;

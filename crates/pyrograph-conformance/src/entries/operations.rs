@@ -7,7 +7,10 @@ use pyrograph_backend::{
 };
 use pyrograph_gradcheck::{GradCheckError, HostTensor, Inputs};
 
-use super::layout::Layout::{self, ChannelsLast, Contiguous};
+use super::{
+    layout::Layout::{self, ChannelsLast, Contiguous},
+    sequence,
+};
 use crate::recorder::{Outcome, Recorder};
 
 const EPSILON: f64 = 1e-5;
@@ -80,7 +83,8 @@ pub(crate) fn group_norm<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
             })?;
         }
         Ok(())
-    })
+    })?;
+    sequence::group_norm_of_half_parameters(r)
 }
 
 /// With given statistics, which are no variables.
@@ -180,7 +184,8 @@ pub(crate) fn attention<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     r.case("plain", &inputs[..3], |i| attend(i, None))?;
     r.case("many queries", &many, |i| attend(i, None))?;
     r.case("mask", &inputs[..3], |i| attend(i, Some(mask.clone())))?;
-    r.case("bias", &inputs, |i| attend(i, Some(i.tensor("bias")?)))
+    r.case("bias", &inputs, |i| attend(i, Some(i.tensor("bias")?)))?;
+    sequence::attention_of_views(r)
 }
 
 pub(crate) fn l2_norm<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {

@@ -30,7 +30,7 @@ pub enum FinalPoint {
 pub struct Thresholding {
     /// The share of values below the quantile, 0 to 1.
     pub ratio: f64,
-    /// The largest `s`, at least 1.
+    /// The largest `s`; it wins where it is below 1.
     pub max: f64,
 }
 
@@ -158,8 +158,8 @@ impl SamplerConfig {
             number(
                 "the largest threshold",
                 max,
-                "1 or more",
-                max >= 1.0 && max.is_finite(),
+                "finite numbers above 0",
+                max > 0.0 && max.is_finite(),
             )?;
         }
         Ok(())

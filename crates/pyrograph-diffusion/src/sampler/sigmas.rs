@@ -10,7 +10,9 @@ const KARRAS_RHO: f64 = 7.0;
 const BETA_SHAPE: f64 = 0.6;
 /// The signal `ᾱ` that stands for none at all where a `σ` must be finite (diffusers' value).
 const LEAST_SIGNAL: f64 = 1.0 / 16_777_216.0;
-/// A timestep so close below a whole number is that number: the logarithms it comes from are rounded.
+/// A whole timestep counts as not quite reached before its fraction is dropped. The noisiest level is
+/// the one case: diffusers' single precision falls just short of it in Stable Diffusion's schedule, and
+/// visits timestep 998 there instead of 999.
 const WHOLE: f64 = 1e-6;
 
 /// The ratio `σ = √((1 − ᾱ)/ᾱ)` of noise to signal.
@@ -101,13 +103,20 @@ pub(super) fn ladder(
 /// How a timestep between two table entries becomes one of them.
 enum Whole {
     Nearest,
-    Below,
+    Below { first: f64, nudge: f64 },
     Not,
 }
 
 impl Whole {
     /// diffusers rounds, and then drops the fraction as it stores whole numbers.
     fn new(schedule: &NoiseSchedule, spacing: SigmaSpacing, range: Range) -> Self {
+        let first = schedule.first_timestep() as f64;
+        // Lu's levels come from the logarithms of the table themselves.
+        let nudge = if spacing == SigmaSpacing::LuLambdas {
+            WHOLE
+        } else {
+            -WHOLE
+        };
         let rounds = matches!(spacing, SigmaSpacing::Karras | SigmaSpacing::LuLambdas);
         match range {
             Range::Grid => Self::Not,
@@ -115,14 +124,14 @@ impl Whole {
             Range::Table if rounds && schedule.config().kind != BetaSchedule::Cosine => {
                 Self::Nearest
             }
-            Range::Table | Range::TableNearest => Self::Below,
+            Range::Table | Range::TableNearest => Self::Below { first, nudge },
         }
     }
 
     fn apply(&self, timestep: f64) -> f64 {
         match self {
             Self::Nearest => timestep.round_ties_even(),
-            Self::Below => (timestep + WHOLE).floor(),
+            Self::Below { first, nudge } => (timestep + nudge).floor().max(*first),
             Self::Not => timestep,
         }
     }

@@ -43,22 +43,23 @@ fn is_off(switch: &bool) -> bool {
 }
 
 impl NoiseScheduleConfig {
-    /// The sprite course: linear over 501 entries, of which 500 are noisy.
-    pub fn course() -> Self {
+    /// A schedule as `kind` has it, without rescaling.
+    pub fn new(kind: BetaSchedule, timesteps: usize) -> Self {
         Self {
-            kind: BetaSchedule::CourseLinear,
-            timesteps: COURSE_TIMESTEPS,
+            kind,
+            timesteps,
             zero_terminal_snr: false,
         }
     }
 
+    /// The sprite course: linear over 501 entries, of which 500 are noisy.
+    pub fn course() -> Self {
+        Self::new(BetaSchedule::CourseLinear, COURSE_TIMESTEPS)
+    }
+
     /// [DDPM](https://arxiv.org/abs/2006.11239): linear from 1e-4 to 0.02 over 1000 timesteps.
     pub fn ddpm() -> Self {
-        Self {
-            kind: BetaSchedule::Linear,
-            timesteps: DDPM_TIMESTEPS,
-            zero_terminal_snr: false,
-        }
+        Self::new(BetaSchedule::Linear, DDPM_TIMESTEPS)
     }
 
     /// Stable Diffusion 1 and 2: scaled linear from 0.00085 to 0.012 over 1000 timesteps.
@@ -67,11 +68,7 @@ impl NoiseScheduleConfig {
             beta_start: 0.00085,
             beta_end: 0.012,
         };
-        Self {
-            kind,
-            timesteps: DDPM_TIMESTEPS,
-            zero_terminal_snr: false,
-        }
+        Self::new(kind, DDPM_TIMESTEPS)
     }
 }
 

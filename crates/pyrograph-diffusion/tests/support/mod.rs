@@ -3,10 +3,12 @@
 
 pub(crate) mod torch_rng;
 
+use std::sync::Arc;
+
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
 use pyrograph_diffusion::{
-    NoiseSchedule, NoiseScheduleConfig, PredictionType, SamplerConfig, SamplerPlan, SamplerState,
+    NoiseSchedule, NoiseScheduleConfig, PredictionType, SamplerConfig, SamplerPlan, Walk,
 };
 
 /// A batch of one-dimensional samples.
@@ -40,8 +42,7 @@ pub(crate) fn toy_noise() -> Samples {
 }
 
 /// The published toy model `x·t/(t + 1)`.
-pub(crate) fn toy_model(x: Samples, t: usize) -> Samples {
-    let t = t as f64;
+pub(crate) fn toy_model(x: Samples, t: f64) -> Samples {
     x.mul_scalar(t / (t + 1.0))
 }
 
@@ -51,21 +52,19 @@ pub(crate) fn plan(schedule: &NoiseScheduleConfig, sampler: &SamplerConfig) -> S
     SamplerPlan::new(&schedule, sampler).expect("a valid plan")
 }
 
-/// Walks `plan` from step `start` with the toy model; `noise` yields what stochastic steps add.
+/// Walks `plan` with the toy model from a sample as it is; `noise` yields what stochastic calls add.
 pub(crate) fn toy_loop(
     plan: &SamplerPlan,
-    start: usize,
     x: Samples,
     mut noise: impl FnMut() -> Samples,
 ) -> Samples {
-    let mut state = SamplerState::new();
-    (start..plan.len()).fold(x, |x, i| {
-        let output = toy_model(x.clone(), plan.timestep(i));
-        let noise = plan.needs_noise(i).then(&mut noise);
-        plan.step(i, x, output, &mut state, noise)
-            .expect("a valid step")
-            .prev_sample
-    })
+    let mut walk = Walk::new(Arc::new(plan.clone()), x);
+    while let Some((input, timestep)) = walk.input() {
+        let noise = walk.needs_noise().then(&mut noise);
+        walk.absorb(toy_model(input, timestep), noise)
+            .expect("a legal call");
+    }
+    walk.into_sample()
 }
 
 /// The values of a tensor, on the host and in f64.

@@ -9,6 +9,10 @@
 //! | ReLU | [`relu`] | [`relu_gradient`] |
 //! | max pooling | [`max_pool2d`] | [`max_pool2d_gradient`] |
 //! | dense layer | [`dense`] | [`dense_gradients`] |
+//! | layer norm | [`layer_norm`] | [`layer_norm_gradients`] |
+//! | gated GELU | [`geglu`] | [`geglu_gradient`] |
+//! | embedding | [`embedding`] | [`embedding_gradient`] |
+//! | nearest upsampling | [`upsample_nearest`] | [`upsample_nearest_gradient`] |
 //! | softmax and cross-entropy | [`softmax_cross_entropy`] | [`softmax_cross_entropy_gradient`] |
 //!
 //! δ is the loss's gradient by a step's output throughout.
@@ -25,18 +29,26 @@
 mod array;
 mod conv;
 mod dense;
+mod embedding;
+mod geglu;
+mod layer_norm;
 mod max_pool;
 mod relu;
 mod softmax_cross_entropy;
+mod upsample;
 
 pub use array::Array;
 pub use conv::{
     ConvGeometry, conv2d, conv2d_bias_gradient, conv2d_input_gradient, conv2d_weight_gradient,
 };
 pub use dense::{DenseGradients, dense, dense_gradients};
+pub use embedding::{embedding, embedding_gradient};
+pub use geglu::{geglu, geglu_gradient};
+pub use layer_norm::{LayerNormGradients, layer_norm, layer_norm_gradients};
 pub use max_pool::{PoolGeometry, max_pool2d, max_pool2d_gradient};
 pub use relu::{relu, relu_gradient};
 pub use softmax_cross_entropy::{softmax, softmax_cross_entropy, softmax_cross_entropy_gradient};
+pub use upsample::{upsample_nearest, upsample_nearest_gradient};
 
 use crate::GradCheckError;
 

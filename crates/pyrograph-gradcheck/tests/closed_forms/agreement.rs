@@ -19,14 +19,14 @@ use pyrograph_gradcheck::{
     },
 };
 
-type Single = Autodiff<Flex>;
+pub(super) type Single = Autodiff<Flex>;
 
 /// Both sides are exact but for the order of their sums.
 const F64_ORDER: f64 = 1e-10;
 /// The same in f32, of the largest value.
 const F32_OP: f64 = 1e-5;
 
-fn array<const D: usize>(shape: [usize; D], seed: u64) -> Array<D> {
+pub(super) fn array<const D: usize>(shape: [usize; D], seed: u64) -> Array<D> {
     let noise = NoiseKey::new(seed, Purpose::Other, 9).normal(0, shape.iter().product());
     Array::new(shape, noise.into_iter().map(f64::from).collect()).expect("filled")
 }
@@ -36,11 +36,11 @@ fn leaf<A: AutodiffBackend, const D: usize>(values: &[f64], shape: [usize; D]) -
     Tensor::from_data(data, (&A::Device::default(), A::FloatElem::dtype())).require_grad()
 }
 
-fn tensor<A: AutodiffBackend, const D: usize>(array: &Array<D>) -> Tensor<A, D> {
+pub(super) fn tensor<A: AutodiffBackend, const D: usize>(array: &Array<D>) -> Tensor<A, D> {
     leaf(array.values(), array.shape())
 }
 
-fn close<B: burn::tensor::backend::Backend, const D: usize>(
+pub(super) fn close<B: burn::tensor::backend::Backend, const D: usize>(
     seen: Tensor<B, D>,
     hand: &[f64],
     what: &str,

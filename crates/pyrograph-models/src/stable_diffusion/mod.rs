@@ -4,6 +4,8 @@
 //!
 //! - [`checkpoint`]: diffusers folders and single-file checkpoints, by part.
 //! - [`clip`]: the text encoder.
+//! - [`lora`]: low-rank changes of the weights.
+//! - [`textual_inversion`]: learned tokens.
 //! - [`unet`]: the denoising U-Net with cross-attention to the text.
 //! - [`vae`]: the autoencoder between pictures and latents.
 //! - [`tiny_vae`]: the small autoencoder TAESD in its place.
@@ -11,6 +13,8 @@
 pub mod checkpoint;
 pub mod clip;
 mod fields;
+pub mod lora;
+pub mod textual_inversion;
 pub mod tiny_vae;
 pub mod unet;
 pub mod vae;

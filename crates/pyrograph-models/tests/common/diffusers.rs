@@ -53,12 +53,10 @@ impl Case {
         tolerance: f32,
     ) {
         let theirs = self.tensors.get(key).expect(key);
-        assert_eq!(ours.dims().to_vec(), theirs.shape, "{key}");
-        let scale = theirs
-            .values
-            .iter()
-            .fold(0.0_f32, |most, v| most.max(v.abs()));
-        for (place, (a, b)) in common::values(ours).iter().zip(&theirs.values).enumerate() {
+        assert_eq!(ours.dims().as_slice(), theirs.shape(), "{key}");
+        let theirs = theirs.to_f32();
+        let scale = theirs.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
+        for (place, (a, b)) in common::values(ours).iter().zip(&theirs).enumerate() {
             assert!(
                 (a - b).abs() <= tolerance * scale, // Not so for NaN.
                 "{key}[{place}]: {a} is not {b}"

@@ -1,9 +1,9 @@
 //! Where the noise comes from.
 
+use std::sync::Arc;
+
 use pyrograph_backend::rng::{NoiseKey, Purpose, RngKind, TorchGenerator};
-use pyrograph_diffusion::{
-    NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan, SamplerState,
-};
+use pyrograph_diffusion::{NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan, Walk};
 use pyrograph_pipelines::sprites::{SpriteRequest, StartNoise};
 
 use crate::common::{
@@ -67,17 +67,16 @@ fn walked(
     let given: Tensor<Flex, 2> =
         Tensor::<Flex, 1>::from_floats(contexts(count).concat().as_slice(), &device)
             .reshape([count, 5]);
-    let (model, mut x, mut state) = (model(), images(start), SamplerState::new());
-    for i in 0..plan.len() {
-        let time = Tensor::from_floats([plan.time_fraction(i) as f32], &device);
-        let epsilon = model.forward(x.clone(), time, Some(given.clone()));
-        let noise = plan.needs_noise(i).then(|| images(&extra(i)));
-        x = plan
-            .step(i, x, epsilon, &mut state, noise)
-            .expect("in order")
-            .prev_sample;
+    let model = model();
+    let mut walk = Walk::from_noise(Arc::new(plan), images(start));
+    while let Some((x, _)) = walk.input() {
+        let i = walk.position();
+        let time = Tensor::from_floats([walk.plan().time_fraction(i) as f32], &device);
+        let epsilon = model.forward(x, time, Some(given.clone()));
+        let noise = walk.needs_noise().then(|| images(&extra(i)));
+        walk.absorb(epsilon, noise).expect("a legal step");
     }
-    x.into_data().iter::<f32>().collect()
+    walk.into_sample().into_data().iter::<f32>().collect()
 }
 
 #[test]

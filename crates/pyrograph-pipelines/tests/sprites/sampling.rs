@@ -1,10 +1,12 @@
 //! What a request yields.
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use burn_flex::Flex;
 use pyrograph_diffusion::{
     DiffusionCard, NoiseSchedule, NoiseScheduleConfig, PredictionType, SamplerConfig, SamplerPlan,
-    SamplerState,
+    Walk,
 };
 use pyrograph_models::context_unet::ContextUnet;
 use pyrograph_pipelines::sprites::{SpriteRequest, SpriteSamples, class_rows};
@@ -145,16 +147,14 @@ fn guidance_of_one_is_the_conditional_model_alone() {
     let given: Tensor<Flex, 2> =
         Tensor::<Flex, 1>::from_floats(contexts(2).concat().as_slice(), &device)
             .reshape([2, WIDTH]);
-    let (mut x, mut state) = (images(&initial(5, 2)), SamplerState::new());
-    for i in 0..plan.len() {
-        let time = Tensor::from_floats([plan.time_fraction(i) as f32], &device);
-        let epsilon = model.forward(x.clone(), time, Some(given.clone()));
-        x = plan
-            .step(i, x, epsilon, &mut state, None)
-            .expect("in order")
-            .prev_sample;
+    let mut walk = Walk::from_noise(Arc::new(plan), images(&initial(5, 2)));
+    while let Some((x, _)) = walk.input() {
+        let fraction = walk.plan().time_fraction(walk.position());
+        let time = Tensor::from_floats([fraction as f32], &device);
+        let epsilon = model.forward(x, time, Some(given.clone()));
+        walk.absorb(epsilon, None).expect("a legal step");
     }
-    let expected: Vec<f32> = x.into_data().iter::<f32>().collect();
+    let expected: Vec<f32> = walk.into_sample().into_data().iter::<f32>().collect();
     let seen = sample(&pipeline, &request(sampler, 2));
     assert_close(&seen.values, &expected, F32_OP);
     assert_eq!(seen.steps, 5);

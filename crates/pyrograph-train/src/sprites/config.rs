@@ -93,7 +93,7 @@ impl SpriteTraining {
     /// What a sampler must know of the model that this training yields.
     pub fn card(&self) -> DiffusionCard {
         DiffusionCard {
-            schedule: self.schedule,
+            schedule: self.schedule.clone(),
             prediction_type: self.prediction_type,
             context_names: self.context_names.clone(),
         }

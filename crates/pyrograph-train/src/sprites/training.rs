@@ -262,7 +262,7 @@ fn loss_of<B: VisionAutodiff>(
     let target = schedule.target(config.prediction_type, images, noise, &timesteps)?;
     let times: Vec<f32> = timesteps
         .iter()
-        .map(|&t| schedule.time_fraction(t) as f32)
+        .map(|&t| schedule.time_fraction(t as f64) as f32)
         .collect();
     let times = host_tensor(times, [timesteps.len()], device);
     let predicted = model.forward_training(noisy, times, Some(contexts), statistics);

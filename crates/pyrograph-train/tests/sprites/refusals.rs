@@ -198,10 +198,7 @@ fn a_refused_run_leaves_its_folder_as_it_was() {
             ..good.clone()
         },
         SpriteTraining {
-            schedule: NoiseScheduleConfig {
-                kind: betas,
-                timesteps: 10,
-            },
+            schedule: NoiseScheduleConfig::new(betas, 10),
             ..good.clone()
         },
         SpriteTraining {

@@ -12,10 +12,10 @@ use std::{
 use burn_std::{AllocationController, AllocationProperty, Bytes};
 use parking_lot::Mutex;
 
+use super::super::buffer_cache;
+
 /// Smaller buffers are the allocator's.
 const LEAST: usize = 1 << 12;
-/// Values that lie unused at most (256 MiB).
-const KEPT: usize = 1 << 26;
 
 static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
     by_size: BTreeMap::new(),
@@ -45,15 +45,20 @@ impl Shelf {
         Some(buffer)
     }
 
-    /// Keeps a buffer, and yields those that have to go for it: of the sizes that were not given for longest.
-    fn give(&mut self, buffer: Vec<f32>) -> Vec<Vec<f32>> {
-        let mut gone = Vec::new();
+    /// Keeps a buffer, and yields those that have to go for it.
+    fn give(&mut self, buffer: Vec<f32>, kept: usize) -> Vec<Vec<f32>> {
         self.now += 1;
         self.values += buffer.len();
         let pile = self.by_size.entry(buffer.len()).or_default();
         pile.buffers.push(buffer);
         pile.last_given = self.now;
-        while self.values > KEPT {
+        self.trim(kept)
+    }
+
+    /// Yields what is beyond `kept` values: of the sizes that were not given for longest.
+    fn trim(&mut self, kept: usize) -> Vec<Vec<f32>> {
+        let mut gone = Vec::new();
+        while self.values > kept {
             let piles = self
                 .by_size
                 .values_mut()
@@ -68,6 +73,17 @@ impl Shelf {
         }
         gone
     }
+}
+
+/// Values that lie unused at most.
+fn kept() -> usize {
+    buffer_cache() / size_of::<f32>()
+}
+
+/// Frees what is beyond the bound.
+pub(in super::super) fn trim() {
+    let gone = SHELF.lock().trim(kept());
+    drop(gone); // After the lock.
 }
 
 /// Numbers on loan. What they hold at first is left over from earlier use.
@@ -107,7 +123,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let values = mem::take(&mut self.values);
         if values.len() >= LEAST {
-            let gone = SHELF.lock().give(values);
+            let gone = SHELF.lock().give(values, kept());
             drop(gone); // After the lock.
         }
     }
@@ -153,6 +169,8 @@ impl AllocationController for Buffer {
 mod tests {
     use super::*;
 
+    const KEPT: usize = 1 << 20;
+
     #[test]
     fn a_buffer_comes_back_and_the_sizes_longest_unused_go_first() {
         let mut shelf = Shelf {
@@ -160,13 +178,15 @@ mod tests {
             values: 0,
             now: 0,
         };
-        assert!(shelf.give(vec![1.0; LEAST]).is_empty());
+        assert!(shelf.give(vec![1.0; LEAST], KEPT).is_empty());
         assert_eq!(shelf.take(LEAST), Some(vec![1.0; LEAST]));
         assert_eq!((shelf.take(LEAST), shelf.values), (None, 0));
-        assert!(shelf.give(vec![0.0; LEAST]).is_empty());
-        let gone = shelf.give(vec![0.0; KEPT]);
+        assert!(shelf.give(vec![0.0; LEAST], KEPT).is_empty());
+        let gone = shelf.give(vec![0.0; KEPT], KEPT);
         assert_eq!(gone.iter().map(Vec::len).collect::<Vec<_>>(), [LEAST]);
         assert_eq!(shelf.values, KEPT);
+        assert_eq!(shelf.trim(KEPT - 1).len(), 1);
+        assert_eq!((shelf.trim(0).len(), shelf.values), (0, 0));
     }
 
     #[test]

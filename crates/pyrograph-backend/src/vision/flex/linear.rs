@@ -10,7 +10,7 @@ use super::{
     buffers::Buffer,
     features::vectorised,
     half::Values,
-    planes::lane_sum,
+    math::fused,
     product::{Into, Matrix, Shared},
     tensors::{floats, rows},
 };
@@ -127,6 +127,31 @@ impl Linear<'_> {
     }
 }
 
+/// Partial sums that a dot product keeps apart.
+const LANES: usize = 64;
+
+/// Σ xᵢ·yᵢ in a fixed order. The partial sums are added up pairwise, which vectors do.
+#[inline(always)]
+fn dot<const FUSED: bool>(x: &[f32], y: &[f32]) -> f32 {
+    let (xs, x_rest) = x.as_chunks::<LANES>();
+    let (ys, y_rest) = y.as_chunks::<LANES>();
+    let mut lanes = [0.0_f32; LANES];
+    for (x, y) in xs.iter().zip(ys) {
+        for lane in 0..LANES {
+            lanes[lane] = fused::<FUSED>(x[lane], y[lane], lanes[lane]);
+        }
+    }
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    let rest = x_rest.iter().zip(y_rest);
+    rest.fold(lanes[0], |sum, (x, y)| fused::<FUSED>(*x, *y, sum))
+}
+
 vectorised! {
     /// The products of every row of a weight with every row of `x`, as [outputs, rows].
     fn dots(x: &[f32], weight: Values<'_>, inner: usize, sums: &mut [f32]) {
@@ -146,7 +171,7 @@ vectorised! {
                 };
                 for (row, sum) in sums.iter_mut().enumerate() {
                     let x = &x[row * inner + first..][..size];
-                    *sum += lane_sum(size, |i| [x[i] * weight[i]])[0];
+                    *sum += dot::<FUSED>(x, weight);
                 }
             }
         }

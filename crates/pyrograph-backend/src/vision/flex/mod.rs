@@ -36,6 +36,7 @@ use super::{
     backend::{by_rows, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor},
     plain,
 };
+pub(super) use buffers::trim as trim_buffers;
 use conv::Finish;
 use half::{Values, widened};
 use norms::Norm;
@@ -427,7 +428,12 @@ impl VisionBackend for Flex {
             .chain(&bias)
             .all(|tensor| tensor.dtype() == DType::F32);
         let agree = key.shape().dims() == [batch, heads, m, d]
-            && value.shape().dims() == [batch, heads, m, e];
+            && value.shape().dims() == [batch, heads, m, e]
+            && bias.as_ref().is_none_or(|bias| {
+                let axes = bias.shape().dims::<4>().into_iter();
+                axes.zip([batch, heads, n, m])
+                    .all(|(of, whole)| of == 1 || of == whole)
+            });
         if !is_f32 || !agree || [batch, heads, n, m, d, e].contains(&0) {
             let (q, k, v) = (tensor::<Self, 4>(query), tensor(key), tensor(value));
             return into(plain::attention(q, k, v, bias.map(tensor), scale));

@@ -205,6 +205,7 @@ impl Options {
             schedule: NoiseScheduleConfig {
                 kind,
                 timesteps: self.timesteps.unwrap_or(usual.schedule.timesteps),
+                zero_terminal_snr: usual.schedule.zero_terminal_snr,
             },
             prediction_type: match self.prediction {
                 None | Some(PredictionName::Epsilon) => PredictionType::Epsilon,

@@ -110,11 +110,12 @@ fn a_forward_pass_gives_offsets_logits_and_priors() {
         assert_eq!(priors.shape(), [8732, 4]);
         // The first of Pascal VOC: in the middle of a cell of eight pixels, 30 pixels wide.
         let expected = [4.0 / 300.0, 4.0 / 300.0, 0.1, 0.1];
-        let first = priors.to_f32()[..4].iter().zip(expected);
+        let values = priors.to_f32();
+        let first = values[..4].iter().zip(expected);
         assert!(
             first.into_iter().all(|(a, b)| (a - b).abs() < 1e-6),
             "{:?}",
-            &priors.to_f32()[..4]
+            &values[..4]
         );
     }
     refuses(

@@ -1,71 +1,118 @@
-//! Checkpoints of Stable Diffusion.
+//! Checkpoints of Stable Diffusion: diffusers folders and single files with CompVis key names, by part.
+//!
+//! [`Checkpoint::open`] gives each part's config, as the text of diffusers' `config.json`, and its weights under diffusers' key
+//! names. Weights stay in their files until a model takes them.
 
+mod compvis;
+mod folder;
+mod infer;
+mod open_clip;
+mod part_files;
+mod single_file;
+mod tiny_vae;
 mod tokenizer;
 
-use std::path::Path;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::{ModelError, weights::StateDict};
 
+pub use tiny_vae::open_tiny_vae;
 pub use tokenizer::TokenizerFiles;
 
-/// Options.
-#[derive(Clone, Debug, Default)]
-pub struct CheckpointOptions {}
+/// What a UNet was trained to predict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prediction {
+    /// The noise ε.
+    Epsilon,
+    /// The velocity v.
+    Velocity,
+    /// The image without noise.
+    Sample,
+}
 
-/// Part.
+impl Prediction {
+    /// diffusers' name: the value of `prediction_type` in a scheduler's file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epsilon => "epsilon",
+            Self::Velocity => "v_prediction",
+            Self::Sample => "sample",
+        }
+    }
+}
+
+/// What of a checkpoint is opened, and what its files cannot tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckpointOptions {
+    /// What the UNet predicts. Single files cannot tell; for a folder this takes the place of the scheduler file's value.
+    pub prediction: Option<Prediction>,
+    /// The files to take where a folder holds several, such as `fp16` for `diffusion_pytorch_model.fp16.safetensors`.
+    pub variant: Option<String>,
+    /// Whether a single file's moving averages (`model_ema.*`) are taken in the place of the trained weights.
+    pub averages: bool,
+    /// A folder or file of TAESD.
+    pub tiny_vae: Option<PathBuf>,
+}
+
+/// A network's config and weights.
 #[derive(Clone, Debug)]
 pub struct Part {
-    /// JSON.
+    /// The text of diffusers' `config.json`.
     pub config: String,
-    /// Weights.
+    /// The weights under diffusers' key names.
     pub weights: StateDict,
 }
 
-/// Checkpoint.
+/// The parts of a checkpoint.
 #[derive(Clone, Debug)]
 pub struct Checkpoint {
-    /// Text encoder.
+    /// The text encoder.
     pub text_encoder: Part,
-    /// UNet.
+    /// The UNet.
     pub unet: Part,
-    /// VAE.
+    /// The VAE. Where the checkpoint's own VAE is a tiny one, this is the same as `tiny_vae`.
     pub vae: Part,
-    /// Tiny VAE.
+    /// The tiny VAE, where the options name one or the checkpoint's own is one.
     pub tiny_vae: Option<Part>,
-    /// Scheduler.
+    /// The text of `scheduler_config.json`, or for a single file the scheduler of its kind.
     pub scheduler: Option<String>,
-    /// Tokenizer.
+    /// Where the tokenizer comes from.
     pub tokenizer: TokenizerFiles,
-    /// Notes.
+    /// What of the checkpoint is not used, and what is assumed, a sentence each.
     pub notes: Vec<String>,
 }
 
 impl Checkpoint {
-    /// Opens.
+    /// Opens a diffusers folder or a single-file checkpoint.
     ///
     /// # Errors
-    /// Always.
-    pub fn open(path: &Path, _options: &CheckpointOptions) -> Result<Self, ModelError> {
-        let read = |place: &str| {
-            std::fs::read_to_string(path.join(place)).map_err(|source| ModelError::Io {
-                path: path.join(place),
+    /// When the path does not exist, when a part is missing, damaged or of an unknown kind, or when the options name what is not
+    /// there.
+    pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, ModelError> {
+        let mut checkpoint = if path.is_dir() {
+            folder::open(path, options)?
+        } else if path.exists() {
+            single_file::open(path, options)?
+        } else {
+            let source = io::Error::from(io::ErrorKind::NotFound);
+            return Err(ModelError::Io {
+                path: path.into(),
                 source,
-            })
+            });
         };
-        let part = |name: &str, file: &str| -> Result<Part, ModelError> {
-            Ok(Part {
-                config: read(&format!("{name}/config.json"))?,
-                weights: StateDict::open(path.join(name).join(file))?,
-            })
-        };
-        Ok(Self {
-            text_encoder: part("text_encoder", "model.safetensors")?,
-            unet: part("unet", "diffusion_pytorch_model.safetensors")?,
-            vae: part("vae", "diffusion_pytorch_model.safetensors")?,
-            tiny_vae: None,
-            scheduler: Some(read("scheduler/scheduler_config.json")?),
-            tokenizer: TokenizerFiles::Folder(path.join("tokenizer")),
-            notes: Vec::new(),
-        })
+        if let Some(tiny) = &options.tiny_vae {
+            checkpoint.tiny_vae = Some(open_tiny_vae(tiny)?);
+        }
+        Ok(checkpoint)
+    }
+}
+
+fn refused(path: &Path, reason: impl Into<String>) -> ModelError {
+    ModelError::Checkpoint {
+        path: path.into(),
+        reason: reason.into(),
     }
 }

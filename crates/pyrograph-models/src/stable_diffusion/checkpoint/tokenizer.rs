@@ -13,3 +13,14 @@ pub enum TokenizerFiles {
         padding: String,
     },
 }
+
+/// Width of the text encoder of Stable Diffusion 2, OpenCLIP-H.
+const OPEN_CLIP_WIDTH: usize = 1024;
+
+/// The token that prompts are filled up with, by the width of the text encoder.
+pub(super) fn padding_of(width: usize) -> &'static str {
+    match width {
+        OPEN_CLIP_WIDTH => "!",
+        _ => "<|endoftext|>",
+    }
+}

@@ -3,10 +3,9 @@
 use super::{
     MODEL,
     config::{DownBlockType, UNet2DConditionConfig, UpBlockType},
-    fields::refusal,
     resnet::halved,
 };
-use crate::ModelError;
+use crate::{ModelError, stable_diffusion::fields::config_error};
 
 /// Bounds far above every published model, so that no product of sizes overflows.
 const MAX_BLOCKS: usize = 8;
@@ -32,7 +31,8 @@ impl UNet2DConditionConfig {
         let blocks = self.down_block_types.len();
         if !(1..=MAX_BLOCKS).contains(&blocks) {
             let allowed = format!("1 to {MAX_BLOCKS} blocks");
-            return Err(refusal(
+            return Err(config_error(
+                MODEL,
                 "down_block_types",
                 format!("{blocks} blocks"),
                 allowed,
@@ -52,7 +52,12 @@ impl UNet2DConditionConfig {
         ] {
             if length != blocks {
                 let allowed = format!("as long as `down_block_types`, which has {blocks}");
-                return Err(refusal(field, format!("a list of {length}"), allowed));
+                return Err(config_error(
+                    MODEL,
+                    field,
+                    format!("a list of {length}"),
+                    allowed,
+                ));
             }
         }
         Ok(())
@@ -63,7 +68,7 @@ impl UNet2DConditionConfig {
             .iter()
             .find(|value| !(1..=most).contains(*value))
         {
-            Some(seen) => Err(refusal(field, seen, format!("1 to {most}"))),
+            Some(seen) => Err(config_error(MODEL, field, seen, format!("1 to {most}"))),
             None => Ok(()),
         };
         all("in_channels", &[self.in_channels], MAX_CHANNELS)?;
@@ -82,18 +87,24 @@ impl UNet2DConditionConfig {
         ] {
             if kernel % 2 == 0 || kernel > MAX_KERNEL {
                 let allowed = format!("an odd number up to {MAX_KERNEL}");
-                return Err(refusal(field, kernel, allowed));
+                return Err(config_error(MODEL, field, kernel, allowed));
             }
         }
         if self.downsample_padding > 1 {
-            return Err(refusal(
+            return Err(config_error(
+                MODEL,
                 "downsample_padding",
                 self.downsample_padding,
                 "0 or 1",
             ));
         }
         if !(self.norm_eps > 0.0 && self.norm_eps < 1.0) {
-            return Err(refusal("norm_eps", self.norm_eps, "above 0 and below 1"));
+            return Err(config_error(
+                MODEL,
+                "norm_eps",
+                self.norm_eps,
+                "above 0 and below 1",
+            ));
         }
         Ok(())
     }
@@ -103,25 +114,25 @@ impl UNet2DConditionConfig {
         for (block, &channels) in self.block_out_channels.iter().enumerate() {
             if !channels.is_multiple_of(groups) {
                 let allowed = format!("a multiple of `norm_num_groups`, which is {groups}");
-                return Err(refusal("block_out_channels", channels, allowed));
+                return Err(config_error(MODEL, "block_out_channels", channels, allowed));
             }
             let heads = self.attention_head_dim[block];
             if self.attends(block) && !channels.is_multiple_of(heads) {
                 let allowed = format!(
                     "a number of heads that divides the {channels} channels of block {block}"
                 );
-                return Err(refusal("attention_head_dim", heads, allowed));
+                return Err(config_error(MODEL, "attention_head_dim", heads, allowed));
             }
         }
         let first = self.block_out_channels[0];
         if !first.is_multiple_of(2) {
             let allowed =
                 "even in its first value, for the sines and cosines of the time embedding";
-            return Err(refusal("block_out_channels", first, allowed));
+            return Err(config_error(MODEL, "block_out_channels", first, allowed));
         }
         if !(self.freq_shift.abs() < (first / 2) as f64) {
             let allowed = format!("below {}, the number of frequencies", first / 2);
-            return Err(refusal("freq_shift", self.freq_shift, allowed));
+            return Err(config_error(MODEL, "freq_shift", self.freq_shift, allowed));
         }
         Ok(())
     }
@@ -152,7 +163,8 @@ impl UNet2DConditionConfig {
         let first = attending.first().copied().unwrap_or(widths[0]);
         match attending.iter().find(|&&width| width != first) {
             None => Ok(first),
-            Some(other) => Err(refusal(
+            Some(other) => Err(config_error(
+                MODEL,
                 "cross_attention_dim",
                 format!("{first} and {other}"),
                 "one width for all blocks that attend to the text",

@@ -1,10 +1,10 @@
 //! The numbers of a UNet, in diffusers' `config.json`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::fields::{Fields, refusal};
-use crate::ModelError;
+use super::MODEL;
+use crate::{ModelError, stable_diffusion::fields::ConfigFields};
 
 /// A kind of block on the way down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,17 +150,7 @@ impl UNet2DConditionConfig {
     /// # Errors
     /// When the text is not JSON, when a value is not allowed, or when a field asks for a part that this model does not have.
     pub fn from_diffusers(json: &str) -> Result<Self, ModelError> {
-        let value: Value =
-            serde_json::from_str(json).map_err(|error| refusal("config.json", error, "JSON"))?;
-        Self::try_from(value)
-    }
-}
-
-impl TryFrom<Value> for UNet2DConditionConfig {
-    type Error = ModelError;
-
-    fn try_from(value: Value) -> Result<Self, ModelError> {
-        let mut fields = Fields::new(value)?;
+        let mut fields = ConfigFields::parse(MODEL, json)?;
         let config = read(&mut fields)?;
         refuse_other_parts(&mut fields, &config)?;
         fields.finish()?;
@@ -169,65 +159,45 @@ impl TryFrom<Value> for UNet2DConditionConfig {
     }
 }
 
+impl TryFrom<Value> for UNet2DConditionConfig {
+    type Error = ModelError;
+
+    fn try_from(value: Value) -> Result<Self, ModelError> {
+        Self::from_diffusers(&value.to_string())
+    }
+}
+
 /// The fields that the model honours.
-fn read(fields: &mut Fields) -> Result<UNet2DConditionConfig, ModelError> {
-    const WHOLE: &str = "a whole number";
-    const BOOLEAN: &str = "true or false";
+fn read(fields: &mut ConfigFields) -> Result<UNet2DConditionConfig, ModelError> {
     let absent = UNet2DConditionConfig::default();
-    let down_block_types = fields.take(
-        "down_block_types",
-        absent.down_block_types,
-        "a list of `CrossAttnDownBlock2D` and `DownBlock2D`",
-    )?;
+    let down_block_types = fields.take("down_block_types", absent.down_block_types)?;
     let blocks = down_block_types.len();
+    let size: Option<Size> = fields.take("sample_size", None)?;
     Ok(UNet2DConditionConfig {
-        sample_size: fields
-            .take("sample_size", None, "a whole number, or [height, width]")?
-            .map(Size::sides),
-        in_channels: fields.take("in_channels", absent.in_channels, WHOLE)?,
-        out_channels: fields.take("out_channels", absent.out_channels, WHOLE)?,
-        center_input_sample: fields.take("center_input_sample", false, BOOLEAN)?,
-        flip_sin_to_cos: fields.take("flip_sin_to_cos", true, BOOLEAN)?,
-        freq_shift: fields.take("freq_shift", absent.freq_shift, "a number")?,
+        sample_size: size.map(Size::sides),
+        in_channels: fields.take("in_channels", absent.in_channels)?,
+        out_channels: fields.take("out_channels", absent.out_channels)?,
+        center_input_sample: fields.take("center_input_sample", absent.center_input_sample)?,
+        flip_sin_to_cos: fields.take("flip_sin_to_cos", absent.flip_sin_to_cos)?,
+        freq_shift: fields.take("freq_shift", absent.freq_shift)?,
         down_block_types,
-        mid_block_type: fields.take(
-            "mid_block_type",
-            absent.mid_block_type,
-            "`UNetMidBlock2DCrossAttn` or null",
-        )?,
-        up_block_types: fields.take(
-            "up_block_types",
-            absent.up_block_types,
-            "a list of `CrossAttnUpBlock2D` and `UpBlock2D`",
-        )?,
-        only_cross_attention: fields.take_per_block(
-            "only_cross_attention",
-            blocks,
-            false,
-            BOOLEAN,
-        )?,
-        block_out_channels: fields.take(
-            "block_out_channels",
-            absent.block_out_channels,
-            "a list of whole numbers",
-        )?,
-        layers_per_block: fields.take_per_block("layers_per_block", blocks, 2, WHOLE)?,
-        downsample_padding: fields.take("downsample_padding", 1, WHOLE)?,
-        norm_num_groups: fields.take("norm_num_groups", absent.norm_num_groups, WHOLE)?,
-        norm_eps: fields.take("norm_eps", absent.norm_eps, "a number")?,
-        cross_attention_dim: fields.take_per_block("cross_attention_dim", blocks, 1280, WHOLE)?,
-        transformer_layers_per_block: fields.take_per_block(
-            "transformer_layers_per_block",
-            blocks,
-            1,
-            WHOLE,
-        )?,
-        attention_head_dim: fields.take_per_block("attention_head_dim", blocks, 8, WHOLE)?,
-        use_linear_projection: fields.take("use_linear_projection", false, BOOLEAN)?,
-        upcast_attention: fields.take("upcast_attention", false, BOOLEAN)?,
-        time_embedding_dim: fields.take("time_embedding_dim", None, "a whole number or null")?,
-        conv_in_kernel: fields.take("conv_in_kernel", absent.conv_in_kernel, WHOLE)?,
-        conv_out_kernel: fields.take("conv_out_kernel", absent.conv_out_kernel, WHOLE)?,
+        mid_block_type: fields.take("mid_block_type", absent.mid_block_type)?,
+        up_block_types: fields.take("up_block_types", absent.up_block_types)?,
+        only_cross_attention: per_block(fields, "only_cross_attention", blocks, false)?,
+        block_out_channels: fields.take("block_out_channels", absent.block_out_channels)?,
+        layers_per_block: per_block(fields, "layers_per_block", blocks, 2)?,
+        downsample_padding: fields.take("downsample_padding", absent.downsample_padding)?,
+        norm_num_groups: fields.take("norm_num_groups", absent.norm_num_groups)?,
+        norm_eps: fields.take("norm_eps", absent.norm_eps)?,
+        cross_attention_dim: per_block(fields, "cross_attention_dim", blocks, 1280)?,
+        transformer_layers_per_block: per_block(fields, "transformer_layers_per_block", blocks, 1)?,
+        attention_head_dim: per_block(fields, "attention_head_dim", blocks, 8)?,
+        use_linear_projection: fields
+            .take("use_linear_projection", absent.use_linear_projection)?,
+        upcast_attention: fields.take("upcast_attention", absent.upcast_attention)?,
+        time_embedding_dim: fields.take("time_embedding_dim", absent.time_embedding_dim)?,
+        conv_in_kernel: fields.take("conv_in_kernel", absent.conv_in_kernel)?,
+        conv_out_kernel: fields.take("conv_out_kernel", absent.conv_out_kernel)?,
     })
 }
 
@@ -248,9 +218,30 @@ impl Size {
     }
 }
 
+/// One value for all blocks, or a list of one a block.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum PerBlock<T> {
+    All(T),
+    Each(Vec<T>),
+}
+
+/// The values of `field` for `blocks` blocks; a list is as long as the file has it.
+fn per_block<T: DeserializeOwned + Clone>(
+    fields: &mut ConfigFields,
+    field: &str,
+    blocks: usize,
+    absent: T,
+) -> Result<Vec<T>, ModelError> {
+    match fields.take(field, PerBlock::All(absent))? {
+        PerBlock::All(value) => Ok(vec![value; blocks]),
+        PerBlock::Each(values) => Ok(values),
+    }
+}
+
 /// Refuses the fields of parts that other models have: class and image embeddings, other norms, other attention.
 fn refuse_other_parts(
-    fields: &mut Fields,
+    fields: &mut ConfigFields,
     config: &UNet2DConditionConfig,
 ) -> Result<(), ModelError> {
     fields.expect("act_fn", &["silu".into(), "swish".into()])?;

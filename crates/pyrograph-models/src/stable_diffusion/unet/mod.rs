@@ -15,7 +15,6 @@ mod check;
 mod config;
 mod down;
 mod embedding;
-mod fields;
 mod mid;
 mod resnet;
 mod transformer;

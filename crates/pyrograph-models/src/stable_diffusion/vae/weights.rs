@@ -58,7 +58,8 @@ impl<B: Backend> NamedModel<B> for AutoencoderKl<B> {
                 continue;
             };
             if let Some(shape) = linear_shape(&key, tensor.shape()) {
-                current.insert(key, tensor.reshaped(shape));
+                let tensor = tensor.reshaped(shape);
+                current.insert(key, tensor);
             }
         }
         Some(current)

@@ -56,7 +56,7 @@ impl Description {
         let vocabulary = Vocabulary::built_in().map_err(|e| refused(&path, e.to_string()))?;
         let tokens = SpecialTokens {
             padding: AddedToken::special(padding),
-            ..SpecialTokens::default()
+            ..SpecialTokens::published()
         };
         Ok(Self {
             vocabulary,

@@ -96,6 +96,20 @@ impl Default for SpecialTokens {
 }
 
 impl SpecialTokens {
+    /// As the published files of Stable Diffusion describe start and end: found in cleaned text.
+    pub(super) fn published() -> Self {
+        let found = |content| AddedToken {
+            normalized: true,
+            ..AddedToken::special(content)
+        };
+        Self {
+            start: found(START),
+            end: found(END),
+            unknown: found(END),
+            ..Self::default()
+        }
+    }
+
     /// Takes the tokens that `map` names.
     pub(super) fn merge(&mut self, map: &Value) {
         let fields = [

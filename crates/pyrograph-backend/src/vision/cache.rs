@@ -1,0 +1,21 @@
+//! How much memory lies ready for the next tensor.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// 256 MiB.
+static BYTES: AtomicUsize = AtomicUsize::new(1 << 28);
+
+/// Sets how many bytes of dropped tensors Flex keeps for the next ones, for the whole process from here on; 256 MiB by default.
+///
+/// A loop over layers then allocates nothing of weight after its first round. What lies beyond a lower bound is freed at once. Other
+/// backends have memory pools of their own.
+pub fn set_buffer_cache(bytes: usize) {
+    BYTES.store(bytes, Ordering::Relaxed);
+    #[cfg(feature = "flex")]
+    super::flex::trim_buffers();
+}
+
+/// What [`set_buffer_cache`] has last been told.
+pub fn buffer_cache() -> usize {
+    BYTES.load(Ordering::Relaxed)
+}

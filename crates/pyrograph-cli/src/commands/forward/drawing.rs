@@ -1,0 +1,62 @@
+//! The networks that draw and judge small images.
+
+use pyrograph::{
+    backend::{Device, rng::host_tensor, vision::VisionAutodiff},
+    models::{
+        context_unet::ContextUnet,
+        dcgan::{Discriminator, Generator},
+        weights::TensorEntry,
+    },
+};
+
+use super::{
+    Forward,
+    files::{on_device, read},
+};
+
+impl Forward {
+    pub(super) fn context_unet<B: VisionAutodiff>(&self, device: &Device<B>) -> anyhow::Result<()> {
+        let (config, model, _) = self.model::<B::InnerBackend, ContextUnet<_>>(device)?;
+        let inputs = self.inputs(&["x", "t", "c"])?;
+        let (x, t, c) = (
+            self.tensor(&inputs, "x")?,
+            self.tensor(&inputs, "t")?,
+            inputs.get("c"),
+        );
+        config.check_input(x.shape(), t.shape(), c.map(TensorEntry::shape))?;
+        let (x, t) = (on_device(x, device)?, on_device(t, device)?);
+        let c = c.map(|c| on_device(c, device)).transpose()?;
+        self.finish(|| {
+            let eps = model.forward(x.clone(), t.clone(), c.clone());
+            Ok(vec![("eps", read(eps)?)])
+        })
+    }
+
+    pub(super) fn dcgan_generator<B: VisionAutodiff>(
+        &self,
+        device: &Device<B>,
+    ) -> anyhow::Result<()> {
+        let (config, model, _) = self.model::<B::InnerBackend, Generator<_>>(device)?;
+        let inputs = self.inputs(&["z"])?;
+        let z = self.tensor(&inputs, "z")?;
+        let batch = config.check_latents(z.shape())?;
+        let z = host_tensor(z.to_f32(), [batch, config.z_dim], device);
+        self.finish(|| Ok(vec![("image", read(model.forward(z.clone()))?)]))
+    }
+
+    pub(super) fn dcgan_discriminator<B: VisionAutodiff>(
+        &self,
+        device: &Device<B>,
+    ) -> anyhow::Result<()> {
+        let (config, model, _) = self.model::<B::InnerBackend, Discriminator<_>>(device)?;
+        let inputs = self.inputs(&["x"])?;
+        let x = self.tensor(&inputs, "x")?;
+        config.check_images(x.shape())?;
+        let x = on_device(x, device)?;
+        self.finish(|| {
+            let judgement = model.forward(x.clone());
+            let (logit, feature) = (read(judgement.logit)?, read(judgement.feature)?);
+            Ok(vec![("logit", logit), ("feature", feature)])
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Models, inputs and outputs of `pyrograph forward` in their files.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use anyhow::{Context, anyhow, bail};
+use burn::tensor::Tensor;
+use pyrograph::{
+    backend::{rng::host_tensor, vision::VisionBackend},
+    models::{
+        ModelError,
+        weights::{LoadOptions, NamedModel, StateDict, TensorEntry, build_model_by, read_config},
+    },
+};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::{Forward, Outputs};
+use crate::memory::peak_bytes;
+
+impl Forward {
+    /// The model with its numbers, and the file of its weights.
+    pub(super) fn model<B: VisionBackend, M: NamedModel<B>>(
+        &self,
+        device: &B::Device,
+    ) -> anyhow::Result<(M::Config, M, StateDict)> {
+        self.model_by(config_from, device)
+    }
+
+    /// The same with a config file that `read` reads.
+    pub(super) fn model_by<B: VisionBackend, M: NamedModel<B>>(
+        &self,
+        read: impl FnOnce(&Path) -> anyhow::Result<M::Config>,
+        device: &B::Device,
+    ) -> anyhow::Result<(M::Config, M, StateDict)> {
+        let weights = StateDict::open(&self.weights)?;
+        let config = match &self.config {
+            Some(path) => read(path)?,
+            None => read_config::<B, M>(&weights)?,
+        };
+        let options = LoadOptions {
+            precision: self.dtype,
+            ..LoadOptions::default()
+        };
+        let model = build_model_by(&config, &weights, &options, device)?;
+        Ok((config, model, weights))
+    }
+
+    /// The input tensors, all of which are `known` and finite.
+    pub(super) fn inputs(&self, known: &[&str]) -> anyhow::Result<StateDict> {
+        let inputs = StateDict::open(&self.input)?;
+        match inputs.check_finite() {
+            Err(ModelError::NonFinite {
+                path,
+                key,
+                index,
+                value,
+            }) => bail!(
+                "{}: input `{key}` holds {value} at place {index}: inputs must be finite",
+                path.display()
+            ),
+            checked => checked?,
+        }
+        if let Some(other) = inputs.keys().find(|key| !known.contains(key)) {
+            return Err(anyhow!(
+                "{}: unknown tensor `{other}`: expected {}",
+                self.input.display(),
+                known.join(", ")
+            ));
+        }
+        Ok(inputs)
+    }
+
+    pub(super) fn tensor<'a>(
+        &self,
+        inputs: &'a StateDict,
+        name: &str,
+    ) -> anyhow::Result<&'a TensorEntry> {
+        let missing = || anyhow!("{}: tensor `{name}` is missing", self.input.display());
+        inputs.get(name).ok_or_else(missing)
+    }
+
+    /// Writes the output tensors and says so, with the median milliseconds of a pass where it was repeated.
+    pub(super) fn write(&self, tensors: Outputs, median_ms: Option<f64>) -> anyhow::Result<()> {
+        let path = self.output.display().to_string();
+        let mut outputs = StateDict::new();
+        let mut shapes = serde_json::Map::new();
+        let mut words = Vec::new();
+        for (name, tensor) in tensors {
+            shapes.insert(name.into(), json!(tensor.shape()));
+            words.push(format!("{name} {:?}", tensor.shape()));
+            outputs.insert(name, tensor);
+        }
+        outputs.save(&self.output, HashMap::new())?;
+        let mut value = json!({ "output": path, "tensors": shapes });
+        let mut text = format!("wrote {path}: {}", words.join(", "));
+        if let Some(milliseconds) = median_ms {
+            let peak = peak_bytes();
+            value["median_ms"] = json!(milliseconds);
+            value["peak_memory_bytes"] = json!(peak);
+            text += &format!("\n{milliseconds:.1} ms a pass");
+            if let Some(bytes) = peak {
+                text += &format!(", {:.2} GB of memory at most", bytes as f64 / 1e9);
+            }
+        }
+        self.common.print(&value, &text)
+    }
+}
+
+/// An input on the device, whose rank was checked.
+pub(super) fn on_device<B: VisionBackend, const D: usize>(
+    tensor: &TensorEntry,
+    device: &B::Device,
+) -> anyhow::Result<Tensor<B, D>> {
+    let shape = <[usize; D]>::try_from(tensor.shape())?;
+    Ok(host_tensor(tensor.to_f32(), shape, device))
+}
+
+/// An output, as f32.
+pub(super) fn read<B: VisionBackend, const D: usize>(
+    tensor: Tensor<B, D>,
+) -> anyhow::Result<TensorEntry> {
+    let shape = tensor.dims().to_vec();
+    let data = tensor
+        .try_into_data()
+        .map_err(|error| anyhow!("the device gave no result: {error:?}"))?;
+    let values = data.iter::<f32>().collect();
+    Ok(TensorEntry::from_f32(shape, values))
+}
+
+/// A model's numbers from a JSON file.
+pub(crate) fn config_from<C: DeserializeOwned>(path: &Path) -> anyhow::Result<C> {
+    let text = fs::read(path).with_context(|| path.display().to_string())?;
+    // By way of a map: serde would take a bare list for the fields in their order.
+    let fields: serde_json::Map<_, _> = serde_json::from_slice(&text)
+        .with_context(|| format!("{}: an object is expected", path.display()))?;
+    serde_json::from_value(fields.into()).with_context(|| path.display().to_string())
+}

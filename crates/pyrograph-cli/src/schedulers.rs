@@ -1,0 +1,154 @@
+//! Names and options of samplers, which the commands that sample share.
+
+use anyhow::bail;
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+};
+use pyrograph::diffusion::{
+    DiffusionError, FinalPoint, SamplerConfig, SamplerKind, SchedulerName, SigmaSpacing,
+    TimestepGrid,
+};
+
+use crate::arguments::SamplerOptions;
+
+/// Steps of a fast sampler when none are given.
+const FAST_STEPS: usize = 20;
+
+/// Reads the name of a sampler for pictures.
+pub(crate) fn scheduler_parser() -> impl TypedValueParser<Value = SchedulerName> {
+    parser(&SchedulerName::ALL)
+}
+
+/// Reads the name of a sampler for sprites, which has the demonstration without noise too.
+pub(crate) fn sprite_sampler_parser() -> impl TypedValueParser<Value = SchedulerName> {
+    let names = [&SchedulerName::ALL[..], &[SchedulerName::DdpmNoNoise]].concat();
+    parser(&names)
+}
+
+fn parser(names: &[SchedulerName]) -> impl TypedValueParser<Value = SchedulerName> + use<> {
+    let value = |name: &SchedulerName| {
+        PossibleValue::new(name.as_str())
+            .aliases(name.aliases())
+            .help(help(*name))
+    };
+    PossibleValuesParser::new(names.iter().map(value).collect::<Vec<_>>())
+        .try_map(|name| name.parse::<SchedulerName>())
+}
+
+fn help(name: SchedulerName) -> &'static str {
+    match name {
+        SchedulerName::DpmPlusPlus2M => "DPM-Solver++ of order 2",
+        SchedulerName::DpmPlusPlus3M => "DPM-Solver++ of order 3",
+        SchedulerName::DpmPlusPlus2MSde => "SDE-DPM-Solver++ of order 2, with noise in each step",
+        SchedulerName::Ddim => "Denoising diffusion implicit models",
+        SchedulerName::Ddpm => "Ancestral sampling, with noise in each step",
+        SchedulerName::Pndm => "Pseudo numerical methods",
+        SchedulerName::Euler => "Euler's method",
+        SchedulerName::EulerAncestral => "Euler's method, with noise in each step",
+        SchedulerName::Heun => "Heun's method: two network calls a step",
+        SchedulerName::Lms => "Linear multistep method",
+        SchedulerName::UniPc => "UniPC",
+        SchedulerName::Lcm => "Latent consistency models",
+        SchedulerName::DdpmNoNoise => {
+            "Ancestral sampling without its noise: the demonstration of collapse"
+        }
+    }
+}
+
+/// Where a sampler's noise levels lie.
+#[derive(Args, Clone, Copy, Default)]
+pub(crate) struct LevelOptions {
+    /// Spacing of the noise levels [default: those of the timesteps].
+    #[arg(long, value_enum)]
+    pub(crate) sigmas: Option<SigmaName>,
+    /// Short for --sigmas karras.
+    #[arg(long, conflicts_with = "sigmas")]
+    pub(crate) karras: bool,
+    /// Spacing of the timesteps.
+    #[arg(long, value_enum)]
+    pub(crate) spacing: Option<SpacingName>,
+    /// The noise level at which the last step arrives.
+    #[arg(long, value_enum)]
+    pub(crate) final_sigma: Option<FinalSigmaName>,
+}
+
+/// A rule of noise levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SigmaName {
+    Karras,
+    Exponential,
+    Beta,
+}
+
+/// A rule of timesteps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SpacingName {
+    Linspace,
+    Leading,
+    Trailing,
+}
+
+/// The end of the noise levels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FinalSigmaName {
+    /// No noise.
+    Zero,
+    /// The least noisy entry of the schedule.
+    #[value(name = "sigma_min")]
+    SigmaMin,
+}
+
+impl LevelOptions {
+    /// `config` with the options that were given.
+    pub(crate) fn apply(&self, config: SamplerConfig) -> Result<SamplerConfig, DiffusionError> {
+        let sigmas = self.sigmas.or(self.karras.then_some(SigmaName::Karras));
+        let mut config = match sigmas {
+            None => config,
+            Some(SigmaName::Karras) => config.with_sigmas(SigmaSpacing::Karras)?,
+            Some(SigmaName::Exponential) => config.with_sigmas(SigmaSpacing::Exponential)?,
+            Some(SigmaName::Beta) => config.with_sigmas(SigmaSpacing::Beta)?,
+        };
+        match self.spacing {
+            None => {}
+            Some(SpacingName::Linspace) => config.grid = Some(TimestepGrid::Linspace),
+            Some(SpacingName::Trailing) => config.grid = Some(TimestepGrid::Trailing),
+            // An offset of the model's own scheduler file stays.
+            Some(SpacingName::Leading) => {
+                if !matches!(config.grid, Some(TimestepGrid::Leading { .. })) {
+                    config.grid = Some(TimestepGrid::Leading { steps_offset: 0 });
+                }
+            }
+        }
+        match self.final_sigma {
+            None => {}
+            Some(FinalSigmaName::Zero) => config.final_point = FinalPoint::Clean,
+            Some(FinalSigmaName::SigmaMin) => config.final_point = FinalPoint::TableStart,
+        }
+        Ok(config)
+    }
+}
+
+/// The sampler `name` for sprites, with `steps` or with what is usual for it on a model of `timesteps`.
+pub(crate) fn sprite_sampler(
+    name: SchedulerName,
+    steps: Option<usize>,
+    timesteps: usize,
+    options: &SamplerOptions,
+) -> anyhow::Result<SamplerConfig> {
+    let mut config = name.config(FAST_STEPS.min(timesteps));
+    match &mut config.kind {
+        SamplerKind::Ddpm { variance, .. } => {
+            *variance = options.variance.into();
+            config.steps = timesteps;
+        }
+        SamplerKind::Ddim { eta, .. } => *eta = options.eta.unwrap_or(0.0),
+        _ => {}
+    }
+    if options.eta.is_some() && name != SchedulerName::Ddim {
+        bail!("--eta belongs to --sampler ddim, not to {name}");
+    }
+    config.steps = steps.unwrap_or(config.steps);
+    config.clip_sample = options.clip;
+    Ok(options.levels.apply(config)?)
+}
