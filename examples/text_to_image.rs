@@ -72,7 +72,9 @@ fn main() -> anyhow::Result<()> {
     let mut plain = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--model" => story.model = Some(arguments.next().context("--model DIR_OR_FILE")?.into()),
+            "--model" => {
+                story.model = Some(arguments.next().context("--model DIR_OR_FILE")?.into())
+            }
             _ => plain.push(argument),
         }
     }
@@ -101,7 +103,10 @@ impl BackendTask for Story {
             None => {
                 let folder = self.out.join("pipeline");
                 write_random_pipeline::<B::InnerBackend>(&folder, &device)?;
-                println!("no --model: a small pipeline with random weights in {}", folder.display());
+                println!(
+                    "no --model: a small pipeline with random weights in {}",
+                    folder.display()
+                );
                 folder
             }
         };
@@ -181,10 +186,16 @@ fn vocabulary() -> String {
     let is_printable = |byte: &u8| matches!(byte, 33..=126 | 161..=172 | 174..=255);
     let printable = (0..=255_u8).filter(is_printable).map(char::from);
     let others = (0..=255_u8).filter(|byte| !is_printable(byte)).count() as u32;
-    let letters: Vec<char> = printable.chain((256..256 + others).filter_map(char::from_u32)).collect();
+    let letters: Vec<char> = printable
+        .chain((256..256 + others).filter_map(char::from_u32))
+        .collect();
     let inside = letters.iter().map(char::to_string);
     let ends = letters.iter().map(|letter| format!("{letter}</w>"));
     let special = ["<|startoftext|>", "<|endoftext|>"].map(String::from);
-    let ids: serde_json::Map<_, _> = inside.chain(ends).chain(special).zip((0..VOCABULARY).map(Into::into)).collect();
+    let ids: serde_json::Map<_, _> = inside
+        .chain(ends)
+        .chain(special)
+        .zip((0..VOCABULARY).map(Into::into))
+        .collect();
     serde_json::Value::Object(ids).to_string()
 }

@@ -9,6 +9,7 @@ pub(crate) mod eval_sprites;
 pub(crate) mod eval_ssd;
 pub(crate) mod forward;
 pub(crate) mod gradcheck;
+pub(crate) mod pictures;
 pub(crate) mod sample_dcgan;
 pub(crate) mod sample_sprites;
 pub(crate) mod train_dcgan;

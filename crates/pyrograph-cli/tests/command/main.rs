@@ -10,6 +10,7 @@ mod formula;
 mod forward;
 mod gradcheck;
 mod outputs;
+mod pictures;
 mod refusals;
 mod runs;
 mod sprites;
