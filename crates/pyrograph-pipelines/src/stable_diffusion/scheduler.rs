@@ -1,10 +1,9 @@
 //! The scheduler of a request: the checkpoint's file, and what the request changes of it.
 
 use pyrograph_diffusion::{
-    DiffusersScheduler, DiffusionError, FinalPoint, NoiseSchedule, PredictionType, SamplerPlan,
-    SchedulerName, SigmaSpacing,
+    DiffusersScheduler, FinalPoint, NoiseSchedule, PredictionType, SamplerPlan, SchedulerName,
+    SigmaSpacing,
 };
-use serde_json::{Map, Value};
 
 use super::request::{ImageRequest, refuse};
 use crate::PipelineError;
@@ -54,7 +53,7 @@ pub struct SchedulerChoice {
 /// The scheduler of a checkpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Scheduler {
-    values: Map<String, Value>,
+    file: DiffusersScheduler,
 }
 
 impl Scheduler {
@@ -63,21 +62,16 @@ impl Scheduler {
         file: Option<&str>,
         prediction: Option<PredictionType>,
     ) -> Result<Self, PipelineError> {
-        let text = file.unwrap_or(STABLE_DIFFUSION);
-        DiffusersScheduler::read(text)?;
-        let mut values: Map<String, Value> =
-            serde_json::from_str(text).map_err(|error| DiffusionError::SchedulerFile {
-                reason: error.to_string(),
-            })?;
+        let mut file = DiffusersScheduler::read(file.unwrap_or(STABLE_DIFFUSION))?;
         if let Some(prediction) = prediction {
             let word = match prediction {
                 PredictionType::Epsilon => "epsilon",
                 PredictionType::Sample => "sample",
                 PredictionType::VPrediction => "v_prediction",
             };
-            set(&mut values, "prediction_type", word);
+            file = file.with_setting("prediction_type", word);
         }
-        Ok(Self { values })
+        Ok(Self { file })
     }
 
     /// The steps of `request`, of which a start from a picture leaves out the first.
@@ -88,11 +82,10 @@ impl Scheduler {
             spacing,
             final_point,
         } = request.scheduler;
-        let mut values = self.values.clone();
+        let mut file = self.file.clone();
         if let Some(spacing) = spacing {
-            set(&mut values, "timestep_spacing", spacing.as_str());
+            file = file.with_setting("timestep_spacing", spacing.as_str());
         }
-        let file = DiffusersScheduler::read(&Value::Object(values).to_string())?;
         let read = file.sampler(name, request.steps)?;
         let mut sampler = read.sampler;
         if let Some(sigmas) = sigmas {
@@ -112,14 +105,6 @@ impl Scheduler {
             false => Ok(plan),
         }
     }
-}
-
-/// Sets a value, also where the file says that it is only a default.
-fn set(values: &mut Map<String, Value>, key: &str, word: &str) {
-    if let Some(Value::Array(defaults)) = values.get_mut("_use_default_values") {
-        defaults.retain(|name| name.as_str() != Some(key));
-    }
-    values.insert(key.into(), word.into());
 }
 
 #[cfg(test)]
@@ -142,5 +127,13 @@ mod tests {
         request.scheduler.name = Some(SchedulerName::Ddim);
         request.scheduler.sigmas = Some(SigmaSpacing::Karras);
         assert!(scheduler.plan(&request).is_err());
+    }
+
+    #[test]
+    fn a_file_with_an_infinity_of_python_reads() {
+        let file =
+            r#"{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity}"#;
+        let scheduler = Scheduler::new(Some(file), None).unwrap();
+        assert!(scheduler.plan(&ImageRequest::new("a cat", 0)).is_ok());
     }
 }

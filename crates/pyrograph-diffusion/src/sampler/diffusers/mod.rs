@@ -95,6 +95,12 @@ impl DiffusersScheduler {
         &self.class
     }
 
+    /// The file with the setting `key` replaced by a word, as `from_config(config, key=word)` of diffusers does.
+    pub fn with_setting(mut self, key: &str, word: &str) -> Self {
+        self.values.insert(key.to_owned(), word.into());
+        self
+    }
+
     /// The sampler of the file's own class, or the sampler `name` with the file's settings.
     ///
     /// # Errors
