@@ -59,7 +59,8 @@
 //! # Conventions
 //! `ᾱ` is the share of signal in the variance: `x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε`. Timesteps count
 //! noise upwards, so sampling walks them downwards and `t'` is the next, lower one. Half-precision
-//! samples are stepped in f32. A plan's calls are counted from 0; Heun and PNDM make more calls than steps. Figures that a caller may get wrong are refused with a
+//! samples are stepped in f32. A plan's calls are counted from 0; Heun and PNDM make
+//! more calls than steps. Figures that a caller may get wrong are refused with a
 //! [`DiffusionError`] naming the value seen and the values allowed.
 
 mod card;

@@ -93,7 +93,10 @@ proptest! {
         let tilde = SamplerKind::Ddpm { variance: DdpmVariance::BetaTilde, extra_noise: ExtraNoise::On };
         let few = [1, 2, 3, timesteps / 2, timesteps - timesteps.min(1), timesteps];
         for steps in few.into_iter().filter(|steps| (1..=timesteps).contains(steps)) {
-            let named = SchedulerName::ALL.into_iter().filter(|name| *name != SchedulerName::Lcm).map(|name| name.config(steps));
+            let named = SchedulerName::ALL
+                .into_iter()
+                .filter(|name| *name != SchedulerName::Lcm)
+                .map(|name| name.config(steps));
             let samplers = exact_samplers(steps).into_iter().chain(named).chain([
                 SamplerConfig::of_kind(tilde, steps),
                 SamplerConfig::ddim(steps, eta),

@@ -87,6 +87,21 @@ fn a_model_is_trained_sampled_and_judged() {
         "--out",
         text(&grid),
     ]);
+    sample(&[
+        "--sampler",
+        "heun",
+        "--karras",
+        "--spacing",
+        "trailing",
+        "--final-sigma",
+        "sigma_min",
+        "--steps",
+        "3",
+        "-n",
+        "2",
+        "--out",
+        text(&grid),
+    ]);
     sample(&["--steps", "4", "-n", "5", "--compare-noise", text(&figure)]);
     assert!(figure.is_file());
 

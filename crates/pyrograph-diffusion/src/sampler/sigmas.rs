@@ -62,7 +62,6 @@ pub(super) fn ladder(
     range: Range,
 ) -> Result<Ladder, DiffusionError> {
     let table = Table::new(schedule);
-    let steps = timesteps.len();
     let grid: Vec<f64> = timesteps.iter().map(|&t| table.sigma_at(t)).collect();
     let (high, low) = match (range, grid.first(), grid.last()) {
         (Range::Grid, Some(&high), Some(&low)) => (high, low),
@@ -87,7 +86,6 @@ pub(super) fn ladder(
             (sigmas, timesteps)
         }
     };
-    debug_assert!(steps > 0);
     let (last, last_timestep) = match config.final_point {
         FinalPoint::Clean => (0.0, schedule.first_timestep().checked_sub(1)),
         FinalPoint::TableStart => (table.range().1, Some(schedule.first_timestep())),

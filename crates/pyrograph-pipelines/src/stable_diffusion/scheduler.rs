@@ -1,10 +1,9 @@
 //! The scheduler of a request: the checkpoint's file, and what the request changes of it.
 
 use pyrograph_diffusion::{
-    DiffusersScheduler, DiffusionError, FinalPoint, NoiseSchedule, SamplerPlan, SchedulerName,
+    DiffusersScheduler, FinalPoint, NoiseSchedule, SamplerPlan, SchedulerName,
     SigmaSpacing,
 };
-use serde_json::{Map, Value};
 
 use super::request::{ImageRequest, refuse};
 use crate::PipelineError;
@@ -54,19 +53,14 @@ pub struct SchedulerChoice {
 /// The scheduler of a checkpoint.
 #[derive(Clone, Debug)]
 pub(super) struct Scheduler {
-    values: Map<String, Value>,
+    file: DiffusersScheduler,
 }
 
 impl Scheduler {
     /// Reads a `scheduler_config.json`; that of Stable Diffusion where there is none.
     pub(super) fn new(file: Option<&str>) -> Result<Self, PipelineError> {
-        let text = file.unwrap_or(STABLE_DIFFUSION);
-        DiffusersScheduler::read(text)?;
-        let values: Map<String, Value> =
-            serde_json::from_str(text).map_err(|error| DiffusionError::SchedulerFile {
-                reason: error.to_string(),
-            })?;
-        Ok(Self { values })
+        let file = DiffusersScheduler::read(file.unwrap_or(STABLE_DIFFUSION))?;
+        Ok(Self { file })
     }
 
     /// The steps of `request`, of which a start from a picture leaves out the first.
@@ -77,11 +71,10 @@ impl Scheduler {
             spacing,
             final_point,
         } = request.scheduler;
-        let mut values = self.values.clone();
+        let mut file = self.file.clone();
         if let Some(spacing) = spacing {
-            set(&mut values, "timestep_spacing", spacing.as_str());
+            file = file.with_setting("timestep_spacing", spacing.as_str());
         }
-        let file = DiffusersScheduler::read(&Value::Object(values).to_string())?;
         let read = file.sampler(name, request.steps)?;
         let mut sampler = read.sampler;
         if let Some(sigmas) = sigmas {
@@ -103,26 +96,19 @@ impl Scheduler {
     }
 }
 
-/// Sets a value, also where the file says that it is only a default.
-fn set(values: &mut Map<String, Value>, key: &str, word: &str) {
-    if let Some(Value::Array(defaults)) = values.get_mut("_use_default_values") {
-        defaults.retain(|name| name.as_str() != Some(key));
-    }
-    values.insert(key.into(), word.into());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_request_changes_the_files_scheduler_and_keeps_its_numbers() {
-        let scheduler = Scheduler::new(None).unwrap();
+        let scheduler = Scheduler::new(None, Some(PredictionType::VPrediction)).unwrap();
         let mut request = ImageRequest::new("a cat", 0);
         request.steps = 10;
         let own = scheduler.plan(&request).unwrap();
         assert_eq!(own.len(), 11);
         assert_eq!(own.timestep(0), 901.0);
+        assert_eq!(own.config().prediction_type, PredictionType::VPrediction);
         request.scheduler.name = Some(SchedulerName::Euler);
         request.scheduler.spacing = Some(TimestepSpacing::Trailing);
         let euler = scheduler.plan(&request).unwrap();
@@ -130,5 +116,13 @@ mod tests {
         request.scheduler.name = Some(SchedulerName::Ddim);
         request.scheduler.sigmas = Some(SigmaSpacing::Karras);
         assert!(scheduler.plan(&request).is_err());
+    }
+
+    #[test]
+    fn a_file_with_an_infinity_of_python_reads() {
+        let file =
+            r#"{"_class_name": "DPMSolverMultistepScheduler", "lambda_min_clipped": -Infinity}"#;
+        let scheduler = Scheduler::new(Some(file), None).unwrap();
+        assert!(scheduler.plan(&ImageRequest::new("a cat", 0)).is_ok());
     }
 }
