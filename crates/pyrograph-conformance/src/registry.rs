@@ -90,6 +90,7 @@ registry! {
     Operation "layer_norm_last" => sequence::layer_norm;
     Operation "geglu_rows" => sequence::geglu;
     Operation "upsample_nearest" => sequence::upsample_nearest;
+    Operation "embedding" => sequence::embedding;
     Layer "Conv2d" => layers::conv2d;
     Layer "ConvTranspose2d" => layers::conv_transpose2d;
     Layer "Linear" => layers::linear;
@@ -115,7 +116,7 @@ registry! {
     Model "VggSsd" with ["Layer", "MobilenetSsd", "ConvNorm", "InvertedResidual", "Head"] => ssd::networks;
     Model "UNet2DConditionModel" with [
         "TimestepEmbedding", "DownBlock", "MidBlock", "UpBlock", "ResnetBlock2D", "Downsample2D", "Upsample2D", "Transformer2D",
-        "Projection", "BasicTransformerBlock", "CrossAttention", "FeedForward"
+        "BasicTransformerBlock", "CrossAttention", "FeedForward"
     ] => stable_diffusion::unet;
     Model "ClipTextModel" with [
         "TextTransformer", "Embeddings", "Encoder", "EncoderLayer", "SelfAttention", "Mlp"
