@@ -42,6 +42,12 @@ enum Command {
     /// Find the images that do not belong, by a DCGAN of normal ones.
     #[command(subcommand)]
     Anomaly(commands::anomaly::Anomaly),
+    /// Pictures from a text by Stable Diffusion, as diffusers makes them from the same seed.
+    Txt2img(Box<commands::pictures::Txt2Img>),
+    /// Pictures from a picture and a text by Stable Diffusion.
+    Img2img(Box<commands::pictures::Img2Img>),
+    /// Paint a part of a picture anew by Stable Diffusion.
+    Inpaint(Box<commands::pictures::Inpaint>),
     /// Find objects in images by an SSD: where, what, and how sure.
     Detect(Box<commands::detect::Detect>),
     /// Look at data as a training sees them.
@@ -118,6 +124,9 @@ fn main() -> ExitCode {
         Command::Anomaly(command) => command.run().map(done),
         Command::Eval(Eval::Sprites(command)) => command.run().map(done),
         Command::Eval(Eval::Ssd(command)) => command.run().map(done),
+        Command::Txt2img(command) => command.run().map(done),
+        Command::Img2img(command) => command.run().map(done),
+        Command::Inpaint(command) => command.run().map(done),
         Command::Detect(command) => command.run().map(done),
         Command::Data(Data::Preview(command)) => command.run().map(done),
         Command::Convert(command) => command.run(),

@@ -11,6 +11,7 @@ mod formula;
 mod forward;
 mod gradcheck;
 mod outputs;
+mod pictures;
 mod refusals;
 mod runs;
 mod sprites;

@@ -11,8 +11,9 @@ use pyrograph_vision::RgbImage;
 use super::{host::values_of, image::picture_of, request::ImageRequest};
 use crate::PipelineError;
 
-/// The name of the decoder in an error.
-pub(super) const DECODER: &str = "the VAE's decoder";
+/// The names of both halves in an error.
+pub(super) const ENCODER: &str = "the VAE's encoder";
+const DECODER: &str = "the VAE's decoder";
 
 /// A network between pictures and latents.
 #[derive(Debug)]

@@ -110,12 +110,6 @@ pub fn available_memory() -> Option<u64> {
     }
 }
 
-/// The most bytes that this process has held at once; nothing where the system does not say.
-pub fn peak_memory() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    kilobytes(&status, "VmHWM:")
-}
-
 /// The bytes of the line that begins with `name`, which are written in kB.
 fn kilobytes(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;

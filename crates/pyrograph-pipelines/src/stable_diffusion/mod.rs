@@ -24,7 +24,7 @@ pub mod tokenizer;
 mod walk;
 
 pub use host::Latents;
-pub use memory::{MemoryLimit, MemoryNeed, available_memory, peak_memory};
+pub use memory::{MemoryLimit, MemoryNeed, available_memory};
 pub use open::{LoraFile, OpenOptions};
 pub use pipeline::{BegunRequest, StableDiffusion, Step};
 pub use preview::linear_previews;

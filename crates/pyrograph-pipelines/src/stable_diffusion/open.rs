@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use pyrograph_backend::vision::VisionBackend;
-use pyrograph_diffusion::PredictionType;
 use pyrograph_models::{
+    ModelError,
     stable_diffusion::{
-        checkpoint::{Checkpoint, CheckpointOptions, Part},
+        checkpoint::{Checkpoint, CheckpointOptions, Part, Prediction},
         clip::ClipTextConfig,
+        lora::{Lora, apply_loras},
+        textual_inversion::TextualInversion,
         tiny_vae::AutoencoderTinyConfig,
         unet::UNet2DConditionConfig,
         vae::{AutoencoderKlConfig, Tiling},
@@ -49,7 +51,7 @@ pub struct OpenOptions {
     /// Files of textual inversion, added to the vocabulary.
     pub embeddings: Vec<PathBuf>,
     /// What the UNet predicts, where the checkpoint does not tell or is wrong.
-    pub prediction: Option<PredictionType>,
+    pub prediction: Option<Prediction>,
     /// The memory that weights and requests may take.
     pub memory: MemoryLimit,
 }
@@ -65,11 +67,13 @@ impl<B: VisionBackend> StableDiffusion<B> {
         options: &OpenOptions,
         device: &B::Device,
     ) -> Result<Self, PipelineError> {
-        let mut checkpoint = Checkpoint::open(path.as_ref(), &CheckpointOptions::default())?;
-        let tiny = match &options.tiny_vae {
-            Some(path) => Some(tiny_part(path)?),
-            None => checkpoint.tiny_vae.take(),
+        let files = CheckpointOptions {
+            prediction: options.prediction,
+            tiny_vae: options.tiny_vae.clone(),
+            ..CheckpointOptions::default()
         };
+        let mut checkpoint = Checkpoint::open(path.as_ref(), &files)?;
+        let tiny = checkpoint.tiny_vae.take();
         let mut tokenizer = Tokenizer::of_checkpoint(&checkpoint.tokenizer)?;
         adapt(&mut checkpoint, &mut tokenizer, options)?;
         let bytes = weight_bytes(&checkpoint, tiny.as_ref(), options.precision);
@@ -92,7 +96,7 @@ impl<B: VisionBackend> StableDiffusion<B> {
             text_encoder,
             unet,
             coder,
-            scheduler: Scheduler::new(checkpoint.scheduler.as_deref(), options.prediction)?,
+            scheduler: Scheduler::new(checkpoint.scheduler.as_deref())?,
             sizes: NetworkSizes {
                 unet_layers: unet_config
                     .layers_per_block
@@ -164,33 +168,27 @@ fn open_coder<B: VisionBackend>(
     ))
 }
 
-/// A folder with `config.json` and a safetensors file, or a file of TAESD alone.
-fn tiny_part(path: &Path) -> Result<Part, PipelineError> {
-    let (config, weights) = match path.is_dir() {
-        true => (
-            path.join("config.json"),
-            path.join("diffusion_pytorch_model.safetensors"),
-        ),
-        false => (path.with_file_name("config.json"), path.to_owned()),
-    };
-    let config =
-        std::fs::read_to_string(&config).map_err(|source| pyrograph_models::ModelError::Io {
-            path: config,
-            source,
-        })?;
-    Ok(Part {
-        config,
-        weights: StateDict::open(weights)?,
-    })
-}
-
-/// Adds LoRA files to the weights and embeddings to the vocabulary.
+/// Adds LoRA files to the weights, and embeddings to the vocabulary and the text encoder.
 fn adapt(
     checkpoint: &mut Checkpoint,
     tokenizer: &mut Tokenizer,
     options: &OpenOptions,
 ) -> Result<(), PipelineError> {
-    let _ = (checkpoint, tokenizer, options);
+    let open = |file: &LoraFile| Ok((Lora::open(&file.path)?, file.scale));
+    let loras: Vec<_> = options
+        .loras
+        .iter()
+        .map(open)
+        .collect::<Result<_, ModelError>>()?;
+    if !loras.is_empty() {
+        let (unet, text) = (&mut checkpoint.unet, &mut checkpoint.text_encoder);
+        apply_loras(&loras, &mut unet.weights, &mut text.weights)?;
+    }
+    for path in &options.embeddings {
+        let embedding = TextualInversion::open(path)?;
+        let ids = tokenizer.add_token(embedding.token(), embedding.count())?;
+        embedding.add_to(&mut checkpoint.text_encoder, &ids)?;
+    }
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! The scheduler of a request: the checkpoint's file, and what the request changes of it.
 
 use pyrograph_diffusion::{
-    DiffusersScheduler, DiffusionError, FinalPoint, NoiseSchedule, PredictionType, SamplerPlan,
-    SchedulerName, SigmaSpacing,
+    DiffusersScheduler, DiffusionError, FinalPoint, NoiseSchedule, SamplerPlan, SchedulerName,
+    SigmaSpacing,
 };
 use serde_json::{Map, Value};
 
@@ -59,24 +59,13 @@ pub(super) struct Scheduler {
 
 impl Scheduler {
     /// Reads a `scheduler_config.json`; that of Stable Diffusion where there is none.
-    pub(super) fn new(
-        file: Option<&str>,
-        prediction: Option<PredictionType>,
-    ) -> Result<Self, PipelineError> {
+    pub(super) fn new(file: Option<&str>) -> Result<Self, PipelineError> {
         let text = file.unwrap_or(STABLE_DIFFUSION);
         DiffusersScheduler::read(text)?;
-        let mut values: Map<String, Value> =
+        let values: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| DiffusionError::SchedulerFile {
                 reason: error.to_string(),
             })?;
-        if let Some(prediction) = prediction {
-            let word = match prediction {
-                PredictionType::Epsilon => "epsilon",
-                PredictionType::Sample => "sample",
-                PredictionType::VPrediction => "v_prediction",
-            };
-            set(&mut values, "prediction_type", word);
-        }
         Ok(Self { values })
     }
 
@@ -128,13 +117,12 @@ mod tests {
 
     #[test]
     fn a_request_changes_the_files_scheduler_and_keeps_its_numbers() {
-        let scheduler = Scheduler::new(None, Some(PredictionType::VPrediction)).unwrap();
+        let scheduler = Scheduler::new(None).unwrap();
         let mut request = ImageRequest::new("a cat", 0);
         request.steps = 10;
         let own = scheduler.plan(&request).unwrap();
         assert_eq!(own.len(), 11);
         assert_eq!(own.timestep(0), 901.0);
-        assert_eq!(own.config().prediction_type, PredictionType::VPrediction);
         request.scheduler.name = Some(SchedulerName::Euler);
         request.scheduler.spacing = Some(TimestepSpacing::Trailing);
         let euler = scheduler.plan(&request).unwrap();

@@ -9,9 +9,9 @@ use pyrograph_diffusion::SamplerPlan;
 use pyrograph_vision::RgbImage;
 
 use super::{
-    coder::ImageCoder,
-    host::Latents,
-    image::{mask_values, picture_values, shrink_mask},
+    coder::{ENCODER, ImageCoder},
+    host::{Latents, values_of},
+    image::{check_finite, mask_values, picture_values, shrink_mask},
     request::ImageStart,
     walk::Inpaint,
 };
@@ -123,7 +123,7 @@ impl<B: VisionBackend> Beginning<'_, B> {
                 (self.pure(latents.of_image(place, self.device)), Inpaint::No)
             }
             Start::Picture(picture) => {
-                let latents = self.encoded(picture, 0, source);
+                let latents = self.encoded(picture, 0, source)?;
                 let first = self.first_noise(source);
                 let sample = self.plan.add_noise(0, latents, first)?;
                 (sample, Inpaint::No)
@@ -144,7 +144,10 @@ impl<B: VisionBackend> Beginning<'_, B> {
     ) -> Result<(Tensor<B, 4>, Inpaint<B>), PipelineError> {
         let whole = self.is_whole;
         let needed = !self.is_inpainting_unet || !whole;
-        let latents = needed.then(|| self.encoded(&masked.picture, 0, source));
+        let latents = match needed {
+            true => Some(self.encoded(&masked.picture, 0, source)?),
+            false => None,
+        };
         let first = self.first_noise(source);
         let sample = match &latents {
             Some(latents) if !whole => self.plan.add_noise(0, latents.clone(), first.clone())?,
@@ -164,7 +167,7 @@ impl<B: VisionBackend> Beginning<'_, B> {
                 }
             }
             _ => {
-                let outside = self.encoded(&masked.outside, 1, source);
+                let outside = self.encoded(&masked.outside, 1, source)?;
                 Inpaint::Beside(Tensor::cat(vec![mask, outside], 1))
             }
         };
@@ -190,8 +193,16 @@ impl<B: VisionBackend> Beginning<'_, B> {
         source.normal(Purpose::Latent, draw, 0, shape, self.device)
     }
 
-    fn encoded(&self, picture: &Tensor<B, 4>, draw: u64, source: &mut NoiseSource) -> Tensor<B, 4> {
+    /// The latents of a picture; refused where the encoder breaks.
+    fn encoded(
+        &self,
+        picture: &Tensor<B, 4>,
+        draw: u64,
+        source: &mut NoiseSource,
+    ) -> Result<Tensor<B, 4>, PipelineError> {
         let noise = |shape| self.encoder_noise(draw, shape, source);
-        self.coder.encode(picture.clone(), noise)
+        let latents = self.coder.encode(picture.clone(), noise);
+        check_finite(&values_of(latents.clone())?, ENCODER)?;
+        Ok(latents)
     }
 }

@@ -11,10 +11,11 @@ use pyrograph_models::{
     blocks::ParamInit,
     stable_diffusion::{
         clip::{ClipTextConfig, ClipTextModel},
+        tiny_vae::{AutoencoderTiny, AutoencoderTinyConfig},
         unet::{UNet2DConditionConfig, UNet2DConditionModel},
         vae::{AutoencoderKl, AutoencoderKlConfig},
     },
-    weights::{NamedModel, StateDict, state_dict_of},
+    weights::{NamedModel, StateDict, TensorEntry, state_dict_of},
 };
 use pyrograph_pipelines::stable_diffusion::{
     ImagePrompt, ImageRequest, ImageStart, OpenOptions, SchedulerChoice, StableDiffusion,
@@ -158,6 +159,37 @@ pub(crate) fn write_pipeline(name: &str, folder: &Path) {
         &AutoencoderKlConfig::from_diffusers(&config("vae")).unwrap(),
         &folder.join("vae").join(diffusers),
     );
+}
+
+/// The tiny VAE of the fixture `name`, in a folder of its own.
+pub(crate) fn write_tiny_vae(name: &str, folder: &Path) {
+    let json = text(&fixture(name).join("taesd/config.json"));
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join("config.json"), &json).unwrap();
+    let path = folder.join("diffusion_pytorch_model.safetensors");
+    let config = AutoencoderTinyConfig::from_diffusers(&json).unwrap();
+    write_weights::<AutoencoderTiny<Flex>>(&config, &path);
+    change_weights(&path, |_, shape, values| {
+        // Half the kernels, as the fixture's script has them.
+        let gain = if shape.len() == 4 { 0.5 } else { 1.0 };
+        let values = values.into_iter().map(|value| gain * value).collect();
+        TensorEntry::from_f32(shape, values)
+    });
+}
+
+/// The same file with every tensor changed.
+pub(crate) fn change_weights(
+    path: &Path,
+    change: impl Fn(&str, Vec<usize>, Vec<f32>) -> TensorEntry,
+) {
+    let old = StateDict::open(path).unwrap();
+    let mut dict = StateDict::new();
+    for key in old.keys() {
+        let entry = old.get(key).unwrap();
+        dict.insert(key, change(key, entry.shape().to_vec(), entry.to_f32()));
+    }
+    drop(old);
+    dict.save(path, HashMap::new()).unwrap();
 }
 
 /// The weights of a part by formula.

@@ -4,6 +4,7 @@ mod common;
 #[path = "../../../pyrograph-models/tests/common/formula.rs"]
 #[allow(dead_code)] // Shared with the tests of the models.
 mod formula;
+mod parts;
 mod pictures;
 mod refusals;
 mod walks;

@@ -35,7 +35,8 @@ fn walk(case: &Case, pipeline: &StableDiffusion<Flex>) -> ImageResponse {
         if case.results.get(&key).is_some() {
             let latents: Vec<f32> = begun.walks.iter().flat_map(latents_of).collect();
             let seen = difference(&latents, &case.result(&key));
-            assert!(seen < STAGE, "latents after step {step} differ by {seen}");
+            let allowed = if step < 2 { STAGE } else { TEN_STEPS };
+            assert!(seen < allowed, "latents after step {step} differ by {seen}");
         }
     }
     pipeline

@@ -1,15 +1,15 @@
 //! Requests and folders that are refused, each with the word that helps.
 
-use std::{collections::HashMap, fs, ops::ControlFlow, path::Path};
+use std::{fs, ops::ControlFlow, path::Path};
 
 use burn_flex::Flex;
-use pyrograph_models::weights::{StateDict, TensorEntry};
+use pyrograph_models::weights::TensorEntry;
 use pyrograph_pipelines::stable_diffusion::{
     ImageRequest, ImageStart, Latents, MemoryLimit, OpenOptions, StableDiffusion,
 };
 use pyrograph_vision::RgbImage;
 
-use crate::common::{Case, picture};
+use crate::common::{Case, change_weights, picture};
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
@@ -39,20 +39,11 @@ fn refused(
 }
 
 /// The same file with another tensor under `key`.
-fn replace(path: &Path, key: &str, change: impl FnOnce(Vec<usize>, Vec<f32>) -> TensorEntry) {
-    let mut dict = StateDict::new();
-    let old = StateDict::open(path).unwrap();
-    for name in old.keys() {
-        let entry = old.get(name).unwrap();
-        dict.insert(
-            name,
-            TensorEntry::from_f32(entry.shape().to_vec(), entry.to_f32()),
-        );
-    }
-    let entry = dict.get(key).unwrap();
-    dict.insert(key, change(entry.shape().to_vec(), entry.to_f32()));
-    drop(old);
-    dict.save(path, HashMap::new()).unwrap();
+fn replace(path: &Path, key: &str, change: impl Fn(Vec<usize>, Vec<f32>) -> TensorEntry) {
+    change_weights(path, |name, shape, values| match name == key {
+        true => change(shape, values),
+        false => TensorEntry::from_f32(shape, values),
+    });
 }
 
 #[test]
@@ -129,6 +120,19 @@ fn weights_too_large_for_the_number_type_name_the_stage_that_broke() {
     let pipeline = case.open(&OpenOptions::default());
     let message = refused(&case, &pipeline, |_| {});
     assert!(message.contains("the UNet at step 1"), "{message}");
+}
+
+#[test]
+fn an_encoder_that_breaks_is_named() {
+    let case = Case::new("image");
+    let vae = case.path().join("vae/diffusion_pytorch_model.safetensors");
+    let key = "encoder.conv_out.weight";
+    replace(&vae, key, |shape, values| {
+        TensorEntry::from_f32(shape, values.iter().map(|value| value * 1e38).collect())
+    });
+    let pipeline = case.open(&OpenOptions::default());
+    let message = refused(&case, &pipeline, |_| {});
+    assert!(message.contains("the VAE's encoder"), "{message}");
 }
 
 #[test]

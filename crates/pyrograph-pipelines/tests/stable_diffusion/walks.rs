@@ -189,3 +189,19 @@ fn tiles_give_nearly_the_picture_of_one_piece() {
     request.tiled = false;
     assert!(need < pipeline.memory_need(&request).unwrap().vae);
 }
+
+#[test]
+fn the_smallest_and_odd_sizes_make_pictures() {
+    let case = Case::new("base");
+    let pipeline = case.open(&OpenOptions::default());
+    for (width, height) in [(8, 8), (8, 72), (120, 24)] {
+        let mut request = short(&case);
+        request.images.truncate(1);
+        (request.width, request.height) = (Some(width), Some(height));
+        let response = generate(&pipeline, &request);
+        assert_eq!(
+            response.images[0].dimensions(),
+            (width as u32, height as u32)
+        );
+    }
+}

@@ -19,9 +19,7 @@ use pyrograph::{
         vision::{VisionAutodiff, VisionBackend},
     },
     models::weights::{StateDict, TensorEntry},
-    pipelines::stable_diffusion::{
-        ImageRequest, ImageResponse, ImageStart, StableDiffusion, Step, peak_memory,
-    },
+    pipelines::stable_diffusion::{ImageRequest, ImageResponse, ImageStart, StableDiffusion, Step},
     vision::{write_png, write_png_with_text},
 };
 use serde_json::json;
@@ -31,11 +29,7 @@ use self::{
     request::{open_options, request},
     settings::{KEYWORD, Settings},
 };
-use crate::{
-    arguments::STARTED,
-    outputs::check_outputs,
-    progress,
-};
+use crate::{arguments::STARTED, memory::peak_bytes, outputs::check_outputs, progress};
 
 /// Pictures from a text.
 ///
@@ -104,7 +98,10 @@ impl Img2Img {
 impl Inpaint {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let mut settings = self.options.settings("inpaint")?;
-        settings.strength = self.strength.or(settings.strength).or(Some(INPAINT_STRENGTH));
+        settings.strength = self
+            .strength
+            .or(settings.strength)
+            .or(Some(INPAINT_STRENGTH));
         settings.image = Some(self.image);
         settings.mask = Some(self.mask);
         Job::new(self.options, settings)?.run()
@@ -136,7 +133,12 @@ impl Job {
         }
         let model = settings.model.clone().context("give --model DIR or FILE")?;
         let request = request(&settings, &prompts, options.count)?;
-        let job = Self { options, settings, request, model };
+        let job = Self {
+            options,
+            settings,
+            request,
+            model,
+        };
         job.check_outputs()?;
         Ok(job)
     }
@@ -147,14 +149,30 @@ impl Job {
     }
 
     fn check_outputs(&self) -> anyhow::Result<()> {
-        let pictures: Vec<_> = (0..self.request.images.len()).map(|place| self.picture(place)).collect();
+        let pictures: Vec<_> = (0..self.request.images.len())
+            .map(|place| self.picture(place))
+            .collect();
         let outputs: Vec<(&str, &Path)> = pictures
             .iter()
             .map(|path| ("--out", path.as_path()))
-            .chain(self.options.save_latents.iter().map(|path| ("--save-latents", path.as_path())))
+            .chain(
+                self.options
+                    .save_latents
+                    .iter()
+                    .map(|path| ("--save-latents", path.as_path())),
+            )
             .collect();
-        let Settings { latents, image, mask, taesd, .. } = &self.settings;
-        let inputs = [latents, image, mask, taesd].into_iter().flatten().chain([&self.model]);
+        let Settings {
+            latents,
+            image,
+            mask,
+            taesd,
+            ..
+        } = &self.settings;
+        let inputs = [latents, image, mask, taesd]
+            .into_iter()
+            .flatten()
+            .chain([&self.model]);
         check_outputs(&outputs, &inputs.cloned().collect::<Vec<_>>())
     }
 
@@ -184,7 +202,10 @@ impl Job {
         let response = pipeline.generate(&self.request, &mut |step| {
             bar.set_length(step.steps as u64);
             bar.set_position(step.taken as u64);
-            let due = self.options.preview_every.is_some_and(|every| step.taken % every == 0);
+            let due = self
+                .options
+                .preview_every
+                .is_some_and(|every| step.taken % every == 0);
             if due && let Err(error) = self.write_previews(step) {
                 failed = Some(error);
                 return ControlFlow::Break(());
@@ -200,7 +221,9 @@ impl Job {
 
     /// Writes the pictures with their settings, and the latents.
     fn write(&self, response: &ImageResponse, [width, height]: [usize; 2]) -> anyhow::Result<()> {
-        for (place, (image, picture)) in self.request.images.iter().zip(&response.images).enumerate() {
+        for (place, (image, picture)) in
+            self.request.images.iter().zip(&response.images).enumerate()
+        {
             let settings = Settings {
                 model: Some(self.model.clone()),
                 prompt: Some(image.prompt.clone()),
@@ -228,17 +251,20 @@ impl Job {
     fn report(&self, response: &ImageResponse, load: f64) -> anyhow::Result<()> {
         let seconds = response.seconds;
         let total = STARTED.elapsed().as_secs_f64();
-        let paths: Vec<_> =
-            (0..response.images.len()).map(|place| self.picture(place).display().to_string()).collect();
+        let paths: Vec<_> = (0..response.images.len())
+            .map(|place| self.picture(place).display().to_string())
+            .collect();
         let images = paths.iter().zip(&self.request.images);
-        let images: Vec<_> = images.map(|(path, image)| json!({"path": path, "seed": image.seed})).collect();
+        let images: Vec<_> = images
+            .map(|(path, image)| json!({"path": path, "seed": image.seed}))
+            .collect();
         let value = json!({
             "images": images,
             "seconds": {
                 "load": load, "text": seconds.text, "unet": seconds.unet, "vae": seconds.vae, "total": total,
             },
             "steps": self.steps_taken(),
-            "peak_memory_bytes": peak_memory(),
+            "peak_memory_bytes": peak_bytes(),
         });
         let text = format!(
             "{} in {total:.1} s: load {load:.1}, text {:.1}, unet {:.1}, vae {:.1}",
@@ -275,7 +301,10 @@ impl BackendTask for Job {
         let size = pipeline.size(&self.request)?;
         let response = self.generate(&pipeline)?;
         for lost in &response.lost {
-            common.say(format!("the prompt is too long; without effect: {}", lost.words));
+            common.say(format!(
+                "the prompt is too long; without effect: {}",
+                lost.words
+            ));
         }
         self.write(&response, size)?;
         self.report(&response, load)

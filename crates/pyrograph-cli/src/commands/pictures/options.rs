@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use pyrograph::{
     backend::rng::RngKind,
-    diffusion::{PredictionType, SchedulerName},
-    models::weights::Precision,
+    diffusion::SchedulerName,
+    models::{stable_diffusion::checkpoint::Prediction, weights::Precision},
 };
 
 use super::settings::Settings;
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What `txt2img`, `img2img` and `inpaint` share. A flag that is not given takes the value of `--like`, else the default.
-#[derive(Args, Clone)]
+#[derive(Args)]
 pub(crate) struct PictureOptions {
     /// What the picture shows; several prompts make several pictures.
     #[arg(required_unless_present = "like", value_name = "PROMPT")]
@@ -136,7 +136,8 @@ impl PictureOptions {
         };
         let levels = &self.levels;
         let karras = levels.karras.then(|| "karras".to_owned());
-        let either = |given: bool, like: Option<bool>| (given || like == Some(true)).then_some(true);
+        let either =
+            |given: bool, like: Option<bool>| (given || like == Some(true)).then_some(true);
         let list = |given: &Vec<String>, like: Vec<String>| match given.is_empty() {
             true => like,
             false => given.clone(),
@@ -148,7 +149,10 @@ impl PictureOptions {
             prompt: self.prompts.first().cloned().or(like.prompt),
             negative: self.negative.clone().or(like.negative),
             steps: self.steps.or(like.steps),
-            scheduler: self.scheduler.map(|name| name.to_string()).or(like.scheduler),
+            scheduler: self
+                .scheduler
+                .map(|name| name.to_string())
+                .or(like.scheduler),
             sigmas: levels.sigmas.and_then(name_of).or(karras).or(like.sigmas),
             spacing: levels.spacing.and_then(name_of).or(like.spacing),
             final_sigma: levels.final_sigma.and_then(name_of).or(like.final_sigma),
@@ -178,7 +182,10 @@ impl PictureOptions {
 
 /// The value of `kind` that settings name; nothing where they name none.
 pub(super) fn named<T: ValueEnum>(kind: &str, name: Option<&str>) -> anyhow::Result<Option<T>> {
-    let read = |name| T::from_str(name, false).map_err(|_| anyhow::anyhow!("{kind} is {name}, which is not known"));
+    let read = |name| {
+        T::from_str(name, false)
+            .map_err(|_| anyhow::anyhow!("{kind} is {name}, which is not known"))
+    };
     name.map(read).transpose()
 }
 
@@ -201,11 +208,11 @@ impl From<DtypeName> for Precision {
     }
 }
 
-impl From<PredictionName> for PredictionType {
+impl From<PredictionName> for Prediction {
     fn from(name: PredictionName) -> Self {
         match name {
             PredictionName::Epsilon => Self::Epsilon,
-            PredictionName::V => Self::VPrediction,
+            PredictionName::V => Self::Velocity,
             PredictionName::Sample => Self::Sample,
         }
     }
@@ -228,8 +235,14 @@ mod tests {
 
     #[test]
     fn a_lora_may_carry_its_scale() {
-        assert_eq!(lora_parts("a.safetensors:0.8"), ("a.safetensors".into(), 0.8));
-        assert_eq!(lora_parts("a:b.safetensors"), ("a:b.safetensors".into(), 1.0));
+        assert_eq!(
+            lora_parts("a.safetensors:0.8"),
+            ("a.safetensors".into(), 0.8)
+        );
+        assert_eq!(
+            lora_parts("a:b.safetensors"),
+            ("a:b.safetensors".into(), 1.0)
+        );
         assert_eq!(lora_parts("a:-1"), ("a".into(), -1.0));
     }
 }

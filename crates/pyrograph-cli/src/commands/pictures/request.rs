@@ -5,8 +5,11 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use pyrograph::{
     backend::rng::RngKind,
-    diffusion::{FinalPoint, PredictionType, SigmaSpacing},
-    models::weights::{Precision, StateDict},
+    diffusion::{FinalPoint, SigmaSpacing},
+    models::{
+        stable_diffusion::checkpoint::Prediction,
+        weights::{Precision, StateDict},
+    },
     pipelines::stable_diffusion::{
         ImagePrompt, ImageRequest, ImageStart, Latents, LoraFile, OpenOptions, SchedulerChoice,
         TimestepSpacing, tokenizer::PromptSyntax,
@@ -33,7 +36,7 @@ pub(super) fn open_options(settings: &Settings) -> anyhow::Result<OpenOptions> {
         tiny_vae: settings.taesd.clone(),
         loras: loras.collect(),
         embeddings: settings.embedding.clone(),
-        prediction: prediction.map(PredictionType::from),
+        prediction: prediction.map(Prediction::from),
         ..OpenOptions::default()
     })
 }
@@ -45,7 +48,9 @@ pub(super) fn request(
     count: usize,
 ) -> anyhow::Result<ImageRequest> {
     let seed = settings.seed.unwrap_or(0);
-    let of_prompt = prompts.iter().flat_map(|prompt| std::iter::repeat_n(prompt, count));
+    let of_prompt = prompts
+        .iter()
+        .flat_map(|prompt| std::iter::repeat_n(prompt, count));
     let images = of_prompt.zip(0..).map(|(prompt, place)| ImagePrompt {
         prompt: prompt.clone(),
         negative: settings.negative.clone().unwrap_or_default(),
@@ -58,7 +63,9 @@ pub(super) fn request(
         steps: settings.steps.unwrap_or(default.steps),
         scheduler: scheduler(settings)?,
         guidance: settings.guidance.unwrap_or(default.guidance),
-        guidance_rescale: settings.guidance_rescale.unwrap_or(default.guidance_rescale),
+        guidance_rescale: settings
+            .guidance_rescale
+            .unwrap_or(default.guidance_rescale),
         width: settings.width,
         height: settings.height,
         rng: rng.map_or(RngKind::Torch, RngKind::from),
@@ -120,7 +127,10 @@ fn read_latents(path: &Path) -> anyhow::Result<Latents> {
         .ok_or_else(|| anyhow!("{}: it has no tensor `latents`", path.display()))?;
     let shape: [usize; 4] = tensor.shape().try_into().with_context(|| {
         let seen = tensor.shape();
-        format!("{}: `latents` has shape {seen:?}, but must be [images, channels, height, width]", path.display())
+        format!(
+            "{}: `latents` has shape {seen:?}, but must be [images, channels, height, width]",
+            path.display()
+        )
     })?;
     Ok(Latents {
         shape,

@@ -82,7 +82,10 @@ mod tests {
             ..Settings::default()
         };
         let text = settings.text().unwrap();
-        assert!(!text.contains("embedding") && !text.contains("null"), "{text}");
+        assert!(
+            !text.contains("embedding") && !text.contains("null"),
+            "{text}"
+        );
         assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
     }
 }

@@ -86,6 +86,13 @@ pub(super) fn open_part(
     Ok((Part { config, weights }, others))
 }
 
+/// Whether a part's folder holds weights of a variant.
+pub(super) fn has_variant(folder: &Path, variant: &str) -> bool {
+    let names = names(folder).unwrap_or_default();
+    let mut files = names.iter().filter_map(|name| WeightsFile::parse(name));
+    files.any(|file| file.variant.as_deref() == Some(variant))
+}
+
 /// The text of a file that a checkpoint must have.
 pub(super) fn read_text(path: &Path) -> Result<String, ModelError> {
     fs::read_to_string(path).map_err(|source| ModelError::Io {
