@@ -200,6 +200,19 @@ fn values_that_are_not_finite_are_refused_unless_the_check_is_off() {
 }
 
 #[test]
+fn numbers_beyond_the_range_of_the_type_are_refused() {
+    let mut dict = table(DType::F32);
+    dict.insert(
+        "scale",
+        TensorEntry::from_f32(vec![4], vec![1.0, 2.0, 7e4, 3.0]),
+    );
+    let error = build::<Flex>(&dict, Precision::F16).expect_err("infinite as f16");
+    let expected = "`scale` holds inf at place 2";
+    assert!(error.to_string().contains(expected), "{error}");
+    assert!(build::<Flex>(&dict, Precision::Bf16).is_ok());
+}
+
+#[test]
 fn a_number_of_a_config_costs_no_memory_before_shapes_are_compared() {
     // 4 TB, were they made.
     let shape = [1_usize << 20, 1 << 20];

@@ -292,8 +292,10 @@ impl Loader<'_> {
                 backend: B::name(&device),
             });
         }
+        // Checked as it is loaded: a number beyond the range of the type is infinite there.
+        let tensor = tensor.cast(dtype);
         if self.options.check_values {
-            check_values_of(self.dict, &key, tensor, dtype == tensor.dtype())?;
+            check_values(self.dict, &key, &tensor)?;
         }
         let data = tensor.data_of(dtype);
         let loaded = Tensor::from_data(data, (&device, dtype));
@@ -346,17 +348,7 @@ pub(crate) fn check_values(
     key: &str,
     tensor: &TensorEntry,
 ) -> Result<(), ModelError> {
-    check_values_of(dict, key, tensor, true)
-}
-
-/// The same; pages of a mapped file stay in memory where they are to be `kept`.
-fn check_values_of(
-    dict: &StateDict,
-    key: &str,
-    tensor: &TensorEntry,
-    kept: bool,
-) -> Result<(), ModelError> {
-    tensor.check_finite(dict.path(), key, kept)?;
+    tensor.check_finite(dict.path(), key, true)?;
     if !key.ends_with(VARIANCE_SUFFIX) {
         return Ok(());
     }

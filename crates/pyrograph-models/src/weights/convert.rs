@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, TensorData};
 use burn_std::{bf16, f16};
+use rayon::prelude::*;
 
 use super::shared_bytes::SharedBytes;
 
@@ -67,34 +68,66 @@ fn extend<T>(values: &mut Vec<T>, bytes: &[u8], from: DType, to: &impl Fn(f32) -
     }
 }
 
-/// Values that are looked at together before the first that is sought is located.
-const BLOCK: usize = 4096;
-
-/// The place and value of the first number of which `refused` holds; `refused` sees every type as f32. The pages of a mapped
-/// file stay in memory where they are to be `kept`.
-pub(super) fn find(
+/// The place and value of the first number that is NaN or infinite, each type as f32. The pages of a mapped file stay in memory
+/// where they are to be `kept`.
+pub(super) fn find_non_finite(
     source: &SharedBytes,
     dtype: DType,
     kept: bool,
+) -> Option<(usize, f32)> {
+    let chunks = source.par_chunks(CHUNK).enumerate();
+    chunks.find_map_first(|(chunk, bytes)| {
+        let start = chunk * CHUNK;
+        let found = any_non_finite(bytes, dtype)
+            .then(|| find(bytes, dtype, |v| !v.is_finite()))
+            .flatten()
+            .map(|(at, value)| (start / dtype.size() + at, value));
+        if !kept && let Some(read) = source.slice(start..start + bytes.len()) {
+            read.release();
+        }
+        found
+    })
+}
+
+/// Whether the exponent of any number has all its bits set. There is no early exit, so that many are tested at once. Numbers of
+/// f64 are tested as f32.
+fn any_non_finite(bytes: &[u8], dtype: DType) -> bool {
+    let any_u16 = |mask: u16| {
+        let (numbers, _) = bytes.as_chunks::<2>();
+        let is_special = |bits: u16| bits & mask == mask;
+        numbers.iter().fold(false, |any, &bits| {
+            any | is_special(u16::from_le_bytes(bits))
+        })
+    };
+    match dtype {
+        DType::F16 => any_u16(0x7c00),
+        DType::BF16 => any_u16(0x7f80),
+        DType::F32 => {
+            let (numbers, _) = bytes.as_chunks::<4>();
+            let is_special = |bits: u32| bits & 0x7f80_0000 == 0x7f80_0000;
+            numbers.iter().fold(false, |any, &bits| {
+                any | is_special(u32::from_le_bytes(bits))
+            })
+        }
+        _ => find(bytes, dtype, |v| !v.is_finite()).is_some(),
+    }
+}
+
+/// Values that are widened together.
+const BLOCK: usize = 4096;
+
+/// The place and value of the first number of which `refused` holds; `refused` sees every type as f32.
+pub(super) fn find(
+    bytes: &[u8],
+    dtype: DType,
     refused: impl Fn(f32) -> bool,
 ) -> Option<(usize, f32)> {
     let mut values = Vec::with_capacity(BLOCK);
-    let size = BLOCK * dtype.size();
-    let mut released = 0;
-    for (block, bytes) in source.chunks(size).enumerate() {
-        let end = block * size;
-        if !kept && end - released >= CHUNK {
-            if let Some(read) = source.slice(released..end) {
-                read.release();
-            }
-            released = end;
-        }
+    for (block, bytes) in bytes.chunks(BLOCK * dtype.size()).enumerate() {
         values.clear();
         extend(&mut values, bytes, dtype, &|v| v);
-        // Without an early exit the compiler tests several values at once.
-        if values.iter().fold(false, |any, &v| any | refused(v)) {
-            let found = values.iter().position(|&v| refused(v));
-            return found.map(|at| (block * BLOCK + at, values[at]));
+        if let Some(at) = values.iter().position(|&v| refused(v)) {
+            return Some((block * BLOCK + at, values[at]));
         }
     }
     None

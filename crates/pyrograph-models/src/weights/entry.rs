@@ -160,7 +160,7 @@ impl TensorEntry {
 
     /// The place and value of the first number of which `refused` holds.
     pub(super) fn find(&self, refused: impl Fn(f32) -> bool) -> Option<(usize, f32)> {
-        convert::find(&self.bytes, self.dtype, true, refused)
+        convert::find(&self.bytes, self.dtype, refused)
     }
 
     /// Refuses NaN and infinite values; the error says that `key` of `path` holds them.
@@ -175,7 +175,7 @@ impl TensorEntry {
         if !is_float(self.dtype) {
             return Ok(());
         }
-        match convert::find(&self.bytes, self.dtype, kept, |v| !v.is_finite()) {
+        match convert::find_non_finite(&self.bytes, self.dtype, kept) {
             // A number of f64 beyond f32 is infinite as a parameter too.
             Some((index, value)) => Err(ModelError::NonFinite {
                 path: path.into(),

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_request_changes_the_files_scheduler_and_keeps_its_numbers() {
-        let scheduler = Scheduler::new(None, Some(PredictionType::VPrediction)).unwrap();
+        let scheduler = Scheduler::new(None).unwrap();
         let mut request = ImageRequest::new("a cat", 0);
         request.steps = 10;
         let own = scheduler.plan(&request).unwrap();
