@@ -79,15 +79,20 @@ impl Common {
 
     /// Prints the result: `value` as JSON, or `text`.
     pub(crate) fn print(&self, value: &serde_json::Value, text: &str) -> anyhow::Result<()> {
-        let text = match self.json {
-            true => serde_json::to_string_pretty(value)?,
-            false => text.trim_end().to_owned(),
-        };
-        match writeln!(std::io::stdout().lock(), "{text}") {
-            // Who reads has read enough.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            result => Ok(result?),
-        }
+        print(self.json, value, text)
+    }
+}
+
+/// Prints a result: `value` as JSON, or `text`.
+pub(crate) fn print(json: bool, value: &serde_json::Value, text: &str) -> anyhow::Result<()> {
+    let text = match json {
+        true => serde_json::to_string_pretty(value)?,
+        false => text.trim_end().to_owned(),
+    };
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        // Who reads has read enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
     }
 }
 

@@ -53,6 +53,12 @@ enum Command {
     /// Look at data as a training sees them.
     #[command(subcommand)]
     Data(Data),
+    /// Make a diffusers folder of a Stable Diffusion checkpoint: another type of weights, LoRA files merged, keys checked.
+    ///
+    /// Exits with 1 when keys are missing or unused: pyrograph.json in the folder names them.
+    Convert(commands::convert::Convert),
+    /// Say what a file or folder of weights holds, and what pyrograph takes it for.
+    Inspect(commands::inspect::Inspect),
     /// One forward pass on named tensors, to set a model beside its origin.
     Forward(commands::forward::Forward),
     /// Hold every operation, layer, loss, model and sampler on a device to f64, forward and backward.
@@ -123,6 +129,8 @@ fn main() -> ExitCode {
         Command::Inpaint(command) => command.run().map(done),
         Command::Detect(command) => command.run().map(done),
         Command::Data(Data::Preview(command)) => command.run().map(done),
+        Command::Convert(command) => command.run(),
+        Command::Inspect(command) => command.run().map(done),
         Command::Forward(command) => command.run().map(done),
         Command::GradCheck(command) => command.run(),
         Command::Bench(command) => command.run().map(done),

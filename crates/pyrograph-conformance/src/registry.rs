@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::{
     entries::{
-        convolutions, layers, losses, models, operations, sampling, sequence, ssd, training,
+        convolutions, layers, losses, models, operations, sampling, sequence, ssd,
+        stable_diffusion, training, walks,
     },
     recorder::{Recorded, Recorder, Work},
     tolerance::Cause,
@@ -112,10 +113,23 @@ registry! {
     Model "Encoder" with ["Block"] => models::encoder;
     Model "SpriteClassifier" => models::sprite_classifier;
     Model "VggSsd" with ["Layer", "MobilenetSsd", "ConvNorm", "InvertedResidual", "Head"] => ssd::networks;
+    Model "UNet2DConditionModel" with [
+        "TimestepEmbedding", "DownBlock", "MidBlock", "UpBlock", "ResnetBlock2D", "Downsample2D", "Upsample2D", "Transformer2D",
+        "Projection", "BasicTransformerBlock", "CrossAttention", "FeedForward"
+    ] => stable_diffusion::unet;
+    Model "ClipTextModel" with [
+        "TextTransformer", "Embeddings", "Encoder", "EncoderLayer", "SelfAttention", "Mlp"
+    ] => stable_diffusion::clip;
+    Model "AutoencoderKl" with [
+        "Encoder", "Decoder", "DownBlock", "UpBlock", "MidBlock", "ResnetBlock", "Attention", "Resampler"
+    ] => stable_diffusion::autoencoder;
+    Model "AutoencoderTiny" with ["Encoder", "Decoder", "Layer", "Block"] => stable_diffusion::tiny_autoencoder;
     Sampler "seeded noise" => sampling::noise;
     Sampler "DDPM" => sampling::ddpm;
     Sampler "DDIM" => sampling::ddim;
     Sampler "DPM-Solver++" => sampling::dpm_solver_pp;
+    Sampler "every other sampler" => sampling::others;
+    Sampler "requests in company" => walks::company;
     Training "training step" => training::step;
 }
 

@@ -278,3 +278,22 @@ fn a_partial_run_takes_the_timesteps_of_diffusers() {
         assert!(matches!(refused, Some(DiffusionError::Number { .. })));
     }
 }
+
+#[test]
+fn a_file_that_diffusers_saved_reads_with_its_infinities_and_nulls() {
+    // As `DPMSolverMultistepScheduler.save_pretrained` of diffusers 0.42.1 writes it.
+    let file = r#"{
+  "_class_name": "DPMSolverMultistepScheduler", "_diffusers_version": "0.42.1", "algorithm_type": "dpmsolver++",
+  "beta_end": 0.012, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "dynamic_thresholding_ratio": 0.995,
+  "euler_at_final": false, "final_sigmas_type": "zero", "flow_shift": 1.0, "lambda_min_clipped": -Infinity,
+  "lower_order_final": true, "num_train_timesteps": 1000, "prediction_type": "epsilon",
+  "rescale_betas_zero_snr": false, "sample_max_value": 1.0, "solver_order": 2, "solver_type": "midpoint",
+  "steps_offset": 0, "thresholding": false, "time_shift_type": "exponential", "timestep_spacing": "linspace",
+  "trained_betas": null, "use_beta_sigmas": false, "use_dynamic_shifting": false, "use_exponential_sigmas": false,
+  "use_flow_sigmas": false, "use_karras_sigmas": false, "use_lu_lambdas": false, "variance_type": null
+}"#;
+    assert_eq!(read(file, None).unknown, [""; 0]);
+    for name in SchedulerName::ALL {
+        read(file, Some(name.as_str()));
+    }
+}

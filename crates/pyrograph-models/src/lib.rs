@@ -6,6 +6,7 @@
 //! - [`ssd`]: the detector on VGG16 or MobileNetV2.
 //! - [`stable_diffusion`]: the networks of text to image, and the files they come in.
 //! - [`blocks`]: the layers they are made of, in PyTorch's layout.
+//! - [`inspect`]: what a file or folder of weights holds.
 //! - [`weights`]: state dicts from PyTorch and safetensors files, and model files that carry their config.
 //!
 //! A config checks its numbers and makes a module; a module's `forward` takes tensors in the paper's order:
@@ -28,6 +29,7 @@ pub mod blocks;
 pub mod context_unet;
 pub mod dcgan;
 mod error;
+pub mod inspect;
 pub mod sprite_classifier;
 pub mod ssd;
 pub mod stable_diffusion;

@@ -2,6 +2,7 @@
 
 pub(crate) mod anomaly;
 pub(crate) mod bench;
+pub(crate) mod convert;
 pub(crate) mod data_preview;
 pub(crate) mod detect;
 pub(crate) mod devices;
@@ -9,6 +10,7 @@ pub(crate) mod eval_sprites;
 pub(crate) mod eval_ssd;
 pub(crate) mod forward;
 pub(crate) mod gradcheck;
+pub(crate) mod inspect;
 pub(crate) mod pictures;
 pub(crate) mod sample_dcgan;
 pub(crate) mod sample_sprites;

@@ -3,6 +3,7 @@
 mod anomaly;
 mod bench;
 mod common;
+mod convert;
 mod detection;
 #[allow(dead_code)] // Shared with the tests of the models.
 #[path = "../../../pyrograph-models/tests/common/formula.rs"]

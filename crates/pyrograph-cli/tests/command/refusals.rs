@@ -31,6 +31,16 @@ fn wrong_requests_are_refused_with_what_is_allowed() {
         &["--sampler", "dpm++", "--eta", "0.5"],
         &["--eta belongs to --sampler ddim"],
     );
+    sample(&["--sampler", "plms"], &["plms", "dpm++2m", "euler-a"]);
+    sample(
+        &["--sampler", "ddim", "--karras"],
+        &["karras", "dpm++2m", "unipc"],
+    );
+    sample(&["--sigmas", "beta", "--karras"], &["--sigmas", "--karras"]);
+    sample(
+        &["--sampler", "lcm", "--steps", "51"],
+        &["51", "allowed are 1 to 50"],
+    );
     sample(&["-n", "0"], &["0", "1 or more"]);
     sample(&["--interpolate", "3"], &["one --context"]);
     sample(&["--noise", text(&path.join("none"))], &["none"]);

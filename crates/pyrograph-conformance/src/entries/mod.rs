@@ -10,4 +10,6 @@ pub(crate) mod operations;
 pub(crate) mod sampling;
 pub(crate) mod sequence;
 pub(crate) mod ssd;
+pub(crate) mod stable_diffusion;
 pub(crate) mod training;
+pub(crate) mod walks;

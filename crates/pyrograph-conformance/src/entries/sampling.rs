@@ -4,7 +4,7 @@ use pyrograph_backend::{
     rng::{NoiseSource, Purpose, RngKind},
     vision::VisionAutodiff,
 };
-use pyrograph_diffusion::{DiffusionCard, SamplerConfig};
+use pyrograph_diffusion::{DiffusionCard, SamplerConfig, SchedulerName};
 use pyrograph_gradcheck::GradCheckError;
 use pyrograph_pipelines::sprites::{SpritePipeline, SpriteRequest};
 
@@ -48,6 +48,20 @@ pub(crate) fn ddim<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
 
 pub(crate) fn dpm_solver_pp<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     images(r, "", &request(SamplerConfig::dpm_solver_pp(STEPS)))
+}
+
+pub(crate) fn others<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let done = [
+        SchedulerName::Ddpm,
+        SchedulerName::Ddim,
+        SchedulerName::DpmPlusPlus2M,
+    ];
+    for name in SchedulerName::ALL {
+        if !done.contains(&name) {
+            images(r, name.as_str(), &request(name.config(STEPS)))?;
+        }
+    }
+    Ok(())
 }
 
 fn request(sampler: SamplerConfig) -> SpriteRequest {

@@ -50,9 +50,12 @@ impl TextualInversion {
                     ([token], Some(tensor)) => ((*token).to_owned(), tensor),
                     _ => {
                         let keys: Vec<_> = keys.into_iter().map(str::to_owned).collect();
+                        let held = match keys.is_empty() {
+                            true => "no tensor outside Python objects".into(),
+                            false => first(&keys),
+                        };
                         let reason = format!(
-                            "an embedding holds one token's rows, `emb_params` or `string_to_param`; this file holds {}",
-                            first(&keys)
+                            "an embedding holds one token's rows, `emb_params` or a dict `string_to_param`; this file holds {held}"
                         );
                         return Err(refused(path, reason));
                     }

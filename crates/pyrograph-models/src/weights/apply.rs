@@ -106,33 +106,11 @@ fn load_by<B: Backend, M: NamedModel<B>>(
 ) -> Result<M, ModelError> {
     let translated = M::translate(dict);
     let dict = translated.as_ref().unwrap_or(dict);
-    let mut places = Places::default();
-    model.visit(&mut places);
-    let keys: Vec<_> = places
-        .found
-        .iter()
-        .map(|(path, _)| M::published_key(path))
-        .collect();
-    let source = WeightsSource::find(dict, keys.iter().map(String::as_str));
-    let wrapper = source.taken();
-
-    let mut report = KeyReport::default();
-    let mut tensors = HashMap::with_capacity(keys.len());
-    for ((path, shape), key) in places.found.into_iter().zip(&keys) {
-        let full_key = format!("{wrapper}{key}");
-        match dict.get(&full_key) {
-            None => report.missing.push(full_key),
-            Some(tensor) if tensor.shape() != shape => {
-                report
-                    .shapes
-                    .push((full_key, tensor.shape().to_vec(), shape));
-            }
-            Some(tensor) => {
-                tensors.insert(path, (full_key, tensor));
-            }
-        }
-    }
-    report.unused = unused_keys::<B, M>(dict, wrapper, &keys);
+    let Matched {
+        places,
+        wrapper,
+        report,
+    } = Matched::new(&model, dict);
     if !report.is_empty() {
         return Err(ModelError::Architecture {
             path: dict.path().into(),
@@ -140,11 +118,16 @@ fn load_by<B: Backend, M: NamedModel<B>>(
             report,
         });
     }
+    let tensors = places.into_iter().filter_map(|place| {
+        let key = format!("{wrapper}{}", place.key);
+        let tensor = dict.get(&key)?;
+        Some((place.path, (key, tensor)))
+    });
     let mut loader = Loader {
         dict,
         model: M::NAME,
         options,
-        tensors,
+        tensors: tensors.collect(),
         path: FieldPath::default(),
         failed: None,
     };
@@ -155,13 +138,86 @@ fn load_by<B: Backend, M: NamedModel<B>>(
     }
 }
 
+/// The tensors of `dict` that a model of `config` takes, under the model's published keys, and how the keys differ from those of
+/// the model. No parameter is made.
+///
+/// # Errors
+/// When a number of the config is not allowed.
+pub fn match_keys<B: Backend, M: NamedModel<B>>(
+    config: &M::Config,
+    dict: &StateDict,
+    device: &B::Device,
+) -> Result<(StateDict, KeyReport), ModelError> {
+    let model = M::from_config(config, &mut ParamInit::lazy(device))?;
+    let translated = M::translate(dict);
+    let dict = translated.as_ref().unwrap_or(dict);
+    let matched = Matched::new(&model, dict);
+    let mut taken = StateDict::of_file(dict.path(), Default::default(), dict.metadata().clone());
+    for Place { key, .. } in &matched.places {
+        if let Some(tensor) = dict.get(&format!("{}{key}", matched.wrapper)) {
+            taken.insert(key.clone(), tensor.clone());
+        }
+    }
+    Ok((taken, matched.report))
+}
+
+/// How the parameters of a model and the tensors of a file go together.
+struct Matched {
+    places: Vec<Place>,
+    /// What stands before the keys in the file.
+    wrapper: String,
+    report: KeyReport,
+}
+
+impl Matched {
+    fn new<B: Backend, M: NamedModel<B>>(model: &M, dict: &StateDict) -> Self {
+        let mut walk = PlaceWalk::default();
+        model.visit(&mut walk);
+        let mut places = walk.places;
+        for place in &mut places {
+            place.key = M::published_key(&place.path);
+        }
+        let keys: Vec<&str> = places.iter().map(|place| place.key.as_str()).collect();
+        let wrapper = WeightsSource::find(dict, keys.iter().copied())
+            .taken()
+            .to_owned();
+        let mut report = KeyReport::default();
+        for place in &places {
+            let full_key = format!("{wrapper}{}", place.key);
+            match dict.get(&full_key) {
+                None => report.missing.push(full_key),
+                Some(tensor) if tensor.shape() != place.shape => {
+                    let shape = (full_key, tensor.shape().to_vec(), place.shape.clone());
+                    report.shapes.push(shape);
+                }
+                Some(_) => {}
+            }
+        }
+        report.unused = unused_keys::<B, M>(dict, &wrapper, &keys);
+        Self {
+            places,
+            wrapper,
+            report,
+        }
+    }
+}
+
+/// A parameter of a model.
+struct Place {
+    /// The field path.
+    path: String,
+    /// The published key.
+    key: String,
+    shape: Vec<usize>,
+}
+
 /// Keys of the file that the model has no place for.
 fn unused_keys<B: Backend, M: NamedModel<B>>(
     dict: &StateDict,
     wrapper: &str,
-    keys: &[String],
+    keys: &[&str],
 ) -> Vec<String> {
-    let wanted: BTreeSet<_> = keys.iter().map(String::as_str).collect();
+    let wanted: BTreeSet<_> = keys.iter().copied().collect();
     let ignored = |key: &str| M::IGNORED_SUFFIXES.iter().any(|end| key.ends_with(end));
     dict.keys()
         .filter_map(|key| key.strip_prefix(wrapper)) // What stands beside a wrapped state dict is not ours to judge.
@@ -182,12 +238,12 @@ impl FieldPath {
 
 /// Collects the field paths and shapes of a model's parameters, without making any.
 #[derive(Default)]
-struct Places {
+struct PlaceWalk {
     path: FieldPath,
-    found: Vec<(String, Vec<usize>)>,
+    places: Vec<Place>,
 }
 
-impl<B: Backend> ModuleVisitor<B> for Places {
+impl<B: Backend> ModuleVisitor<B> for PlaceWalk {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.0.push(name.to_owned());
     }
@@ -197,8 +253,11 @@ impl<B: Backend> ModuleVisitor<B> for Places {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        self.found
-            .push((self.path.joined(), param.lazy_shape().to_vec()));
+        self.places.push(Place {
+            path: self.path.joined(),
+            key: String::new(),
+            shape: param.lazy_shape().to_vec(),
+        });
     }
 }
 

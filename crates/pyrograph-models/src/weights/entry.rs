@@ -93,10 +93,15 @@ impl TensorEntry {
     /// Host data of the type that `precision` asks for; integers stay what they are. Where the type is the stored one, the data
     /// shares the bytes of this entry, if they lie at an address that the type allows.
     pub fn to_data(&self, precision: Precision) -> TensorData {
+        self.data_of(self.stored_type(precision))
+    }
+
+    /// The type of the tensor in a file of this precision: integers stay what they are.
+    pub(super) fn stored_type(&self, precision: Precision) -> DType {
         match precision {
-            Precision::AsStored => self.data_of(self.dtype),
-            _ if !is_float(self.dtype) => self.data_of(self.dtype),
-            _ => self.data_of(precision.parameter_type(self.dtype)),
+            Precision::AsStored => self.dtype,
+            _ if !is_float(self.dtype) => self.dtype,
+            _ => precision.parameter_type(self.dtype),
         }
     }
 

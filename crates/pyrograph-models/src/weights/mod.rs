@@ -22,10 +22,13 @@ mod shared_bytes;
 mod source;
 mod state_dict;
 
+pub use crate::error::KeyReport;
 pub(crate) use apply::check_values;
-pub use apply::{LoadOptions, build_model, build_model_by, build_model_with, load_weights};
+pub use apply::{
+    LoadOptions, build_model, build_model_by, build_model_with, load_weights, match_keys,
+};
 pub use entry::TensorEntry;
-pub(crate) use model_file::config_of;
+pub(crate) use model_file::{HEADER, config_of, model_header};
 pub use model_file::{load_model, read_config, save_model};
 pub use named_model::{NamedModel, state_dict_of};
 pub use precision::Precision;

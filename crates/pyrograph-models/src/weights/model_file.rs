@@ -9,7 +9,7 @@ use super::{NamedModel, StateDict, build_model, state_dict_of};
 use crate::ModelError;
 
 /// The header's key.
-const HEADER: &str = "pyrograph";
+pub(crate) const HEADER: &str = "pyrograph";
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -49,6 +49,12 @@ pub fn read_config<B: Backend, M: NamedModel<B>>(
     dict: &StateDict,
 ) -> Result<M::Config, ModelError> {
     config_of(dict, M::NAME, M::HOLDERS)
+}
+
+/// The name and config of a model file's header.
+pub(crate) fn model_header(dict: &StateDict) -> Option<(String, serde_json::Value)> {
+    let header: Header = serde_json::from_str(dict.metadata().get(HEADER)?).ok()?;
+    Some((header.model, header.config))
 }
 
 /// The same of the model `name`, which files of `holders` hold too.

@@ -104,42 +104,52 @@ pub(super) fn read(file: &SharedBytes) -> Result<(Tensors, Metadata), String> {
     Ok((tensors, header.metadata))
 }
 
-/// Writes a file, one tensor after the other. The same tensors and metadata make the same bytes.
+/// Writes a file, one tensor after the other, each as `dtype_of` says; `seen` is shown every tensor as it is written. The same
+/// tensors and metadata make the same bytes.
 pub(super) fn write(
     tensors: &Tensors,
     metadata: &Metadata,
+    dtype_of: impl Fn(&TensorEntry) -> DType,
     out: &mut impl Write,
+    mut seen: impl FnMut(&str, &TensorEntry) -> io::Result<()>,
 ) -> io::Result<()> {
     // The format's own order: wide types first, so that every tensor is aligned, then by name.
-    let mut order: Vec<_> = tensors.iter().collect();
-    order.sort_by_key(|(key, tensor)| (std::cmp::Reverse(tensor.dtype().size()), *key));
+    let mut order: Vec<_> = tensors
+        .iter()
+        .map(|(key, tensor)| (key.as_str(), tensor, dtype_of(tensor)))
+        .collect();
+    order.sort_by_key(|(key, _, dtype)| (std::cmp::Reverse(dtype.size()), *key));
     let mut header = BTreeMap::new();
     let sorted: BTreeMap<_, _> = metadata.iter().collect();
     header.insert(METADATA, serde_json::to_value(sorted)?);
     let mut end = 0;
-    for (key, tensor) in &order {
+    for (key, tensor, dtype) in &order {
         let begin = end;
-        end += tensor.bytes().len();
-        let name = TYPES.iter().find(|(_, dtype)| *dtype == tensor.dtype());
-        let whole = size_of_values(tensor.shape(), tensor.dtype()) == Some(end - begin);
-        let (Some((name, _)), true, false) = (name, whole, key.as_str() == METADATA) else {
+        let size = size_of_values(tensor.shape(), *dtype);
+        let whole = size_of_values(tensor.shape(), tensor.dtype()) == Some(tensor.bytes().len());
+        let name = TYPES.iter().find(|(_, known)| known == dtype);
+        let (Some((name, _)), Some(size), true, false) = (name, size, whole, *key == METADATA)
+        else {
             let reason = format!("`{key}` cannot be written as safetensors");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
         };
+        end += size;
         let info = serde_json::json!({
             "data_offsets": [begin, end],
             "dtype": name,
             "shape": tensor.shape(),
         });
-        header.insert(key.as_str(), info);
+        header.insert(*key, info);
     }
     let mut header = serde_json::to_vec(&header)?;
     header.resize(header.len().next_multiple_of(LENGTH), b' ');
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
-    for (_, tensor) in order {
-        out.write_all(tensor.bytes())?;
-        tensor.release();
+    for (key, tensor, dtype) in order {
+        let written = tensor.cast(dtype);
+        seen(key, &written)?;
+        out.write_all(written.bytes())?;
+        written.release();
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::{
 
 use pyrograph_vision::atomic_write_with;
 
-use super::{TensorEntry, open, safetensors_file};
+use super::{Precision, TensorEntry, open, safetensors_file};
 use crate::ModelError;
 
 /// Named tensors, as `torch.save(model.state_dict())` or safetensors keep them. The tensors of a file stay in it until they are
@@ -57,15 +57,41 @@ impl StateDict {
         path: impl AsRef<Path>,
         metadata: HashMap<String, String>,
     ) -> Result<(), ModelError> {
+        self.save_as(path, &metadata, Precision::AsStored, |_, _| Ok(()))
+    }
+
+    /// The same with floating-point tensors in the type that `precision` says, of which one at a time is in memory. `seen` is shown
+    /// every tensor as it is written, and may refuse it.
+    ///
+    /// # Errors
+    /// When the file cannot be written, and those of `seen`.
+    pub fn save_as(
+        &self,
+        path: impl AsRef<Path>,
+        metadata: &HashMap<String, String>,
+        precision: Precision,
+        mut seen: impl FnMut(&str, &TensorEntry) -> Result<(), ModelError>,
+    ) -> Result<(), ModelError> {
         let path = path.as_ref();
+        let mut refused = None;
         let written = atomic_write_with(path, |file| {
             let mut out = BufWriter::new(file);
-            safetensors_file::write(&self.tensors, &metadata, &mut out)?;
+            let seen = |key: &str, tensor: &TensorEntry| {
+                seen(key, tensor).map_err(|error| {
+                    let text = error.to_string();
+                    refused = Some(error);
+                    Error::other(text)
+                })
+            };
+            let dtype_of = |tensor: &TensorEntry| tensor.stored_type(precision);
+            safetensors_file::write(&self.tensors, metadata, dtype_of, &mut out, seen)?;
             out.flush()
         });
-        written.map_err(|error| ModelError::Io {
-            path: path.into(),
-            source: Error::other(error),
+        written.map_err(|error| {
+            refused.unwrap_or_else(|| ModelError::Io {
+                path: path.into(),
+                source: Error::other(error),
+            })
         })
     }
 

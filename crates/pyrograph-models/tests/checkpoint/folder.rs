@@ -151,13 +151,20 @@ fn a_variant_is_taken_where_it_is_asked_for_or_alone() {
             .dtype()
     };
     assert_eq!(dtype(&open(folder.path())), DType::F32);
-    let options = CheckpointOptions {
-        variant: Some("fp16".into()),
+    let named = |variant: &str| CheckpointOptions {
+        variant: Some(variant.into()),
         ..Default::default()
     };
-    let reason = refusal(folder.path(), &options);
+    let checkpoint = Checkpoint::open(folder.path(), &named("fp16")).expect("opens");
+    assert_eq!(dtype(&checkpoint), DType::F16);
     assert!(
-        reason.contains("text_encoder") && reason.contains("`fp16`"),
+        checkpoint.notes[0].contains("text_encoder/ holds no variant `fp16`"),
+        "{:?}",
+        checkpoint.notes
+    );
+    let reason = refusal(folder.path(), &named("int8"));
+    assert!(
+        reason.contains("no part holds weights of the variant `int8`"),
         "{reason}"
     );
     fs::remove_file(unet.join("diffusion_pytorch_model.safetensors")).expect("removable");

@@ -2,11 +2,15 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
+use burn_flex::Flex;
 use pyrograph_models::{
-    stable_diffusion::checkpoint::{
-        Checkpoint, CheckpointOptions, Part, Prediction, TokenizerFiles,
+    stable_diffusion::{
+        checkpoint::{Checkpoint, CheckpointOptions, Part, Prediction, TokenizerFiles},
+        clip::{ClipTextConfig, ClipTextModel},
+        unet::{UNet2DConditionConfig, UNet2DConditionModel},
+        vae::{AutoencoderKl, AutoencoderKlConfig},
     },
-    weights::{StateDict, TensorEntry},
+    weights::{StateDict, TensorEntry, build_model},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -154,6 +158,29 @@ fn a_file_of_the_second_version_gets_the_names_that_diffusers_gives() {
         "{:?}",
         checkpoint.notes
     );
+}
+
+#[test]
+fn the_parts_of_a_single_file_build_their_models() {
+    let device = Default::default();
+    for name in ["sd1.json", "sd2.json"] {
+        let checkpoint = open(&fixture(name).dict(), &CheckpointOptions::default()).expect("opens");
+        let Checkpoint {
+            unet,
+            vae,
+            text_encoder,
+            ..
+        } = checkpoint;
+        let config = UNet2DConditionConfig::from_diffusers(&unet.config).expect("a config");
+        build_model::<Flex, UNet2DConditionModel<Flex>>(&config, &unet.weights, &device)
+            .expect("every key");
+        let config = AutoencoderKlConfig::from_diffusers(&vae.config).expect("a config");
+        build_model::<Flex, AutoencoderKl<Flex>>(&config, &vae.weights, &device)
+            .expect("every key");
+        let config = ClipTextConfig::from_diffusers(&text_encoder.config).expect("a config");
+        build_model::<Flex, ClipTextModel<Flex>>(&config, &text_encoder.weights, &device)
+            .expect("every key");
+    }
 }
 
 #[test]

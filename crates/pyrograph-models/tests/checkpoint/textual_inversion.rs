@@ -47,6 +47,34 @@ fn files_tell_their_token_or_take_the_name_of_the_file() {
 }
 
 #[test]
+fn files_that_torch_saved_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/textual_inversion");
+    for (name, token, count) in [
+        ("web_ui.pt", "web_ui", 2),
+        ("diffusers.bin", "<cat-toy>", 1),
+    ] {
+        let inversion = TextualInversion::open(folder.join(name)).expect(name);
+        assert_eq!((inversion.token(), inversion.count()), (token, count));
+        let mut part = text_encoder();
+        let ids: Vec<u32> = (3..).take(count).collect();
+        inversion.add_to(&mut part, &ids).expect("fits");
+        let table = part.weights.get(TABLE).expect("the table").to_f32();
+        assert_eq!(table[6..], [1.0, 2.0, 3.0, 4.0][..2 * count], "{name}");
+    }
+}
+
+#[test]
+fn rows_inside_a_python_object_are_refused() {
+    let file = "tests/fixtures/textual_inversion/latent_diffusion.pt";
+    let error = TextualInversion::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(file));
+    let error = error.expect_err("a ParameterDict").to_string();
+    assert!(
+        error.contains("this file holds no tensor outside Python objects"),
+        "{error}"
+    );
+}
+
+#[test]
 fn rows_extend_the_table_and_its_count() {
     let folder = tempfile::tempdir().expect("a folder");
     let inversion =

@@ -3,9 +3,13 @@
 use std::{collections::HashMap, path::Path};
 
 use burn::tensor::DType;
+use burn_flex::Flex;
 use pyrograph_models::{
-    stable_diffusion::checkpoint::{Part, open_tiny_vae},
-    weights::{StateDict, TensorEntry},
+    stable_diffusion::{
+        checkpoint::{Part, open_tiny_vae},
+        tiny_vae::{AutoencoderTiny, AutoencoderTinyConfig},
+    },
+    weights::{StateDict, TensorEntry, build_model, state_dict_of},
 };
 
 use super::folder::{weights, write};
@@ -64,6 +68,37 @@ fn two_files_of_the_authors_open_from_either_and_from_their_folder() {
     for path in [&encoder, &decoder, &folder.path().to_owned()] {
         assert_both(open_tiny_vae(path).expect("both halves"));
     }
+}
+
+#[test]
+fn the_files_of_the_authors_build_the_model() {
+    let device = Default::default();
+    let model = AutoencoderTinyConfig::taesd()
+        .init::<Flex>(&device, 3)
+        .expect("a model");
+    let dict = state_dict_of(&model).expect("its weights");
+    let folder = tempfile::tempdir().expect("a folder");
+    for (half, first) in [("encoder", 0), ("decoder", 1)] {
+        let authors = dict.part(&format!("{half}.layers.")).renamed(|key| {
+            let (number, rest) = key.split_once('.').expect("a layer");
+            format!(
+                "{}.{rest}",
+                number.parse::<usize>().expect("a number") + first
+            )
+        });
+        save(
+            &authors,
+            &folder.path().join(format!("taesd_{half}.safetensors")),
+        );
+    }
+    let part = open_tiny_vae(folder.path()).expect("both halves");
+    let config = AutoencoderTinyConfig::from_diffusers(&part.config).expect("a config");
+    let built: AutoencoderTiny<Flex> =
+        build_model(&config, &part.weights, &device).expect("every key");
+    let built = state_dict_of(&built).expect("its weights");
+    assert!(dict.keys().all(
+        |key| built.get(key).map(TensorEntry::to_f32) == dict.get(key).map(TensorEntry::to_f32)
+    ));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Reading `scheduler_config.json` as diffusers' `from_config` reads it.
 
 mod class;
+mod python_json;
 mod values;
 
 use std::collections::BTreeSet;
@@ -8,6 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use self::class::Class;
+use self::python_json::without_infinities;
 use self::values::Values;
 use super::{
     DdpmVariance, DpmAlgorithm, DpmSolverConfig, DpmSolverType, ExtraNoise, FinalPoint,
@@ -74,8 +76,8 @@ impl DiffusersScheduler {
     /// [`DiffusionError::SchedulerFile`] for text that is no JSON object with a `_class_name`.
     pub fn read(json: &str) -> Result<Self, DiffusionError> {
         let refused = |reason: String| DiffusionError::SchedulerFile { reason };
-        let mut values: Map<String, Value> =
-            serde_json::from_str(json).map_err(|error| refused(error.to_string()))?;
+        let mut values: Map<String, Value> = serde_json::from_str(&without_infinities(json))
+            .map_err(|error| refused(error.to_string()))?;
         let class = match values.get("_class_name") {
             Some(Value::String(class)) => class.clone(),
             _ => return Err(refused("it has no _class_name".into())),
@@ -311,7 +313,7 @@ fn kind(class: Class, values: &Values<'_>) -> Result<SamplerKind, DiffusionError
             clipped_epsilon: false,
         },
         Class::Ddpm => SamplerKind::Ddpm {
-            variance: match values.word("variance_type", "fixed_small")? {
+            variance: match values.word_or_null("variance_type", "fixed_small")? {
                 // The logarithmic form is the same variance.
                 "fixed_small" | "fixed_small_log" => DdpmVariance::BetaTilde,
                 "fixed_large" => DdpmVariance::Beta,

@@ -62,6 +62,18 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// As [`word`](Self::word), where `null` counts as absent.
+    pub(super) fn word_or_null(
+        &self,
+        key: &str,
+        default: &'static str,
+    ) -> Result<&'a str, DiffusionError> {
+        match self.map.get(key) {
+            Some(Value::Null) => Ok(default),
+            _ => self.word(key, default),
+        }
+    }
+
     pub(super) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, DiffusionError> {
         let refused = || self.refuse(key, "null or a list of numbers");
         match self.map.get(key) {
@@ -89,7 +101,7 @@ impl<'a> Values<'a> {
                 "an empty list",
             ),
             Only::Word(word) => (value == word, *word),
-            // JSON has no infinity; Python writes it as -Infinity, other writers as null or a string.
+            // JSON has no infinity; some writers put null for it.
             Only::MinusInfinity => (
                 value.is_null() || value == "-inf" || value == "-Infinity",
                 "minus infinity",

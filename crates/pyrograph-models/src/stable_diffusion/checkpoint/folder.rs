@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Checkpoint, CheckpointOptions, Part, TokenizerFiles,
-    part_files::{names, open_part, read_text},
+    part_files::{has_variant, names, open_part, read_text},
     refused, tiny_vae,
     tokenizer::padding_of,
 };
@@ -35,12 +35,22 @@ const FOREIGN: [&str; 6] = [
 pub(super) fn open(path: &Path, options: &CheckpointOptions) -> Result<Checkpoint, ModelError> {
     check_classes(path)?;
     let mut notes = Vec::new();
+    if let Some(variant) = &options.variant {
+        check_variant(path, variant)?;
+    }
     let mut part = |name: &str| -> Result<Part, ModelError> {
         let folder = path.join(name);
         if !folder.is_dir() {
             return Err(refused(path, format!("the part `{name}` is missing")));
         }
-        let (part, others) = open_part(&folder, options.variant.as_deref())?;
+        let variant = options.variant.as_deref();
+        let held = variant.filter(|variant| has_variant(&folder, variant));
+        if let (Some(variant), None) = (variant, held) {
+            notes.push(format!(
+                "{name}/ holds no variant `{variant}`: its weights without one are used"
+            ));
+        }
+        let (part, others) = open_part(&folder, held)?;
         notes.extend(
             others
                 .iter()
@@ -119,6 +129,22 @@ fn check_classes(path: &Path) -> Result<(), ModelError> {
         }
     }
     Ok(())
+}
+
+/// Refuses a variant that no part has.
+fn check_variant(path: &Path, variant: &str) -> Result<(), ModelError> {
+    let held = PARTS
+        .iter()
+        .any(|(name, _)| has_variant(&path.join(name), variant));
+    match held {
+        true => Ok(()),
+        false => Err(refused(
+            path,
+            format!(
+                "no part holds weights of the variant `{variant}`, such as unet/diffusion_pytorch_model.{variant}.safetensors"
+            ),
+        )),
+    }
 }
 
 fn tokenizer(path: &Path, text_encoder: &Part, notes: &mut Vec<String>) -> TokenizerFiles {

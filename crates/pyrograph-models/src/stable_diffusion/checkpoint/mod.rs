@@ -11,6 +11,7 @@ mod part_files;
 mod single_file;
 mod tiny_vae;
 mod tokenizer;
+mod write;
 
 use std::{
     io,
@@ -19,8 +20,10 @@ use std::{
 
 use crate::{ModelError, weights::StateDict};
 
+pub use part_files::weights_among;
 pub use tiny_vae::open_tiny_vae;
 pub use tokenizer::TokenizerFiles;
+pub use write::{Manifest, PartManifest, TensorRecord, write_parts};
 
 /// What a UNet was trained to predict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -86,6 +86,13 @@ pub(super) fn open_part(
     Ok((Part { config, weights }, others))
 }
 
+/// Whether a part's folder holds weights of a variant.
+pub(super) fn has_variant(folder: &Path, variant: &str) -> bool {
+    let names = names(folder).unwrap_or_default();
+    let mut files = names.iter().filter_map(|name| WeightsFile::parse(name));
+    files.any(|file| file.variant.as_deref() == Some(variant))
+}
+
 /// The text of a file that a checkpoint must have.
 pub(super) fn read_text(path: &Path) -> Result<String, ModelError> {
     fs::read_to_string(path).map_err(|source| ModelError::Io {
@@ -113,6 +120,17 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, ModelError> {
     }
     names.sort();
     Ok(names)
+}
+
+/// The file of weights that is opened among these names of a part's folder; none where no name is of one.
+pub fn weights_among(names: &[String], variant: Option<&str>) -> Option<String> {
+    let mut found: Vec<_> = names
+        .iter()
+        .filter_map(|name| WeightsFile::parse(name))
+        .filter(|file| variant.is_none() || file.variant.as_deref() == variant)
+        .collect();
+    found.sort_by_key(WeightsFile::rank);
+    found.into_iter().next().map(|file| file.name)
 }
 
 /// The file of weights to open, and the names of the others.

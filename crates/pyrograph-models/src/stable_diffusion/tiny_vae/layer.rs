@@ -17,6 +17,7 @@ const HALVING: Kernel = Kernel {
 };
 
 /// A layer with parameters.
+#[allow(clippy::large_enum_variant)] // A model has two dozen layers.
 #[derive(Module, Debug)]
 pub(super) enum Layer<B: Backend> {
     /// A convolution.

@@ -19,7 +19,7 @@ const DEPRECATED: [(&str, &str); 4] = [
     ("proj_attn", "to_out.0"),
 ];
 
-/// Today's key of `key`; none where it has a deprecated name no longer in use.
+/// Today's key for a deprecated `key`; none for a key that is not deprecated.
 fn current_key(key: &str) -> Option<String> {
     let (half, layer) = key.split_once(ATTENTION)?;
     let (name, parameter) = layer.rsplit_once('.')?;

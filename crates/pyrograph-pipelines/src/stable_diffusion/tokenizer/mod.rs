@@ -9,6 +9,8 @@ mod files;
 mod special;
 mod vocabulary;
 mod weighting;
+mod write;
 
 pub use encode::{EncodedPrompt, Tokenizer};
 pub use weighting::{PromptSyntax, WeightedText, apply_weights, parse_weights};
+pub use write::write_tokenizer;

@@ -1,0 +1,239 @@
+//! `pyrograph convert`: a checkpoint of Stable Diffusion as a diffusers folder.
+
+mod hub;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pyrograph::{
+    backend::{BackendTask, Device, DeviceSpec, vision::VisionAutodiff},
+    models::{
+        ModelError,
+        stable_diffusion::{
+            checkpoint::{Checkpoint, CheckpointOptions, Manifest, Prediction, write_parts},
+            lora::{Lora, apply_loras},
+        },
+        weights::Precision,
+    },
+    pipelines::stable_diffusion::tokenizer::write_tokenizer,
+};
+use serde_json::json;
+
+use crate::arguments::print;
+
+/// Exit code where keys are missing or unused: the folder is written, and its manifest names them.
+const INCOMPLETE: u8 = 1;
+
+/// The checkpoint, and what is made of it.
+#[derive(Args)]
+pub(crate) struct Convert {
+    /// A diffusers folder, a single-file checkpoint (.safetensors, .ckpt), or the id of a repository of the Hugging Face Hub such
+    /// as stabilityai/stable-diffusion-2-1-base.
+    source: String,
+    /// The folder to write; it must not exist yet.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Type of the weights in the new files: stored, f32, bf16 or f16.
+    #[arg(long, default_value = "stored", value_name = "TYPE")]
+    dtype: Precision,
+    /// A LoRA file whose changes are added to the weights, and its scale [default scale: 1]; several are added together.
+    #[arg(long, value_name = "FILE[:SCALE]", value_parser = lora_and_scale)]
+    lora: Vec<(PathBuf, f64)>,
+    /// Branch, tag or commit of a Hub repository.
+    #[arg(long, default_value = "main", value_name = "NAME")]
+    revision: String,
+    /// The files to take where a folder holds several, such as fp16.
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    /// What the UNet predicts, which a single file cannot tell: epsilon, v_prediction or sample.
+    #[arg(long, value_parser = prediction, value_name = "KIND")]
+    prediction: Option<Prediction>,
+    /// Take a single file's moving averages in the place of the trained weights.
+    #[arg(long)]
+    averages: bool,
+    /// Print the result as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+    /// No remarks.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+impl Convert {
+    pub(crate) fn run(&self) -> anyhow::Result<ExitCode> {
+        if self.out.exists() {
+            bail!(
+                "--out {}: it exists already; remove it or name another folder",
+                self.out.display()
+            );
+        }
+        let (path, revision) = self.local_source()?;
+        let options = CheckpointOptions {
+            prediction: self.prediction,
+            variant: self.variant.clone(),
+            averages: self.averages,
+            tiny_vae: None,
+        };
+        let mut checkpoint = Checkpoint::open(&path, &options)?;
+        let mut manifest = Manifest::new(&self.source, self.dtype);
+        manifest.revision = revision;
+        manifest.notes = checkpoint.notes.clone();
+        self.merge_loras(&mut checkpoint, &mut manifest)?;
+
+        let parent = match self.out.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+        let folder = tempfile::Builder::new()
+            .prefix(".pyrograph-convert-")
+            .tempdir_in(parent)
+            .with_context(|| format!("--out {}", self.out.display()))?;
+        DeviceSpec::Cpu.run(Writing {
+            checkpoint: &checkpoint,
+            folder: folder.path(),
+            precision: self.dtype,
+            manifest: &mut manifest,
+        })??;
+        write_tokenizer(&checkpoint.tokenizer, &folder.path().join("tokenizer"))?;
+        manifest.save(folder.path())?;
+        open_to_others(folder.path())?;
+        fs::rename(folder.path(), &self.out)
+            .with_context(|| format!("--out {}", self.out.display()))?;
+        self.report(&manifest)
+    }
+
+    /// The source on this machine, and the commit of a Hub repository.
+    fn local_source(&self) -> anyhow::Result<(PathBuf, Option<String>)> {
+        let path = PathBuf::from(&self.source);
+        if path.exists() || !hub::is_id(&self.source) {
+            return Ok((path, None));
+        }
+        let variant = self.variant.as_deref();
+        let snapshot = hub::fetch(&self.source, &self.revision, variant, self.quiet)?;
+        Ok((snapshot.path, Some(snapshot.commit)))
+    }
+
+    fn merge_loras(
+        &self,
+        checkpoint: &mut Checkpoint,
+        manifest: &mut Manifest,
+    ) -> anyhow::Result<()> {
+        let mut loras = Vec::with_capacity(self.lora.len());
+        for (path, scale) in &self.lora {
+            loras.push((Lora::open(path)?, *scale));
+            manifest.loras.push((path.display().to_string(), *scale));
+        }
+        let (unet, text_encoder) = (&mut checkpoint.unet, &mut checkpoint.text_encoder);
+        Ok(apply_loras(
+            &loras,
+            &mut unet.weights,
+            &mut text_encoder.weights,
+        )?)
+    }
+
+    fn report(&self, manifest: &Manifest) -> anyhow::Result<ExitCode> {
+        let mut parts = serde_json::Map::new();
+        let mut lines = vec![format!("wrote {}", self.out.display())];
+        for (name, part) in &manifest.parts {
+            let (tensors, missing, unused) = (part.tensors.len(), &part.missing, &part.unused);
+            parts.insert(
+                name.clone(),
+                json!({ "tensors": tensors, "missing": missing, "unused": unused }),
+            );
+            lines.push(format!("{name}: {tensors} tensors of {}", part.class));
+            for (what, keys) in [("missing", missing), ("unused", unused)] {
+                if !keys.is_empty() {
+                    lines.push(format!(
+                        "{name}: {} {what}: {}",
+                        keys.len(),
+                        keys.join(", ")
+                    ));
+                }
+            }
+        }
+        if !self.quiet {
+            for note in &manifest.notes {
+                eprintln!("{note}");
+            }
+        }
+        let value = json!({
+            "out": self.out.display().to_string(), "revision": manifest.revision,
+            "dtype": manifest.dtype, "parts": parts,
+        });
+        print(self.json, &value, &lines.join("\n"))?;
+        Ok(match manifest.is_complete() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(INCOMPLETE),
+        })
+    }
+}
+
+/// Writes the networks. The device holds no tensor: parameters are compared by their shapes.
+struct Writing<'a> {
+    checkpoint: &'a Checkpoint,
+    folder: &'a Path,
+    precision: Precision,
+    manifest: &'a mut Manifest,
+}
+
+impl BackendTask for Writing<'_> {
+    type Output = Result<(), ModelError>;
+
+    fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
+        let Self {
+            checkpoint,
+            folder,
+            precision,
+            manifest,
+        } = self;
+        write_parts::<B::InnerBackend>(checkpoint, folder, precision, manifest, &device)
+    }
+}
+
+/// A temporary folder is its owner's alone; a written one has the permissions that any new folder has.
+#[cfg(unix)]
+fn open_to_others(folder: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let made = folder.join("unet");
+    let usual = fs::metadata(&made).with_context(|| made.display().to_string())?;
+    fs::set_permissions(
+        folder,
+        fs::Permissions::from_mode(usual.permissions().mode()),
+    )
+    .with_context(|| folder.display().to_string())
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_: &Path) -> anyhow::Result<()> {
+    Ok(())
+}
+
+/// A file and its scale, as in `style.safetensors:0.8`.
+fn lora_and_scale(text: &str) -> Result<(PathBuf, f64), String> {
+    let split = text
+        .rsplit_once(':')
+        .and_then(|(path, scale)| Some((path, scale.parse::<f64>().ok()?)));
+    match split {
+        Some((_, scale)) if !scale.is_finite() => {
+            Err(format!("the scale is {scale}, but must be a finite number"))
+        }
+        Some((path, scale)) => Ok((path.into(), scale)),
+        None => Ok((text.into(), 1.0)),
+    }
+}
+
+fn prediction(text: &str) -> Result<Prediction, String> {
+    let all = [
+        Prediction::Epsilon,
+        Prediction::Velocity,
+        Prediction::Sample,
+    ];
+    let found = all.into_iter().find(|prediction| prediction.name() == text);
+    found.ok_or_else(|| "expected epsilon, v_prediction or sample".into())
+}

@@ -1,0 +1,299 @@
+//! A checkpoint as a diffusers folder.
+
+use std::{collections::BTreeMap, collections::HashMap, fmt::Write as _, fs, path::Path};
+
+use burn::tensor::backend::Backend;
+use pyrograph_vision::atomic_write;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Checkpoint, Part, refused, tiny_vae};
+use crate::{
+    ModelError,
+    stable_diffusion::{
+        clip::{ClipTextConfig, ClipTextModel},
+        tiny_vae::{AutoencoderTiny, AutoencoderTinyConfig},
+        unet::{UNet2DConditionConfig, UNet2DConditionModel},
+        vae::{AutoencoderKl, AutoencoderKlConfig},
+    },
+    weights::{KeyReport, Precision, StateDict, match_keys},
+};
+
+/// The name of the manifest in a written folder.
+const MANIFEST: &str = "pyrograph.json";
+/// The form of the manifest.
+const FORMAT: u32 = 1;
+/// Channels of the input of a UNet for inpainting: latents, masked latents, mask.
+const INPAINTING_CHANNELS: usize = 9;
+/// The version of diffusers whose class names stand in the index.
+const DIFFUSERS_VERSION: &str = "0.30.0";
+
+/// What a written folder holds.
+#[derive(Clone, Debug, Serialize)]
+pub struct Manifest {
+    format: u32,
+    /// The folder, file or Hub repository that was converted.
+    pub source: String,
+    /// The commit of a Hub repository.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// The type of the weights: `stored`, `f32`, `bf16` or `f16`.
+    pub dtype: String,
+    /// LoRA files and their scales, whose changes the weights hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loras: Vec<(String, f64)>,
+    /// The networks by the names of their folders.
+    pub parts: BTreeMap<String, PartManifest>,
+    /// What of the source is not used, and what is assumed.
+    pub notes: Vec<String>,
+}
+
+/// One network of a written folder.
+#[derive(Clone, Debug, Serialize)]
+pub struct PartManifest {
+    /// The class of diffusers or transformers.
+    pub class: String,
+    /// The file of weights, from the folder on.
+    pub file: String,
+    /// The config as written.
+    pub config: Value,
+    /// Keys that the network needs and the source lacks.
+    pub missing: Vec<String>,
+    /// Keys of the source that the network has no place for.
+    pub unused: Vec<String>,
+    /// The tensors by key.
+    pub tensors: BTreeMap<String, TensorRecord>,
+}
+
+/// One tensor of a written file.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct TensorRecord {
+    /// The number type.
+    pub dtype: String,
+    /// The shape.
+    pub shape: Vec<usize>,
+    /// SHA-256 of its bytes, in hexadecimal digits.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// A manifest without parts.
+    pub fn new(source: impl Into<String>, precision: Precision) -> Self {
+        Self {
+            format: FORMAT,
+            source: source.into(),
+            revision: None,
+            dtype: precision.to_string(),
+            loras: Vec::new(),
+            parts: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Whether every key of the source found its place, and every place its key.
+    pub fn is_complete(&self) -> bool {
+        let mut parts = self.parts.values();
+        parts.all(|part| part.missing.is_empty() && part.unused.is_empty())
+    }
+
+    /// Writes `pyrograph.json` into a folder.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), ModelError> {
+        write_json(&folder.join(MANIFEST), self)
+    }
+}
+
+/// Writes a checkpoint's networks, its scheduler's file and the index of a diffusers folder into `folder`, and enters the networks
+/// in `manifest`. The same checkpoint makes the same bytes.
+///
+/// # Errors
+/// When a config is not supported, when a tensor has another shape than its network, when a value is not finite in the type that
+/// `precision` says, or when a file cannot be written.
+pub fn write_parts<B: Backend>(
+    checkpoint: &Checkpoint,
+    folder: &Path,
+    precision: Precision,
+    manifest: &mut Manifest,
+    device: &B::Device,
+) -> Result<(), ModelError> {
+    let Checkpoint {
+        text_encoder,
+        unet,
+        vae,
+        ..
+    } = checkpoint;
+    let config = ClipTextConfig::from_diffusers(&text_encoder.config)?;
+    let matched = match_keys::<B, ClipTextModel<B>>(&config, &text_encoder.weights, device)?;
+    let text_class = "CLIPTextModel";
+    let mut writer = PartWriter {
+        folder,
+        precision,
+        manifest,
+    };
+    writer.write("text_encoder", text_class, "model", text_encoder, matched)?;
+
+    let unet_config = UNet2DConditionConfig::from_diffusers(&unet.config)?;
+    let matched = match_keys::<B, UNet2DConditionModel<B>>(&unet_config, &unet.weights, device)?;
+    let base = "diffusion_pytorch_model";
+    writer.write("unet", "UNet2DConditionModel", base, unet, matched)?;
+
+    let (vae_class, matched) = if tiny_vae::is_tiny(&vae.config) {
+        let config = AutoencoderTinyConfig::from_diffusers(&vae.config)?;
+        let matched = match_keys::<B, AutoencoderTiny<B>>(&config, &vae.weights, device)?;
+        (tiny_vae::CLASS, matched)
+    } else {
+        let config = AutoencoderKlConfig::from_diffusers(&vae.config)?;
+        let matched = match_keys::<B, AutoencoderKl<B>>(&config, &vae.weights, device)?;
+        ("AutoencoderKL", matched)
+    };
+    writer.write("vae", vae_class, base, vae, matched)?;
+
+    let scheduler = write_scheduler(checkpoint, folder)?;
+    let pipeline = match unet_config.in_channels {
+        INPAINTING_CHANNELS => "StableDiffusionInpaintPipeline",
+        _ => "StableDiffusionPipeline",
+    };
+    let index = json!({
+        "_class_name": pipeline,
+        "_diffusers_version": DIFFUSERS_VERSION,
+        "feature_extractor": [null, null],
+        "image_encoder": [null, null],
+        "requires_safety_checker": false,
+        "safety_checker": [null, null],
+        "scheduler": scheduler.map_or(json!([null, null]), |class| json!(["diffusers", class])),
+        "text_encoder": ["transformers", text_class],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", vae_class],
+    });
+    write_json(&folder.join("model_index.json"), &index)
+}
+
+/// Writes the scheduler's file, and gives the name of its class.
+fn write_scheduler(checkpoint: &Checkpoint, folder: &Path) -> Result<Option<String>, ModelError> {
+    let Some(text) = &checkpoint.scheduler else {
+        return Ok(None);
+    };
+    let file = folder.join("scheduler/scheduler_config.json");
+    let config = object(&file, text)?;
+    write_json(&file, &config)?;
+    let class = config.get("_class_name").and_then(Value::as_str);
+    Ok(Some(class.unwrap_or("PNDMScheduler").to_owned()))
+}
+
+struct PartWriter<'a> {
+    folder: &'a Path,
+    precision: Precision,
+    manifest: &'a mut Manifest,
+}
+
+impl PartWriter<'_> {
+    fn write(
+        &mut self,
+        name: &str,
+        class: &str,
+        base: &str,
+        part: &Part,
+        (weights, report): (StateDict, KeyReport),
+    ) -> Result<(), ModelError> {
+        let source = part.weights.path();
+        if !report.shapes.is_empty() {
+            let report = KeyReport {
+                shapes: report.shapes,
+                ..KeyReport::default()
+            };
+            let reason =
+                format!("the tensors of the part `{name}` are not those of its config: {report}");
+            return Err(refused(source, reason));
+        }
+        let config = self.config(source, &part.config, class)?;
+        let file = format!("{name}/{base}.safetensors");
+        let mut tensors = BTreeMap::new();
+        // What transformers and diffusers look for in a header.
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        weights.save_as(
+            self.folder.join(&file),
+            &metadata,
+            self.precision,
+            |key, tensor| {
+                tensor.check_finite(source, key, true)?;
+                let record = TensorRecord {
+                    dtype: tensor.type_name().to_owned(),
+                    shape: tensor.shape().to_vec(),
+                    sha256: sha256(tensor.bytes()),
+                };
+                tensors.insert(key.to_owned(), record);
+                Ok(())
+            },
+        )?;
+        write_json(&self.folder.join(name).join("config.json"), &config)?;
+        let part = PartManifest {
+            class: class.to_owned(),
+            file,
+            config: Value::Object(config),
+            missing: report.missing,
+            unused: report.unused,
+            tensors,
+        };
+        self.manifest.parts.insert(name.to_owned(), part);
+        Ok(())
+    }
+
+    /// The config with the class, and with the type of the written weights where it names one.
+    fn config(
+        &self,
+        source: &Path,
+        text: &str,
+        class: &str,
+    ) -> Result<Map<String, Value>, ModelError> {
+        let mut config = object(source, text)?;
+        let (key, value) = match class.starts_with("CLIP") {
+            true => ("architectures", json!([class])),
+            false => ("_class_name", json!(class)),
+        };
+        config.insert(key.into(), value);
+        let dtype = match self.precision {
+            Precision::AsStored => return Ok(config),
+            Precision::F32 => "float32",
+            Precision::Bf16 => "bfloat16",
+            Precision::F16 => "float16",
+        };
+        for key in ["torch_dtype", "dtype"] {
+            if let Some(value) = config.get_mut(key) {
+                *value = dtype.into();
+            }
+        }
+        Ok(config)
+    }
+}
+
+fn object(path: &Path, text: &str) -> Result<Map<String, Value>, ModelError> {
+    serde_json::from_str(text)
+        .map_err(|error| refused(path, format!("a config is no JSON object: {error}")))
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ModelError> {
+    let io = |source| ModelError::Io {
+        path: path.into(),
+        source,
+    };
+    let mut text = serde_json::to_vec_pretty(value).map_err(|error| io(error.into()))?;
+    text.push(b'\n');
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(io)?;
+    }
+    atomic_write(path, &text).map_err(|error| io(std::io::Error::other(error)))
+}
+
+/// The SHA-256 of bytes in hexadecimal digits.
+fn sha256(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
