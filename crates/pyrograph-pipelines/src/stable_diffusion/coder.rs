@@ -19,7 +19,7 @@ const DECODER: &str = "the VAE's decoder";
 #[derive(Debug)]
 pub(super) enum Coder<B: VisionBackend> {
     /// AutoencoderKL.
-    Full(AutoencoderKl<B>),
+    Full(Box<AutoencoderKl<B>>),
     /// AutoencoderTiny (TAESD).
     Tiny(AutoencoderTiny<B>),
 }

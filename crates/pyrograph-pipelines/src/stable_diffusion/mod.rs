@@ -8,12 +8,14 @@
 //! - [`linear_previews`]: pictures of unfinished latents without a network.
 //! - [`MemoryLimit`]: memory is foreseen before it is taken.
 
+mod begin;
 mod coder;
 mod guide;
 mod host;
 mod image;
 mod memory;
 mod open;
+mod pass;
 mod pipeline;
 mod preview;
 mod request;
@@ -23,10 +25,11 @@ mod text;
 pub mod tokenizer;
 mod walk;
 
+pub use begin::BegunRequest;
 pub use host::Latents;
 pub use memory::{MemoryLimit, MemoryNeed, available_memory};
 pub use open::{LoraFile, OpenOptions};
-pub use pipeline::{BegunRequest, StableDiffusion, Step};
+pub use pipeline::{StableDiffusion, Step};
 pub use preview::linear_previews;
 pub use request::{ImagePrompt, ImageRequest, ImageResponse, ImageStart, StageSeconds};
 pub use scheduler::{SchedulerChoice, TimestepSpacing};

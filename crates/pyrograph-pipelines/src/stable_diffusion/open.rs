@@ -156,7 +156,7 @@ fn open_coder<B: VisionBackend>(
     }
     let config = AutoencoderKlConfig::from_diffusers(&vae.config)?;
     let coder = ImageCoder {
-        coder: Coder::Full(build(&config, &vae.weights, options, device)?),
+        coder: Coder::Full(Box::new(build(&config, &vae.weights, options, device)?)),
         scaling: config.scaling_factor,
         factor: config.factor(),
         tile: Tiling::of(&config).latent_size,

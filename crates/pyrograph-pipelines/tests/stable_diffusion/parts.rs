@@ -121,7 +121,7 @@ fn a_lora_of_another_architecture_is_refused_with_its_keys() {
         ..OpenOptions::default()
     };
     let opened = StableDiffusion::<Flex>::open(case.path(), &options, &Default::default());
-    let message = opened.err().expect("refused").to_string();
+    let message = opened.expect_err("refused").to_string();
     assert!(message.contains("down_blocks.7"), "{message}");
 }
 

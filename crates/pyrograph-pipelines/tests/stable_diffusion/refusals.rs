@@ -20,7 +20,7 @@ fn refused_folder(change: impl FnOnce(&Path)) -> String {
     change(case.path());
     let opened =
         StableDiffusion::<Flex>::open(case.path(), &OpenOptions::default(), &Default::default());
-    opened.err().expect("the folder is refused").to_string()
+    opened.expect_err("the folder is refused").to_string()
 }
 
 /// The message of a request that is not served.
@@ -35,7 +35,7 @@ fn refused(
     request.steps = 2;
     change(&mut request);
     let result = pipeline.generate(&request, &mut |_| ControlFlow::Continue(()));
-    result.err().expect("the request is refused").to_string()
+    result.expect_err("the request is refused").to_string()
 }
 
 /// The same file with another tensor under `key`.
@@ -190,8 +190,7 @@ fn memory_that_would_not_do_is_foreseen() {
     let opened = StableDiffusion::<Flex>::open(case.path(), &options, &Default::default());
     assert!(
         opened
-            .err()
-            .expect("too little")
+            .expect_err("too little")
             .to_string()
             .contains("the weights")
     );

@@ -1,0 +1,198 @@
+//! From a request to walks that can be taken.
+
+use std::{sync::Arc, time::Instant};
+
+use burn::tensor::Tensor;
+use pyrograph_backend::{rng::NoiseSource, vision::VisionBackend};
+use pyrograph_diffusion::{SamplerPlan, Walk};
+
+use super::{
+    guide::Guidance,
+    pipeline::{Channels, StableDiffusion, is_in_host_memory},
+    request::{ImageRequest, ImageStart, refuse},
+    start::{Beginning, Start},
+    text::{Contexts, LostWords},
+    tokenizer::PromptSyntax,
+    walk::{Context, ImageWalk},
+};
+use crate::PipelineError;
+
+/// Channels that an inpainting UNet has beside the latents: the mask and the masked picture's latents.
+const MASK_CHANNELS: usize = 1;
+
+/// The walks of a request, ready to be taken to their end.
+#[derive(Debug)]
+pub struct BegunRequest<B: VisionBackend> {
+    /// One walk a picture.
+    pub walks: Vec<ImageWalk<B>>,
+    /// Prompts that did not fit whole.
+    pub lost: Vec<LostWords>,
+    /// Seconds that the text encoder took.
+    pub text_seconds: f64,
+}
+
+impl<B: VisionBackend> StableDiffusion<B> {
+    /// Encodes the prompts of `request` and makes one walk a picture.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate), but for what only the steps can tell.
+    pub fn begin(&self, request: &ImageRequest) -> Result<BegunRequest<B>, PipelineError> {
+        request.check()?;
+        let [width, height] = self.size(request)?;
+        self.check_start(request, [width, height])?;
+        let need = self.memory_need(request)?;
+        let in_host_memory = is_in_host_memory::<B>(&self.device);
+        self.memory
+            .check("this request", need.unet.max(need.vae), in_host_memory)?;
+        let plan = Arc::new(self.scheduler.plan(request)?);
+
+        let begun = Instant::now();
+        let contexts = self.contexts(request)?;
+        let text_seconds = begun.elapsed().as_secs_f64();
+        let beginning = Beginning {
+            plan: &plan,
+            is_whole: request.strength() == 1.0,
+            coder: &self.coder,
+            is_inpainting_unet: self.is_inpainting_unet(),
+            shape: self.latent_shape(1, [width, height]),
+            device: &self.device,
+        };
+        let start = Start::new(
+            &request.start,
+            [width, height],
+            self.coder.factor,
+            &self.device,
+        );
+        let walk = |place| {
+            let context = self.context(request, place, &contexts)?;
+            self.walk(request, place, &plan, &beginning, &start, context)
+        };
+        let walks = (0..request.images.len())
+            .map(walk)
+            .collect::<Result<_, _>>()?;
+        Ok(BegunRequest {
+            walks,
+            lost: contexts.lost,
+            text_seconds,
+        })
+    }
+
+    fn walk(
+        &self,
+        request: &ImageRequest,
+        place: usize,
+        plan: &Arc<SamplerPlan>,
+        beginning: &Beginning<'_, B>,
+        start: &Start<'_, B>,
+        context: Context<B>,
+    ) -> Result<ImageWalk<B>, PipelineError> {
+        let noise = NoiseSource::new(request.rng, request.images[place].seed);
+        let begun = beginning.begin(start, place, noise)?;
+        let walk = Walk::new(Arc::clone(plan), begun.sample);
+        Ok(ImageWalk::new(walk, context, begun.inpaint, begun.noise))
+    }
+
+    /// The hidden states of a text, as the UNet reads them.
+    ///
+    /// # Shapes
+    /// [1, length, width].
+    ///
+    /// # Errors
+    /// When the text cannot be encoded, or a value is not finite.
+    pub fn encode_text(
+        &self,
+        text: &str,
+        syntax: PromptSyntax,
+    ) -> Result<Tensor<B, 3>, PipelineError> {
+        let contexts = Contexts::new(
+            &[text],
+            syntax,
+            &self.tokenizer,
+            &self.text_encoder,
+            &self.device,
+        )?;
+        contexts.of(text)
+    }
+
+    fn contexts(&self, request: &ImageRequest) -> Result<Contexts<B>, PipelineError> {
+        let prompts = request.images.iter().map(|image| image.prompt.as_str());
+        let negatives = request.images.iter().map(|image| image.negative.as_str());
+        let texts: Vec<_> = match request.is_guided() {
+            true => prompts.chain(negatives).collect(),
+            false => prompts.collect(),
+        };
+        Contexts::new(
+            &texts,
+            request.syntax,
+            &self.tokenizer,
+            &self.text_encoder,
+            &self.device,
+        )
+    }
+
+    fn context(
+        &self,
+        request: &ImageRequest,
+        place: usize,
+        contexts: &Contexts<B>,
+    ) -> Result<Context<B>, PipelineError> {
+        let image = &request.images[place];
+        let guidance = Guidance {
+            scale: request.guidance,
+            rescale: request.guidance_rescale,
+        };
+        let guided = match request.is_guided() {
+            true => Some((contexts.of(&image.negative)?, guidance)),
+            false => None,
+        };
+        Ok(Context {
+            conditional: contexts.of(&image.prompt)?,
+            guided,
+        })
+    }
+
+    fn is_inpainting_unet(&self) -> bool {
+        self.channels.input != self.channels.latents
+    }
+
+    fn latent_shape(&self, images: usize, [width, height]: [usize; 2]) -> [usize; 4] {
+        let factor = self.coder.factor;
+        [
+            images,
+            self.channels.latents,
+            height / factor,
+            width / factor,
+        ]
+    }
+
+    /// Refuses a start that does not go with this UNet, and latents of another shape.
+    fn check_start(&self, request: &ImageRequest, size: [usize; 2]) -> Result<(), PipelineError> {
+        let Channels { input, latents } = self.channels;
+        let expected = match request.start {
+            ImageStart::Inpaint { .. } => vec![latents, 2 * latents + MASK_CHANNELS],
+            _ => vec![latents],
+        };
+        if !expected.contains(&input) {
+            let allowed = match request.start {
+                ImageStart::Inpaint { .. } => format!(
+                    "{latents} or {} for inpainting",
+                    2 * latents + MASK_CHANNELS
+                ),
+                _ => format!(
+                    "{latents}; a UNet with more is for inpainting, and needs a picture and a mask"
+                ),
+            };
+            return Err(refuse(
+                "the number of the UNet's input channels",
+                input,
+                &allowed,
+            ));
+        }
+        match &request.start {
+            ImageStart::Latents(latents) => {
+                latents.check(self.latent_shape(request.images.len(), size))
+            }
+            _ => Ok(()),
+        }
+    }
+}
