@@ -74,7 +74,7 @@ def work(entry: dict):
     back = entry.get("backward", False)
     x = torch.randn(entry["x"], requires_grad=back)
     weight = torch.randn(entry["weight"], requires_grad=back) if "weight" in entry else None
-    channels = {"conv2d": 0, "conv_transpose2d": 1}.get(entry["op"])
+    channels = {"conv2d": 0, "linear": 0, "conv_transpose2d": 1}.get(entry["op"])
     count = entry["x"][1] if channels is None else entry["weight"][channels]
     scale, shift = (torch.randn(count, requires_grad=back) for _ in range(2))
     forward = operation(entry)
@@ -107,6 +107,7 @@ def operation(entry: dict):
         "avg_pool2d": lambda x, w, scale, shift: F.avg_pool2d(x, s),
         "softmax": lambda x, w, scale, shift: F.softmax(x, -1),
         "attention": lambda x, w, scale, shift: F.scaled_dot_product_attention(x, x, x),
+        "linear": lambda x, w, scale, shift: F.linear(x, w[:, :, 0, 0], shift),
     }
     return kinds[entry["op"]]
 

@@ -50,6 +50,7 @@ enum Op {
     AvgPool2d,
     Softmax,
     Attention,
+    Linear,
 }
 
 fn one() -> usize {
@@ -108,7 +109,7 @@ impl Operation {
     fn inputs<B: VisionBackend>(&self, device: &Device<B>) -> Inputs<B> {
         let noise = |stream| NoiseKey::new(0, Purpose::Other, stream);
         let channels = match (self.op, self.weight) {
-            (Op::Conv2d, Some(weight)) => weight[0],
+            (Op::Conv2d | Op::Linear, Some(weight)) => weight[0],
             (Op::ConvTranspose2d, Some(weight)) => weight[1],
             _ => self.x[1],
         };
@@ -150,6 +151,12 @@ impl Operation {
             Op::Attention => {
                 let scale = 1.0 / (self.x[3] as f64).sqrt();
                 vision::attention(x.clone(), x.clone(), x, None, scale)
+            }
+            // Its weight is [out, in, 1, 1].
+            Op::Linear => {
+                let weight = weight();
+                let [out, inward, _, _] = weight.dims();
+                vision::linear(x, weight.reshape([out, inward]), Some(shift))
             }
         }
     }

@@ -10,8 +10,7 @@ use rayon::prelude::*;
 use super::{
     buffers::Buffer,
     features::vectorised,
-    math::exp_below_zero,
-    planes::lane_sum,
+    math::{exp_below_zero, fused},
     product::{Into, Matrix, Shared, Target},
     scratch,
     softmax::greatest,
@@ -172,13 +171,17 @@ impl Attention<'_> {
                 let scores = &mut scores[..queries * keys];
                 let key = self.key.matrix(head, from, keys).transposed();
                 super::product::product(scores, query, key, Into::Overwrite);
+                // A scale that keeps the order of scores is left to the pass that weighs them.
+                let mut scale = self.scale;
                 if let Some(bias) = &self.bias {
                     let (rows, step) = (bias.rows(head, first), bias.steps[2]);
-                    add_bias(scores, keys, self.scale, &rows[from..], step);
-                } else {
-                    scaled(scores, self.scale);
+                    add_bias(scores, keys, scale, &rows[from..], step);
+                    scale = 1.0;
+                } else if scale <= 0.0 {
+                    times(scores, scale);
+                    scale = 1.0;
                 }
-                weigh(scores, keys, tops, totals, |row, factor| {
+                weigh(scores, keys, scale, tops, totals, |row, factor| {
                     if from > 0 {
                         times(out.row(row), factor);
                     }
@@ -199,12 +202,6 @@ impl Attention<'_> {
 }
 
 vectorised! {
-    fn scaled(scores: &mut [f32], scale: f32) {
-        scores.iter_mut().for_each(|score| *score *= scale);
-    }
-}
-
-vectorised! {
     fn times(values: &mut [f32], factor: f32) {
         values.iter_mut().for_each(|value| *value *= factor);
     }
@@ -221,11 +218,12 @@ vectorised! {
 }
 
 vectorised! {
-    /// Scores to `e^(score − top)`, row by row, with the greatest score so far for `top`. `rescale` gets the factor for what is summed
-    /// up of a row so far.
+    /// Scores to `e^(score·scale − top)`, row by row, with the greatest such product so far for `top`. `rescale` gets the factor for
+    /// what is summed up of a row so far. `scale` is above 0.
     fn weigh [F] [F: FnMut(usize, f32)] (
         scores: &mut [f32],
         keys: usize,
+        scale: f32,
         tops: &mut [f32],
         totals: &mut [f32],
         rescale: F,
@@ -233,17 +231,36 @@ vectorised! {
         let mut rescale = rescale;
         let sums = tops.iter_mut().zip(totals);
         for (number, (row, (top, total))) in scores.chunks_mut(keys).zip(sums).enumerate() {
-            let above = greatest(row).max(*top);
+            let above = (greatest(row) * scale).max(*top);
             // A row of −∞ has no top yet.
             let shift = if above == f32::NEG_INFINITY { 0.0 } else { above };
-            for score in row.iter_mut() {
-                *score = exp_below_zero::<FUSED>(*score - shift);
-            }
-            let [sum] = lane_sum(row.len(), |i| [row[i]]);
+            let sum = exponentials::<FUSED>(row, scale, shift);
             let factor = exp_below_zero::<FUSED>(*top - shift);
             *total = *total * factor + sum;
             *top = above;
             rescale(number, factor);
         }
     }
+}
+
+/// Partial sums that a loop keeps apart.
+const LANES: usize = 64;
+
+/// `e^(x·scale − shift)` in place, and the sum of them in a fixed order.
+#[inline(always)]
+fn exponentials<const FUSED: bool>(row: &mut [f32], scale: f32, shift: f32) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let (whole, rest) = row.as_chunks_mut::<LANES>();
+    for values in whole {
+        for (value, lane) in values.iter_mut().zip(&mut lanes) {
+            *value = exp_below_zero::<FUSED>(fused::<FUSED>(*value, scale, -shift));
+            *lane += *value;
+        }
+    }
+    let mut sum = lanes.iter().sum::<f32>();
+    for value in rest {
+        *value = exp_below_zero::<FUSED>(fused::<FUSED>(*value, scale, -shift));
+        sum += *value;
+    }
+    sum
 }
