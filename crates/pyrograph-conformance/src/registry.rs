@@ -89,13 +89,14 @@ registry! {
     Operation "layer_norm_last" => sequence::layer_norm;
     Operation "geglu_rows" => sequence::geglu;
     Operation "upsample_nearest" => sequence::upsample_nearest;
+    Operation "embedding" => sequence::embedding;
     Layer "Conv2d" => layers::conv2d;
     Layer "ConvTranspose2d" => layers::conv_transpose2d;
     Layer "Linear" => layers::linear;
     Layer "GroupNorm" => layers::group_norm;
     Layer "BatchNorm2d" => layers::batch_norm;
     Layer "LayerNorm" => sequence::layer_norm_layer;
-    Layer "Embedding" => sequence::embedding;
+    Layer "Embedding" => sequence::embedding_layer;
     Layer "L2Norm" => ssd::l2_norm;
     Loss "DenoisingLoss" => losses::denoising;
     Loss "AdversarialLoss" => losses::adversarial;
