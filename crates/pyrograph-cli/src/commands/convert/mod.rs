@@ -34,7 +34,11 @@ const INCOMPLETE: u8 = 1;
 pub(crate) struct Convert {
     /// A diffusers folder, a single-file checkpoint (.safetensors, .ckpt), or the id of a repository of the Hugging Face Hub such
     /// as stabilityai/stable-diffusion-2-1-base.
-    source: String,
+    #[arg(required_unless_present = "model")]
+    source: Option<String>,
+    /// The same as SOURCE, spelt as the other commands spell it.
+    #[arg(long, value_name = "SOURCE", conflicts_with = "source")]
+    model: Option<String>,
     /// The folder to write; it must not exist yet.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -80,7 +84,7 @@ impl Convert {
             tiny_vae: None,
         };
         let mut checkpoint = Checkpoint::open(&path, &options)?;
-        let mut manifest = Manifest::new(&self.source, self.dtype);
+        let mut manifest = Manifest::new(self.source(), self.dtype);
         manifest.revision = revision;
         manifest.notes = checkpoint.notes.clone();
         self.merge_loras(&mut checkpoint, &mut manifest)?;
@@ -108,14 +112,20 @@ impl Convert {
         self.report(&manifest)
     }
 
+    /// What is converted; one of both is required.
+    fn source(&self) -> &str {
+        let given = self.source.as_deref().or(self.model.as_deref());
+        given.unwrap_or_default()
+    }
+
     /// The source on this machine, and the commit of a Hub repository.
     fn local_source(&self) -> anyhow::Result<(PathBuf, Option<String>)> {
-        let path = PathBuf::from(&self.source);
-        if path.exists() || !hub::is_id(&self.source) {
+        let path = PathBuf::from(self.source());
+        if path.exists() || !hub::is_id(self.source()) {
             return Ok((path, None));
         }
         let variant = self.variant.as_deref();
-        let snapshot = hub::fetch(&self.source, &self.revision, variant, self.quiet)?;
+        let snapshot = hub::fetch(self.source(), &self.revision, variant, self.quiet)?;
         Ok((snapshot.path, Some(snapshot.commit)))
     }
 
