@@ -133,7 +133,7 @@ mod tests {
         let path = folder.path().join("a.png");
         let texts = [
             ("pyrograph", "{\"steps\": 20}"),
-            ("Title", "ein Kätzchen 🐈"),
+            ("Title", "a kitten, 猫 🐈"),
         ];
         write_png_with_text(&path, &image(), &texts).unwrap();
         let read = read_png_text(&path).unwrap();

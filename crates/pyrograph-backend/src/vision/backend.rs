@@ -1,12 +1,15 @@
 //! The trait itself.
 
 use burn::tensor::{
-    DType, Shape, Tensor, TensorMetadata, TensorPrimitive,
+    TensorMetadata,
     backend::{AutodiffBackend, Backend},
     ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
 };
 
-use super::{Activation, Window, plain};
+use super::{
+    Activation, Window, plain,
+    primitives::{by_rows, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor},
+};
 
 /// What batch norm with the batch's own statistics yields.
 #[derive(Clone, Debug)]
@@ -446,60 +449,3 @@ impl VisionBackend for burn_wgpu::Wgpu {
 
 #[cfg(feature = "cuda")]
 impl VisionBackend for burn_cuda::Cuda {}
-
-pub(super) fn plain_max_pool_backward<B: Backend>(
-    x: FloatTensor<B>,
-    grad: FloatTensor<B>,
-    window: Window,
-) -> FloatTensor<B> {
-    let Window {
-        size,
-        stride,
-        padding,
-    } = window;
-    let found = B::max_pool2d_with_indices(x.clone(), size, stride, padding, [1, 1], false);
-    let places = found.indices;
-    B::max_pool2d_with_indices_backward(x, size, stride, padding, [1, 1], false, grad, places)
-        .x_grad
-}
-
-pub(super) fn plain_softmax_backward<B: Backend>(
-    y: FloatTensor<B>,
-    grad: FloatTensor<B>,
-) -> FloatTensor<B> {
-    let grad = B::float_reshape(grad.clone(), rows_of::<B>(&grad));
-    by_rows::<B>(y, |y| plain::softmax_backward(y, tensor(grad)))
-}
-
-/// A tensor of any rank as rows of its last axis, through `body`.
-pub(super) fn by_rows<B: Backend>(
-    x: FloatTensor<B>,
-    body: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>,
-) -> FloatTensor<B> {
-    let shape = x.shape();
-    let rows = B::float_reshape(x.clone(), rows_of::<B>(&x));
-    B::float_reshape(into(body(tensor(rows))), shape)
-}
-
-fn rows_of<B: Backend>(x: &FloatTensor<B>) -> Shape {
-    let shape = x.shape();
-    let length = shape.as_slice().last().copied().unwrap_or(1);
-    Shape::from([shape.num_elements() / length.max(1), length])
-}
-
-/// The tensor in the float type `dtype`: parameters may be held in another type than the values that they meet.
-pub(super) fn in_type<B: Backend>(tensor: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {
-    if tensor.dtype() == dtype {
-        tensor
-    } else {
-        B::float_cast(tensor, dtype.into())
-    }
-}
-
-pub(super) fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> Tensor<B, D> {
-    Tensor::from_primitive(TensorPrimitive::Float(primitive))
-}
-
-pub(super) fn into<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B> {
-    tensor.into_primitive().tensor()
-}

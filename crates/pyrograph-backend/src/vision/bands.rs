@@ -5,7 +5,7 @@
 
 use burn::tensor::{Tensor, backend::Backend, ops::ConvOptions, ops::FloatTensor};
 
-use super::backend::{into, tensor};
+use super::primitives::{into, tensor};
 
 /// Turns that a shader may take: half of what Mesa allows, since a compiler may count its loops in another way.
 const TURNS: usize = 32_768;

@@ -14,6 +14,7 @@ mod exact;
 mod flex;
 mod ops;
 pub mod plain;
+mod primitives;
 mod window;
 
 pub use activation::Activation;

@@ -7,7 +7,7 @@ use burn::tensor::{
 
 use super::{
     Activation, VisionBackend, Window,
-    backend::{into, tensor},
+    primitives::{into, tensor},
 };
 
 /// `act(x)`, elementwise.

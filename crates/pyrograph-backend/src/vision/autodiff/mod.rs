@@ -22,9 +22,8 @@ use burn::{
 };
 
 use super::{
-    Activation, BatchNormOutput, NormStatistics, VisionBackend, Window,
-    backend::{by_rows, in_type, into, tensor},
-    plain,
+    Activation, BatchNormOutput, NormStatistics, VisionBackend, Window, plain,
+    primitives::{by_rows, in_type, into, tensor},
 };
 use steps::{
     Activate, ActivateState, AvgPool, Concat, ConcatState, ConvAct, ConvState, GroupNormAct,

@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use burn::tensor::DType;
-use burn_flex::{FlexTensor, Layout};
+use burn_flex::{Flex, FlexTensor, Layout};
 use burn_std::{bf16, f16};
 use rayon::prelude::*;
 
-use super::{buffers::Buffer, features::vectorised, scratch, tensors::floats};
+use super::{
+    super::primitives::in_type, buffers::Buffer, features::vectorised, scratch, tensors::floats,
+};
 
 /// Values that a thread widens at once.
 const BLOCK: usize = 1 << 15;
@@ -127,6 +129,14 @@ fn f16_value(bits: u16) -> f32 {
     // Infinity, and what is not a number.
     let special = if rest >= 0x7c00 { SPECIAL } else { 0 };
     f32::from_bits(sign | value | special)
+}
+
+/// A parameter in the type of the values that it meets.
+pub(super) fn parameter(parameter: FlexTensor, dtype: DType) -> FlexTensor {
+    match dtype {
+        DType::F32 => in_type::<Flex>(widened(parameter), dtype),
+        _ => in_type::<Flex>(parameter, dtype),
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod pooling;
 mod product;
 mod rows;
 mod scratch;
+mod shapes;
 mod softmax;
 mod tensors;
 mod upsample;
@@ -32,14 +33,14 @@ use burn_flex::{Flex, FlexTensor};
 
 use super::{
     Activation, BatchNormOutput, ModulateGradients, NormGradients, NormStatistics, VisionBackend,
-    Window,
-    backend::{by_rows, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor},
-    plain,
+    Window, plain,
+    primitives::{by_rows, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
 use conv::Finish;
-use half::{Values, widened};
+use half::{Values, parameter};
 use norms::Norm;
+use shapes::{conv_shape, transposed_shape};
 use tensors::{floats, image};
 
 impl VisionBackend for Flex {
@@ -493,55 +494,4 @@ fn primitives(
         weight: into(weight),
         bias: into(bias),
     }
-}
-
-/// A parameter in the type of the values that it meets.
-fn parameter(parameter: FlexTensor, dtype: DType) -> FlexTensor {
-    match dtype {
-        DType::F32 => in_type::<Flex>(widened(parameter), dtype),
-        _ => in_type::<Flex>(parameter, dtype),
-    }
-}
-
-/// The sizes of a convolution that `conv` computes; other element types, and groups of several channels, are burn-flex's.
-fn conv_shape(
-    x: &FlexTensor,
-    weight: &FlexTensor,
-    options: &ConvOptions<2>,
-) -> Option<conv::Shape> {
-    let is_ours = x.dtype() == DType::F32 && Values::hold(weight.dtype());
-    is_ours
-        .then(|| conv::Shape::new(x.shape().dims(), weight.shape().dims(), options))
-        .flatten()
-}
-
-/// The convolution whose input gradient a transposed convolution is.
-fn transposed_shape(
-    x: &FlexTensor,
-    weight: &FlexTensor,
-    options: &ConvTransposeOptions<2>,
-) -> Option<conv::Shape> {
-    let [batch, channels_in, height, width] = x.shape().dims();
-    let [weight_in, channels_out, kh, kw] = weight.shape().dims();
-    let size = |small: usize, kernel: usize, axis: usize| {
-        let reach = small.checked_sub(1)? * options.stride[axis]
-            + options.dilation[axis] * kernel.checked_sub(1)?
-            + 1
-            + options.padding_out[axis];
-        reach.checked_sub(2 * options.padding[axis])
-    };
-    let is_f32 = x.dtype() == DType::F32 && weight.dtype() == DType::F32;
-    if !is_f32 || options.groups != 1 || weight_in != channels_in {
-        return None;
-    }
-    let image = [
-        batch,
-        channels_out,
-        size(height, kh, 0)?,
-        size(width, kw, 1)?,
-    ];
-    let convolution = ConvOptions::new(options.stride, options.padding, options.dilation, 1);
-    let shape = conv::Shape::new(image, [weight_in, channels_out, kh, kw], &convolution)?;
-    // An output padding of a stride or more would make the small image larger than it is.
-    (shape.output() == [batch, channels_in, height, width]).then_some(shape)
 }

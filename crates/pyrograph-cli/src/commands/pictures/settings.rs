@@ -76,7 +76,7 @@ mod tests {
     fn settings_read_back_and_leave_out_what_is_not_set() {
         let settings = Settings {
             command: "txt2img".into(),
-            prompt: Some("ein \"Kätzchen\"".into()),
+            prompt: Some("a \"café\"".into()),
             lora: vec!["a.safetensors:0.8".into()],
             guidance: Some(7.5),
             ..Settings::default()

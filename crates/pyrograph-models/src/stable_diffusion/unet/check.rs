@@ -130,7 +130,7 @@ impl UNet2DConditionConfig {
                 "even in its first value, for the sines and cosines of the time embedding";
             return Err(config_error(MODEL, "block_out_channels", first, allowed));
         }
-        if !(self.freq_shift.abs() < (first / 2) as f64) {
+        if self.freq_shift.is_nan() || self.freq_shift.abs() >= (first / 2) as f64 {
             let allowed = format!("below {}, the number of frequencies", first / 2);
             return Err(config_error(MODEL, "freq_shift", self.freq_shift, allowed));
         }
