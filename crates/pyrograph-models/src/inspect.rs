@@ -138,7 +138,10 @@ fn inspect_folder(path: &Path) -> Result<Inspection, ModelError> {
         Some(name) => inspect(&path.join(name)),
         None => Err(ModelError::Checkpoint {
             path: path.into(),
-            reason: format!("it holds no weights, but {}", names.join(", ")),
+            reason: match names.is_empty() {
+                true => "it is an empty folder".into(),
+                false => format!("it holds no weights, but {}", names.join(", ")),
+            },
         }),
     }
 }

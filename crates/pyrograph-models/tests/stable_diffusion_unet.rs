@@ -315,6 +315,19 @@ fn numbers_that_do_not_fit_together_are_refused_by_name() {
 }
 
 #[test]
+fn a_list_of_lists_is_refused_in_words_of_the_file() {
+    for field in ["layers_per_block", "sample_size"] {
+        let json = json!({ field: [[1], [2]] }).to_string();
+        let error = UNet2DConditionConfig::from_diffusers(&json).expect_err(field);
+        let error = error.to_string();
+        assert!(
+            error.contains(field) && error.contains("expected") && !error.contains("enum"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn inputs_of_other_shapes_are_refused_by_name() {
     let config = config("v2");
     let check = |sample: &[usize], timestep: &[usize], context: &[usize]| {

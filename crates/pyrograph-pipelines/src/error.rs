@@ -76,6 +76,14 @@ pub enum PipelineError {
         /// The first such value.
         value: f32,
     },
+    /// A network cannot be made of the config of a checkpoint's part.
+    #[error("{}: {source}", path.display())]
+    PartConfig {
+        /// The config file, or the single-file checkpoint.
+        path: PathBuf,
+        /// Which field is wrong, its value, and what is allowed.
+        source: ModelError,
+    },
     /// The memory would not do.
     #[error(
         "{what} needs {:.1} GiB of memory, but {:.1} GiB are free: ask for a smaller or fewer pictures, --tile, or --dtype bf16",

@@ -303,6 +303,21 @@ fn wrong_settings_are_refused_before_a_picture_is_made() {
         &["txt2img", "a cat", "--lora", "nowhere.safetensors:0.5"],
         &["nowhere.safetensors"],
     );
+    let lora = root.join("style.safetensors");
+    fs::write(&lora, "weights").expect("writable");
+    refuses(
+        &[
+            "txt2img",
+            "a cat",
+            "--model",
+            text(&model),
+            "--lora",
+            &format!("{}:0.5", lora.display()),
+            "--save-latents",
+            text(&lora),
+        ],
+        &["--save-latents", "would overwrite", "style.safetensors"],
+    );
     with(
         &["txt2img", "a cat", "--like", text(&fixture("mask.png"))],
         &["no settings"],
@@ -312,7 +327,23 @@ fn wrong_settings_are_refused_before_a_picture_is_made() {
     let missing = root.join("missing");
     refuses(
         &["txt2img", "a cat", "--model", text(&missing)],
-        &["missing"],
+        &["missing", "pyrograph convert", "Hub"],
+    );
+    with(&["txt2img", "a cat", "--guidance", "1e30"], &["guidance"]);
+    with(
+        &["txt2img", "a cat", "-n", "1000000000000"],
+        &["-n", "1024"],
+    );
+    with(
+        &["txt2img", "((a cat:100000):100000) dog", "--prompt-weights"],
+        &["weight"],
+    );
+    let unet = model.join("unet/config.json");
+    let config = fs::read_to_string(&unet).expect("a config");
+    fs::write(&unet, config.replace("silu", "magic")).expect("writable");
+    with(
+        &["txt2img", "a cat"],
+        &["unet/config.json", "act_fn", "magic"],
     );
     refuses(&["txt2img", "--model", text(&model)], &["PROMPT"]);
     assert!(!out.exists());

@@ -72,6 +72,7 @@ impl TextualInversion {
                 ));
             }
         };
+        vectors.check_finite(path, &token, false)?;
         Ok(Self {
             path: path.into(),
             token,

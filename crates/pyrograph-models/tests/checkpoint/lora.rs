@@ -392,3 +392,28 @@ fn files_that_do_not_fit_are_refused_by_their_layers() {
         refusal(&file)
     );
 }
+
+#[test]
+fn a_file_or_a_scale_that_would_damage_the_weights_is_refused() {
+    let mut file = peft();
+    let key = format!("unet.{QUERY}.lora_A.weight");
+    let shape = file.get(&key).expect("a factor").shape().to_vec();
+    let count = shape.iter().product();
+    file.insert(&key, TensorEntry::from_f32(shape, vec![f32::NAN; count]));
+    let (_folder, path) = saved(&file, &[]);
+    let error = Lora::open(&path).expect_err("not finite").to_string();
+    assert!(
+        error.contains(&key)
+            && error.contains("NaN")
+            && error.contains(&path.display().to_string()),
+        "{error}"
+    );
+    let (_folder, path) = saved(&StateDict::new(), &[]);
+    let error = Lora::open(&path).expect_err("no layer").to_string();
+    assert!(error.contains("no layer of a LoRA"), "{error}");
+    for scale in [f64::NAN, f64::INFINITY, 1e39] {
+        let loras = [(open(&peft()), scale)];
+        let error = apply_loras(&loras, &mut unet(), &mut text_encoder()).expect_err("no number");
+        assert!(error.to_string().contains("its scale is"), "{error}");
+    }
+}

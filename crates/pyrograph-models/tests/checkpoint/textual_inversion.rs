@@ -122,3 +122,22 @@ fn rows_that_do_not_fit_are_refused() {
         .to_string();
     assert!(error.contains("this file holds clip_g, clip_l"), "{error}");
 }
+
+#[test]
+fn rows_that_are_not_finite_are_refused_by_their_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("broken.safetensors");
+    let mut dict = StateDict::new();
+    dict.insert(
+        "<cat>",
+        TensorEntry::from_f32(vec![1, 2], vec![0.0, f32::INFINITY]),
+    );
+    dict.save(&path, HashMap::new()).expect("writable");
+    let error = TextualInversion::open(&path)
+        .expect_err("infinite")
+        .to_string();
+    assert!(
+        error.contains("broken.safetensors") && error.contains("<cat>") && error.contains("inf"),
+        "{error}"
+    );
+}

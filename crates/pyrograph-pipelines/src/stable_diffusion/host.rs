@@ -35,7 +35,7 @@ impl Latents {
         }
         match self.values.iter().position(|value| !value.is_finite()) {
             Some(index) => Err(PipelineError::Number {
-                field: "the latents",
+                field: "a value of the latents",
                 seen: format!("{} at place {index}", self.values[index]),
                 allowed: "finite".into(),
             }),

@@ -80,23 +80,20 @@ impl<B: VisionBackend> StableDiffusion<B> {
         let in_host_memory = is_in_host_memory::<B>(device);
         options.memory.check("the weights", bytes, in_host_memory)?;
 
-        let text_config = ClipTextConfig::from_diffusers(&checkpoint.text_encoder.config)?;
-        let unet_config = UNet2DConditionConfig::from_diffusers(&checkpoint.unet.config)?;
-        let text_encoder = build(
-            &text_config,
-            &checkpoint.text_encoder.weights,
-            options,
-            device,
-        )?;
-        let unet = build(&unet_config, &checkpoint.unet.weights, options, device)?;
+        let text_config = config(&checkpoint.text_encoder, ClipTextConfig::from_diffusers)?;
+        let unet_config = config(&checkpoint.unet, UNet2DConditionConfig::from_diffusers)?;
+        let text_encoder = build(&text_config, &checkpoint.text_encoder, options, device)?;
+        let unet = build(&unet_config, &checkpoint.unet, options, device)?;
         let (coder, vae_channels, latents) = open_coder(&checkpoint.vae, tiny, options, device)?;
         check_fit(&text_config, &unet_config, &tokenizer, latents)?;
+        let scheduler = Scheduler::new(checkpoint.scheduler.as_deref())?;
+        checkpoint.notes.extend(scheduler.note());
         Ok(Self {
             tokenizer,
             text_encoder,
             unet,
             coder,
-            scheduler: Scheduler::new(checkpoint.scheduler.as_deref())?,
+            scheduler,
             sizes: NetworkSizes {
                 unet_layers: unet_config
                     .layers_per_block
@@ -121,19 +118,39 @@ impl<B: VisionBackend> StableDiffusion<B> {
     }
 }
 
+/// The config of one part, read by `parse`.
+fn config<C>(part: &Part, parse: fn(&str) -> Result<C, ModelError>) -> Result<C, PipelineError> {
+    parse(&part.config).map_err(|error| of_part(&part.weights, error))
+}
+
 /// A model of one part.
 fn build<B: VisionBackend, M: NamedModel<B>>(
     config: &M::Config,
-    weights: &StateDict,
+    part: &Part,
     options: &OpenOptions,
     device: &B::Device,
 ) -> Result<M, PipelineError> {
-    Ok(build_model_with(
-        config,
-        weights,
-        options.precision,
-        device,
-    )?)
+    build_model_with(config, &part.weights, options.precision, device)
+        .map_err(|error| of_part(&part.weights, error))
+}
+
+/// An error of a config with the file that holds the config: `config.json` beside the weights, or the single file.
+fn of_part(weights: &StateDict, error: ModelError) -> PipelineError {
+    if !matches!(
+        error,
+        ModelError::Config { .. } | ModelError::ConfigFile { .. }
+    ) {
+        return error.into();
+    }
+    let beside = weights.path().with_file_name("config.json");
+    let path = match beside.is_file() {
+        true => beside,
+        false => weights.path().into(),
+    };
+    PipelineError::PartConfig {
+        path,
+        source: error,
+    }
 }
 
 /// The VAE, its channels of each level, and those of latents.
@@ -144,9 +161,9 @@ fn open_coder<B: VisionBackend>(
     device: &B::Device,
 ) -> Result<(ImageCoder<B>, Vec<usize>, usize), PipelineError> {
     if let Some(tiny) = tiny {
-        let config = AutoencoderTinyConfig::from_diffusers(&tiny.config)?;
+        let config = config(&tiny, AutoencoderTinyConfig::from_diffusers)?;
         let coder = ImageCoder {
-            coder: Coder::Tiny(build(&config, &tiny.weights, options, device)?),
+            coder: Coder::Tiny(build(&config, &tiny, options, device)?),
             scaling: config.scaling_factor,
             factor: config.factor(),
             tile: usize::MAX,
@@ -154,9 +171,9 @@ fn open_coder<B: VisionBackend>(
         let channels = config.decoder_block_out_channels.clone();
         return Ok((coder, channels, config.latent_channels));
     }
-    let config = AutoencoderKlConfig::from_diffusers(&vae.config)?;
+    let config = config(vae, AutoencoderKlConfig::from_diffusers)?;
     let coder = ImageCoder {
-        coder: Coder::Full(Box::new(build(&config, &vae.weights, options, device)?)),
+        coder: Coder::Full(Box::new(build(&config, vae, options, device)?)),
         scaling: config.scaling_factor,
         factor: config.factor(),
         tile: Tiling::of(&config).latent_size,

@@ -7,9 +7,11 @@ use super::{host::Latents, scheduler::SchedulerChoice, text::LostWords, tokenize
 use crate::PipelineError;
 
 /// The most pictures of a request: all are in memory together.
-const MAX_IMAGES: usize = 1024;
+pub const MAX_IMAGES: usize = 1024;
 /// The largest side of a picture in pixels.
 const MAX_SIDE: usize = 8192;
+/// The largest guidance either way: beyond it latents leave f32's range.
+const MAX_GUIDANCE: f64 = 1e6;
 /// The longest prompt in bytes: only 75 tokens take part, so a longer text is a mistake.
 const MAX_PROMPT: usize = 1 << 20;
 
@@ -150,8 +152,9 @@ impl ImageRequest {
         if self.steps == 0 {
             return Err(refuse("the number of steps", 0, "1 or more"));
         }
-        if !self.guidance.is_finite() {
-            return Err(refuse("guidance", self.guidance, "a finite number"));
+        if !(-MAX_GUIDANCE..=MAX_GUIDANCE).contains(&self.guidance) {
+            let allowed = format!("a number from -{MAX_GUIDANCE} to {MAX_GUIDANCE}");
+            return Err(refuse("guidance", self.guidance, &allowed));
         }
         if !(0.0..=1.0).contains(&self.guidance_rescale) {
             return Err(refuse("guidance_rescale", self.guidance_rescale, "0 to 1"));
@@ -238,7 +241,9 @@ mod tests {
     #[test]
     fn numbers_outside_their_range_are_refused_by_name() {
         assert!(refused(|r| r.steps = 0).contains("steps"));
-        assert!(refused(|r| r.guidance = f64::NAN).contains("guidance"));
+        for guidance in [f64::NAN, f64::INFINITY, 1e30, -1e38] {
+            assert!(refused(|r| r.guidance = guidance).contains("guidance"));
+        }
         assert!(refused(|r| r.guidance_rescale = 1.5).contains("guidance_rescale"));
         assert!(refused(|r| r.width = Some(100)).contains("multiple of 8"));
         assert!(refused(|r| r.height = Some(0)).contains("height"));

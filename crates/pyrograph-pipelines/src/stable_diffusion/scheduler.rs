@@ -62,6 +62,17 @@ impl Scheduler {
         Ok(Self { file })
     }
 
+    /// The settings of the file that its own class does not have, as a sentence.
+    pub(super) fn note(&self) -> Option<String> {
+        // A class that is not supported is refused when a request asks for it.
+        let unknown = self.file.sampler(None, 1).ok()?.unknown;
+        let class = self.file.class_name();
+        (!unknown.is_empty()).then(|| {
+            let names = unknown.join(", ");
+            format!("scheduler_config.json: {names}: {class} has no such setting and ignores it")
+        })
+    }
+
     /// The steps of `request`, of which a start from a picture leaves out the first.
     pub(super) fn plan(&self, request: &ImageRequest) -> Result<SamplerPlan, PipelineError> {
         let SchedulerChoice {
@@ -114,6 +125,24 @@ mod tests {
         request.scheduler.name = Some(SchedulerName::Ddim);
         request.scheduler.sigmas = Some(SigmaSpacing::Karras);
         assert!(scheduler.plan(&request).is_err());
+    }
+
+    #[test]
+    fn settings_that_the_files_class_does_not_have_are_named() {
+        let note = |file| Scheduler::new(Some(file)).unwrap().note();
+        let unknown =
+            r#"{"_class_name": "PNDMScheduler", "_diffusers_version": "0.8.0", "karma": 3}"#;
+        let note_of_unknown = note(unknown).unwrap();
+        assert!(note_of_unknown.contains("karma"), "{note_of_unknown}");
+        assert!(
+            note_of_unknown.contains("PNDMScheduler"),
+            "{note_of_unknown}"
+        );
+        assert_eq!(
+            note(r#"{"_class_name": "PNDMScheduler", "beta_start": 0.001}"#),
+            None
+        );
+        assert_eq!(Scheduler::new(None).unwrap().note(), None);
     }
 
     #[test]

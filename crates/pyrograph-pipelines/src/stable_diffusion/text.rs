@@ -16,6 +16,9 @@ use crate::PipelineError;
 /// The name of this stage in an error.
 const STAGE: &str = "the text encoder";
 
+/// The largest weight of a token either way: brackets multiply, and hidden states would leave f32's range.
+const MAX_WEIGHT: f32 = 1e6;
+
 /// Hidden states of texts, each encoded once.
 pub(super) struct Contexts<B: VisionBackend> {
     rows: HashMap<String, Tensor<B, 3>>,
@@ -51,6 +54,7 @@ impl<B: VisionBackend> Contexts<B> {
             .iter()
             .map(|text| tokenizer.encode(text, syntax))
             .collect::<Result<_, _>>()?;
+        prompts.iter().try_for_each(check_weights)?;
         let lost = unique.iter().zip(&prompts).filter_map(|(text, prompt)| {
             let words = prompt.lost.clone()?;
             let prompt = (*text).to_owned();
@@ -75,6 +79,19 @@ impl<B: VisionBackend> Contexts<B> {
         row.ok_or_else(|| PipelineError::Prompt {
             reason: format!("`{text}` is none of the request's texts"),
         })
+    }
+}
+
+/// Refuses weights that no hidden state can be multiplied by.
+fn check_weights(prompt: &EncodedPrompt) -> Result<(), PipelineError> {
+    let outside = |weight: &&f32| !(-MAX_WEIGHT..=MAX_WEIGHT).contains(*weight);
+    match prompt.weights.iter().find(outside) {
+        Some(weight) => Err(PipelineError::Prompt {
+            reason: format!(
+                "a word has the weight {weight}, but weights must be from -{MAX_WEIGHT} to {MAX_WEIGHT}; nested brackets multiply theirs"
+            ),
+        }),
+        None => Ok(()),
     }
 }
 

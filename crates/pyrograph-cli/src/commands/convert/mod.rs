@@ -24,7 +24,7 @@ use pyrograph::{
 };
 use serde_json::json;
 
-use crate::arguments::print;
+use crate::{arguments::print, stop::remove_on_interrupt};
 
 /// Exit code where keys are missing or unused: the folder is written, and its manifest names them.
 const INCOMPLETE: u8 = 1;
@@ -54,7 +54,7 @@ pub(crate) struct Convert {
     /// The files to take where a folder holds several, such as fp16.
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// What the UNet predicts, which a single file cannot tell: epsilon, v_prediction or sample.
+    /// What the UNet predicts, which a single file cannot tell: epsilon, v or sample.
     #[arg(long, value_parser = prediction, value_name = "KIND")]
     prediction: Option<Prediction>,
     /// Take a single file's moving averages in the place of the trained weights.
@@ -98,6 +98,7 @@ impl Convert {
             .prefix(".pyrograph-convert-")
             .tempdir_in(parent)
             .with_context(|| format!("--out {}", self.out.display()))?;
+        remove_on_interrupt(folder.path().into())?;
         DeviceSpec::Cpu.run(Writing {
             checkpoint: &checkpoint,
             folder: folder.path(),
@@ -238,12 +239,33 @@ fn lora_and_scale(text: &str) -> Result<(PathBuf, f64), String> {
     }
 }
 
+/// The word for velocities that the commands of pictures take too.
+const SHORT_VELOCITY: &str = "v";
+
 fn prediction(text: &str) -> Result<Prediction, String> {
     let all = [
         Prediction::Epsilon,
         Prediction::Velocity,
         Prediction::Sample,
     ];
-    let found = all.into_iter().find(|prediction| prediction.name() == text);
-    found.ok_or_else(|| "expected epsilon, v_prediction or sample".into())
+    let is_meant = |prediction: &Prediction| match prediction {
+        Prediction::Velocity => [prediction.name(), SHORT_VELOCITY].contains(&text),
+        _ => prediction.name() == text,
+    };
+    let found = all.into_iter().find(is_meant);
+    found.ok_or_else(|| "expected epsilon, v (or v_prediction) or sample".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn velocities_have_the_name_of_files_and_that_of_other_commands() {
+        for name in ["v", "v_prediction"] {
+            assert_eq!(prediction(name), Ok(Prediction::Velocity));
+        }
+        assert_eq!(prediction("epsilon"), Ok(Prediction::Epsilon));
+        assert!(prediction("velocity").is_err());
+    }
 }

@@ -14,17 +14,22 @@ use pyrograph::{
         vision::{VisionAutodiff, VisionBackend},
     },
     models::weights::{StateDict, TensorEntry},
-    pipelines::stable_diffusion::{ImageRequest, ImageResponse, ImageStart, StableDiffusion, Step},
+    pipelines::stable_diffusion::{
+        ImageRequest, ImageResponse, ImageStart, MAX_IMAGES, StableDiffusion, Step,
+    },
     vision::{write_png, write_png_with_text},
 };
 use serde_json::json;
 
 use super::{
-    options::PictureOptions,
+    options::{PictureOptions, lora_parts},
     request::{open_options, request},
     settings::{KEYWORD, Settings},
 };
 use crate::{arguments::STARTED, memory::peak_bytes, outputs::check_outputs, progress};
+
+/// Characters of lost words that are shown.
+const SHOWN_CHARACTERS: usize = 300;
 
 /// A request that has been read and checked, on its way to a device.
 pub(super) struct Job {
@@ -50,6 +55,14 @@ impl Job {
             bail!("--preview-every is 0, but must be 1 or more");
         }
         let model = settings.model.clone().context("give --model DIR or FILE")?;
+        if !model.exists() {
+            let model = model.display();
+            bail!(
+                "--model {model}: there is no such folder or file; `pyrograph convert {model} --out DIR` makes a folder of \
+                 a repository of the Hugging Face Hub"
+            );
+        }
+        check_count(options.count, prompts.len())?;
         let request = request(&settings, &prompts, options.count)?;
         let job = Self {
             options,
@@ -85,13 +98,18 @@ impl Job {
             image,
             mask,
             taesd,
+            embedding,
+            lora,
             ..
         } = &self.settings;
         let inputs = [latents, image, mask, taesd]
             .into_iter()
             .flatten()
-            .chain([&self.model]);
-        check_outputs(&outputs, &inputs.cloned().collect::<Vec<_>>())
+            .chain([&self.model])
+            .chain(embedding)
+            .cloned()
+            .chain(lora.iter().map(|text| lora_parts(text).0));
+        check_outputs(&outputs, &inputs.collect::<Vec<_>>())
     }
 
     /// Where the picture at `place` goes: numbered where there are several.
@@ -221,11 +239,33 @@ impl BackendTask for Job {
         for lost in &response.lost {
             common.say(format!(
                 "the prompt is too long; without effect: {}",
-                lost.words
+                shortened(&lost.words)
             ));
         }
         self.write(&response, size)?;
         self.report(&response, load)
+    }
+}
+
+/// Refuses more pictures than a request may have, before any is made room for.
+fn check_count(count: usize, prompts: usize) -> anyhow::Result<()> {
+    let most = MAX_IMAGES / prompts.max(1);
+    if !(1..=most).contains(&count) {
+        bail!(
+            "-n is {count} with {prompts} prompts, but must be 1 to {most}: {MAX_IMAGES} pictures at most"
+        );
+    }
+    Ok(())
+}
+
+/// The beginning of a long text, and how many words it has.
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        Some((end, _)) => {
+            let words = text.split_whitespace().count();
+            format!("{} … ({words} words)", &text[..end])
+        }
+        None => text.into(),
     }
 }
 
@@ -237,4 +277,28 @@ fn beside(path: &Path, more: &str) -> PathBuf {
         None => format!("{stem}-{more}"),
     };
     path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_pictures_is_checked_before_they_are_listed() {
+        assert!(check_count(1, 1).is_ok() && check_count(MAX_IMAGES, 1).is_ok());
+        for (count, prompts) in [(0, 1), (usize::MAX, 1), (MAX_IMAGES, 2)] {
+            let error = check_count(count, prompts).unwrap_err().to_string();
+            assert!(error.contains(&count.to_string()), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_long_loss_is_shown_in_part() {
+        assert_eq!(shortened("a few words"), "a few words");
+        let long = shortened(&"wörter ".repeat(10_000));
+        assert!(
+            long.chars().count() < 350 && long.contains("10000 words"),
+            "{long}"
+        );
+    }
 }

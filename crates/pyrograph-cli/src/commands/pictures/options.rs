@@ -109,6 +109,7 @@ pub(super) enum PredictionName {
     /// The noise.
     Epsilon,
     /// The velocity.
+    #[value(alias = "v_prediction")]
     V,
     /// The clean sample.
     Sample,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::{anyhow, bail};
 use pyrograph::{
     backend::rng::RngKind,
     diffusion::{FinalPoint, SigmaSpacing},
@@ -27,18 +27,27 @@ use crate::schedulers::{FinalSigmaName, SigmaName, SpacingName};
 pub(super) fn open_options(settings: &Settings) -> anyhow::Result<OpenOptions> {
     let prediction: Option<PredictionName> = named("prediction", settings.prediction.as_deref())?;
     let dtype: Option<DtypeName> = named("dtype", settings.dtype.as_deref())?;
-    let loras = settings.lora.iter().map(|text| {
-        let (path, scale) = lora_parts(text);
-        LoraFile { path, scale }
-    });
+    let loras = settings.lora.iter().map(|text| lora_file(text));
     Ok(OpenOptions {
         precision: dtype.map_or(Precision::AsStored, Precision::from),
         tiny_vae: settings.taesd.clone(),
-        loras: loras.collect(),
+        loras: loras.collect::<Result<_, _>>()?,
         embeddings: settings.embedding.clone(),
         prediction: prediction.map(Prediction::from),
         ..OpenOptions::default()
     })
+}
+
+/// The LoRA that `--lora` names.
+fn lora_file(text: &str) -> anyhow::Result<LoraFile> {
+    let (path, scale) = lora_parts(text);
+    if !path.exists() {
+        bail!(
+            "--lora {text}: there is no file {}; write FILE, or FILE:SCALE with a number for the scale",
+            path.display()
+        );
+    }
+    Ok(LoraFile { path, scale })
 }
 
 /// The request for `count` pictures of each prompt.
@@ -125,15 +134,52 @@ fn read_latents(path: &Path) -> anyhow::Result<Latents> {
     let tensor = dict
         .get("latents")
         .ok_or_else(|| anyhow!("{}: it has no tensor `latents`", path.display()))?;
-    let shape: [usize; 4] = tensor.shape().try_into().with_context(|| {
-        let seen = tensor.shape();
-        format!(
+    let seen = tensor.shape();
+    let Ok(shape) = <[usize; 4]>::try_from(seen) else {
+        bail!(
             "{}: `latents` has shape {seen:?}, but must be [images, channels, height, width]",
             path.display()
-        )
-    })?;
+        );
+    };
     Ok(Latents {
         shape,
         values: tensor.to_f32(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use pyrograph::models::weights::TensorEntry;
+
+    use super::*;
+
+    #[test]
+    fn a_lora_that_is_not_there_is_refused_with_the_form_to_write() {
+        let error = lora_file("nowhere.safetensors:much")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("nowhere.safetensors:much") && error.contains("FILE:SCALE"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn latents_of_another_rank_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("latents.safetensors");
+        let mut dict = StateDict::new();
+        dict.insert(
+            "latents",
+            TensorEntry::from_f32(vec![4, 2, 2], vec![0.0; 16]),
+        );
+        dict.save(&path, HashMap::new()).unwrap();
+        let error = read_latents(&path).unwrap_err().to_string();
+        assert!(
+            error.contains("[4, 2, 2]") && error.ends_with("width]"),
+            "{error}"
+        );
+    }
 }

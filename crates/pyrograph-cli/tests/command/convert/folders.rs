@@ -284,4 +284,6 @@ fn inspect_says_what_a_folder_and_a_file_hold() {
         &["holds no weights"],
     );
     refuses(&["inspect", "nowhere"], &["nowhere"]);
+    let (_guard, empty) = folder();
+    refuses(&["inspect", text(&empty)], &["an empty folder"]);
 }

@@ -171,7 +171,11 @@ fn scheduler(
 ) -> Result<Option<String>, ModelError> {
     let file = path.join("scheduler/scheduler_config.json");
     if !file.is_file() {
-        notes.push("there is no scheduler/scheduler_config.json".into());
+        notes.push(
+            "there is no scheduler/scheduler_config.json: that of Stable Diffusion 1 and 2 is assumed (PNDM, epsilon; \
+             --prediction v for a model of velocities)"
+                .into(),
+        );
         return Ok(None);
     }
     let text = read_text(&file)?;

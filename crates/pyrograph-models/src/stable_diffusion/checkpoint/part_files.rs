@@ -22,6 +22,9 @@ const VARIANTS: [&str; 2] = ["fp16", "bf16"];
 /// The variant that comes last: the weights before their average.
 const NOT_AVERAGED: &str = "non_ema";
 
+/// The first words of a file that git-lfs has not fetched yet.
+const LFS_POINTER: &str = "version https://git-lfs";
+
 /// A file of weights in a part's folder.
 struct WeightsFile {
     name: String,
@@ -95,10 +98,17 @@ pub(super) fn has_variant(folder: &Path, variant: &str) -> bool {
 
 /// The text of a file that a checkpoint must have.
 pub(super) fn read_text(path: &Path) -> Result<String, ModelError> {
-    fs::read_to_string(path).map_err(|source| ModelError::Io {
+    let text = fs::read_to_string(path).map_err(|source| ModelError::Io {
         path: path.into(),
         source,
-    })
+    })?;
+    match text.starts_with(LFS_POINTER) {
+        true => Err(refused(
+            path,
+            "it is a git-lfs pointer in the place of the file; `git lfs pull` fetches the file",
+        )),
+        false => Ok(text),
+    }
 }
 
 /// The names of the files and folders in `folder`, sorted, hidden ones left out.
@@ -198,6 +208,22 @@ mod tests {
         ] {
             assert_eq!(parse(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_git_lfs_pointer_is_no_config() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("config.json");
+        fs::write(
+            &file,
+            "version https://git-lfs.github.com/spec/v1\nsize 3\n",
+        )
+        .expect("writable");
+        let error = read_text(&file).expect_err("a pointer").to_string();
+        assert!(
+            error.contains("config.json") && error.contains("git lfs pull"),
+            "{error}"
+        );
     }
 
     #[test]

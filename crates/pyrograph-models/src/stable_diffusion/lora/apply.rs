@@ -125,6 +125,12 @@ fn changes(
     ];
     let mut changes = Changes::new();
     for (lora, scale) in loras {
+        if !(*scale as f32).is_finite() {
+            return Err(refused(
+                &lora.path,
+                format!("its scale is {scale}, but must be a finite number"),
+            ));
+        }
         let (mut strangers, mut misfits) = (Vec::new(), Vec::new());
         for (target, layer) in &lora.layers {
             let place =

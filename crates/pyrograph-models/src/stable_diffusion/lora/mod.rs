@@ -67,6 +67,7 @@ impl Lora {
             ));
         };
         let dict = StateDict::open(&file)?;
+        dict.check_finite()?;
         let configs = configs(&dict, &file)?;
         if configs.iter().any(|config| config.is_dora) {
             return Err(refused(&file, unsupported("DoRA")));
@@ -96,6 +97,9 @@ impl Lora {
     }
 
     fn check_factors(&self) -> Result<(), ModelError> {
+        if self.is_empty() {
+            return Err(refused(&self.path, "it holds no layer of a LoRA"));
+        }
         let lacking = self
             .layers
             .iter()

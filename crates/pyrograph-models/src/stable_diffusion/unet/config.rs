@@ -203,7 +203,7 @@ fn read(fields: &mut ConfigFields) -> Result<UNet2DConditionConfig, ModelError> 
 
 /// One side for a square, or both.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a side, or height and width")]
 enum Size {
     Square(usize),
     Sides([usize; 2]),
@@ -220,7 +220,10 @@ impl Size {
 
 /// One value for all blocks, or a list of one a block.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected one value, or a list of one value a block"
+)]
 enum PerBlock<T> {
     All(T),
     Each(Vec<T>),
