@@ -47,10 +47,10 @@ pub(crate) struct Convert {
     /// Branch, tag or commit of a Hub repository.
     #[arg(long, default_value = "main", value_name = "NAME")]
     revision: String,
-    /// The files to take where a folder holds several, such as fp16.
+    /// The variant of the files where a folder holds several, such as fp16 [default: the files without a variant].
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// What the UNet predicts, which a single file cannot tell: epsilon, v_prediction or sample.
+    /// The quantity that the UNet predicts, which a single file does not tell: epsilon, v or sample [default: for a 2.x file v].
     #[arg(long, value_parser = prediction, value_name = "KIND")]
     prediction: Option<Prediction>,
     /// Take a single file's moving averages in the place of the trained weights.
@@ -234,6 +234,10 @@ fn prediction(text: &str) -> Result<Prediction, String> {
         Prediction::Velocity,
         Prediction::Sample,
     ];
-    let found = all.into_iter().find(|prediction| prediction.name() == text);
-    found.ok_or_else(|| "expected epsilon, v_prediction or sample".into())
+    let name = match text {
+        "v" => Prediction::Velocity.name(),
+        name => name,
+    };
+    let found = all.into_iter().find(|prediction| prediction.name() == name);
+    found.ok_or_else(|| "expected epsilon, v (or v_prediction) or sample".into())
 }
