@@ -97,7 +97,7 @@ registry! {
     Layer "GroupNorm" => layers::group_norm;
     Layer "BatchNorm2d" => layers::batch_norm;
     Layer "LayerNorm" => sequence::layer_norm_layer;
-    Layer "Embedding" => sequence::embedding;
+    Layer "Embedding" => sequence::embedding_layer;
     Layer "L2Norm" => ssd::l2_norm;
     Loss "DenoisingLoss" => losses::denoising;
     Loss "AdversarialLoss" => losses::adversarial;

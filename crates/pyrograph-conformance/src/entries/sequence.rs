@@ -1,11 +1,11 @@
 //! Operations and layers of transformers, and parameters in half precision.
 
-use burn::tensor::{DType, Tensor, ops::ConvOptions};
+use burn::tensor::{DType, Tensor, module, ops::ConvOptions};
 use pyrograph_backend::{
     rng::host_tensor,
     vision::{self, Activation, VisionAutodiff},
 };
-use pyrograph_gradcheck::{HostTensor, Inputs};
+use pyrograph_gradcheck::{GradCheckError, HostTensor, Inputs};
 use pyrograph_models::blocks::{Embedding, LayerNorm, ParamInit};
 
 use super::lived_in::lived_in;
@@ -182,12 +182,22 @@ pub(crate) fn layer_norm_layer<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcom
 }
 
 pub(crate) fn embedding<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    let inputs = [r.normal("table", &[11, 6]), repeated_ids()?];
+    r.case("repeated entries", &inputs, |i| {
+        Ok(module::embedding(i.tensor("table")?, i.int("ids")?))
+    })
+}
+
+pub(crate) fn embedding_layer<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     let layer = Embedding::new(&mut ParamInit::new(r.device(), SEED), 11, 6);
-    // Some entries several times, others never.
-    let ids = HostTensor::int("ids", &[2, 4], vec![3, 0, 10, 3, 3, 7, 0, 1])?;
-    r.module("repeated entries", &layer, &[ids], |layer, i| {
+    r.module("", &layer, &[repeated_ids()?], |layer, i| {
         Ok(layer.forward(i.int("ids")?))
     })
+}
+
+/// Some entries several times, others never.
+fn repeated_ids() -> Result<HostTensor, GradCheckError> {
+    HostTensor::int("ids", &[2, 4], vec![3, 0, 10, 3, 3, 7, 0, 1])
 }
 
 /// A parameter that is not trained, in bf16 where the backend has that type, and else with the same numbers in its own.
