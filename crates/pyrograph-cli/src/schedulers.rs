@@ -62,7 +62,7 @@ pub(crate) struct LevelOptions {
     /// Spacing of the noise levels [default: that of the scheduler].
     #[arg(long, value_enum)]
     pub(crate) sigmas: Option<SigmaName>,
-    /// Short for --sigmas karras.
+    /// Short for --sigmas karras [default: off].
     #[arg(long, conflicts_with = "sigmas")]
     pub(crate) karras: bool,
     /// Spacing of the timesteps [default: that of the scheduler].
