@@ -59,7 +59,8 @@ enum Command {
     /// Look at data as a training sees them.
     #[command(subcommand)]
     Data(Data),
-    /// Make a diffusers folder of a Stable Diffusion checkpoint: another type of weights, LoRA files merged, keys checked.
+    /// Make a diffusers folder of a Stable Diffusion checkpoint: another type of weights, LoRA files merged, keys
+    /// checked.
     ///
     /// Exits with 1 when keys are missing or unused: pyrograph.json in the folder names them.
     Convert(commands::convert::Convert),

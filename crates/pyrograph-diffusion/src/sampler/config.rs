@@ -127,7 +127,8 @@ impl SamplerConfig {
                 return Err(DiffusionError::Unsupported {
                     name: "the spacing of sigmas of this scheduler",
                     seen: format!("{spacing:?}").to_lowercase(),
-                    allowed: "other spacings with dpm++2m, dpm++3m, dpm++2m-sde, euler, heun, lms and unipc (--scheduler, --sampler)",
+                    allowed: "other spacings with dpm++2m, dpm++3m, dpm++2m-sde, euler, heun, lms and unipc \
+                              (--scheduler, --sampler)",
                 });
             }
         }

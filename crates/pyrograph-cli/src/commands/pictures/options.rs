@@ -15,10 +15,12 @@ use crate::{
     schedulers::{LevelOptions, scheduler_parser},
 };
 
-/// What `txt2img`, `img2img` and `inpaint` share. A flag that is not given takes the value of `--like`, else the default.
+/// What `txt2img`, `img2img` and `inpaint` share. A flag that is not given takes the value of `--like`, else the
+/// default.
 #[derive(Args)]
 pub(crate) struct PictureOptions {
-    /// The prompt: a text that says what the picture shows. Each of several prompts makes pictures of its own [default: that of --like].
+    /// The prompt: a text that says what the picture shows. Each of several prompts makes pictures of its own
+    /// [default: that of --like].
     #[arg(required_unless_present = "like", value_name = "PROMPT")]
     pub(super) prompts: Vec<String>,
     /// A diffusers folder, or a single-file checkpoint (.safetensors, .ckpt) [default: that of --like].
@@ -41,7 +43,8 @@ pub(crate) struct PictureOptions {
     /// Scale of classifier-free guidance; at 1 and below there is none, and a step takes half the time [default: 7.5].
     #[arg(long, allow_negative_numbers = true)]
     guidance: Option<f64>,
-    /// Share of the guided output that is rescaled to the standard deviation of the conditional output, 0 to 1 [default: 0].
+    /// Share of the guided output that is rescaled to the standard deviation of the conditional output, 0 to 1
+    /// [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     guidance_rescale: Option<f64>,
     /// Width in pixels, a multiple of the VAE's factor (8) [default: the model's own; for img2img the picture's].
@@ -71,16 +74,20 @@ pub(crate) struct PictureOptions {
     /// A tiny VAE (TAESD), which decodes, encodes and makes previews in place of the model's VAE [default: none].
     #[arg(long, value_name = "DIR|FILE")]
     taesd: Option<PathBuf>,
-    /// Start from the noise in the tensor `latents` of a safetensors file, of standard deviation 1 [default: noise of --seed].
+    /// Start from the noise in the tensor `latents` of a safetensors file, of standard deviation 1 [default: noise of
+    /// --seed].
     #[arg(long, value_name = "FILE")]
     latents: Option<PathBuf>,
-    /// Write the finished latents, before the VAE, as the tensor `latents` of a safetensors file [default: not written].
+    /// Write the finished latents, before the VAE, as the tensor `latents` of a safetensors file [default: not
+    /// written].
     #[arg(long, value_name = "FILE")]
     pub(super) save_latents: Option<PathBuf>,
-    /// Write a preview after every N UNet calls as out-step-N.png: one pixel a latent, or full size with --taesd [default: none].
+    /// Write a preview after every N UNet calls as out-step-N.png: one pixel a latent, or full size with --taesd
+    /// [default: none].
     #[arg(long, value_name = "N")]
     pub(super) preview_every: Option<usize>,
-    /// Decode in overlapping tiles of the VAE's `sample_size`: the VAE's memory does not grow with the picture [default: off].
+    /// Decode in overlapping tiles of the VAE's `sample_size`: the VAE's memory does not grow with the picture
+    /// [default: off].
     #[arg(long)]
     tile: bool,
     /// Brackets in prompts weight words: `(word:1.3)`, `(word)` by 1.1, `[word]` by 1/1.1 [default: brackets are text].
