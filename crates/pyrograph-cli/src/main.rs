@@ -42,18 +42,25 @@ enum Command {
     /// Find the images that do not belong, by a DCGAN of normal ones.
     #[command(subcommand)]
     Anomaly(commands::anomaly::Anomaly),
-    /// Pictures from a text by Stable Diffusion, as diffusers makes them from the same seed.
+    /// Draw pictures from a prompt with Stable Diffusion; a seed gives the picture that it gives in diffusers.
+    ///
+    /// --json prints {images: [{path, seed}], seconds: {load, text, unet, vae, total}, steps, peak_memory_bytes}.
     Txt2img(Box<commands::pictures::Txt2Img>),
-    /// Pictures from a picture and a text by Stable Diffusion.
+    /// Change a picture by a prompt with Stable Diffusion.
+    ///
+    /// --json prints the keys of txt2img.
     Img2img(Box<commands::pictures::Img2Img>),
-    /// Paint a part of a picture anew by Stable Diffusion.
+    /// Paint the masked part of a picture anew with Stable Diffusion.
+    ///
+    /// --json prints the keys of txt2img.
     Inpaint(Box<commands::pictures::Inpaint>),
     /// Find objects in images by an SSD: where, what, and how sure.
     Detect(Box<commands::detect::Detect>),
     /// Look at data as a training sees them.
     #[command(subcommand)]
     Data(Data),
-    /// Make a diffusers folder of a Stable Diffusion checkpoint: another type of weights, LoRA files merged, keys checked.
+    /// Make a diffusers folder of a Stable Diffusion checkpoint: another type of weights, LoRA files merged, keys
+    /// checked.
     ///
     /// Exits with 1 when keys are missing or unused: pyrograph.json in the folder names them.
     Convert(commands::convert::Convert),

@@ -59,16 +59,16 @@ fn help(name: SchedulerName) -> &'static str {
 /// Where a sampler's noise levels lie.
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct LevelOptions {
-    /// Spacing of the noise levels [default: those of the timesteps].
+    /// Spacing of the noise levels [default: that of the scheduler].
     #[arg(long, value_enum)]
     pub(crate) sigmas: Option<SigmaName>,
-    /// Short for --sigmas karras.
+    /// Short for --sigmas karras [default: off].
     #[arg(long, conflicts_with = "sigmas")]
     pub(crate) karras: bool,
-    /// Spacing of the timesteps.
+    /// Spacing of the timesteps [default: that of the scheduler].
     #[arg(long, value_enum)]
     pub(crate) spacing: Option<SpacingName>,
-    /// The noise level at which the last step arrives.
+    /// The noise level at which the last step arrives [default: that of the scheduler].
     #[arg(long, value_enum)]
     pub(crate) final_sigma: Option<FinalSigmaName>,
 }

@@ -3,7 +3,26 @@
 //! - [`anomaly`]: scores of images by AnoGAN's search or f-AnoGAN's encoder, and verdicts.
 //! - [`detection`]: objects in pictures by an SSD, and how well they are found.
 //! - [`sprites`]: images from a trained ContextUnet, by any sampler.
-//! - [`stable_diffusion`]: images from a text.
+//! - [`stable_diffusion`]: pictures from a prompt, from a picture and a prompt, and inside a mask.
+//!
+//! One picture from a checkpoint of Stable Diffusion:
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//! use burn_flex::Flex;
+//! use pyrograph_pipelines::stable_diffusion::{ImageRequest, OpenOptions, StableDiffusion};
+//! use pyrograph_vision::write_png;
+//!
+//! let device = Default::default();
+//! let pipeline = StableDiffusion::<Flex>::open("sd21", &OpenOptions::default(), &device)?;
+//! let request = ImageRequest { steps: 20, ..ImageRequest::new("a lovely cat", 1) };
+//! let response = pipeline.generate(&request, &mut |step| {
+//!     println!("step {} of {}", step.taken, step.steps);
+//!     ControlFlow::Continue(())
+//! })?;
+//! write_png("cat.png", &response.images[0])?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod anomaly;
 pub mod detection;

@@ -1,4 +1,5 @@
-//! pyrograph ("drawing with burn"): diffusion models and anomaly detection for vision in Rust, on any [burn](https://burn.dev) backend.
+//! pyrograph ("drawing with burn"): diffusion models, Stable Diffusion, anomaly detection and object
+//! detection for vision in Rust, on any [burn](https://burn.dev) backend.
 //!
 //! This crate re-exports the workspace's libraries under one name:
 //!
@@ -6,14 +7,14 @@
 //! | --- | --- |
 //! | [`backend`] | devices, the seam for fused kernels, seeded noise |
 //! | [`vision`] | grids, charts, heat maps, PNG and GIF |
-//! | [`diffusion`] | noise schedules and samplers |
+//! | [`diffusion`] | noise schedules, samplers, scheduler files of diffusers |
 //! | [`losses`] | losses without models |
-//! | [`models`] | models, and their weights by published names |
+//! | [`models`] | models, among them those of Stable Diffusion, and their weights by published names |
 //! | [`data`] | sprites and labelled images: files, folders, and sets drawn by code |
 //! | [`metrics`] | quality figures |
 //! | [`gradcheck`] | gradients held to differences, and closed forms |
 //! | [`train`] | training loops with exact resume |
-//! | [`pipelines`] | from request to images, and from images to anomaly scores |
+//! | [`pipelines`] | from request to images, from prompt to pictures, from images to anomaly scores and detections |
 //!
 //! Backends are features: `flex` (the CPU, default), `ndarray`, `wgpu`, `cuda`; `fusion` fuses kernels on the GPU ones.
 //!

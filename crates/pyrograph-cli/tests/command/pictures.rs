@@ -275,6 +275,33 @@ fn img2img_and_inpaint_make_the_pictures_of_diffusers() {
         text(&out),
     ]);
     assert!(psnr(&out, "nine") >= F32_PICTURE);
+    let again = root.join("again.png");
+    succeeds(&[
+        "inpaint",
+        "--like",
+        text(&out),
+        "--device",
+        "cpu",
+        "--out",
+        text(&again),
+    ]);
+    let same = |path: &Path| read_image(path).expect("a picture");
+    assert_eq!(same(&out), same(&again));
+}
+
+#[test]
+fn a_picture_without_an_image_among_its_settings_needs_one() {
+    let (_guard, root) = folder();
+    let model = pipeline("base", &root);
+    let out = root.join("out.png");
+    let of_model = ["--model", text(&model), "--device", "cpu"];
+    let drawn = ["txt2img", "a cat", "--steps", "1", "--out", text(&out)];
+    succeeds(&[&drawn[..], &of_model].concat());
+    let again = root.join("again.png");
+    let like = ["--like", text(&out), "--out", text(&again)];
+    refuses(&[&["img2img"][..], &like].concat(), &["--like", "--image"]);
+    refuses(&[&["inpaint"][..], &like].concat(), &["--like", "--image"]);
+    assert!(!again.exists());
 }
 
 #[test]

@@ -125,9 +125,10 @@ impl SamplerConfig {
             None if spacing == SigmaSpacing::Grid => {}
             None => {
                 return Err(DiffusionError::Unsupported {
-                    name: "a spacing of sigmas",
+                    name: "the spacing of sigmas of this scheduler",
                     seen: format!("{spacing:?}").to_lowercase(),
-                    allowed: "dpm++2m, dpm++3m, dpm++2m-sde, euler, heun, lms and unipc",
+                    allowed: "other spacings with dpm++2m, dpm++3m, dpm++2m-sde, euler, heun, lms and unipc \
+                              (--scheduler, --sampler)",
                 });
             }
         }

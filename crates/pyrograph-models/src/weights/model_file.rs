@@ -68,7 +68,7 @@ pub(crate) fn config_of<C: DeserializeOwned>(
         reason,
     };
     let text = dict.metadata().get(HEADER).ok_or_else(|| {
-        refuse("the file carries no config: give the model's numbers beside it".into())
+        refuse("the file carries no config: name one, for the command by `--config`".into())
     })?;
     let header: Header = serde_json::from_str(text)
         .map_err(|error| refuse(format!("its config does not read: {error}")))?;

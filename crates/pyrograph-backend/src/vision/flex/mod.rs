@@ -38,7 +38,7 @@ use super::{
 };
 pub(super) use buffers::trim as trim_buffers;
 use conv::Finish;
-use half::{Values, parameter};
+use half::{Values, parameter, widened};
 use norms::Norm;
 use shapes::{conv_shape, transposed_shape};
 use tensors::{floats, image};

@@ -32,8 +32,8 @@ const INCOMPLETE: u8 = 1;
 /// The checkpoint, and what is made of it.
 #[derive(Args)]
 pub(crate) struct Convert {
-    /// A diffusers folder, a single-file checkpoint (.safetensors, .ckpt), or the id of a repository of the Hugging Face Hub such
-    /// as stabilityai/stable-diffusion-2-1-base.
+    /// A diffusers folder, a single-file checkpoint (.safetensors, .ckpt), or the id of a repository of the Hugging
+    /// Face Hub such as stabilityai/stable-diffusion-2-1-base.
     #[arg(required_unless_present = "model")]
     source: Option<String>,
     /// The same as SOURCE, spelt as the other commands spell it.
@@ -45,16 +45,18 @@ pub(crate) struct Convert {
     /// Type of the weights in the new files: stored, f32, bf16 or f16.
     #[arg(long, default_value = "stored", value_name = "TYPE")]
     dtype: Precision,
-    /// A LoRA file whose changes are added to the weights, and its scale [default scale: 1]; several are added together.
+    /// A LoRA file whose changes are added to the weights, and its scale [default scale: 1]; several are added
+    /// together.
     #[arg(long, value_name = "FILE[:SCALE]", value_parser = lora_and_scale)]
     lora: Vec<(PathBuf, f64)>,
     /// Branch, tag or commit of a Hub repository.
     #[arg(long, default_value = "main", value_name = "NAME")]
     revision: String,
-    /// The files to take where a folder holds several, such as fp16.
+    /// The variant of the files where a folder holds several, such as fp16 [default: the files without a variant].
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// What the UNet predicts, which a single file cannot tell: epsilon, v or sample.
+    /// The quantity that the UNet predicts, which a single file does not tell: epsilon, v or sample [default: for a
+    /// 2.x file v].
     #[arg(long, value_parser = prediction, value_name = "KIND")]
     prediction: Option<Prediction>,
     /// Take a single file's moving averages in the place of the trained weights.

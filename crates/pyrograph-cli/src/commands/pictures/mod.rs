@@ -7,28 +7,25 @@ mod settings;
 
 use std::path::PathBuf;
 
+use anyhow::bail;
 use clap::Args;
 
 use self::{job::Job, options::PictureOptions};
 
-/// Pictures from a text.
-///
-/// `--json` prints {images: [{path, seed}], seconds: {load, text, unet, vae, total}, steps, peak_memory_bytes}.
+/// Pictures from a prompt.
 #[derive(Args)]
 pub(crate) struct Txt2Img {
     #[command(flatten)]
     options: PictureOptions,
 }
 
-/// Pictures from a picture and a text.
-///
-/// `--json` prints the keys of `txt2img`.
+/// Pictures from a picture and a prompt.
 #[derive(Args)]
 pub(crate) struct Img2Img {
-    /// The picture to start from.
-    #[arg(long, value_name = "FILE")]
-    image: PathBuf,
-    /// The share of the steps that are taken: how much of the picture is given up [default: 0.8].
+    /// The picture to start from [default: that of --like].
+    #[arg(long, value_name = "FILE", required_unless_present = "like")]
+    image: Option<PathBuf>,
+    /// Share of the steps that are taken, above 0 to 1: at 1 nothing of the picture stays [default: 0.8].
     #[arg(long, allow_negative_numbers = true)]
     strength: Option<f64>,
     #[command(flatten)]
@@ -36,17 +33,15 @@ pub(crate) struct Img2Img {
 }
 
 /// Paints a part of a picture anew.
-///
-/// `--json` prints the keys of `txt2img`.
 #[derive(Args)]
 pub(crate) struct Inpaint {
-    /// The picture.
-    #[arg(long, value_name = "FILE")]
-    image: PathBuf,
-    /// A picture of the same size, white where it is painted anew.
-    #[arg(long, value_name = "FILE")]
-    mask: PathBuf,
-    /// The share of the steps that are taken: how much of the picture below the mask is given up [default: 1].
+    /// The picture; it is resized to --width and --height [default: that of --like].
+    #[arg(long, value_name = "FILE", required_unless_present = "like")]
+    image: Option<PathBuf>,
+    /// A picture of the same size, white where the picture is painted anew [default: that of --like].
+    #[arg(long, value_name = "FILE", required_unless_present = "like")]
+    mask: Option<PathBuf>,
+    /// Share of the steps that are taken, above 0 to 1: at 1 nothing below the mask stays [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     strength: Option<f64>,
     #[command(flatten)]
@@ -56,6 +51,18 @@ pub(crate) struct Inpaint {
 /// Strengths of diffusers' pipelines.
 const IMAGE_STRENGTH: f64 = 0.8;
 const INPAINT_STRENGTH: f64 = 1.0;
+
+/// The file of `flag`, else that of the picture of `--like`.
+fn given_or_like(
+    flag: &str,
+    given: Option<PathBuf>,
+    like: Option<PathBuf>,
+) -> anyhow::Result<Option<PathBuf>> {
+    match given.or(like) {
+        None => bail!("the picture of --like names no file for {flag}: give {flag} FILE"),
+        file => Ok(file),
+    }
+}
 
 impl Txt2Img {
     pub(crate) fn run(self) -> anyhow::Result<()> {
@@ -69,7 +76,7 @@ impl Img2Img {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let mut settings = self.options.settings("img2img")?;
         settings.strength = self.strength.or(settings.strength).or(Some(IMAGE_STRENGTH));
-        settings.image = Some(self.image);
+        settings.image = given_or_like("--image", self.image, settings.image)?;
         settings.mask = None;
         Job::new(self.options, settings)?.run()
     }
@@ -82,8 +89,8 @@ impl Inpaint {
             .strength
             .or(settings.strength)
             .or(Some(INPAINT_STRENGTH));
-        settings.image = Some(self.image);
-        settings.mask = Some(self.mask);
+        settings.image = given_or_like("--image", self.image, settings.image)?;
+        settings.mask = given_or_like("--mask", self.mask, settings.mask)?;
         Job::new(self.options, settings)?.run()
     }
 }

@@ -15,81 +15,88 @@ use crate::{
     schedulers::{LevelOptions, scheduler_parser},
 };
 
-/// What `txt2img`, `img2img` and `inpaint` share. A flag that is not given takes the value of `--like`, else the default.
+/// What `txt2img`, `img2img` and `inpaint` share. A flag that is not given takes the value of `--like`, else the
+/// default.
 #[derive(Args)]
 pub(crate) struct PictureOptions {
-    /// What the picture shows; several prompts make several pictures.
+    /// The prompt: a text that says what the picture shows. Each of several prompts makes pictures of its own
+    /// [default: that of --like].
     #[arg(required_unless_present = "like", value_name = "PROMPT")]
     pub(super) prompts: Vec<String>,
-    /// A diffusers folder, or a single-file checkpoint (.safetensors, .ckpt).
+    /// A diffusers folder, or a single-file checkpoint (.safetensors, .ckpt) [default: that of --like].
     #[arg(long, value_name = "DIR|FILE", required_unless_present = "like")]
     pub(super) model: Option<PathBuf>,
-    /// What the picture does not show. It has no effect where guidance is 1 or less.
+    /// The negative prompt, which guidance leads away from; without effect at a guidance of 1 or less [default: empty].
     #[arg(long, value_name = "PROMPT")]
     pub(super) negative: Option<String>,
-    /// Denoising steps [default: 50].
+    /// Denoising steps; img2img and inpaint take the share --strength of them [default: 50].
     #[arg(long)]
     pub(super) steps: Option<usize>,
-    /// The scheduler [default: that of the model's scheduler file].
+    /// The scheduler; its settings are those of the model's scheduler file [default: that of the file].
     #[arg(long, value_parser = scheduler_parser())]
     scheduler: Option<SchedulerName>,
     #[command(flatten)]
     levels: LevelOptions,
-    /// What the UNet predicts [default: as the model's files tell].
+    /// The quantity that the UNet predicts [default: that of the model's scheduler file; for a single 2.x file v].
     #[arg(long, value_enum)]
     prediction: Option<PredictionName>,
-    /// Classifier-free guidance; at 1 and below the UNet runs on half the rows [default: 7.5].
+    /// Scale of classifier-free guidance; at 1 and below there is none, and a step takes half the time [default: 7.5].
     #[arg(long, allow_negative_numbers = true)]
     guidance: Option<f64>,
-    /// Share of the guided output rescaled to the conditional output's deviation, 0 to 1 [default: 0].
+    /// Share of the guided output that is rescaled to the standard deviation of the conditional output, 0 to 1
+    /// [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     guidance_rescale: Option<f64>,
-    /// Width in pixels, a multiple of 8 [default: the model's own].
+    /// Width in pixels, a multiple of the VAE's factor (8) [default: the model's own; for img2img the picture's].
     #[arg(long)]
     width: Option<usize>,
-    /// Height in pixels, a multiple of 8 [default: the model's own].
+    /// Height in pixels, a multiple of the VAE's factor (8) [default: the model's own; for img2img the picture's].
     #[arg(long)]
     height: Option<usize>,
-    /// Seed of the first picture; the next ones count on from it [default: 0].
+    /// Seed of the first picture; each further picture has the next number [default: 0].
     #[arg(long)]
     seed: Option<u64>,
-    /// Generator of all noise: that of torch.randn on a CPU, or counter-based [default: torch].
+    /// Generator of the noise: `torch` draws as torch.randn on a CPU, `counter` is counter-based [default: torch].
     #[arg(long, value_enum)]
     rng: Option<NoiseName>,
-    /// Pictures a prompt.
+    /// Number of pictures of each prompt.
     #[arg(short = 'n', long = "count", default_value_t = 1)]
     pub(super) count: usize,
-    /// How weights are held in memory [default: as the files have them].
+    /// Type of the weights in memory [default: that of the files].
     #[arg(long, value_enum)]
     dtype: Option<DtypeName>,
-    /// A LoRA file, with its scale after a colon; may be given several times.
+    /// A LoRA file, and its scale after a colon [default scale: 1]; several are added together [default: none].
     #[arg(long, value_name = "FILE[:SCALE]")]
     lora: Vec<String>,
-    /// A textual-inversion embedding; may be given several times.
+    /// A textual-inversion embedding, whose token the prompt then may use; may be given several times [default: none].
     #[arg(long, value_name = "FILE")]
     embedding: Vec<PathBuf>,
-    /// A tiny VAE (TAESD) that takes the place of the model's.
+    /// A tiny VAE (TAESD), which decodes, encodes and makes previews in place of the model's VAE [default: none].
     #[arg(long, value_name = "DIR|FILE")]
     taesd: Option<PathBuf>,
-    /// Start from the tensor `latents` of this safetensors file, before the scheduler's initial sigma.
+    /// Start from the noise in the tensor `latents` of a safetensors file, of standard deviation 1 [default: noise of
+    /// --seed].
     #[arg(long, value_name = "FILE")]
     latents: Option<PathBuf>,
-    /// Write the last latents, before the VAE, as the tensor `latents` of a safetensors file.
+    /// Write the finished latents, before the VAE, as the tensor `latents` of a safetensors file [default: not
+    /// written].
     #[arg(long, value_name = "FILE")]
     pub(super) save_latents: Option<PathBuf>,
-    /// Write a preview after every N steps, beside the picture.
+    /// Write a preview after every N UNet calls as out-step-N.png: one pixel a latent, or full size with --taesd
+    /// [default: none].
     #[arg(long, value_name = "N")]
     pub(super) preview_every: Option<usize>,
-    /// Decode by overlapping tiles of the VAE's own size, so that memory does not grow with the picture.
+    /// Decode in overlapping tiles of the VAE's `sample_size`: the VAE's memory does not grow with the picture
+    /// [default: off].
     #[arg(long)]
     tile: bool,
-    /// Brackets weight words: `(word:1.3)`, `(word)`, `[word]`.
+    /// Brackets in prompts weight words: `(word:1.3)`, `(word)` by 1.1, `[word]` by 1/1.1 [default: brackets are text].
     #[arg(long)]
     prompt_weights: bool,
-    /// The picture; several are numbered: out-0.png, out-1.png.
+    /// The picture to write; several are numbered: out-0.png, out-1.png.
     #[arg(long, default_value = "out.png")]
     pub(super) out: PathBuf,
-    /// Take the settings that are not given from this picture of pyrograph.
+    /// A PNG that pyrograph wrote: each setting that is not given has the value of that picture [default: none].
     #[arg(long, value_name = "PNG")]
     like: Option<PathBuf>,
     #[command(flatten)]
