@@ -31,7 +31,7 @@ pub use memory::{MemoryLimit, MemoryNeed, available_memory};
 pub use open::{LoraFile, OpenOptions};
 pub use pipeline::{StableDiffusion, Step};
 pub use preview::linear_previews;
-pub use request::{ImagePrompt, ImageRequest, ImageResponse, ImageStart, StageSeconds};
+pub use request::{ImagePrompt, ImageRequest, ImageResponse, ImageStart, MAX_IMAGES, StageSeconds};
 pub use scheduler::{SchedulerChoice, TimestepSpacing};
 pub use text::LostWords;
 pub use walk::ImageWalk;

@@ -7,7 +7,7 @@ use super::{host::Latents, scheduler::SchedulerChoice, text::LostWords, tokenize
 use crate::PipelineError;
 
 /// The most pictures of a request: all are in memory together.
-const MAX_IMAGES: usize = 1024;
+pub const MAX_IMAGES: usize = 1024;
 /// The largest side of a picture in pixels.
 const MAX_SIDE: usize = 8192;
 /// The longest prompt in bytes: only 75 tokens take part, so a longer text is a mistake.

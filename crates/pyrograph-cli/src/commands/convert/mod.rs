@@ -24,7 +24,7 @@ use pyrograph::{
 };
 use serde_json::json;
 
-use crate::arguments::print;
+use crate::arguments::{lora_and_scale, print};
 
 /// Exit code where keys are missing or unused: the folder is written, and its manifest names them.
 const INCOMPLETE: u8 = 1;
@@ -214,26 +214,14 @@ fn open_to_others(_: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A file and its scale, as in `style.safetensors:0.8`.
-fn lora_and_scale(text: &str) -> Result<(PathBuf, f64), String> {
-    let split = text
-        .rsplit_once(':')
-        .and_then(|(path, scale)| Some((path, scale.parse::<f64>().ok()?)));
-    match split {
-        Some((_, scale)) if !scale.is_finite() => {
-            Err(format!("the scale is {scale}, but must be a finite number"))
-        }
-        Some((path, scale)) => Ok((path.into(), scale)),
-        None => Ok((text.into(), 1.0)),
-    }
-}
-
 fn prediction(text: &str) -> Result<Prediction, String> {
     let all = [
         Prediction::Epsilon,
         Prediction::Velocity,
         Prediction::Sample,
     ];
-    let found = all.into_iter().find(|prediction| prediction.name() == text);
-    found.ok_or_else(|| "expected epsilon, v_prediction or sample".into())
+    // `v` is the name that txt2img takes.
+    let name = if text == "v" { "v_prediction" } else { text };
+    let found = all.into_iter().find(|prediction| prediction.name() == name);
+    found.ok_or_else(|| "expected epsilon, v_prediction (or v) or sample".into())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use pyrograph::{
     backend::rng::RngKind,
     diffusion::{FinalPoint, SigmaSpacing},
@@ -11,30 +11,33 @@ use pyrograph::{
         weights::{Precision, StateDict},
     },
     pipelines::stable_diffusion::{
-        ImagePrompt, ImageRequest, ImageStart, Latents, LoraFile, OpenOptions, SchedulerChoice,
-        TimestepSpacing, tokenizer::PromptSyntax,
+        ImagePrompt, ImageRequest, ImageStart, Latents, LoraFile, MAX_IMAGES, OpenOptions,
+        SchedulerChoice, TimestepSpacing, tokenizer::PromptSyntax,
     },
     vision::read_image,
 };
 
 use super::{
-    options::{DtypeName, NoiseName, PredictionName, lora_parts, named},
+    options::{DtypeName, NoiseName, PredictionName, named},
     settings::Settings,
 };
-use crate::schedulers::{FinalSigmaName, SigmaName, SpacingName};
+use crate::{
+    arguments::lora_and_scale,
+    schedulers::{FinalSigmaName, SigmaName, SpacingName},
+};
 
 /// How the checkpoint is opened.
 pub(super) fn open_options(settings: &Settings) -> anyhow::Result<OpenOptions> {
     let prediction: Option<PredictionName> = named("prediction", settings.prediction.as_deref())?;
     let dtype: Option<DtypeName> = named("dtype", settings.dtype.as_deref())?;
     let loras = settings.lora.iter().map(|text| {
-        let (path, scale) = lora_parts(text);
-        LoraFile { path, scale }
+        let (path, scale) = lora_and_scale(text).map_err(|reason| anyhow!("{text}: {reason}"))?;
+        Ok(LoraFile { path, scale })
     });
     Ok(OpenOptions {
         precision: dtype.map_or(Precision::AsStored, Precision::from),
         tiny_vae: settings.taesd.clone(),
-        loras: loras.collect(),
+        loras: loras.collect::<anyhow::Result<_>>()?,
         embeddings: settings.embedding.clone(),
         prediction: prediction.map(Prediction::from),
         ..OpenOptions::default()
@@ -48,6 +51,12 @@ pub(super) fn request(
     count: usize,
 ) -> anyhow::Result<ImageRequest> {
     let seed = settings.seed.unwrap_or(0);
+    if prompts.len().saturating_mul(count) > MAX_IMAGES {
+        bail!(
+            "{} prompts with -n {count} are more than {MAX_IMAGES} pictures",
+            prompts.len()
+        );
+    }
     let of_prompt = prompts
         .iter()
         .flat_map(|prompt| std::iter::repeat_n(prompt, count));
