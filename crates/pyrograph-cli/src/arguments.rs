@@ -22,6 +22,20 @@ use crate::{outputs::files_of_run, schedulers::LevelOptions};
 /// When the program began, for the time to the first result.
 pub(crate) static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
+/// A LoRA's file and its scale, as in `style.safetensors:0.8`; without a scale it is 1.
+pub(crate) fn lora_and_scale(text: &str) -> Result<(PathBuf, f64), String> {
+    let split = text
+        .rsplit_once(':')
+        .and_then(|(path, scale)| Some((path, scale.parse::<f64>().ok()?)));
+    match split {
+        Some((_, scale)) if !scale.is_finite() => Err(format!(
+            "the scale of a LoRA is {scale}, but must be a finite number"
+        )),
+        Some((path, scale)) if !path.is_empty() => Ok((path.into(), scale)),
+        _ => Ok((text.into(), 1.0)),
+    }
+}
+
 /// What a recipe file (TOML) sets; nothing where none is given.
 pub(crate) fn read_recipe<T: Default + DeserializeOwned>(
     path: Option<&PathBuf>,
@@ -236,5 +250,19 @@ impl ModelSource {
             DiffusionCard::course(),
             device,
         )?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lora_may_carry_its_scale() {
+        let read = |text| lora_and_scale(text).expect("a file and a scale");
+        assert_eq!(read("a.safetensors:0.8"), ("a.safetensors".into(), 0.8));
+        assert_eq!(read("a:b.safetensors"), ("a:b.safetensors".into(), 1.0));
+        assert_eq!(read("a:-1"), ("a".into(), -1.0));
+        assert!(lora_and_scale("a:nan").is_err() && lora_and_scale("a:inf").is_err());
     }
 }

@@ -346,6 +346,14 @@ fn wrong_settings_are_refused_before_a_picture_is_made() {
         &["--save-latents", "would overwrite", "style.safetensors"],
     );
     with(
+        &["txt2img", "a cat", "--lora", "style.safetensors:nan"],
+        &["the scale of a LoRA is NaN"],
+    );
+    with(
+        &["txt2img", "a cat", "-n", "1000000000000"],
+        &["1024 pictures"],
+    );
+    with(
         &["txt2img", "a cat", "--like", text(&fixture("mask.png"))],
         &["no settings"],
     );

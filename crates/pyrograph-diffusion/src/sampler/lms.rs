@@ -15,15 +15,16 @@ const GAUSS: [(f64, f64); 3] = [
 ];
 
 /// `x' = x + Σ_k c_k ε_{i−k}`, `c_k = ∫ Π_{j≠k} (τ − σ_{i−j})/(σ_{i−k} − σ_{i−j}) dτ` from `σ_i` to
-/// `σ_{i+1}`. The order grows from 1 as derivatives become known.
+/// `σ_{i+1}`. The order grows from 1 with the steps of the whole plan. A walk that begins later has the
+/// coefficients of that order too, without the derivatives that it lacks: so diffusers computes it.
 pub(super) fn calls(builder: &Builder<'_>, ladder: &Ladder) -> Result<Vec<Call>, DiffusionError> {
     (0..ladder.steps())
         .map(|i| {
-            let order = (builder.known(i) + 1).min(ORDER);
+            let order = (i + 1).min(ORDER);
             let rule = Rule {
                 sample: 1.0,
                 epsilon: coefficient(&ladder.sigmas, i, order, 0),
-                history: (1..order)
+                history: (1..order.min(builder.known(i) + 1))
                     .map(|k| (k - 1, coefficient(&ladder.sigmas, i, order, k)))
                     .collect(),
                 ..Rule::default()

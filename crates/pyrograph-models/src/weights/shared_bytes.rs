@@ -109,9 +109,10 @@ impl AsRef<[u8]> for TensorBytes {
 
 #[allow(unsafe_code)]
 fn map(file: &File) -> io::Result<Mmap> {
-    // SAFETY: The map is read-only. The bytes of a map change when another process writes into the file in its place, which
-    // no program does that replaces weights by renaming (ours, PyTorch's, the hub's); every offset was checked against the
-    // length at the time of mapping, and all bytes are valid values of all types that are read.
+    // SAFETY: The map is read-only, and every offset is checked against the length at the time of mapping; all bytes are valid
+    // values of all types that are read. The bytes change only when somebody writes into the file in its place instead of
+    // replacing it by renaming, as we and the hub's client do. Whoever holds a model keeps its files from that: a write in
+    // place (`torch.save` onto the same path) changes the numbers, and a shorter file ends the process with SIGBUS.
     unsafe { Mmap::map(file) }
 }
 

@@ -103,7 +103,7 @@ fn a_folder_opens_by_part() {
     let checkpoint = Checkpoint::open(folder.path(), &options).expect("opens");
     assert_eq!(
         checkpoint.scheduler.as_deref(),
-        Some(r#"{"prediction_type":"v_prediction"}"#)
+        Some("{\n  \"prediction_type\": \"v_prediction\"\n}")
     );
 }
 

@@ -30,6 +30,9 @@ use crate::PipelineError;
 /// Side of a picture in training, in latents, where the UNet's config does not tell.
 const OWN_SIDE: usize = 64;
 
+/// Channels of a picture.
+const COLOURS: usize = 3;
+
 /// A LoRA file and its scale.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoraFile {
@@ -162,6 +165,7 @@ fn open_coder<B: VisionBackend>(
 ) -> Result<(ImageCoder<B>, Vec<usize>, usize), PipelineError> {
     if let Some(tiny) = tiny {
         let config = config(&tiny, AutoencoderTinyConfig::from_diffusers)?;
+        check_colours([config.in_channels, config.out_channels])?;
         let coder = ImageCoder {
             coder: Coder::Tiny(build(&config, &tiny, options, device)?),
             scaling: config.scaling_factor,
@@ -172,6 +176,7 @@ fn open_coder<B: VisionBackend>(
         return Ok((coder, channels, config.latent_channels));
     }
     let config = config(vae, AutoencoderKlConfig::from_diffusers)?;
+    check_colours([config.in_channels, config.out_channels])?;
     let coder = ImageCoder {
         coder: Coder::Full(Box::new(build(&config, vae, options, device)?)),
         scaling: config.scaling_factor,
@@ -183,6 +188,18 @@ fn open_coder<B: VisionBackend>(
         config.block_out_channels.clone(),
         config.latent_channels,
     ))
+}
+
+/// Refuses a VAE whose images have other channels than red, green and blue.
+fn check_colours(channels: [usize; 2]) -> Result<(), PipelineError> {
+    match channels.iter().find(|count| **count != COLOURS) {
+        Some(other) => Err(refuse(
+            "the number of the VAE's image channels",
+            other,
+            "3: red, green and blue",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Adds LoRA files to the weights, and embeddings to the vocabulary and the text encoder.

@@ -1,6 +1,6 @@
 //! One picture on its way from noise to latents.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use pyrograph_backend::{
     rng::{NoiseSource, Purpose},
     vision::VisionBackend,
@@ -132,7 +132,8 @@ impl<B: VisionBackend> ImageWalk<B> {
         self.expected = Some(self.walk.predict_x0(output.clone())?);
         self.walk.absorb(output, noise)?;
         self.keep()?;
-        self.sums.push(self.latents().abs().sum());
+        // In f32: the sum of many numbers of f16 leaves its range.
+        self.sums.push(self.latents().cast(DType::F32).abs().sum());
         Ok(())
     }
 

@@ -53,6 +53,18 @@ fn a_folder_with_a_missing_part_is_refused_by_its_name() {
 }
 
 #[test]
+fn a_vae_of_other_images_than_coloured_ones_is_refused() {
+    let message = refused_folder(|path| {
+        let config = path.join("vae/config.json");
+        let text = fs::read_to_string(&config).unwrap();
+        let grey = text.replace("\"out_channels\": 3", "\"out_channels\": 1");
+        assert_ne!(text, grey);
+        fs::write(config, grey).unwrap();
+    });
+    assert!(message.contains("image channels"), "{message}");
+}
+
+#[test]
 fn a_truncated_file_and_a_pointer_of_git_lfs_are_refused() {
     let message = refused_folder(|path| {
         let bytes = fs::read(path.join(UNET)).unwrap();

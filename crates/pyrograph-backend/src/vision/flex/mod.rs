@@ -34,7 +34,7 @@ use burn_flex::{Flex, FlexTensor};
 use super::{
     Activation, BatchNormOutput, ModulateGradients, NormGradients, NormStatistics, VisionBackend,
     Window, plain,
-    primitives::{by_rows, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor},
+    primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
 use conv::Finish;

@@ -24,7 +24,10 @@ use pyrograph::{
 };
 use serde_json::json;
 
-use crate::{arguments::print, stop::remove_on_interrupt};
+use crate::{
+    arguments::{lora_and_scale, print},
+    stop::remove_on_interrupt,
+};
 
 /// Exit code where keys are missing or unused: the folder is written, and its manifest names them.
 const INCOMPLETE: u8 = 1;
@@ -225,20 +228,6 @@ fn open_to_others(folder: &Path) -> anyhow::Result<()> {
 #[cfg(not(unix))]
 fn open_to_others(_: &Path) -> anyhow::Result<()> {
     Ok(())
-}
-
-/// A file and its scale, as in `style.safetensors:0.8`.
-fn lora_and_scale(text: &str) -> Result<(PathBuf, f64), String> {
-    let split = text
-        .rsplit_once(':')
-        .and_then(|(path, scale)| Some((path, scale.parse::<f64>().ok()?)));
-    match split {
-        Some((_, scale)) if !scale.is_finite() => {
-            Err(format!("the scale is {scale}, but must be a finite number"))
-        }
-        Some((path, scale)) => Ok((path.into(), scale)),
-        None => Ok((text.into(), 1.0)),
-    }
 }
 
 /// The word for velocities that the commands of pictures take too.

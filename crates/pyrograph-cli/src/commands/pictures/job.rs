@@ -22,11 +22,16 @@ use pyrograph::{
 use serde_json::json;
 
 use super::{
-    options::{PictureOptions, lora_parts},
+    options::PictureOptions,
     request::{open_options, request},
     settings::{KEYWORD, Settings},
 };
-use crate::{arguments::STARTED, memory::peak_bytes, outputs::check_outputs, progress};
+use crate::{
+    arguments::{STARTED, lora_and_scale},
+    memory::peak_bytes,
+    outputs::check_outputs,
+    progress,
+};
 
 /// Characters of lost words that are shown.
 const SHOWN_CHARACTERS: usize = 300;
@@ -108,7 +113,10 @@ impl Job {
             .chain([&self.model])
             .chain(embedding)
             .cloned()
-            .chain(lora.iter().map(|text| lora_parts(text).0));
+            .chain(
+                lora.iter()
+                    .filter_map(|text| Some(lora_and_scale(text).ok()?.0)),
+            );
         check_outputs(&outputs, &inputs.collect::<Vec<_>>())
     }
 

@@ -11,7 +11,7 @@ use pyrograph::{
 
 use super::settings::Settings;
 use crate::{
-    arguments::Common,
+    arguments::{Common, lora_and_scale},
     schedulers::{LevelOptions, scheduler_parser},
 };
 
@@ -66,7 +66,7 @@ pub(crate) struct PictureOptions {
     #[arg(long, value_enum)]
     dtype: Option<DtypeName>,
     /// A LoRA file, and its scale after a colon [default scale: 1]; several are added together [default: none].
-    #[arg(long, value_name = "FILE[:SCALE]")]
+    #[arg(long, value_name = "FILE[:SCALE]", value_parser = checked_lora)]
     lora: Vec<String>,
     /// A textual-inversion embedding, whose token the prompt then may use; may be given several times [default: none].
     #[arg(long, value_name = "FILE")]
@@ -226,31 +226,7 @@ impl From<PredictionName> for Prediction {
     }
 }
 
-/// A LoRA's file and scale: `FILE` or `FILE:SCALE`.
-pub(super) fn lora_parts(text: &str) -> (PathBuf, f64) {
-    if let Some((file, scale)) = text.rsplit_once(':')
-        && let Ok(scale) = scale.parse()
-        && !file.is_empty()
-    {
-        return (file.into(), scale);
-    }
-    (text.into(), 1.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lora_may_carry_its_scale() {
-        assert_eq!(
-            lora_parts("a.safetensors:0.8"),
-            ("a.safetensors".into(), 0.8)
-        );
-        assert_eq!(
-            lora_parts("a:b.safetensors"),
-            ("a:b.safetensors".into(), 1.0)
-        );
-        assert_eq!(lora_parts("a:-1"), ("a".into(), -1.0));
-    }
+/// The text of a LoRA's file and scale, as settings keep it.
+fn checked_lora(text: &str) -> Result<String, String> {
+    lora_and_scale(text).map(|_| text.to_owned())
 }

@@ -11,17 +11,20 @@ use pyrograph::{
         weights::{Precision, StateDict},
     },
     pipelines::stable_diffusion::{
-        ImagePrompt, ImageRequest, ImageStart, Latents, LoraFile, OpenOptions, SchedulerChoice,
-        TimestepSpacing, tokenizer::PromptSyntax,
+        ImagePrompt, ImageRequest, ImageStart, Latents, LoraFile, MAX_IMAGES, OpenOptions,
+        SchedulerChoice, TimestepSpacing, tokenizer::PromptSyntax,
     },
     vision::read_image,
 };
 
 use super::{
-    options::{DtypeName, NoiseName, PredictionName, lora_parts, named},
+    options::{DtypeName, NoiseName, PredictionName, named},
     settings::Settings,
 };
-use crate::schedulers::{FinalSigmaName, SigmaName, SpacingName};
+use crate::{
+    arguments::lora_and_scale,
+    schedulers::{FinalSigmaName, SigmaName, SpacingName},
+};
 
 /// How the checkpoint is opened.
 pub(super) fn open_options(settings: &Settings) -> anyhow::Result<OpenOptions> {
@@ -31,7 +34,7 @@ pub(super) fn open_options(settings: &Settings) -> anyhow::Result<OpenOptions> {
     Ok(OpenOptions {
         precision: dtype.map_or(Precision::AsStored, Precision::from),
         tiny_vae: settings.taesd.clone(),
-        loras: loras.collect::<Result<_, _>>()?,
+        loras: loras.collect::<anyhow::Result<_>>()?,
         embeddings: settings.embedding.clone(),
         prediction: prediction.map(Prediction::from),
         ..OpenOptions::default()
@@ -40,7 +43,7 @@ pub(super) fn open_options(settings: &Settings) -> anyhow::Result<OpenOptions> {
 
 /// The LoRA that `--lora` names.
 fn lora_file(text: &str) -> anyhow::Result<LoraFile> {
-    let (path, scale) = lora_parts(text);
+    let (path, scale) = lora_and_scale(text).map_err(|reason| anyhow!("{text}: {reason}"))?;
     if !path.exists() {
         bail!(
             "--lora {text}: there is no file {}; write FILE, or FILE:SCALE with a number for the scale",
@@ -57,6 +60,12 @@ pub(super) fn request(
     count: usize,
 ) -> anyhow::Result<ImageRequest> {
     let seed = settings.seed.unwrap_or(0);
+    if prompts.len().saturating_mul(count) > MAX_IMAGES {
+        bail!(
+            "{} prompts with -n {count} are more than {MAX_IMAGES} pictures",
+            prompts.len()
+        );
+    }
     let of_prompt = prompts
         .iter()
         .flat_map(|prompt| std::iter::repeat_n(prompt, count));

@@ -112,6 +112,32 @@ fn a_folder_becomes_one_of_another_type_the_same_each_time() {
 }
 
 #[test]
+fn a_scheduler_file_with_an_infinity_of_python_is_converted_and_stays_as_it_is() {
+    let (_guard, path) = folder();
+    let (source, out) = (path.join("source"), path.join("out"));
+    pipeline(&source);
+    let scheduler = "scheduler/scheduler_config.json";
+    // As diffusers saves a DPMSolverMultistepScheduler.
+    let file = "{\n  \"_class_name\": \"DPMSolverMultistepScheduler\",\n  \"lambda_min_clipped\": -Infinity\n}\n";
+    fs::write(source.join(scheduler), file).expect("writable");
+    succeeds(&["convert", text(&source), "--out", text(&out)]);
+    let written = fs::read_to_string(out.join(scheduler)).expect("written");
+    assert_eq!(written, file);
+    fs::remove_dir_all(&out).expect("there");
+    let convert = ["convert", text(&source), "--out", text(&out)];
+    succeeds(&[&convert[..], &["--prediction", "v"]].concat());
+    let written = fs::read_to_string(out.join(scheduler)).expect("written");
+    assert!(
+        written.contains("\"lambda_min_clipped\": -Infinity"),
+        "{written}"
+    );
+    assert!(
+        written.contains("\"prediction_type\": \"v_prediction\""),
+        "{written}"
+    );
+}
+
+#[test]
 fn missing_and_unused_keys_are_in_the_manifest_and_the_exit_code() {
     let (_guard, path) = folder();
     let (source, out) = (path.join("source"), path.join("out"));

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     Checkpoint, CheckpointOptions, Part, TokenizerFiles,
     part_files::{has_variant, names, open_part, read_text},
-    refused, tiny_vae,
+    refused, scheduler_file, tiny_vae,
     tokenizer::padding_of,
 };
 use crate::ModelError;
@@ -182,8 +182,7 @@ fn scheduler(
     let Some(prediction) = options.prediction else {
         return Ok(Some(text));
     };
-    let mut config: serde_json::Map<String, Value> = serde_json::from_str(&text)
-        .map_err(|error| refused(&file, format!("it is no JSON object: {error}")))?;
+    let mut config = scheduler_file::parse(&file, &text)?;
     config.insert("prediction_type".into(), prediction.name().into());
-    Ok(Some(Value::Object(config).to_string()))
+    Ok(Some(scheduler_file::text(&config)))
 }

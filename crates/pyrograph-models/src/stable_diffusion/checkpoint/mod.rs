@@ -8,6 +8,7 @@ mod folder;
 mod infer;
 mod open_clip;
 mod part_files;
+mod scheduler_file;
 mod single_file;
 mod tiny_vae;
 mod tokenizer;

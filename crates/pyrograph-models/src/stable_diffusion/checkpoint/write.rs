@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Checkpoint, Part, refused, tiny_vae};
+use super::{Checkpoint, Part, refused, scheduler_file::write_scheduler, tiny_vae};
 use crate::{
     ModelError,
     stable_diffusion::{
@@ -172,18 +172,6 @@ pub fn write_parts<B: Backend>(
     write_json(&folder.join("model_index.json"), &index)
 }
 
-/// Writes the scheduler's file, and gives the name of its class.
-fn write_scheduler(checkpoint: &Checkpoint, folder: &Path) -> Result<Option<String>, ModelError> {
-    let Some(text) = &checkpoint.scheduler else {
-        return Ok(None);
-    };
-    let file = folder.join("scheduler/scheduler_config.json");
-    let config = object(&file, text)?;
-    write_json(&file, &config)?;
-    let class = config.get("_class_name").and_then(Value::as_str);
-    Ok(Some(class.unwrap_or("PNDMScheduler").to_owned()))
-}
-
 struct PartWriter<'a> {
     folder: &'a Path,
     precision: Precision,
@@ -276,16 +264,24 @@ fn object(path: &Path, text: &str) -> Result<Map<String, Value>, ModelError> {
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ModelError> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|error| ModelError::Io {
+        path: path.into(),
+        source: error.into(),
+    })?;
+    text.push(b'\n');
+    write_file(path, &text)
+}
+
+/// Writes a file whole or not at all, and the folders above it.
+pub(super) fn write_file(path: &Path, content: &[u8]) -> Result<(), ModelError> {
     let io = |source| ModelError::Io {
         path: path.into(),
         source,
     };
-    let mut text = serde_json::to_vec_pretty(value).map_err(|error| io(error.into()))?;
-    text.push(b'\n');
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(io)?;
     }
-    atomic_write(path, &text).map_err(|error| io(std::io::Error::other(error)))
+    atomic_write(path, content).map_err(|error| io(std::io::Error::other(error)))
 }
 
 /// The SHA-256 of bytes in hexadecimal digits.
