@@ -109,17 +109,14 @@ impl LevelOptions {
             Some(SigmaName::Exponential) => config.with_sigmas(SigmaSpacing::Exponential)?,
             Some(SigmaName::Beta) => config.with_sigmas(SigmaSpacing::Beta)?,
         };
-        match self.spacing {
-            None => {}
-            Some(SpacingName::Linspace) => config.grid = Some(TimestepGrid::Linspace),
-            Some(SpacingName::Trailing) => config.grid = Some(TimestepGrid::Trailing),
+        config.grid = match (self.spacing, config.grid) {
+            (None, grid) => grid,
+            (Some(SpacingName::Linspace), _) => Some(TimestepGrid::Linspace),
+            (Some(SpacingName::Trailing), _) => Some(TimestepGrid::Trailing),
             // An offset of the model's own scheduler file stays.
-            Some(SpacingName::Leading) => {
-                if !matches!(config.grid, Some(TimestepGrid::Leading { .. })) {
-                    config.grid = Some(TimestepGrid::Leading { steps_offset: 0 });
-                }
-            }
-        }
+            (Some(SpacingName::Leading), grid @ Some(TimestepGrid::Leading { .. })) => grid,
+            (Some(SpacingName::Leading), _) => Some(TimestepGrid::Leading { steps_offset: 0 }),
+        };
         match self.final_sigma {
             None => {}
             Some(FinalSigmaName::Zero) => config.final_point = FinalPoint::Clean,

@@ -82,7 +82,7 @@ pub enum PipelineError {
         /// The config file, or the single-file checkpoint.
         path: PathBuf,
         /// Which field is wrong, its value, and what is allowed.
-        source: ModelError,
+        source: Box<ModelError>,
     },
     /// The memory would not do.
     #[error(

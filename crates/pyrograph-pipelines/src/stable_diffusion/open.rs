@@ -152,7 +152,7 @@ fn of_part(weights: &StateDict, error: ModelError) -> PipelineError {
     };
     PipelineError::PartConfig {
         path,
-        source: error,
+        source: Box::new(error),
     }
 }
 
