@@ -17,9 +17,6 @@ use pyrograph_pipelines::{
 
 /// `f32_op`: a few f32 operations; kernels may sum a batch of another size in another order.
 pub(crate) const F32_OP: f32 = 1e-6;
-/// Ten steps of passes of another size: a linear layer sums few rows in another order than many, and each step takes the
-/// rounding of those before it along.
-pub(crate) const F32_COMPANY: f32 = 1e-5;
 /// `f32_model`: a whole forward pass, composed in another way.
 pub(crate) const F32_MODEL: f32 = 1e-4;
 

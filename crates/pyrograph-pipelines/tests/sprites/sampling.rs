@@ -12,8 +12,8 @@ use pyrograph_models::context_unet::ContextUnet;
 use pyrograph_pipelines::sprites::{SpriteRequest, SpriteSamples, class_rows};
 
 use crate::common::{
-    F32_COMPANY, F32_MODEL, F32_OP, PIXELS, WIDTH, assert_close, contexts, images, initial, model,
-    pipeline, pipeline_of, request, sample,
+    F32_MODEL, F32_OP, PIXELS, WIDTH, assert_close, contexts, images, initial, model, pipeline,
+    pipeline_of, request, sample,
 };
 
 fn samplers() -> [SamplerConfig; 3] {
@@ -43,11 +43,11 @@ fn the_result_does_not_depend_on_the_batch_size() {
             let all: SpriteSamples = of(64);
             for batch_size in [1, 3, 4] {
                 let cut = of(batch_size);
-                assert_close(&cut.values, &all.values, F32_COMPANY);
+                assert_close(&cut.values, &all.values, F32_OP);
                 assert_eq!(cut.frames.len(), all.frames.len());
                 for (a, b) in cut.frames.iter().zip(&all.frames) {
                     assert_eq!(a.step, b.step);
-                    assert_close(&a.values, &b.values, F32_COMPANY);
+                    assert_close(&a.values, &b.values, F32_OP);
                 }
             }
         }
