@@ -21,7 +21,7 @@ const ROWS: usize = 512;
 const WEIGHTS: usize = 1 << 18;
 /// Multiplications that are worth a thread's while.
 const LEAST: usize = 1 << 20;
-/// Rows up to which the time goes into reading the weight, so that a product of matrices, which copies it, does not pay.
+/// Rows up to which the time goes into reading a large weight, so that a product of matrices, which copies it, does not pay.
 const FEW: usize = 4;
 /// Values of a weight's row that are widened at once.
 const PIECE: usize = 1024;
@@ -46,7 +46,7 @@ pub(super) fn linear(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTens
             Some(bias) => row.copy_from_slice(bias),
             None => row.fill(0.0),
         });
-    } else if count <= FEW {
+    } else if count <= FEW && inner * outputs >= WEIGHTS {
         job.few_rows(&mut out);
     } else {
         job.blocks(count, &mut out);

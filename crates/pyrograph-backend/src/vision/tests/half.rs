@@ -36,6 +36,14 @@ fn weights_of_half_precision_meet_f32_input() {
             let exact = linear(x, wide.clone(), Some(wide_bias.clone()));
             assert_same(ours, exact, &format!("linear, {what}"));
         }
+        // Few rows of a large weight.
+        let x_of_few = values([2, 1100]);
+        let [weight, wide] = half(values([250, 1100]), dtype);
+        let (ours, exact) = (
+            linear(x_of_few.clone(), weight, None),
+            linear(x_of_few, wide, None),
+        );
+        assert_same(ours, exact, &format!("a large linear layer, {what}"));
         let [weight, wide] = half(values([50]), dtype);
         let ours = layer_norm(x.clone(), weight.clone(), weight, 1e-5);
         assert_same(ours, layer_norm(x, wide.clone(), wide, 1e-5), "layer norm");

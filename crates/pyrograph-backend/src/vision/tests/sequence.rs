@@ -10,10 +10,12 @@ fn values<const D: usize>(shape: [usize; D]) -> Tensor<F, D> {
 
 #[test]
 fn linear_layers_of_every_size_agree_with_the_plain_form() {
-    // Few rows; one block; several blocks of rows and of outputs, none of them whole; nothing to add up.
+    // Few rows; few rows of a large weight; one block; several blocks of rows and of outputs, none of them whole;
+    // nothing to add up.
     let cases = [
         [1, 7, 5],
-        [4, 2100, 33],
+        [1, 700, 401],
+        [4, 2100, 133],
         [5, 16, 3],
         [77, 64, 130],
         [1100, 24, 2050],
