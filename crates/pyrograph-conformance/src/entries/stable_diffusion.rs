@@ -1,7 +1,10 @@
 //! The networks of Stable Diffusion at tiny sizes: values, and gradients to what flows through them.
 
 use burn::{module::Module, tensor::Tensor};
-use pyrograph_backend::vision::{Activation, VisionAutodiff};
+use pyrograph_backend::{
+    rng::host_tensor,
+    vision::{Activation, VisionAutodiff},
+};
 use pyrograph_gradcheck::{GradCheckError, HostTensor};
 use pyrograph_models::stable_diffusion::{
     clip::ClipTextConfig,
@@ -64,7 +67,8 @@ pub(crate) fn unet<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
             r.normal("context", &[2, 5, 6]),
         ];
         // A constant: its sines and cosines are f32 everywhere, too coarse for differences.
-        let times = Tensor::<A, 1>::from_floats(times.as_slice(), r.device());
+        let count = times.len();
+        let times: Tensor<A, 1> = host_tensor(times, [count], r.device());
         r.case(name, &inputs, |i| {
             Ok(model.forward(i.tensor("sample")?, times.clone(), i.tensor("context")?))
         })?;

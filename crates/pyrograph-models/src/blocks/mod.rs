@@ -8,6 +8,7 @@ mod init;
 mod layer_norm;
 mod linear;
 mod norm;
+mod zeros;
 
 pub use conv::{Conv2d, ConvTranspose2d, Kernel};
 pub use embedding::Embedding;
@@ -15,3 +16,4 @@ pub use init::{InitScheme, ParamInit};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use norm::{BatchNorm2d, BatchStatistics, GroupNorm, NormMode};
+pub use zeros::with_zeros_after;

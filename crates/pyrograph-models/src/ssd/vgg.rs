@@ -7,7 +7,9 @@ use burn::{
 use pyrograph_backend::vision::{Activation, VisionBackend, Window, max_pool2d};
 
 use super::{L2Norm, MAPS, SsdConfig, SsdOutput, heads};
-use crate::blocks::{BatchNorm2d, Conv2d, InitScheme, Kernel, NormMode, ParamInit};
+use crate::blocks::{
+    BatchNorm2d, Conv2d, InitScheme, Kernel, NormMode, ParamInit, with_zeros_after,
+};
 
 /// Channels of VGG16's convolutions (Simonyan and Zisserman, configuration D), stage by stage.
 const STAGES: [&[usize]; 5] = [
@@ -150,6 +152,7 @@ impl<B: VisionBackend> VggSsd<B> {
             x = match stage {
                 0 => x,
                 // Rounded up: 75 pixels make 38 cells.
+                // Zeros change no maximum of values that come from a ReLU.
                 POOL_ROUNDED_UP => max_pool2d(with_zeros_after(x), Window::tiles(2)),
                 _ => max_pool2d(x, Window::tiles(2)),
             };
@@ -190,15 +193,6 @@ impl<B: VisionBackend> VggSsd<B> {
             false => self.vgg[layer].forward(x, mode),
         }
     }
-}
-
-/// A row and a column of zeros below and to the right, which change no maximum of values that come from a ReLU.
-fn with_zeros_after<B: Backend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
-    // Not `pad`, which fails on tensors of f64 (docs/upstream.md).
-    let row = x.clone().narrow(2, 0, 1);
-    let x = Tensor::cat(vec![x, row.zeros_like()], 2);
-    let column = x.clone().narrow(3, 0, 1);
-    Tensor::cat(vec![x, column.zeros_like()], 3)
 }
 
 /// A convolution, perhaps a norm, ReLU.

@@ -7,7 +7,7 @@ use burn::{
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
 use super::Shared;
-use crate::blocks::{Conv2d, GroupNorm, Kernel, Linear, ParamInit};
+use crate::blocks::{Conv2d, GroupNorm, Kernel, Linear, ParamInit, with_zeros_after};
 
 const SIDE: usize = 3;
 
@@ -81,7 +81,7 @@ impl<B: VisionBackend> Downsample2D<B> {
     pub(super) fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let x = match self.padding {
             // Without padding, one pixel of zeros stands at the right and at the bottom.
-            0 => x.pad((0, 1, 0, 1), 0.0),
+            0 => with_zeros_after(x),
             _ => x,
         };
         self.conv.forward(x, Activation::Identity)

@@ -10,7 +10,7 @@ use super::{
     AutoencoderKlConfig,
     block::{MidBlock, Resampler, ResnetBlock, group_norm},
 };
-use crate::blocks::{Conv2d, GroupNorm, Kernel, ParamInit};
+use crate::blocks::{Conv2d, GroupNorm, Kernel, ParamInit, with_zeros_after};
 
 /// The window that halves an image; the caller pads it on the right and below.
 const HALVING: Kernel = Kernel {
@@ -103,8 +103,9 @@ impl<B: VisionBackend> DownBlock<B> {
         let x = self.resnets.iter().fold(x, |x, block| block.forward(x));
         // A row below and a column on the right, none on the other sides.
         self.downsamplers.iter().fold(x, |x, layer| {
-            let padded = x.pad((0, 1, 0, 1), 0.0);
-            layer.conv.forward(padded, Activation::Identity)
+            layer
+                .conv
+                .forward(with_zeros_after(x), Activation::Identity)
         })
     }
 }
