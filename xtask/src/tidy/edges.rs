@@ -58,8 +58,15 @@ const TABLE: &[(&str, Allowed)] = &[
     ),
     (
         "pyrograph-serve",
-        These(&["pyrograph-pipelines", "pyrograph-metrics"]),
+        These(&[
+            "pyrograph-backend",
+            "pyrograph-vision",
+            "pyrograph-models",
+            "pyrograph-diffusion",
+            "pyrograph-pipelines",
+        ]),
     ),
+    ("pyrograph-loadtest", These(&["pyrograph-vision"])),
     (
         "pyrograph-conformance",
         These(&[

@@ -1,0 +1,29 @@
+//! Pyrograph's pipelines behind HTTP.
+//!
+//! - [`Task`] and [`Engine`]: a model-specific job, for the four of pyrograph in [`tasks`] or one of your own.
+//! - [`Model`]: a task behind its bounded queue; workers batch requests between steps.
+//! - [`http`]: the routes: SageMaker's container contract, OpenAI's image API, jobs, metrics, a page.
+//! - [`settings`]: how a server is told what to do: flags, environment, `serving.properties`.
+
+mod error;
+pub mod http;
+mod limits;
+mod metrics;
+mod model;
+mod refusal;
+pub mod scheduling;
+pub mod settings;
+mod task;
+pub mod tasks;
+mod ticket;
+
+pub use error::ServeError;
+pub use limits::Limits;
+pub use metrics::Metrics;
+pub use model::{Model, ModelSettings, ModelState};
+pub use refusal::{Refusal, RefusalKind};
+pub use task::{
+    BatchKey, Batching, Demand, Engine, OutputImage, Progress, Task, TaskBody, TaskError,
+    TaskOutput, Watch, WorkerDevice,
+};
+pub use ticket::{ClientKey, Event, Finished, Submission, Ticket};
