@@ -72,6 +72,22 @@ WATCH = """(() => {
   }).observe(panel, { subtree: true, childList: true, attributes: true, characterData: true });
 })()"""
 
+# A stream in every form that server-sent events may have, its bytes one by one.
+EVENTS = r"""(async () => {
+  const text = "\uFEFF: comment\r\n\r\nevent: step\r\ndata: {\"step\": 1}\r\n\r\nevent:a\ndata:first\ndata: é😀\n\n:\n\ndata: bare\rid: 7\r\rdata\n\nevent: none\n\nretry: 5\ndata: last\r\n\r";
+  const bytes = new TextEncoder().encode(text), results = [];
+  for (const size of [1, 2, 3, 1000]) {
+    const parts = [];
+    for (let at = 0; at < bytes.length; at += size) parts.push(bytes.slice(at, at + size));
+    const body = new ReadableStream({ pull(to) { parts.length ? to.enqueue(parts.shift()) : to.close(); } });
+    const seen = [];
+    for await (const { name, data } of eventsOf(body)) seen.push(`${name}=${data}`);
+    results.push(seen.join("|"));
+  }
+  return results;
+})()"""
+EVENTS_SEEN = 'step={"step": 1}|a=first\né😀|=bare|=|=last'
+
 
 class Checks:
     """Counts checks and tells them."""
@@ -150,7 +166,8 @@ def text_to_image(browser: Chromium, checks: Checks, folder: Path, image: Path, 
 
     browser.type("[name='parameters.num_inference_steps']", "150")
     browser.click(f"{VISIBLE} .go")
-    browser.wait(f"document.querySelector('{VISIBLE} .go').textContent === 'Cancel'", wait, "the Cancel button")
+    browser.wait(f"document.querySelector('{VISIBLE} .now').textContent.startsWith('Step')", wait, "a step")
+    checks.that(browser.run(f"document.querySelector('{VISIBLE} .go').textContent") == "Cancel", "Generate has become Cancel")
     browser.click(f"{VISIBLE} .go")
     idle(browser, wait, "the cancelled request")
     checks.that(browser.run(f"document.querySelector('{VISIBLE} [aria-live=polite]').textContent") == "Cancelled.", "Cancel is announced")
@@ -228,6 +245,8 @@ def main() -> int:
                 browser.press("Tab")
                 browser.click("#token button")
             browser.wait("document.querySelector('#state')?.dataset.is === 'ready'", options.wait, "a model that is ready")
+            events = browser.run(EVENTS)
+            checks.that(set(events) == {EVENTS_SEEN}, "events are read whatever their line ends and chunks", events)
             tried = 0
             for task, run in (("txt2img", lambda: text_to_image(browser, checks, options.shots, image, options.wait)),
                               ("sprites", lambda: sprites(browser, checks, options.shots, options.wait)),
