@@ -16,6 +16,9 @@ use crate::{
     ticket::CancelOnDrop,
 };
 
+/// Stack of a worker's thread: networks are built on it.
+const STACK: usize = 16 << 20;
+
 /// Pause before a worker that failed starts anew.
 const RESTART: Duration = Duration::from_secs(1);
 
@@ -81,10 +84,12 @@ impl Model {
         let devices = settings.devices.clone();
         let shared = Shared::new(settings, metrics.of_model(name));
         let inner = Arc::new(Inner { task, shared });
-        let threads = devices.into_iter().filter_map(|device| {
+        let threads = devices.into_iter().map_while(|device| {
             let inner = Arc::clone(&inner);
-            let named = thread::Builder::new().name(format!("worker-{}", device.index));
-            let thread = named.spawn(move || inner.keep_working(device));
+            let builder = thread::Builder::new().name(format!("worker-{}", device.index));
+            let thread = builder
+                .stack_size(STACK)
+                .spawn(move || inner.keep_working(device));
             thread
                 .inspect_err(|error| tracing::error!(%error, "a worker's thread does not start"))
                 .ok()
@@ -150,12 +155,16 @@ impl Model {
         self.inner.is_idle()
     }
 
-    /// Ends the workers after their step, and refuses what is left as unavailable. Blocks until they have ended.
+    /// Ends the workers after their step, and refuses what is left as unavailable. Blocks until they have ended; one that loads
+    /// its model is left behind.
     pub fn stop(&self) {
-        self.inner.stop();
-        for thread in std::mem::take(&mut *self.threads.lock()) {
-            // A worker catches its own panics.
-            let _ = thread.join();
+        let is_loading = self.inner.stop();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for (thread, is_loading) in threads.into_iter().zip(is_loading) {
+            if !is_loading {
+                // A worker catches its own panics.
+                let _ = thread.join();
+            }
         }
     }
 }
@@ -169,7 +178,8 @@ trait Served: Send + Sync {
     fn submit(&self, submission: Submission) -> Result<Ticket, Refusal>;
     fn drain(&self);
     fn is_idle(&self) -> bool;
-    fn stop(&self);
+    /// Whether each worker loads its model, and so does not hear of the end.
+    fn stop(&self) -> Vec<bool>;
 }
 
 struct Inner<T: Task> {
@@ -218,6 +228,9 @@ impl<T: Task> Inner<T> {
             }
             self.shared.metrics.restarted();
             thread::sleep(RESTART);
+            if self.shared.lock().is_stopping {
+                return self.refuse_without_workers();
+            }
         }
     }
 
@@ -294,7 +307,7 @@ impl<T: Task> Served for Inner<T> {
         };
         let ticket = Ticket {
             events,
-            cancel: CancelOnDrop(cancelled),
+            _cancel: CancelOnDrop(cancelled),
         };
         self.shared.push(submission.client, entry)?;
         Ok(ticket)
@@ -309,11 +322,13 @@ impl<T: Task> Served for Inner<T> {
         state.queue.len() == 0 && state.workers.iter().all(|view| view.running == 0)
     }
 
-    fn stop(&self) {
+    fn stop(&self) -> Vec<bool> {
         self.shared.change(|state| {
             state.is_draining = true;
             state.is_stopping = true;
-        });
+            let states = state.workers.iter().map(|view| &view.state);
+            states.map(|state| *state == WorkerState::Loading).collect()
+        })
     }
 }
 
@@ -345,7 +360,7 @@ mod tests {
         let (_, events) = mpsc::unbounded_channel();
         let ticket = Ticket {
             events,
-            cancel: CancelOnDrop(Arc::clone(&flag)),
+            _cancel: CancelOnDrop(Arc::clone(&flag)),
         };
         assert!(!flag.load(Ordering::Acquire));
         drop(ticket);
