@@ -228,7 +228,13 @@ impl<T: Task> Inner<T> {
             }
             self.shared.metrics.restarted();
             thread::sleep(RESTART);
-            if self.shared.lock().is_stopping {
+            let is_stopping = self.shared.change(|state| {
+                if state.is_stopping {
+                    state.workers[device.index].state = WorkerState::Ended;
+                }
+                state.is_stopping
+            });
+            if is_stopping {
                 return self.refuse_without_workers();
             }
         }
