@@ -11,6 +11,8 @@ mod locate;
 mod schema;
 mod sprites;
 mod text_to_image;
+#[cfg(test)]
+mod trial;
 
 use std::{
     fmt,
