@@ -6,6 +6,10 @@
 //! - [`settings`]: how a server is told what to do: flags, environment, `serving.properties`.
 
 mod error;
+#[cfg(test)]
+#[path = "../../pyrograph-models/tests/common/formula.rs"]
+#[allow(dead_code)] // Shared with the tests of the models.
+mod formula;
 pub mod http;
 mod limits;
 mod metrics;
