@@ -73,7 +73,10 @@ pub fn options_of_environment(
     let mut reader = Reader::new(base);
     for (name, value) in environment {
         let lower = name.to_lowercase();
-        let key = match (lower.strip_prefix("option_"), lower.strip_prefix("serving_")) {
+        let key = match (
+            lower.strip_prefix("option_"),
+            lower.strip_prefix("serving_"),
+        ) {
             (Some(key), _) => format!("option.{key}"),
             (_, Some(key)) => key.to_owned(),
             _ if lower == "tensor_parallel_degree" => "option.tensor_parallel_degree".into(),
@@ -248,33 +251,62 @@ mod tests {
         assert_eq!(overrides.batch_size, Some(4));
         assert_eq!(overrides.max_batch_delay, Some(Duration::from_millis(100)));
         assert_eq!(overrides.queue, Some(50));
-        assert_eq!((overrides.min_workers, overrides.max_workers), (Some(1), Some(2)));
+        assert_eq!(
+            (overrides.min_workers, overrides.max_workers),
+            (Some(1), Some(2))
+        );
         assert_eq!(notes.len(), 2, "{notes:?}");
         assert!(notes[0].contains("engine") && notes[0].contains("without effect"));
     }
 
     #[test]
     fn what_cannot_be_done_is_refused_by_name() {
-        refused("\nrolling_batch=auto", &["rolling_batch", "line 2", "job_queue_size"]);
-        refused("option.load_in_8bit=true", &["option.load_in_8bit", "8 bits"]);
+        refused(
+            "\nrolling_batch=auto",
+            &["rolling_batch", "line 2", "job_queue_size"],
+        );
+        refused(
+            "option.load_in_8bit=true",
+            &["option.load_in_8bit", "8 bits"],
+        );
         refused("option.load_in_8bit=yes", &["true or false"]);
         refused("option.dtype=int8", &["option.dtype", "8 bits"]);
         refused("option.dtype=fp8", &["option.dtype", "fp8", "bf16"]);
-        refused("option.tensor_parallel_degree=2", &["tensor_parallel_degree", "--devices"]);
+        refused(
+            "option.tensor_parallel_degree=2",
+            &["tensor_parallel_degree", "--devices"],
+        );
         refused("option.tensor_parallel_degree=0", &["1 or max"]);
-        refused("option.task=text-generation", &["text-generation", "text-to-image"]);
-        refused("option.s3url=s3://bucket/sd/", &["option.s3url", "s3://bucket/sd/", "does not download"]);
-        refused("option.model_id=stabilityai/sd", &["stabilityai/sd", "pyrograph convert"]);
-        refused("option.model_id=sd\noption.s3url=.", &["option.s3url", "leave one of them out"]);
+        refused(
+            "option.task=text-generation",
+            &["text-generation", "text-to-image"],
+        );
+        refused(
+            "option.s3url=s3://bucket/sd/",
+            &["option.s3url", "s3://bucket/sd/", "does not download"],
+        );
+        refused(
+            "option.model_id=stabilityai/sd",
+            &["stabilityai/sd", "pyrograph convert"],
+        );
+        refused(
+            "option.model_id=sd\noption.s3url=.",
+            &["option.s3url", "leave one of them out"],
+        );
         refused("batch_size=0", &["batch_size", "`0`", "from 1"]);
         refused("max_batch_delay=-1", &["max_batch_delay", "milliseconds"]);
-        refused("minWorkers=3\nmaxWorkers=2", &["minWorkers", "`3`", "maxWorkers"]);
+        refused(
+            "minWorkers=3\nmaxWorkers=2",
+            &["minWorkers", "`3`", "maxWorkers"],
+        );
         refused("option.dtype=\\u00", &["line 1"]);
     }
 
     #[test]
     fn the_last_of_two_lines_counts() {
-        let options = properties("batch_size=1\nbatch_size=2\noption.model_id=sd\noption.model_id=.").expect("options");
+        let options =
+            properties("batch_size=1\nbatch_size=2\noption.model_id=sd\noption.model_id=.")
+                .expect("options");
         assert_eq!(options.overrides.batch_size, Some(2));
         assert_eq!(options.notes.len(), 2, "{:?}", options.notes);
     }
@@ -297,10 +329,20 @@ mod tests {
         assert_eq!(options.overrides.precision, Some(Precision::Bf16));
         assert_eq!(options.overrides.batch_size, Some(3));
         assert_eq!(options.overrides.queue, None);
-        assert!(options.notes.iter().any(|note| note.contains("SERVING_SERVICE_HOST")));
+        assert!(
+            options
+                .notes
+                .iter()
+                .any(|note| note.contains("SERVING_SERVICE_HOST"))
+        );
         let wrong = BTreeMap::from([("OPTION_DTYPE".to_owned(), "fp8".to_owned())]);
-        let message = options_of_environment(&wrong, Path::new("/")).expect_err("fp8").to_string();
-        assert!(message.contains("OPTION_DTYPE") && message.contains("fp8"), "{message}");
+        let message = options_of_environment(&wrong, Path::new("/"))
+            .expect_err("fp8")
+            .to_string();
+        assert!(
+            message.contains("OPTION_DTYPE") && message.contains("fp8"),
+            "{message}"
+        );
     }
 
     proptest! {

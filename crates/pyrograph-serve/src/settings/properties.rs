@@ -42,7 +42,10 @@ pub fn read_properties(path: &Path) -> Result<Vec<Property>, ServeError> {
     let text = std::fs::read_to_string(path).map_err(file)?;
     parse_properties(&text).map_err(|line| {
         let seen = format!("broken in line {line}");
-        refuse(seen, "Java properties, whose \\u stands before 4 hexadecimal digits")
+        refuse(
+            seen,
+            "Java properties, whose \\u stands before 4 hexadecimal digits",
+        )
     })
 }
 
@@ -105,10 +108,7 @@ fn is_continued(line: &str) -> bool {
 }
 
 /// Reads up to a character that `ends`, escapes resolved; nothing where an escape is broken.
-fn unescape(
-    characters: &mut Peekable<Chars<'_>>,
-    ends: impl Fn(char) -> bool,
-) -> Option<String> {
+fn unescape(characters: &mut Peekable<Chars<'_>>, ends: impl Fn(char) -> bool) -> Option<String> {
     let mut units: Vec<u16> = Vec::new();
     let mut buffer = [0; 2];
     while let Some(character) = characters.next_if(|c| !ends(*c)) {
@@ -153,12 +153,23 @@ mod tests {
 
     #[track_caller]
     fn one(text: &str, key: &str, value: &str) {
-        assert_eq!(pairs(text), [(key.to_owned(), value.to_owned())], "{text:?}");
+        assert_eq!(
+            pairs(text),
+            [(key.to_owned(), value.to_owned())],
+            "{text:?}"
+        );
     }
 
     #[test]
     fn the_three_separators_are_read() {
-        for text in ["a.b=c d", "a.b = c d", "a.b: c d", "a.b c d", "  a.b\t:\tc d", "\u{feff}a.b=c d"] {
+        for text in [
+            "a.b=c d",
+            "a.b = c d",
+            "a.b: c d",
+            "a.b c d",
+            "  a.b\t:\tc d",
+            "\u{feff}a.b=c d",
+        ] {
             one(text, "a.b", "c d");
         }
         one("a", "a", "");
@@ -171,7 +182,10 @@ mod tests {
     fn comments_and_empty_lines_are_left_out() {
         let text = "# one\n  ! two\n\n\t\r\n\x0c\na=1\r\nb=2 # kept\r#\\\nc=3";
         let expected = [("a", "1"), ("b", "2 # kept"), ("c", "3")];
-        assert_eq!(pairs(text), expected.map(|(k, v)| (k.to_owned(), v.to_owned())));
+        assert_eq!(
+            pairs(text),
+            expected.map(|(k, v)| (k.to_owned(), v.to_owned()))
+        );
     }
 
     #[test]
@@ -188,7 +202,11 @@ mod tests {
         one(r"a=\ud83d\ude00", "a", "😀");
         one(r"a=\ud83d", "a", "\u{fffd}");
         for broken in [r"a=\u12", r"a=\u12g4", r"\u=a", r"b=\uüüüü"] {
-            assert_eq!(parse_properties(&format!("x=1\n{broken}")), Err(2), "{broken}");
+            assert_eq!(
+                parse_properties(&format!("x=1\n{broken}")),
+                Err(2),
+                "{broken}"
+            );
         }
     }
 

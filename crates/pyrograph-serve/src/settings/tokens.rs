@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn tokens_stand_one_a_line() {
-        let tokens = read("# of the team\n0123456789abcdef\r\n\n  a-._~+/=ABCDEFGHI  \n").expect("tokens");
+        let tokens =
+            read("# of the team\n0123456789abcdef\r\n\n  a-._~+/=ABCDEFGHI  \n").expect("tokens");
         assert_eq!(tokens, ["0123456789abcdef", "a-._~+/=ABCDEFGHI"]);
     }
 
@@ -76,9 +77,16 @@ mod tests {
     fn weak_files_are_refused_without_the_token() {
         assert!(read("# none\n\n").expect_err("empty").contains("no token"));
         let message = read("0123456789abcdef\nhunter2").expect_err("short");
-        assert!(message.contains("line 2") && message.contains("7 characters"), "{message}");
+        assert!(
+            message.contains("line 2") && message.contains("7 characters"),
+            "{message}"
+        );
         assert!(!message.contains("hunter2"), "{message}");
-        assert!(read("0123456789 abcdef").expect_err("a blank").contains("' '"));
+        assert!(
+            read("0123456789 abcdef")
+                .expect_err("a blank")
+                .contains("' '")
+        );
         assert!(read(&"a".repeat(1025)).expect_err("long").contains("1025"));
     }
 }

@@ -73,7 +73,9 @@ pub fn parse_count(text: &str) -> Result<usize, Allowed> {
 pub fn parse_bytes(text: &str) -> Result<usize, Allowed> {
     let allowed = Allowed("a number of bytes from 1 to 1 TiB, such as 6291456, 512k, 6MiB or 1G");
     let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let shift = match unit.trim().to_ascii_lowercase().as_str() {
         "" | "b" => 0,
@@ -83,7 +85,9 @@ pub fn parse_bytes(text: &str) -> Result<usize, Allowed> {
         _ => return Err(allowed),
     };
     let number: u64 = number.parse().map_err(|_| allowed)?;
-    let bytes = number.checked_mul(1 << shift).filter(|bytes| (1..=1 << 40).contains(bytes));
+    let bytes = number
+        .checked_mul(1 << shift)
+        .filter(|bytes| (1..=1 << 40).contains(bytes));
     bytes.and_then(|bytes| bytes.try_into().ok()).ok_or(allowed)
 }
 
