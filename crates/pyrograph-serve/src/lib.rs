@@ -7,6 +7,10 @@
 //! - [`pack`]: a model as the archive that a SageMaker endpoint is made of.
 
 mod error;
+#[cfg(test)]
+#[path = "../../pyrograph-models/tests/common/formula.rs"]
+#[allow(dead_code)] // Shared with the tests of the models.
+mod formula;
 pub mod http;
 mod limits;
 mod metrics;
