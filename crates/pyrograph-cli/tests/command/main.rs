@@ -11,6 +11,7 @@ mod formula;
 mod forward;
 mod gradcheck;
 mod outputs;
+mod pack;
 mod pictures;
 mod refusals;
 mod runs;
