@@ -1,0 +1,157 @@
+//! The report as a picture.
+
+use pyrograph_vision::{
+    ChartOptions, Distribution, HistogramOptions, Mark, Rgb, RgbImage, Series, VisionError,
+    histogram_chart, image::imageops::replace, line_chart,
+};
+
+use crate::{LatencyFigures, Load, LoadReport, percentile};
+
+const WIDTH: u32 = 1280;
+const UPPER: u32 = 460;
+const LOWER: u32 = 440;
+/// Beyond this ratio of the largest to the median latency, the axis is logarithmic.
+const WIDE: f64 = 20.0;
+/// Half the width of a point on the time axis, in parts of the axis.
+const POINT: f64 = 1.0 / 800.0;
+/// Points of the percentile curve.
+const CURVE: u32 = 400;
+const BINS: usize = 60;
+
+/// Draws the latency of every request over time, and below it how latencies spread: their histogram with P50, P95 and P99,
+/// and the curve of all percentiles.
+///
+/// # Errors
+/// [`VisionError::NothingToPlot`] when no request ended.
+pub fn latency_picture(report: &LoadReport) -> Result<RgbImage, VisionError> {
+    let mut picture = RgbImage::from_pixel(WIDTH, UPPER + LOWER, Rgb([255, 255, 255]));
+    let over_time = over_time(report)?;
+    replace(&mut picture, &over_time, 0, 0);
+    if let Some(figures) = &report.latency {
+        let latencies = latencies(report);
+        replace(&mut picture, &spread(figures, &latencies)?, 0, UPPER.into());
+        let curve = percentiles(&latencies)?;
+        replace(&mut picture, &curve, (WIDTH / 2).into(), UPPER.into());
+    }
+    Ok(picture)
+}
+
+/// The latencies of successes in milliseconds, ascending.
+fn latencies(report: &LoadReport) -> Vec<f64> {
+    let successes = report.timeline.iter().filter(|point| point.succeeded);
+    let mut latencies: Vec<f64> = successes.map(|point| 1e3 * point.latency).collect();
+    latencies.sort_by(f64::total_cmp);
+    latencies
+}
+
+fn over_time(report: &LoadReport) -> Result<RgbImage, VisionError> {
+    let longest = report
+        .timeline
+        .iter()
+        .map(|point| point.start)
+        .fold(0.0, f64::max);
+    let reach = POINT * if longest > 0.0 { longest } else { 1.0 };
+    let points = |succeeded| {
+        let chosen = report
+            .timeline
+            .iter()
+            .filter(move |point| point.succeeded == succeeded);
+        // A short dash each; NaN ends the line, so that dashes are not joined.
+        chosen
+            .flat_map(|point| {
+                let y = 1e3 * point.latency;
+                [
+                    (point.start - reach, y),
+                    (point.start + reach, y),
+                    (f64::NAN, f64::NAN),
+                ]
+            })
+            .collect::<Vec<_>>()
+    };
+    let (succeeded, failed) = (points(true), points(false));
+    let mut series = vec![Series::new(
+        if failed.is_empty() { "" } else { "succeeded" },
+        succeeded,
+    )];
+    if !failed.is_empty() {
+        series.push(Series::new("failed", failed));
+    }
+    let largest = report
+        .timeline
+        .iter()
+        .map(|point| 1e3 * point.latency)
+        .fold(0.0, f64::max);
+    let median = report
+        .latency
+        .as_ref()
+        .map_or(largest, |figures| figures.p50_ms);
+    let options = ChartOptions {
+        title: title(report),
+        x_label: "seconds from the start of the measurement".into(),
+        y_label: "latency in ms".into(),
+        log_y: largest > WIDE * median,
+        smoothing: 0.0,
+        width: WIDTH,
+        height: UPPER,
+    };
+    line_chart(&options, &series)
+}
+
+fn title(report: &LoadReport) -> String {
+    let load = match report.settings.load {
+        Load::Closed { clients } => format!("closed loop, {clients} at once"),
+        Load::Open { rate, .. } => format!("open loop, {rate} requests/s"),
+    };
+    let requests = report.requests;
+    let rate = report.requests_per_second;
+    format!(
+        "{requests} requests, {load}: {rate:.1} answers/s, {} failed",
+        report.failed
+    )
+}
+
+fn spread(figures: &LatencyFigures, latencies: &[f64]) -> Result<RgbImage, VisionError> {
+    let options = HistogramOptions {
+        title: "how latencies spread".into(),
+        x_label: "latency in ms".into(),
+        y_label: Some("requests".into()),
+        bins: BINS,
+        width: WIDTH / 2,
+        height: LOWER,
+        ..Default::default()
+    };
+    // Pixels need no more digits.
+    let values = latencies.iter().map(|&latency| latency as f32).collect();
+    let mark = |name: &str, value: f64| Mark::new(format!("{name} {}", short(value)), value);
+    let marks = [
+        mark("P50", figures.p50_ms),
+        mark("P95", figures.p95_ms),
+        mark("P99", figures.p99_ms),
+    ];
+    histogram_chart(&options, &[Distribution::new("", values)], &marks)
+}
+
+/// Three significant digits.
+fn short(value: f64) -> String {
+    let decimals = (2.0 - value.abs().max(1e-3).log10().floor()).clamp(0.0, 5.0);
+    // Between 0 and 5.
+    format!("{value:.*}", decimals as usize)
+}
+
+fn percentiles(latencies: &[f64]) -> Result<RgbImage, VisionError> {
+    let points: Vec<(f64, f64)> = (0..=CURVE)
+        .map(|place| 100.0 * f64::from(place) / f64::from(CURVE))
+        .map(|percent| (percent, percentile(latencies, percent)))
+        .collect();
+    let median = percentile(latencies, 50.0);
+    let options = ChartOptions {
+        title: "percentiles".into(),
+        x_label: "percent of requests that are faster".into(),
+        y_label: "latency in ms".into(),
+        log_y: percentile(latencies, 100.0) > WIDE * median,
+        smoothing: 0.0,
+        width: WIDTH / 2,
+        height: LOWER,
+    };
+    line_chart(&options, &[Series::new("", points)])
+}

@@ -1,0 +1,106 @@
+//! What a reader of the figures must know.
+
+use crate::{Ending, LatencyFigures, LoadReport};
+
+/// With fewer requests beyond a percentile, it says little.
+const ENOUGH_BEYOND: f64 = 10.0;
+
+/// Sentences on what the figures cannot say.
+pub(crate) fn remarks(report: &LoadReport, give_up_after: u64) -> Vec<String> {
+    let mut remarks = Vec::new();
+    match report.ending {
+        Ending::Complete => {}
+        Ending::Interrupted => remarks.push("interrupted: these are the requests that ended before".into()),
+        Ending::NoConnection => remarks.push(format!(
+            "stopped early: the first {give_up_after} requests found no connection; is a server at this address?"
+        )),
+    }
+    if report.failed > 0 && report.succeeded > 0 {
+        remarks.push(format!(
+            "{} of {} requests failed; their latencies are apart, in failed_latency",
+            report.failed, report.requests
+        ));
+    }
+    if let Some(warm_up) = report.warm_up.filter(|warm_up| warm_up.failed > 0) {
+        remarks.push(format!(
+            "{} of {} warm-up requests failed",
+            warm_up.failed, warm_up.requests
+        ));
+    }
+    if let Some(figures) = &report.latency {
+        remarks.extend(of_few(figures));
+    }
+    remarks
+}
+
+/// Percentiles that rest on few requests.
+fn of_few(figures: &LatencyFigures) -> Option<String> {
+    let n = figures.n;
+    let beyond = |percent: u64| n as f64 * (100 - percent) as f64 / 100.0;
+    let listed = |few: &dyn Fn(f64) -> bool| {
+        let names = [90, 95, 99]
+            .into_iter()
+            .filter(|&percent| few(beyond(percent)));
+        names.collect::<Vec<u64>>()
+    };
+    let none = listed(&|beyond| beyond < 1.0);
+    let few = listed(&|beyond| (1.0..ENOUGH_BEYOND).contains(&beyond));
+    let names = |percents: &[u64]| {
+        let names: Vec<String> = percents
+            .iter()
+            .map(|percent| format!("P{percent}"))
+            .collect();
+        names.join(" and ")
+    };
+    let needed = |percent: u64| 1000 / (100 - percent);
+    let mut parts = Vec::new();
+    if let Some(last) = none.last() {
+        parts.push(format!(
+            "{} of {n} requests says no more than the maximum: give at least {} requests",
+            names(&none),
+            needed(*last)
+        ));
+    }
+    if let Some(last) = few.last() {
+        parts.push(format!(
+            "fewer than {ENOUGH_BEYOND} of {n} requests lie beyond {}, so its interval is wide or too narrow: {} requests \
+             are enough",
+            names(&few),
+            needed(*last)
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BootstrapOptions, Latencies};
+
+    fn of(n: u32) -> Option<String> {
+        let mut latencies = Latencies::new();
+        (0..n).for_each(|i| latencies.record(f64::from(i)));
+        of_few(&latencies.figures(&BootstrapOptions::default()).unwrap())
+    }
+
+    #[test]
+    fn percentiles_of_few_requests_get_a_remark_with_the_number_needed() {
+        let twenty = of(20).unwrap();
+        assert!(
+            twenty.contains("P99 of 20 requests says no more than the maximum"),
+            "{twenty}"
+        );
+        assert!(
+            twenty.contains("1000") && twenty.contains("P90 and P95"),
+            "{twenty}"
+        );
+        let ten = of(5).unwrap();
+        assert!(ten.starts_with("P90 and P95 and P99 of 5"), "{ten}");
+        let hundreds = of(500).unwrap();
+        assert!(
+            !hundreds.contains("maximum") && hundreds.contains("P99"),
+            "{hundreds}"
+        );
+        assert_eq!(of(1000), None);
+    }
+}
