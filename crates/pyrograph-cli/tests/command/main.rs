@@ -14,4 +14,5 @@ mod outputs;
 mod pictures;
 mod refusals;
 mod runs;
+mod serve;
 mod sprites;
