@@ -5,18 +5,23 @@ use pyrograph_vision::{
     histogram_chart, image::imageops::replace, line_chart,
 };
 
-use crate::{LatencyFigures, Load, LoadReport, percentile};
+use crate::{LatencyFigures, Load, LoadReport, TimelinePoint, percentile};
 
 const WIDTH: u32 = 1280;
 const UPPER: u32 = 460;
 const LOWER: u32 = 440;
 /// Beyond this ratio of the largest to the median latency, the axis is logarithmic.
 const WIDE: f64 = 20.0;
-/// Half the width of a point on the time axis, in parts of the axis.
-const POINT: f64 = 1.0 / 800.0;
+/// Pixels of the upper chart above and below its plot.
+const AROUND_PLOT: u32 = 130;
+/// Half the width of a dot in pixels, and the number of requests from which dots are small.
+const LARGE: f64 = 2.5;
+const SMALL: f64 = 1.0;
+const MANY: usize = 600;
 /// Points of the percentile curve.
 const CURVE: u32 = 400;
-const BINS: usize = 60;
+/// Bins of the histogram: twice the root of the number of requests, within bounds.
+const BINS: [usize; 2] = [10, 60];
 
 /// Draws the latency of every request over time, and below it how latencies spread: their histogram with P50, P95 and P99,
 /// and the curve of all percentiles.
@@ -45,30 +50,23 @@ fn latencies(report: &LoadReport) -> Vec<f64> {
 }
 
 fn over_time(report: &LoadReport) -> Result<RgbImage, VisionError> {
-    let longest = report
-        .timeline
-        .iter()
-        .map(|point| point.start)
-        .fold(0.0, f64::max);
-    let reach = POINT * if longest > 0.0 { longest } else { 1.0 };
-    let points = |succeeded| {
+    let largest = most(report.timeline.iter().map(|point| 1e3 * point.latency));
+    let median = report
+        .latency
+        .as_ref()
+        .map_or(largest, |figures| figures.p50_ms);
+    let log_y = largest > WIDE * median;
+    let dot = Dot::new(report, log_y);
+    let dots = |succeeded| {
         let chosen = report
             .timeline
             .iter()
             .filter(move |point| point.succeeded == succeeded);
-        // A short dash each; NaN ends the line, so that dashes are not joined.
         chosen
-            .flat_map(|point| {
-                let y = 1e3 * point.latency;
-                [
-                    (point.start - reach, y),
-                    (point.start + reach, y),
-                    (f64::NAN, f64::NAN),
-                ]
-            })
+            .flat_map(|point| dot.around(point))
             .collect::<Vec<_>>()
     };
-    let (succeeded, failed) = (points(true), points(false));
+    let (succeeded, failed) = (dots(true), dots(false));
     let mut series = vec![Series::new(
         if failed.is_empty() { "" } else { "succeeded" },
         succeeded,
@@ -76,25 +74,80 @@ fn over_time(report: &LoadReport) -> Result<RgbImage, VisionError> {
     if !failed.is_empty() {
         series.push(Series::new("failed", failed));
     }
-    let largest = report
-        .timeline
-        .iter()
-        .map(|point| 1e3 * point.latency)
-        .fold(0.0, f64::max);
-    let median = report
-        .latency
-        .as_ref()
-        .map_or(largest, |figures| figures.p50_ms);
     let options = ChartOptions {
         title: title(report),
         x_label: "seconds from the start of the measurement".into(),
         y_label: "latency in ms".into(),
-        log_y: largest > WIDE * median,
+        log_y,
         smoothing: 0.0,
         width: WIDTH,
         height: UPPER,
     };
     line_chart(&options, &series)
+}
+
+fn most(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, f64::max)
+}
+
+/// The size of a dot in the units of the axes.
+#[derive(Clone, Copy)]
+struct Dot {
+    seconds: f64,
+    /// Milliseconds, or decades on a logarithmic axis.
+    height: f64,
+    log_y: bool,
+}
+
+impl Dot {
+    fn new(report: &LoadReport, log_y: bool) -> Self {
+        let pixels = if report.timeline.len() > MANY {
+            SMALL
+        } else {
+            LARGE
+        };
+        let span = |values: &dyn Fn(&TimelinePoint) -> f64| {
+            let least = report
+                .timeline
+                .iter()
+                .map(values)
+                .fold(f64::INFINITY, f64::min);
+            let most = report
+                .timeline
+                .iter()
+                .map(values)
+                .fold(f64::NEG_INFINITY, f64::max);
+            if most > least { most - least } else { 0.0 }
+        };
+        let milliseconds = |point: &TimelinePoint| 1e3 * point.latency;
+        let height = match log_y {
+            true => span(&|point| milliseconds(point).max(1e-3).log10()),
+            false => span(&milliseconds),
+        };
+        Self {
+            seconds: span(&|point| point.start) * pixels / f64::from(WIDTH),
+            height: height * pixels / f64::from(UPPER - AROUND_PLOT),
+            log_y,
+        }
+    }
+
+    /// A small diamond as a line; NaN ends it, so that dots are not joined.
+    fn around(self, point: &TimelinePoint) -> [(f64, f64); 6] {
+        let (x, y) = (point.start, 1e3 * point.latency);
+        let [below, above] = match self.log_y {
+            true => [y / 10_f64.powf(self.height), y * 10_f64.powf(self.height)],
+            false => [y - self.height, y + self.height],
+        };
+        let (left, right) = (x - self.seconds, x + self.seconds);
+        [
+            (left, y),
+            (x, above),
+            (right, y),
+            (x, below),
+            (left, y),
+            (f64::NAN, f64::NAN),
+        ]
+    }
 }
 
 fn title(report: &LoadReport) -> String {
@@ -115,7 +168,7 @@ fn spread(figures: &LatencyFigures, latencies: &[f64]) -> Result<RgbImage, Visio
         title: "how latencies spread".into(),
         x_label: "latency in ms".into(),
         y_label: Some("requests".into()),
-        bins: BINS,
+        bins: (2 * latencies.len().isqrt()).clamp(BINS[0], BINS[1]),
         width: WIDTH / 2,
         height: LOWER,
         ..Default::default()

@@ -52,24 +52,23 @@ fn of_few(figures: &LatencyFigures) -> Option<String> {
             .collect();
         names.join(" and ")
     };
-    let needed = |percent: u64| 1000 / (100 - percent);
+    let needed = |percent: &u64| 1000 / (100 - percent);
     let mut parts = Vec::new();
     if let Some(last) = none.last() {
+        let needed = needed(last);
         parts.push(format!(
-            "{} of {n} requests says no more than the maximum: give at least {} requests",
-            names(&none),
-            needed(*last)
+            "{} of {n} requests: in effect the maximum; P{last} needs {needed} requests",
+            names(&none)
         ));
     }
     if let Some(last) = few.last() {
+        let needed = needed(last);
         parts.push(format!(
-            "fewer than {ENOUGH_BEYOND} of {n} requests lie beyond {}, so its interval is wide or too narrow: {} requests \
-             are enough",
-            names(&few),
-            needed(*last)
+            "{} of {n} requests: few lie beyond, so the interval is too narrow; P{last} needs {needed} requests",
+            names(&few)
         ));
     }
-    (!parts.is_empty()).then(|| parts.join("; "))
+    (!parts.is_empty()).then(|| parts.join(". "))
 }
 
 #[cfg(test)]
@@ -87,15 +86,15 @@ mod tests {
     fn percentiles_of_few_requests_get_a_remark_with_the_number_needed() {
         let twenty = of(20).unwrap();
         assert!(
-            twenty.contains("P99 of 20 requests says no more than the maximum"),
+            twenty.contains("P99 of 20 requests: in effect the maximum"),
             "{twenty}"
         );
         assert!(
             twenty.contains("1000") && twenty.contains("P90 and P95"),
             "{twenty}"
         );
-        let ten = of(5).unwrap();
-        assert!(ten.starts_with("P90 and P95 and P99 of 5"), "{ten}");
+        let five = of(5).unwrap();
+        assert!(five.starts_with("P90 and P95 and P99 of 5"), "{five}");
         let hundreds = of(500).unwrap();
         assert!(
             !hundreds.contains("maximum") && hundreds.contains("P99"),
