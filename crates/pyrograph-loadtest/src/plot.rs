@@ -15,7 +15,7 @@ const WIDE: f64 = 20.0;
 /// Pixels of the upper chart above and below its plot.
 const AROUND_PLOT: u32 = 130;
 /// Half the width of a dot in pixels, and the number of requests from which dots are small.
-const LARGE: f64 = 2.5;
+const LARGE: f64 = 1.8;
 const SMALL: f64 = 1.0;
 const MANY: usize = 600;
 /// Points of the percentile curve.
@@ -164,9 +164,19 @@ fn title(report: &LoadReport) -> String {
 }
 
 fn spread(figures: &LatencyFigures, latencies: &[f64]) -> Result<RgbImage, VisionError> {
+    let is_wide = figures.max_ms > WIDE * figures.p50_ms;
+    let place = |milliseconds: f64| match is_wide {
+        true => milliseconds.max(1e-3).log10(),
+        false => milliseconds,
+    };
     let options = HistogramOptions {
         title: "how latencies spread".into(),
-        x_label: "latency in ms".into(),
+        x_label: if is_wide {
+            "log10 of the latency in ms"
+        } else {
+            "latency in ms"
+        }
+        .into(),
         y_label: Some("requests".into()),
         bins: (2 * latencies.len().isqrt()).clamp(BINS[0], BINS[1]),
         width: WIDTH / 2,
@@ -174,8 +184,14 @@ fn spread(figures: &LatencyFigures, latencies: &[f64]) -> Result<RgbImage, Visio
         ..Default::default()
     };
     // Pixels need no more digits.
-    let values = latencies.iter().map(|&latency| latency as f32).collect();
-    let mark = |name: &str, value: f64| Mark::new(format!("{name} {}", short(value)), value);
+    let values = latencies
+        .iter()
+        .map(|&latency| place(latency) as f32)
+        .collect();
+    let mark = |name: &str, value: f64| {
+        let label = format!("{name} {} ms", short(value));
+        Mark::new(label, place(value))
+    };
     let marks = [
         mark("P50", figures.p50_ms),
         mark("P95", figures.p95_ms),
