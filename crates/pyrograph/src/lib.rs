@@ -15,6 +15,7 @@
 //! | [`gradcheck`] | gradients held to differences, and closed forms |
 //! | [`train`] | training loops with exact resume |
 //! | [`pipelines`] | from request to images, from prompt to pictures, from images to anomaly scores and detections |
+//! | [`serve`] | pipelines behind HTTP: a bounded queue, batches between steps, jobs, metrics |
 //!
 //! Backends are features: `flex` (the CPU, default), `ndarray`, `wgpu`, `cuda`; `fusion` fuses kernels on the GPU ones.
 //!
@@ -47,5 +48,6 @@ pub use pyrograph_losses as losses;
 pub use pyrograph_metrics as metrics;
 pub use pyrograph_models as models;
 pub use pyrograph_pipelines as pipelines;
+pub use pyrograph_serve as serve;
 pub use pyrograph_train as train;
 pub use pyrograph_vision as vision;
