@@ -84,9 +84,9 @@ enum Command {
     /// --json and --out give {settings: {url, method, loop, clients | rate, arrivals, in_flight, requests, duration_s,
     /// warm_up, timeout_s, bodies, body_bytes, body_order, content_type, accept, headers (names), token (whether), seed},
     /// ending: complete|interrupted|no_connection, warm_up: {requests, failed}, seconds, requests, succeeded, failed,
-    /// requests_per_second, images, images_per_second, bytes, latency, service, first_byte, failed_latency, errors:
-    /// {kind: count}, error_messages: {kind: text}, stages_ms: {stage: mean}, article: {p95_ms, p90_ms, average_ms,
-    /// published_…}, remarks}.
+    /// requests_per_second, late_starts, images, images_per_second, bytes, latency, service, first_byte,
+    /// failed_latency, errors: {kind: count}, error_messages: {kind: text}, stages_ms: {stage: mean}, article: {p95_ms,
+    /// p90_ms, average_ms, published_…}, remarks}.
     ///
     /// latency (successes, from the intended start), service (open loop: from the sending), first_byte and
     /// failed_latency are null or {n, p50_ms, p90_ms, p95_ms, p99_ms, max_ms, min_ms, mean_ms, standard_deviation_ms,
@@ -94,7 +94,7 @@ enum Command {
     /// histogram: {unit: us, significant_digits, counts: [[value, count]]}}.
     ///
     /// Kinds of errors: `status N`, connect, timeout, request (connection lost before the answer), body (answer broke
-    /// off). Exits with 1 when every request failed, 130 after Ctrl-C.
+    /// off), event (a stream told of an error). Exits with 1 when every request failed, 130 after Ctrl-C.
     #[command(name = "loadtest")]
     LoadTest(Box<commands::loadtest::LoadTest>),
     /// The devices that are compiled in and present, and which would be used.

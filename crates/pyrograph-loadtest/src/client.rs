@@ -29,6 +29,8 @@ pub(crate) enum Outcome {
     Request,
     /// The body of a successful answer broke off.
     Body,
+    /// A stream of events that began with success told of an error.
+    Event,
 }
 
 impl Outcome {
@@ -41,6 +43,7 @@ impl Outcome {
             Outcome::Timeout => "timeout".into(),
             Outcome::Request => "request".into(),
             Outcome::Body => "body".into(),
+            Outcome::Event => "event".into(),
         }
     }
 }
@@ -120,13 +123,7 @@ impl Client {
                 format!("no answer within {:?}", self.plan.timeout),
             ),
             Ok(Err(error)) => (kind_of(&error, &answer), words_of(&error)),
-            Ok(Ok(())) => match answer.status {
-                Some(status) if !status.is_success() => (
-                    Outcome::Status(status.as_u16()),
-                    answer::words_of_error(&answer.body),
-                ),
-                _ => (Outcome::Success, String::new()),
-            },
+            Ok(Ok(())) => judged(&answer),
         };
         let is_success = outcome == Outcome::Success;
         Sample {
@@ -176,7 +173,7 @@ impl Client {
         answer.content_type = header(&response, CONTENT_TYPE.as_str());
         answer.stages = answer::stages(&header(&response, "server-timing"));
         let keep = match status.is_success() {
-            true if self.plan.keep_first || answer::is_json(&answer.content_type) => usize::MAX,
+            true if self.plan.keep_first || answer::is_read(&answer.content_type) => usize::MAX,
             true => 0,
             false => ERROR_BYTES,
         };
@@ -218,6 +215,18 @@ fn headers(plan: &LoadPlan) -> Result<HeaderMap, LoadError> {
         .iter()
         .try_for_each(|(name, value)| set(name, value))?;
     Ok(headers)
+}
+
+/// The outcome of a whole answer.
+fn judged(answer: &Answer) -> (Outcome, String) {
+    if let Some(status) = answer.status.filter(|status| !status.is_success()) {
+        let words = answer::words_of_error(&answer.body);
+        return (Outcome::Status(status.as_u16()), words);
+    }
+    match answer::late_error(&answer.content_type, &answer.body) {
+        Some(words) => (Outcome::Event, words),
+        None => (Outcome::Success, String::new()),
+    }
 }
 
 fn kind_of(error: &reqwest::Error, answer: &Answer) -> Outcome {

@@ -1,12 +1,17 @@
 //! What is kept of the requests that ended.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Latencies,
     client::{Outcome, Sample},
 };
 
+/// A start is late when it lags its intended time by more.
+const LATE: Duration = Duration::from_millis(20);
 /// Requests that a picture shows at most.
 const TIMELINE: usize = 1_000_000;
 
@@ -32,6 +37,8 @@ pub(crate) struct Recorder {
     pub(crate) first_byte: Latencies,
     /// Of failures, from the intended start.
     pub(crate) failed: Latencies,
+    /// Requests that were sent later than intended.
+    pub(crate) late: u64,
     pub(crate) images: u64,
     pub(crate) bytes: u64,
     pub(crate) errors: BTreeMap<String, u64>,
@@ -54,6 +61,7 @@ impl Recorder {
             service: Latencies::new(),
             first_byte: Latencies::new(),
             failed: Latencies::new(),
+            late: 0,
             images: 0,
             bytes: 0,
             errors: BTreeMap::new(),
@@ -88,6 +96,7 @@ impl Recorder {
             Outcome::Connect => self.unconnected.map(|count| count + 1),
             _ => None,
         };
+        self.late += u64::from(sample.sent - sample.intended > LATE);
         self.bytes += sample.bytes;
         for (stage, milliseconds) in sample.stages {
             let (count, sum) = self.stages.entry(stage).or_default();
@@ -117,7 +126,12 @@ impl Recorder {
         limit > 0 && self.unconnected.is_some_and(|count| count >= limit)
     }
 
-    /// Seconds from the start to the end of the last request.
+    /// Ends the measurement now: no further request is waited for.
+    pub(crate) fn interrupt(&mut self) {
+        self.last = Instant::now();
+    }
+
+    /// Seconds from the start to the end of the last request, or to the interruption.
     pub(crate) fn seconds(&self) -> f64 {
         (self.last - self.started).as_secs_f64()
     }

@@ -27,6 +27,13 @@ pub(crate) fn remarks(report: &LoadReport, give_up_after: u64) -> Vec<String> {
             warm_up.failed, warm_up.requests
         ));
     }
+    if report.late_starts > 0 {
+        remarks.push(format!(
+            "{} of {} requests started late: as many as allowed were in flight, or this machine is too slow for the rate; \
+             the wait is in their latency",
+            report.late_starts, report.requests
+        ));
+    }
     if let Some(figures) = &report.latency {
         remarks.extend(of_few(figures));
     }

@@ -75,7 +75,7 @@ pub struct LoadReport {
     pub ending: Ending,
     /// The warm-up, where there was one.
     pub warm_up: Option<WarmUpReport>,
-    /// Seconds from the start to the end of the last request.
+    /// Seconds from the start to the end of the last request, or to the interruption.
     pub seconds: f64,
     /// Requests that ended.
     pub requests: u64,
@@ -85,6 +85,8 @@ pub struct LoadReport {
     pub failed: u64,
     /// Successes a second.
     pub requests_per_second: f64,
+    /// Requests that were sent more than 20 ms after their intended start.
+    pub late_starts: u64,
     /// Images in the answers.
     pub images: u64,
     /// Images a second.
@@ -100,7 +102,7 @@ pub struct LoadReport {
     /// Of failures: from the intended start to the error.
     pub failed_latency: Option<LatencyFigures>,
     /// Failures by kind: `status 503`, `connect`, `timeout`, `request` (connection lost before the answer), `body`
-    /// (answer broke off).
+    /// (answer broke off), `event` (a stream of events told of an error).
     pub errors: BTreeMap<String, u64>,
     /// The first message of each kind.
     pub error_messages: BTreeMap<String, String>,
@@ -151,6 +153,7 @@ impl LoadReport {
             succeeded: recorder.latency.count(),
             failed: recorder.failed.count(),
             requests_per_second: per_second(recorder.latency.count()),
+            late_starts: recorder.late,
             images: recorder.images,
             images_per_second: per_second(recorder.images),
             bytes: recorder.bytes,

@@ -130,6 +130,7 @@ async fn measure(
             elapsed: started.elapsed(),
         };
         if observer(&progress).is_break() {
+            recorder.interrupt();
             return (recorder, Ending::Interrupted);
         }
         if recorder.is_unconnected(plan.give_up_after) && Some(recorder.done()) != plan.requests {

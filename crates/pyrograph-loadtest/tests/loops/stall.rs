@@ -74,6 +74,13 @@ async fn the_wait_for_a_free_place_counts_into_the_latency() {
         [&report.latency, &report.service].map(|figures| figures.as_ref().expect("figures"));
     assert_eq!(latency.n, REQUESTS);
     assert!(latency.p99_ms > 700.0, "{latency:?}");
+    assert!(report.late_starts > 50, "{}", report.late_starts);
+    assert!(
+        report
+            .remarks
+            .iter()
+            .any(|remark| remark.contains("started late"))
+    );
     // One request at a time, so that the server delays one alone.
     assert!(service.p99_ms < 500.0, "{service:?}");
 }
