@@ -122,17 +122,6 @@ class TestRun:
         assert left() == NOTHING
         assert not (tmp_path / "cat.png").exists()
 
-    def test_a_taken_name_deletes_only_what_this_run_created(self, archive: Path, hosting: str, tmp_path: Path) -> None:
-        container = {"Image": IMAGE, "ModelDataUrl": "s3://models/other"}
-        sagemaker = boto3.client("sagemaker")
-        sagemaker.create_model(ModelName="cat", ExecutionRoleArn=ROLE, PrimaryContainer=container)
-        variant = {"VariantName": "a", "ModelName": "cat", "InstanceType": "ml.c5.large", "InitialInstanceCount": 1}
-        sagemaker.create_endpoint_config(EndpointConfigName="theirs", ProductionVariants=[variant])
-        sagemaker.create_endpoint(EndpointName="cat", EndpointConfigName="theirs")
-        assert deploy.main(flags(archive, hosting, tmp_path)) == 1
-        assert left()["endpoints"] == 1
-        assert left()["objects"] == 0
-
     def test_a_response_stream_is_put_together(self, archive: Path, hosting: str, tmp_path: Path) -> None:
         assert deploy.main(flags(archive, hosting, tmp_path, "--stream", "--calls", "0")) == 0
         with Image.open(tmp_path / "cat.png") as picture:
@@ -230,13 +219,14 @@ def test_what_is_not_there_counts_as_deleted() -> None:
         deploy.delete_model(clients, "cat")
 
 
+def settings_of(*more: str) -> deploy.Settings:
+    arguments = ["run", "--name", "cat", "--model-data", "s3://models/m", "--image", IMAGE, "--role", ROLE]
+    return deploy.settings_of(deploy.parser().parse_args([*arguments, *more]))
+
+
 def test_creation_that_fails_midway_is_undone() -> None:
     clients, stub = sagemaker_stub()
-    settings = deploy.settings_of(
-        deploy.parser().parse_args(
-            ["run", "--name", "cat", "--model-data", "s3://models/m", "--image", IMAGE, "--role", ROLE]
-        )
-    )
+    settings = settings_of()
     stub.add_response("create_model", {"ModelArn": "arn:aws:sagemaker:::model/cat"}, deploy.model_request(settings))
     stub.add_client_error("create_endpoint_config", "ResourceLimitExceeded", "No quota.")
     stub.add_response("delete_model", {}, {"ModelName": "cat"})
@@ -245,10 +235,16 @@ def test_creation_that_fails_midway_is_undone() -> None:
     stub.assert_no_pending_responses()
 
 
+def test_a_model_of_another_run_is_not_deleted() -> None:
+    clients, stub = sagemaker_stub()
+    stub.add_client_error("create_model", "ValidationException", "Cannot create already existing model")
+    with stub, pytest.raises(ClientError, match="already existing"), ExitStack() as undo:
+        deploy.create(clients, settings_of(), undo)
+    stub.assert_no_pending_responses()
+
+
 def test_asynchronous_endpoints_have_their_configuration() -> None:
-    arguments = ["run", "--name", "cat", "--model-data", "s3://models/m", "--image", IMAGE, "--role", ROLE]
-    settings = deploy.settings_of(deploy.parser().parse_args([*arguments, "--async", "s3://models/out/"]))
-    request = deploy.endpoint_config_request(settings)
+    request = deploy.endpoint_config_request(settings_of("--async", "s3://models/out/"))
     output = request["AsyncInferenceConfig"]["OutputConfig"]
     assert output == {"S3OutputPath": "s3://models/out/", "S3FailurePath": "s3://models/out/failures"}
     clients, stub = sagemaker_stub()
