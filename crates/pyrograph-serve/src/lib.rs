@@ -11,7 +11,7 @@ mod limits;
 mod metrics;
 mod model;
 mod refusal;
-pub mod scheduling;
+mod scheduling;
 pub mod settings;
 mod task;
 pub mod tasks;
@@ -22,6 +22,7 @@ pub use limits::Limits;
 pub use metrics::Metrics;
 pub use model::{Model, ModelSettings, ModelState};
 pub use refusal::{Refusal, RefusalKind};
+pub use scheduling::Worker;
 pub use task::{
     BatchKey, Batching, Demand, Engine, OutputImage, Progress, Task, TaskBody, TaskError,
     TaskOutput, Watch, WorkerDevice,
