@@ -4,8 +4,8 @@
     cargo build -p pyrograph-cli && cargo run --example text_to_image -- target/tiny
     python run.py --bin target/debug/pyrograph --pipeline target/tiny/pipeline [PYTEST_ARGUMENTS …]
 
-The packages are those of requirements.txt. Any small Stable Diffusion pipeline serves; the example makes one with random
-weights. The tests of deploy/sagemaker run a second time with their invocations sent to the binary.
+The packages are those of requirements.txt. Any small Stable Diffusion pipeline will do; the example makes one with
+random weights. The tests of deploy/sagemaker run a second time with their invocations sent to the binary.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Answer:
 
 
 class Server:
-    """The binary of the environment variable BIN, run with `arguments`; as context it is ready inside, and gone after."""
+    """The binary of the environment variable BIN, run with `arguments`. A `with` block begins when it is ready."""
 
     def __init__(self, arguments: Sequence[str], port: int, environment: Mapping[str, str] | None = None) -> None:
         self.port = port
