@@ -113,10 +113,6 @@ def test_serve_alone_is_the_command_of_a_container() -> None:
     environment = {"PYROGRAPH_MODEL_ROOT": os.environ["PIPELINE"], "SAGEMAKER_BIND_TO_PORT": str(port)}
     with Server(["serve"], port, environment) as server:
         assert_picture(server.post("/invocations", {"prompt": "a lovely cat"}))
-        large = request(
-            server.url, "POST", "/invocations", b" " * (6 << 20) + b"{}", {"Content-Type": "application/json"}
-        )
-        assert large.status == 413
         assert server.terminate() == 0
 
 
