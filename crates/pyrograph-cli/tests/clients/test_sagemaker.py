@@ -86,7 +86,7 @@ def test_headers_of_others_are_ignored(server: Server) -> None:
         (b"[]", 400, None),
         (b"{}", 400, None),
         (b'{"prompt": 1}', 400, "prompt"),
-        (b'{"prompt": "cat", "promt": ""}', 400, "promt"),
+        (b'{"prompt": "cat", "prompts": ""}', 400, "prompts"),
         (b'{"prompt": "cat", "parameters": {"width": "wide"}}', 400, "parameters.width"),
         (b'{"prompt": "cat", "parameters": {"num_inference_steps": 0}}', 422, "parameters.num_inference_steps"),
         (b'{"prompt": "cat", "parameters": {"width": 7}}', 422, "parameters.width"),
