@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import invoke
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-
-import invoke
 
 Request = dict[str, Any]
 

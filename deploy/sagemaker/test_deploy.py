@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import invoke
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
+from hosting import Hosting, StubContainer, serving
 from moto import mock_aws
 from PIL import Image
 
 import deploy
-import invoke
-from hosting import Hosting, StubContainer, serving
 
 ROLE = "arn:aws:iam::123456789012:role/pyrograph"
 IMAGE = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/pyrograph:latest"
