@@ -4,14 +4,20 @@
 //! - [`Model`]: a task behind its bounded queue; workers batch requests between steps.
 //! - [`http`]: the routes: SageMaker's container contract, OpenAI's image API, jobs, metrics, a page.
 //! - [`settings`]: how a server is told what to do: flags, environment, `serving.properties`.
+//! - [`pack`]: a model as the archive that a SageMaker endpoint is made of.
 
 mod error;
+#[cfg(test)]
+#[path = "../../pyrograph-models/tests/common/formula.rs"]
+#[allow(dead_code)] // Shared with the tests of the models.
+mod formula;
 pub mod http;
 mod limits;
 mod metrics;
 mod model;
+pub mod pack;
 mod refusal;
-pub mod scheduling;
+mod scheduling;
 pub mod settings;
 mod task;
 pub mod tasks;
@@ -22,6 +28,7 @@ pub use limits::Limits;
 pub use metrics::Metrics;
 pub use model::{Model, ModelSettings, ModelState};
 pub use refusal::{Refusal, RefusalKind};
+pub use scheduling::Worker;
 pub use task::{
     BatchKey, Batching, Demand, Engine, OutputImage, Progress, Task, TaskBody, TaskError,
     TaskOutput, Watch, WorkerDevice,

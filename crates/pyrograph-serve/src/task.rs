@@ -114,7 +114,7 @@ pub trait Engine {
     fn batching(&self) -> Batching;
 
     /// A request that warm-up runs and times: the one at `index` among the sizes to be ready for, with `seed`. Nothing after
-    /// the last size. There is at least one.
+    /// the last size. There is at least one. Two steps are enough: what is timed is a step.
     fn probe(&self, index: usize, seed: u64) -> Option<Self::Input>;
 }
 

@@ -65,7 +65,7 @@ pub struct Finished {
 #[derive(Debug)]
 pub struct Ticket {
     pub(crate) events: mpsc::UnboundedReceiver<Event>,
-    pub(crate) cancel: CancelOnDrop,
+    pub(crate) _cancel: CancelOnDrop,
 }
 
 impl Ticket {
