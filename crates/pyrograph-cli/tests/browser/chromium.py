@@ -115,6 +115,7 @@ class Chromium:
         result = self.call("Page.navigate", url=url)
         if result.get("errorText"):
             raise BrowserError(f"{url}: {result['errorText']}")
+        self.wait("document.readyState === 'complete'", self.answer_timeout, f"{url} is loaded")
 
     def run(self, script: str):
         """The value of a JavaScript expression, awaited where it is a promise."""
