@@ -38,8 +38,11 @@ pub struct ImageInput {
 }
 
 impl ImageInput {
-    fn new(request: ImageRequest, rules: &RequestRules) -> Result<Self, Refusal> {
+    fn new(mut request: ImageRequest, rules: &RequestRules) -> Result<Self, Refusal> {
         let checked = rules.check(&request).map_err(super::faults::refused)?;
+        let [width, height] = checked.size;
+        (request.width, request.height) = (Some(width), Some(height));
+        request.start = request.start.at_size(checked.size);
         let [width, height] = checked.size.map(|side| side / rules.factor());
         Ok(Self {
             size: checked.size,
