@@ -64,6 +64,22 @@ enum Command {
     ///
     /// Exits with 1 when keys are missing or unused: pyrograph.json in the folder names them.
     Convert(commands::convert::Convert),
+    /// Serve models over HTTP: SageMaker's container contract, OpenAI's image routes, jobs, metrics, a page at /.
+    ///
+    /// A setting is taken from the flag, else from the environment (the variable beside the flag, then OPTION_* and
+    /// SERVING_* of DJL Serving), else from serving.properties beside the model, else it is the default.
+    ///
+    /// Without --model, and with /opt/ml/model there, serve keeps the contract of SageMaker's containers: 0.0.0.0:8080 or
+    /// SAGEMAKER_BIND_TO_PORT, no tokens, 60 s an answer, 6 MiB a body, a log of JSON lines. PYROGRAPH_MODEL_ROOT names
+    /// another folder.
+    ///
+    /// SIGTERM and Ctrl-C finish what runs and exit with 0, the second time at once with 130. Exits with 2 when a model
+    /// does not load.
+    Serve(Box<commands::serve::Serve>),
+    /// Pack a model into the archive that a SageMaker endpoint is created from, with a manifest of sizes and checksums.
+    ///
+    /// --json prints {archive, bytes, manifest: {format, pyrograph, task, model, files: [{path, size, sha256}]}}.
+    Pack(commands::pack::Pack),
     /// Say what a file or folder of weights holds, and what pyrograph takes it for.
     Inspect(commands::inspect::Inspect),
     /// One forward pass on named tensors, to set a model beside its origin.
@@ -137,6 +153,8 @@ fn main() -> ExitCode {
         Command::Detect(command) => command.run().map(done),
         Command::Data(Data::Preview(command)) => command.run().map(done),
         Command::Convert(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Pack(command) => command.run().map(done),
         Command::Inspect(command) => command.run().map(done),
         Command::Forward(command) => command.run().map(done),
         Command::GradCheck(command) => command.run(),

@@ -4,6 +4,7 @@
 //! - [`Model`]: a task behind its bounded queue; workers batch requests between steps.
 //! - [`http`]: the routes: SageMaker's container contract, OpenAI's image API, jobs, metrics, a page.
 //! - [`settings`]: how a server is told what to do: flags, environment, `serving.properties`.
+//! - [`pack`]: a model as the archive that a SageMaker endpoint is made of.
 
 mod error;
 #[cfg(test)]
@@ -14,6 +15,7 @@ pub mod http;
 mod limits;
 mod metrics;
 mod model;
+pub mod pack;
 mod refusal;
 mod scheduling;
 pub mod settings;

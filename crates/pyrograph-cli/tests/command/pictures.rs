@@ -93,7 +93,7 @@ fn write<B: VisionBackend, M: NamedModel<B>>(config: &M::Config, path: &Path, de
     dict.save(path, HashMap::new()).expect("writable");
 }
 
-fn pipeline(case: &'static str, to: &Path) -> PathBuf {
+pub(crate) fn pipeline(case: &'static str, to: &Path) -> PathBuf {
     let to = to.join("model");
     let task = Write {
         case,
