@@ -171,22 +171,29 @@ fn only_one(path: &Path, wanted: Option<TaskKind>) -> Result<Located, ServeError
     let mut models: Vec<Located> = candidates
         .filter(|found| wanted.is_none_or(|wanted| found.kind == wanted))
         .collect();
+    let wrong = |allowed: String| ServeError::Setting {
+        name: "model".into(),
+        seen: path.display().to_string(),
+        allowed,
+    };
     match (models.pop(), models.is_empty()) {
         (Some(only), true) => Ok(only),
-        (None, _) => Err(unknown(
-            path,
-            "the folder holds no model of a task (a diffusers folder, a checkpoint of Stable Diffusion, a model file of \
-             pyrograph, or a run)"
+        (None, _) => Err(wrong(
+            "a diffusers folder, a checkpoint of Stable Diffusion, a model file of pyrograph, a run, or a folder with one of \
+             them"
                 .into(),
         )),
         (Some(last), false) => {
-            let all: Vec<_> = models
-                .iter()
-                .chain([&last])
-                .map(|found| found.path.display().to_string())
-                .collect();
-            let reason = format!("the folder holds several models, name one: {}", all.join(", "));
-            Err(unknown(path, reason))
+            let all = models.iter().chain([&last]);
+            let paths: Vec<_> = all.map(|found| found.path.display().to_string()).collect();
+            let paths = paths.join(", ");
+            match models.iter().all(|found| found.kind == last.kind) {
+                true => Err(wrong(format!("one of the models in it: {paths}"))),
+                false => Err(unknown(
+                    path,
+                    format!("the folder holds models of several tasks: {paths}"),
+                )),
+            }
         }
     }
 }

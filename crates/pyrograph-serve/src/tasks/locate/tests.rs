@@ -49,6 +49,20 @@ fn a_file_is_known_by_its_header() {
         error.contains("model.safetensors, ") && error.contains("--task"),
         "{error}"
     );
+    write(&folder.path().join("third.safetensors"), DETECTOR);
+    std::fs::create_dir(folder.path().join("more")).expect("writable");
+    for name in ["one", "two"] {
+        let path = folder
+            .path()
+            .join("more")
+            .join(format!("{name}.safetensors"));
+        write(&path, SPRITES);
+    }
+    let more = TaskKind::of(&folder.path().join("more")).expect_err("two");
+    assert!(
+        more.to_string().contains("one of the models in it"),
+        "{more}"
+    );
     let anomaly = model_path(TaskKind::Anomaly, folder.path()).expect("one of this task");
     assert_eq!(anomaly, folder.path().join("other.safetensors"));
 }
@@ -86,7 +100,7 @@ fn a_run_is_its_best_weights() {
 fn what_is_no_model_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().expect("a folder");
     let refused = |path: &Path| TaskKind::of(path).expect_err("no model").to_string();
-    assert!(refused(folder.path()).contains("holds no model"));
+    assert!(refused(folder.path()).contains("must be a diffusers folder"));
     assert!(refused(&folder.path().join("nowhere")).contains("nowhere"));
     let text = folder.path().join("notes.txt");
     fs::write(&text, "hello").expect("writable");

@@ -138,9 +138,7 @@ impl BackendTask for Load<'_> {
             tracing::info!(model = %path.display(), "{note}");
         }
         self.task.rules.get_or_init(|| pipeline.rules().clone());
-        let sizes = options.sizes.clone();
-        let steps = options.steps;
-        self.worker
-            .serve(ImageEngine::new(pipeline, device, sizes, steps))
+        let engine = ImageEngine::new(pipeline, device, options.sizes.clone(), options.steps)?;
+        self.worker.serve(engine)
     }
 }

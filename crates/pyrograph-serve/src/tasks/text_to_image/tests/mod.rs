@@ -34,13 +34,14 @@ fn task_of(pipeline: &StableDiffusion<Flex>) -> TextToImage {
     task
 }
 
+fn engine_of(pipeline: StableDiffusion<Flex>, sizes: Vec<[usize; 2]>) -> ImageEngine<Flex> {
+    ImageEngine::new(pipeline, Default::default(), sizes, 20).expect("legal sizes")
+}
+
 fn loaded(name: &'static str, options: &OpenOptions) -> (TextToImage, ImageEngine<Flex>) {
     let pipeline = Case::new(name).open(options);
     let task = task_of(&pipeline);
-    (
-        task,
-        ImageEngine::new(pipeline, Default::default(), Vec::new(), 20),
-    )
+    (task, engine_of(pipeline, Vec::new()))
 }
 
 fn plain() -> (TextToImage, ImageEngine<Flex>) {

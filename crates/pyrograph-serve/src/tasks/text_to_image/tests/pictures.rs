@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     common::{Case, write_tiny_vae},
-    loaded, picture, plain, task_of,
+    engine_of, loaded, picture, plain, task_of,
 };
 use crate::{
     Batching, Engine, RefusalKind, TaskOutput,
@@ -103,7 +103,7 @@ fn a_request_gets_what_the_pipeline_gives() {
     let expected = pipeline
         .generate(&input.request, &mut |_| ControlFlow::Continue(()))
         .expect("legal");
-    let mut engine = ImageEngine::new(pipeline, Default::default(), Vec::new(), 20);
+    let mut engine = engine_of(pipeline, Vec::new());
     match alone(&mut engine, input) {
         TaskOutput::Images { images, .. } => {
             assert_eq!(images[0].seed, 7);
@@ -146,12 +146,17 @@ fn previews_have_the_size_of_the_pictures() {
 fn warm_up_is_ready_for_every_size_and_for_inpainting() {
     let pipeline = Case::new("base").open(&OpenOptions::default());
     let sizes = vec![[64, 64], [32, 16]];
-    let engine = ImageEngine::new(pipeline, Default::default(), sizes.clone(), 20);
+    let engine = engine_of(pipeline, sizes.clone());
     for (index, size) in sizes.into_iter().enumerate() {
         let probe = engine.probe(index, 1).expect("a size");
         assert_eq!((probe.size, probe.request.is_guided()), (size, true));
     }
     assert!(engine.probe(2, 0).is_none());
+    let pipeline = Case::new("base").open(&OpenOptions::default());
+    let sizes = vec![[64, 64], [60, 64]];
+    let refusal = ImageEngine::new(pipeline, Default::default(), sizes, 20).err();
+    let refusal = refusal.expect("no multiple of 8");
+    assert!(refusal.message.contains("60"), "{refusal}");
     let (_, mut engine) = loaded("nine", &OpenOptions::default());
     let probe = engine.probe(0, 0).expect("the model's own size");
     assert_eq!(images(alone(&mut engine, probe))[0].dimensions(), (64, 64));
@@ -164,7 +169,7 @@ fn a_request_beyond_the_memory_is_refused_with_the_numbers() {
         ..OpenOptions::default()
     });
     let task = task_of(&pipeline);
-    let mut engine = ImageEngine::new(pipeline, Default::default(), Vec::new(), 20);
+    let mut engine = engine_of(pipeline, Vec::new());
     let body = json!({"prompt": "cat", "parameters": {"width": 1024, "height": 1024}});
     let refusal = refusal(engine.begin(parse(&task, body).expect("reads")));
     assert_eq!(refusal.kind, RefusalKind::Invalid);
