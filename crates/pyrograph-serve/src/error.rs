@@ -45,4 +45,56 @@ pub enum ServeError {
         /// Why its task cannot be told.
         reason: String,
     },
+    /// A key of `serving.properties` that is not known.
+    #[error("{path}, line {line}: `{key}` is not known; known are {known}")]
+    UnknownProperty {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+        /// The key.
+        key: String,
+        /// The keys that are known.
+        known: &'static str,
+    },
+    /// A setting that cannot be served.
+    #[error("`{name}` is `{seen}`, which cannot be served: {reason}")]
+    Unsupported {
+        /// The setting, as its source spells it.
+        name: String,
+        /// The value.
+        seen: String,
+        /// Why it cannot be served, and what helps.
+        reason: &'static str,
+    },
+    /// A server without a model.
+    #[error(
+        "no model is given, and there is no folder {root}: give --model DIR, or mount a model there as SageMaker does"
+    )]
+    NoModel {
+        /// Where a container's model lies.
+        root: PathBuf,
+    },
+    /// A file of bearer tokens that is not allowed.
+    #[error("--tokens {path}: {reason}")]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A model that cannot be packed, or is not as it was packed.
+    #[error("{path}: {reason}")]
+    Package {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Weights that do not read.
+    #[error(transparent)]
+    Weights(#[from] pyrograph_models::ModelError),
+    /// A file that cannot be written.
+    #[error(transparent)]
+    Write(#[from] pyrograph_vision::VisionError),
 }

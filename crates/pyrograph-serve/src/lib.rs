@@ -4,12 +4,18 @@
 //! - [`Model`]: a task behind its bounded queue; workers batch requests between steps.
 //! - [`http`]: the routes: SageMaker's container contract, OpenAI's image API, jobs, metrics, a page.
 //! - [`settings`]: how a server is told what to do: flags, environment, `serving.properties`.
+//! - [`pack`]: a model as the archive that a SageMaker endpoint is made of.
 
 mod error;
+#[cfg(test)]
+#[path = "../../pyrograph-models/tests/common/formula.rs"]
+#[allow(dead_code)] // Shared with the tests of the models.
+mod formula;
 pub mod http;
 mod limits;
 mod metrics;
 mod model;
+pub mod pack;
 mod refusal;
 mod scheduling;
 pub mod settings;

@@ -17,7 +17,7 @@
 //! | show images beside their twins and what differs | [`twin_figure`], [`heat_map`] |
 //! | plot losses over steps | [`line_chart`] |
 //! | plot scores and how well they tell classes apart | [`histogram_chart`], [`curve_chart`] |
-//! | read and write files | [`read_image`], [`read_image_within`], [`image_size`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`], [`atomic_write`], [`check_target`] |
+//! | read and write files | [`read_image`], [`read_image_within`], [`decode_image_within`], [`image_size`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`], [`atomic_write`], [`check_target`] |
 //!
 //! Nothing is ever half written: every file goes under a temporary name into the folder it is meant
 //! for and is renamed when complete.
@@ -89,7 +89,7 @@ pub use grid::{grid, labelled_grid, panels};
 pub use heat::heat_map;
 pub use normalise::Normalisation;
 pub use png_text::{read_png_text, write_png_with_text};
-pub use read::{MAX_INPUT_PIXELS, image_size, read_image, read_image_within};
+pub use read::{MAX_INPUT_PIXELS, decode_image_within, image_size, read_image, read_image_within};
 pub use scale::{enlarge, pick_factor, resize};
 pub use text::{TextSize, draw_text, text_size};
 pub use twin::{TwinRow, twin_figure};

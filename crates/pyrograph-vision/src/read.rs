@@ -1,7 +1,7 @@
 //! Image files as RGB.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -35,7 +35,32 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage, VisionError> {
 /// Those of [`read_image`].
 pub fn read_image_within(path: impl AsRef<Path>, max_pixels: u64) -> Result<RgbImage, VisionError> {
     let path = path.as_ref();
-    let (decoder, orientation) = open(path)?;
+    let opened = open(path)?;
+    let file = File::open(path).map_err(unreadable(path))?;
+    decoded(opened, BufReader::new(file), path, max_pixels)
+}
+
+/// [`read_image_within`] for an encoded image in memory; `name` stands for its path in errors.
+///
+/// # Errors
+/// Those of [`read_image`].
+pub fn decode_image_within(
+    bytes: &[u8],
+    name: impl AsRef<Path>,
+    max_pixels: u64,
+) -> Result<RgbImage, VisionError> {
+    let name = name.as_ref();
+    let opened = decoder(Cursor::new(bytes), name)?;
+    decoded(opened, Cursor::new(bytes), name, max_pixels)
+}
+
+/// The image of a decoder, whose header has been read; `whole` is the same file once more.
+fn decoded(
+    (decoder, orientation): (impl ImageDecoder, Orientation),
+    mut whole: impl BufRead + Seek,
+    path: &Path,
+    max_pixels: u64,
+) -> Result<RgbImage, VisionError> {
     let (width, height) = upright(decoder.dimensions(), orientation);
     if u64::from(width) * u64::from(height) > max_pixels {
         return Err(VisionError::TooManyPixels {
@@ -56,12 +81,7 @@ pub fn read_image_within(path: impl AsRef<Path>, max_pixels: u64) -> Result<RgbI
             allowed,
         });
     }
-    let unreadable = |source| VisionError::Read {
-        path: path.into(),
-        source,
-    };
-    let mut file = BufReader::new(File::open(path).map_err(unreadable)?);
-    if !is_whole_jpeg(&mut file).map_err(unreadable)? {
+    if !is_whole_jpeg(&mut whole).map_err(unreadable(path))? {
         return Err(VisionError::CutOff { path: path.into() });
     }
     let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable(path))?;
@@ -88,21 +108,32 @@ pub fn image_size(path: impl AsRef<Path>) -> Result<(u32, u32), VisionError> {
 
 /// The decoder of a file, with the header read, and how the image is to be turned.
 fn open(path: &Path) -> Result<(impl ImageDecoder, Orientation), VisionError> {
-    let unreadable = |source| VisionError::Read {
-        path: path.into(),
-        source,
-    };
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+    let file = File::open(path).map_err(unreadable(path))?;
+    if file.metadata().map_err(unreadable(path))?.is_dir() {
+        return Err(unreadable(path)(io::ErrorKind::IsADirectory.into()));
     }
-    let reader = ImageReader::new(BufReader::new(file))
+    decoder(BufReader::new(file), path)
+}
+
+/// The same of any bytes.
+fn decoder<'a>(
+    file: impl BufRead + Seek + 'a,
+    path: &Path,
+) -> Result<(impl ImageDecoder + 'a, Orientation), VisionError> {
+    let reader = ImageReader::new(file)
         .with_guessed_format()
-        .map_err(unreadable)?;
+        .map_err(unreadable(path))?;
     let mut decoder = reader.into_decoder().map_err(undecodable(path))?;
     // Orientation is a courtesy: without readable EXIF data the image stays as it is.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((decoder, orientation))
+}
+
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> VisionError {
+    move |source| VisionError::Read {
+        path: path.into(),
+        source,
+    }
 }
 
 fn undecodable(path: &Path) -> impl FnOnce(image::ImageError) -> VisionError {
@@ -232,6 +263,26 @@ mod tests {
         let path = root.path().join("endless.bmp");
         std::fs::write(&path, claiming_bmp(0x00FF_FFFF, 0x00FF_FFFF)).unwrap();
         assert!(read_image(&path).is_err());
+    }
+
+    #[test]
+    fn an_image_in_memory_is_read_as_from_its_file_and_refused_by_its_name() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("small.jpg");
+        RgbImage::from_fn(7, 5, |x, y| Rgb([x as u8 * 30, y as u8 * 40, 9]))
+            .save(&path)
+            .unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let read = |bytes: &[u8]| decode_image_within(bytes, "mask", 35);
+        assert_eq!(read(&bytes).unwrap(), read_image(&path).unwrap());
+        for (bytes, word) in [
+            (CLAIMING_PNG, "20000 by 20000"),
+            (&bytes[..bytes.len() - 5], "cut off"),
+            (b"no image", "not an image"),
+        ] {
+            let text = read(bytes).unwrap_err().to_string();
+            assert!(text.contains("mask") && text.contains(word), "{text}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@
 //! | [`gradcheck`] | gradients held to differences, and closed forms |
 //! | [`train`] | training loops with exact resume |
 //! | [`pipelines`] | from request to images, from prompt to pictures, from images to anomaly scores and detections |
+//! | [`serve`] | the pipelines, or a task of your own, behind HTTP: queue, batches between steps, metrics |
+//! | [`loadtest`] | latency of an HTTP endpoint: closed and open loops, percentiles with their spread |
 //!
 //! Backends are features: `flex` (the CPU, default), `ndarray`, `wgpu`, `cuda`; `fusion` fuses kernels on the GPU ones.
 //!
@@ -43,9 +45,11 @@ pub use pyrograph_backend as backend;
 pub use pyrograph_data as data;
 pub use pyrograph_diffusion as diffusion;
 pub use pyrograph_gradcheck as gradcheck;
+pub use pyrograph_loadtest as loadtest;
 pub use pyrograph_losses as losses;
 pub use pyrograph_metrics as metrics;
 pub use pyrograph_models as models;
 pub use pyrograph_pipelines as pipelines;
+pub use pyrograph_serve as serve;
 pub use pyrograph_train as train;
 pub use pyrograph_vision as vision;

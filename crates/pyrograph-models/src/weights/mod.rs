@@ -29,7 +29,7 @@ pub use apply::{
 };
 pub use entry::TensorEntry;
 pub(crate) use model_file::{HEADER, config_of, model_header};
-pub use model_file::{load_model, read_config, save_model};
+pub use model_file::{load_model, model_name, read_config, save_model};
 pub use named_model::{NamedModel, state_dict_of};
 pub use precision::Precision;
 pub use rename::Rename;

@@ -57,7 +57,12 @@ pub(crate) fn model_header(dict: &StateDict) -> Option<(String, serde_json::Valu
     Some((header.model, header.config))
 }
 
-/// The same of the model `name`, which files of `holders` hold too.
+/// The name of the model that a model file of pyrograph holds; nothing for any other file.
+pub fn model_name(dict: &StateDict) -> Option<String> {
+    Some(model_header(dict)?.0)
+}
+
+/// The config of the model `name`, which files of `holders` hold too.
 pub(crate) fn config_of<C: DeserializeOwned>(
     dict: &StateDict,
     name: &str,

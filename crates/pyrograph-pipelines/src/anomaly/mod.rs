@@ -8,6 +8,7 @@
 
 mod card;
 mod figures;
+mod input;
 mod method;
 mod report;
 mod scorer;
@@ -16,6 +17,7 @@ mod start;
 
 pub use card::{AnomalyCard, Calibration};
 pub use figures::{shown, twin_row, twin_sheet};
+pub use input::values_of;
 pub use method::{Method, SearchConfig};
 pub use report::{AnomalyReport, RankingFigures, roc_chart, score_histogram};
 pub use scorer::{AnomalyScorer, ScoredImage};

@@ -2,12 +2,13 @@
 
 use crate::PipelineError;
 
-/// Reads `NAME=WEIGHT[,NAME=WEIGHT…]` into a context of `names.len()` numbers; names not given weigh 0, a name alone weighs 1.
+/// Reads `NAME=WEIGHT[,NAME=WEIGHT…]`, or the same with colons, into a context of `names.len()` numbers; names not given weigh 0, a name alone weighs 1.
 ///
 /// ```
 /// # use pyrograph_pipelines::sprites::parse_context;
 /// let names = ["hero", "food"].map(str::to_owned);
 /// assert_eq!(parse_context("hero=0.5,food=0.25", &names)?, [0.5, 0.25]);
+/// assert_eq!(parse_context("hero:0.5", &names)?, [0.5, 0.0]);
 /// assert_eq!(parse_context("food", &names)?, [0.0, 1.0]);
 /// assert!(parse_context("dragon=1", &names).is_err());
 /// # Ok::<(), pyrograph_pipelines::PipelineError>(())
@@ -19,7 +20,11 @@ pub fn parse_context(text: &str, names: &[String]) -> Result<Vec<f32>, PipelineE
     let mut context = vec![None; names.len()];
     for part in text.split(',').map(str::trim) {
         let form = || PipelineError::ContextForm { seen: text.into() };
-        let (name, weight) = match part.split_once('=') {
+        let colon = || match names.iter().any(|known| known == part) {
+            true => None,
+            false => part.rsplit_once(':'),
+        };
+        let (name, weight) = match part.split_once('=').or_else(colon) {
             Some((name, weight)) => (
                 name.trim(),
                 weight.trim().parse::<f32>().map_err(|_| form())?,

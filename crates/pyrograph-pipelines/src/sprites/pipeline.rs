@@ -7,25 +7,21 @@ use pyrograph_backend::{
     rng::{NoiseSource, Purpose, host_tensor},
     vision::VisionBackend,
 };
-use pyrograph_diffusion::{
-    DiffusionCard, NoiseSchedule, SamplerConfig, SamplerPlan, Walk, guide_doubled_batch, slerp,
-};
+use pyrograph_diffusion::{DiffusionCard, SamplerConfig, SamplerPlan, slerp};
 use pyrograph_models::{
     ModelError,
     context_unet::{ContextUnet, ContextUnetConfig},
     weights::{StateDict, build_model, read_config},
 };
 
-use super::{Frame, SpriteRequest, SpriteSamples, StartNoise};
+use super::{Frame, SpriteRequest, SpriteRules, SpriteSamples, StartNoise};
 use crate::PipelineError;
 
 /// A trained ContextUnet and what is known of its training.
 #[derive(Debug)]
 pub struct SpritePipeline<B: Backend> {
     model: ContextUnet<B>,
-    config: ContextUnetConfig,
-    card: DiffusionCard,
-    schedule: NoiseSchedule,
+    rules: SpriteRules,
     device: B::Device,
 }
 
@@ -40,12 +36,9 @@ impl<B: VisionBackend> SpritePipeline<B> {
         card: DiffusionCard,
         device: &B::Device,
     ) -> Result<Self, PipelineError> {
-        let schedule = NoiseSchedule::new(&card.schedule)?;
         Ok(Self {
             model,
-            config,
-            card,
-            schedule,
+            rules: SpriteRules::new(config, card)?,
             device: device.clone(),
         })
     }
@@ -88,40 +81,32 @@ impl<B: VisionBackend> SpritePipeline<B> {
         Self::new(model, config, card, device)
     }
 
+    /// What requests are checked against before anything is computed.
+    pub fn rules(&self) -> &SpriteRules {
+        &self.rules
+    }
+
     /// The model's numbers.
     pub fn config(&self) -> &ContextUnetConfig {
-        &self.config
+        self.rules.config()
     }
 
     /// Names of the context's entries; numbers where the model does not know them.
     pub fn context_names(&self) -> Vec<String> {
-        let width = self.config.n_cfeat;
-        if self.card.context_names.len() == width {
-            return self.card.context_names.clone();
-        }
-        (0..width).map(|i| i.to_string()).collect()
+        self.rules.context_names()
     }
 
     /// The number of timesteps that the model was trained with: the most steps a sampler may take.
     pub fn timesteps(&self) -> usize {
-        self.schedule.timesteps()
+        self.rules.timesteps()
     }
 
-    /// The steps that `sampler` walks on this model's schedule, which may be more than it asks for: the course's grid takes
-    /// every `T // n`-th timestep.
+    /// The steps that `sampler` walks on this model's schedule; see [`SpriteRules::steps_walked`].
     ///
     /// # Errors
     /// When the sampler's numbers do not go with the schedule.
     pub fn steps_walked(&self, sampler: &SamplerConfig) -> Result<usize, PipelineError> {
-        Ok(self.plan(sampler)?.len())
-    }
-
-    fn plan(&self, sampler: &SamplerConfig) -> Result<SamplerPlan, PipelineError> {
-        let sampler = SamplerConfig {
-            prediction_type: self.card.prediction_type,
-            ..*sampler
-        };
-        Ok(SamplerPlan::new(&self.schedule, &sampler)?)
+        self.rules.steps_walked(sampler)
     }
 
     /// Draws the images of `request`. `progress` is called after each step with the steps done and in all, over all batches.
@@ -148,18 +133,13 @@ impl<B: VisionBackend> SpritePipeline<B> {
         request: &SpriteRequest,
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<SpriteSamples, PipelineError> {
-        let [_, channels, side, _] = self.shape(0);
-        request.check(
-            channels * side * side,
-            self.config.n_cfeat,
-            self.timesteps(),
-        )?;
-        let plan = Arc::new(self.plan(&request.sampler)?);
+        let plan = self.checked_plan(request)?;
         let count = request.contexts.len();
         let batch_size = request.images_a_pass();
         let mut noise = NoiseSource::new(request.rng, request.seed);
         let start = self.start(request, &mut noise)?;
         let total = plan.len() * count.div_ceil(batch_size);
+        let kept = kept_steps(plan.len(), request.frames);
         let mut done = 0;
         let mut samples = SpriteSamples {
             values: Vec::new(),
@@ -169,18 +149,22 @@ impl<B: VisionBackend> SpritePipeline<B> {
         };
         for first in (0..count).step_by(batch_size) {
             let items = first..(first + batch_size).min(count);
-            let trajectory = self.walk(
-                &plan,
-                request,
-                start.clone().slice([items.clone()]),
-                items,
-                &mut noise,
-                &mut || {
-                    done += 1;
-                    progress(done, total)
-                },
-            )?;
-            for (place, (step, tensor)) in trajectory.into_iter().enumerate() {
+            let start = start.clone().slice([items.clone()]);
+            // Counter-based noise has no state; PyTorch's is that of the one batch.
+            let mut walk = self.walk(&plan, request, start, items, noise.clone());
+            let mut moments = Vec::new();
+            while let Some(input) = walk.input() {
+                if kept.contains(&walk.taken()) {
+                    moments.push((walk.taken(), input));
+                }
+                self.advance(&mut [&mut walk])?;
+                done += 1;
+                if progress(done, total).is_break() {
+                    return Err(PipelineError::Stopped);
+                }
+            }
+            moments.push((plan.len(), walk.sample()));
+            for (place, (step, tensor)) in moments.into_iter().enumerate() {
                 let values = values_of(tensor, first * self.shape(1).iter().product::<usize>())?;
                 match samples.frames.get_mut(place) {
                     Some(frame) => frame.values.extend(values),
@@ -198,67 +182,26 @@ impl<B: VisionBackend> SpritePipeline<B> {
         Ok(samples)
     }
 
-    /// One batch from its noise to its images: the moments to keep, the end last. Nothing is read from the device.
-    fn walk(
+    /// Checks `request`, and plans its steps.
+    ///
+    /// # Errors
+    /// When a number or a context of the request is not allowed.
+    pub(super) fn checked_plan(
         &self,
-        plan: &Arc<SamplerPlan>,
         request: &SpriteRequest,
-        start: Tensor<B, 4>,
-        items: std::ops::Range<usize>,
-        noise: &mut NoiseSource,
-        stepped: &mut dyn FnMut() -> ControlFlow<()>,
-    ) -> Result<Vec<(usize, Tensor<B, 4>)>, PipelineError> {
-        let width = self.config.n_cfeat;
-        let contexts: Vec<f32> = request.contexts[items.clone()].concat();
-        let contexts: Tensor<B, 2> = host_tensor(contexts, [items.len(), width], &self.device);
-        let kept = kept_steps(plan.len(), request.frames);
-        let mut moments = Vec::new();
-        let mut walk = Walk::from_noise(plan.clone(), start);
-        while let Some((x, _)) = walk.input() {
-            let i = walk.position();
-            if kept.contains(&i) {
-                moments.push((i, x.clone()));
-            }
-            let time = host_tensor(vec![plan.time_fraction(i) as f32], [1], &self.device);
-            let predicted = self.predict(x, time, contexts.clone(), request.guidance)?;
-            let extra = walk.needs_noise().then(|| {
-                let shape = self.shape(items.len());
-                noise.normal(
-                    Purpose::StepNoise,
-                    i as u64,
-                    items.start as u64,
-                    shape,
-                    &self.device,
-                )
-            });
-            walk.absorb(predicted, extra)?;
-            if stepped().is_break() {
-                return Err(PipelineError::Stopped);
-            }
-        }
-        moments.push((plan.len(), walk.into_sample()));
-        Ok(moments)
+    ) -> Result<Arc<SamplerPlan>, PipelineError> {
+        self.rules().checked_plan(request)
     }
 
-    /// What the model says of `x`, with guidance as one pass over a doubled batch.
-    fn predict(
-        &self,
-        x: Tensor<B, 4>,
-        time: Tensor<B, 1>,
-        contexts: Tensor<B, 2>,
-        guidance: f64,
-    ) -> Result<Tensor<B, 4>, PipelineError> {
-        if guidance == 1.0 {
-            return Ok(self.model.forward(x, time, Some(contexts)));
-        }
-        let none = contexts.zeros_like();
-        let doubled = Tensor::cat(vec![x.clone(), x], 0);
-        let contexts = Tensor::cat(vec![none, contexts], 0);
-        let output = self.model.forward(doubled, time, Some(contexts));
-        Ok(guide_doubled_batch(output, guidance)?)
+    pub(super) fn model(&self) -> &ContextUnet<B> {
+        &self.model
     }
 
-    fn start(
+    pub(super) fn device(&self) -> &B::Device {
+        &self.device
+    }
+
+    pub(super) fn start(
         &self,
         request: &SpriteRequest,
         noise: &mut NoiseSource,
@@ -284,13 +227,8 @@ impl<B: VisionBackend> SpritePipeline<B> {
         }
     }
 
-    fn shape(&self, count: usize) -> [usize; 4] {
-        let ContextUnetConfig {
-            in_channels,
-            height,
-            ..
-        } = self.config;
-        [count, in_channels, height, height]
+    pub(super) fn shape(&self, count: usize) -> [usize; 4] {
+        self.rules.shape(count)
     }
 }
 
@@ -301,7 +239,10 @@ fn kept_steps(steps: usize, frames: usize) -> Vec<usize> {
 }
 
 /// The values on the host; `place` is that of the first in the whole result.
-fn values_of<B: Backend>(tensor: Tensor<B, 4>, place: usize) -> Result<Vec<f32>, PipelineError> {
+pub(super) fn values_of<B: Backend>(
+    tensor: Tensor<B, 4>,
+    place: usize,
+) -> Result<Vec<f32>, PipelineError> {
     let data = tensor
         .try_into_data()
         .map_err(|error| PipelineError::Device(format!("{error:?}")))?;

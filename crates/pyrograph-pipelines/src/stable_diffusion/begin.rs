@@ -8,17 +8,15 @@ use pyrograph_diffusion::{SamplerPlan, Walk};
 
 use super::{
     guide::Guidance,
-    pipeline::{Channels, StableDiffusion, is_in_host_memory},
-    request::{ImageRequest, ImageStart, refuse},
+    pipeline::{StableDiffusion, is_in_host_memory},
+    request::ImageRequest,
+    rules::CheckedRequest,
     start::{Beginning, Start},
     text::{Contexts, LostWords},
     tokenizer::PromptSyntax,
     walk::{Context, ImageWalk},
 };
 use crate::PipelineError;
-
-/// Channels that an inpainting UNet has beside the latents: the mask and the masked picture's latents.
-const MASK_CHANNELS: usize = 1;
 
 /// The walks of a request, ready to be taken to their end.
 #[derive(Debug)]
@@ -37,14 +35,14 @@ impl<B: VisionBackend> StableDiffusion<B> {
     /// # Errors
     /// As [`generate`](Self::generate), but for what only the steps can tell.
     pub fn begin(&self, request: &ImageRequest) -> Result<BegunRequest<B>, PipelineError> {
-        request.check()?;
-        let [width, height] = self.size(request)?;
-        self.check_start(request, [width, height])?;
-        let need = self.memory_need(request)?;
+        let CheckedRequest {
+            size,
+            memory: need,
+            plan,
+        } = self.rules.check(request)?;
         let in_host_memory = is_in_host_memory::<B>(&self.device);
         self.memory
             .check("this request", need.unet.max(need.vae), in_host_memory)?;
-        let plan = Arc::new(self.scheduler.plan(request)?);
 
         let begun = Instant::now();
         let contexts = self.contexts(request)?;
@@ -53,16 +51,11 @@ impl<B: VisionBackend> StableDiffusion<B> {
             plan: &plan,
             is_whole: request.strength() == 1.0,
             coder: &self.coder,
-            is_inpainting_unet: self.is_inpainting_unet(),
-            shape: self.latent_shape(1, [width, height]),
+            is_inpainting_unet: self.rules.is_inpainting(),
+            shape: self.rules.latent_shape(1, size),
             device: &self.device,
         };
-        let start = Start::new(
-            &request.start,
-            [width, height],
-            self.coder.factor,
-            &self.device,
-        );
+        let start = Start::new(&request.start, size, &self.coder, &self.device);
         let walk = |place| {
             let context = self.context(request, place, &contexts)?;
             self.walk(request, place, &plan, &beginning, &start, context)
@@ -149,50 +142,5 @@ impl<B: VisionBackend> StableDiffusion<B> {
             conditional: contexts.of(&image.prompt)?,
             guided,
         })
-    }
-
-    fn is_inpainting_unet(&self) -> bool {
-        self.channels.input != self.channels.latents
-    }
-
-    fn latent_shape(&self, images: usize, [width, height]: [usize; 2]) -> [usize; 4] {
-        let factor = self.coder.factor;
-        [
-            images,
-            self.channels.latents,
-            height / factor,
-            width / factor,
-        ]
-    }
-
-    /// Refuses a start that does not go with this UNet, and latents of another shape.
-    fn check_start(&self, request: &ImageRequest, size: [usize; 2]) -> Result<(), PipelineError> {
-        let Channels { input, latents } = self.channels;
-        let expected = match request.start {
-            ImageStart::Inpaint { .. } => vec![latents, 2 * latents + MASK_CHANNELS],
-            _ => vec![latents],
-        };
-        if !expected.contains(&input) {
-            let allowed = match request.start {
-                ImageStart::Inpaint { .. } => format!(
-                    "{latents} or {} for inpainting",
-                    2 * latents + MASK_CHANNELS
-                ),
-                _ => format!(
-                    "{latents}; a UNet with more is for inpainting, and needs a picture and a mask"
-                ),
-            };
-            return Err(refuse(
-                "the number of the UNet's input channels",
-                input,
-                &allowed,
-            ));
-        }
-        match &request.start {
-            ImageStart::Latents(latents) => {
-                latents.check(self.latent_shape(request.images.len(), size))
-            }
-            _ => Ok(()),
-        }
     }
 }

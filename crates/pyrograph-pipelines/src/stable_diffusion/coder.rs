@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 use pyrograph_backend::vision::VisionBackend;
 use pyrograph_models::stable_diffusion::{
     tiny_vae::AutoencoderTiny,
-    vae::{AutoencoderKl, Tiling},
+    vae::{AutoencoderKl, LatentDistribution, Tiling},
 };
 use pyrograph_vision::RgbImage;
 
@@ -22,6 +22,14 @@ pub(super) enum Coder<B: VisionBackend> {
     Full(Box<AutoencoderKl<B>>),
     /// AutoencoderTiny (TAESD).
     Tiny(AutoencoderTiny<B>),
+}
+
+/// An encoded picture.
+pub(super) enum Encoded<B: VisionBackend> {
+    /// A distribution, from which every picture draws its own latents.
+    Drawn(LatentDistribution<B>),
+    /// The latents themselves.
+    Fixed(Tensor<B, 4>),
 }
 
 /// A VAE and the numbers that belong to it.
@@ -42,22 +50,29 @@ impl<B: VisionBackend> ImageCoder<B> {
         matches!(self.coder, Coder::Full(_))
     }
 
-    /// The latents of a picture in [−1, 1], times the scaling factor. `noise` is drawn where the encoder gives a distribution.
+    /// What a picture in [−1, 1] is encoded to: once for all pictures of a request that start from it.
     ///
     /// # Shapes
-    /// [1, 3, height, width] → [1, channels, height / factor, width / factor].
-    pub(super) fn encode(
+    /// [1, 3, height, width].
+    pub(super) fn encode(&self, picture: Tensor<B, 4>) -> Encoded<B> {
+        match &self.coder {
+            Coder::Full(vae) => Encoded::Drawn(vae.encode(picture)),
+            Coder::Tiny(vae) => Encoded::Fixed(vae.encode(picture)),
+        }
+    }
+
+    /// Latents of an encoded picture, times the scaling factor. `noise` is drawn where the encoder gives a distribution.
+    ///
+    /// # Shapes
+    /// [1, channels, height / factor, width / factor].
+    pub(super) fn latents(
         &self,
-        picture: Tensor<B, 4>,
+        encoded: &Encoded<B>,
         noise: impl FnOnce([usize; 4]) -> Tensor<B, 4>,
     ) -> Tensor<B, 4> {
-        let latents = match &self.coder {
-            Coder::Full(vae) => {
-                let distribution = vae.encode(picture);
-                let noise = noise(distribution.mean.dims());
-                distribution.sample(noise)
-            }
-            Coder::Tiny(vae) => vae.encode(picture),
+        let latents = match encoded {
+            Encoded::Drawn(distribution) => distribution.sample(noise(distribution.mean.dims())),
+            Encoded::Fixed(latents) => latents.clone(),
         };
         latents.mul_scalar(self.scaling)
     }

@@ -3,6 +3,7 @@
 //! - [`StableDiffusion`]: a checkpoint made ready: text encoder, UNet and VAE on a device. It has no state between calls and can
 //!   be shared.
 //! - [`ImageRequest`] and [`ImageResponse`]: text to image, image to image, inpainting.
+//! - [`RequestRules`]: what a request is checked against, without the weights.
 //! - [`ImageWalk`]: one picture on its way from noise; walks of several requests, at different steps, can share a pass.
 //! - [`tokenizer`]: prompts to token ids, with weights.
 //! - [`linear_previews`]: pictures of unfinished latents without a network.
@@ -19,6 +20,7 @@ mod pass;
 mod pipeline;
 mod preview;
 mod request;
+mod rules;
 mod scheduler;
 mod start;
 mod text;
@@ -32,6 +34,7 @@ pub use open::{LoraFile, OpenOptions};
 pub use pipeline::{StableDiffusion, Step};
 pub use preview::linear_previews;
 pub use request::{ImagePrompt, ImageRequest, ImageResponse, ImageStart, MAX_IMAGES, StageSeconds};
+pub use rules::{CheckedRequest, RequestRules};
 pub use scheduler::{SchedulerChoice, TimestepSpacing};
 pub use text::LostWords;
 pub use walk::ImageWalk;

@@ -22,6 +22,7 @@ use super::{
     memory::{MemoryLimit, NetworkSizes},
     pipeline::{Channels, StableDiffusion, is_in_host_memory},
     request::refuse,
+    rules::RequestRules,
     scheduler::Scheduler,
     tokenizer::Tokenizer,
 };
@@ -91,11 +92,7 @@ impl<B: VisionBackend> StableDiffusion<B> {
         check_fit(&text_config, &unet_config, &tokenizer, latents)?;
         let scheduler = Scheduler::new(checkpoint.scheduler.as_deref())?;
         checkpoint.notes.extend(scheduler.note());
-        Ok(Self {
-            tokenizer,
-            text_encoder,
-            unet,
-            coder,
+        let rules = RequestRules {
             scheduler,
             sizes: NetworkSizes {
                 unet_layers: unet_config
@@ -111,9 +108,18 @@ impl<B: VisionBackend> StableDiffusion<B> {
                 input: unet_config.in_channels,
                 latents,
             },
+            factor: coder.factor,
             own_side: unet_config
                 .sample_size
                 .map_or(OWN_SIDE, |[height, _]| height),
+            tile: coder.draws().then_some(coder.tile),
+        };
+        Ok(Self {
+            tokenizer,
+            text_encoder,
+            unet,
+            coder,
+            rules,
             memory: options.memory,
             notes: checkpoint.notes,
             device: device.clone(),

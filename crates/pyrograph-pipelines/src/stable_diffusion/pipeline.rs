@@ -11,10 +11,10 @@ use super::{
     begin::BegunRequest,
     coder::ImageCoder,
     host::{Latents, values_of},
-    memory::{MemoryLimit, MemoryNeed, NetworkSizes},
+    memory::{MemoryLimit, MemoryNeed},
     preview::linear_previews,
     request::{ImageRequest, ImageResponse, StageSeconds},
-    scheduler::Scheduler,
+    rules::RequestRules,
     tokenizer::Tokenizer,
     walk::ImageWalk,
 };
@@ -30,11 +30,7 @@ pub struct StableDiffusion<B: VisionBackend> {
     pub(super) text_encoder: ClipTextModel<B>,
     pub(super) unet: UNet2DConditionModel<B>,
     pub(super) coder: ImageCoder<B>,
-    pub(super) scheduler: Scheduler,
-    pub(super) sizes: NetworkSizes,
-    pub(super) channels: Channels,
-    /// Side of a picture in training, in latents.
-    pub(super) own_side: usize,
+    pub(super) rules: RequestRules,
     pub(super) memory: MemoryLimit,
     pub(super) notes: Vec<String>,
     pub(super) device: B::Device,
@@ -58,18 +54,12 @@ pub struct Step<'a, B: VisionBackend> {
 }
 
 impl<B: VisionBackend> Step<'_, B> {
-    /// The pictures as this step predicts them: decoded by the tiny VAE where the pipeline has one, else one pixel a latent by
-    /// [`linear_previews`]. Reads from the device.
+    /// The pictures as this step predicts them; see [`StableDiffusion::previews`].
     ///
     /// # Errors
     /// When the device cannot be read, or a value is not finite.
     pub fn previews(&self) -> Result<Vec<RgbImage>, PipelineError> {
-        let expected = self.walks.iter().map(ImageWalk::expected).collect();
-        let latents = Tensor::cat(expected, 0);
-        match self.pipeline.coder.draws() {
-            true => linear_previews(latents),
-            false => self.pipeline.coder.pictures(latents, None),
-        }
+        self.pipeline.previews(self.walks)
     }
 }
 
@@ -77,6 +67,11 @@ impl<B: VisionBackend> StableDiffusion<B> {
     /// What a user should know of the checkpoint: parts that are not used.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What requests are checked against before anything is computed.
+    pub fn rules(&self) -> &RequestRules {
+        &self.rules
     }
 
     /// Pixels a latent in each direction: width and height of a picture are multiples of it.
@@ -89,7 +84,7 @@ impl<B: VisionBackend> StableDiffusion<B> {
     /// # Errors
     /// When a side is no multiple of [`factor`](Self::factor).
     pub fn size(&self, request: &ImageRequest) -> Result<[usize; 2], PipelineError> {
-        request.size(self.coder.factor, self.own_side)
+        self.rules.size(request)
     }
 
     /// The memory that `request` needs beside the weights.
@@ -97,13 +92,7 @@ impl<B: VisionBackend> StableDiffusion<B> {
     /// # Errors
     /// As [`size`](Self::size).
     pub fn memory_need(&self, request: &ImageRequest) -> Result<MemoryNeed, PipelineError> {
-        let [width, height] = self.size(request)?.map(|side| side / self.coder.factor);
-        let rows = request.images.len() * (1 + usize::from(request.is_guided()));
-        let decoded = match self.coder.tile_of(request) {
-            Some(tile) => [height.min(tile), width.min(tile)],
-            None => [height, width],
-        };
-        Ok(self.sizes.need(rows, [height, width], decoded))
+        self.rules.memory_need(request)
     }
 
     /// Draws the pictures of `request`. `after_step` is called after each step, and may break off.
@@ -154,6 +143,22 @@ impl<B: VisionBackend> StableDiffusion<B> {
             },
             steps,
         })
+    }
+
+    /// The pictures of `walks` as their last steps predict them: decoded by the tiny VAE where the pipeline has one, else one pixel a
+    /// latent by [`linear_previews`]. Reads from the device. The walks are of one size.
+    ///
+    /// # Errors
+    /// When the device cannot be read, or a value is not finite.
+    pub fn previews(&self, walks: &[ImageWalk<B>]) -> Result<Vec<RgbImage>, PipelineError> {
+        if walks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let latents = Tensor::cat(walks.iter().map(ImageWalk::expected).collect(), 0);
+        match self.coder.draws() {
+            true => linear_previews(latents),
+            false => self.coder.pictures(latents, None),
+        }
     }
 
     /// The pictures of finished latents.

@@ -1,5 +1,7 @@
 //! The state that a walk starts from, drawn in diffusers' order, so that a seed gives its pictures.
 
+use std::cell::OnceCell;
+
 use burn::tensor::Tensor;
 use pyrograph_backend::{
     rng::{NoiseSource, Purpose, host_tensor},
@@ -9,7 +11,7 @@ use pyrograph_diffusion::SamplerPlan;
 use pyrograph_vision::RgbImage;
 
 use super::{
-    coder::{ENCODER, ImageCoder},
+    coder::{ENCODER, Encoded, ImageCoder},
     host::{Latents, values_of},
     image::{check_finite, mask_values, picture_values, shrink_mask},
     request::ImageStart,
@@ -23,18 +25,38 @@ pub(super) enum Start<'a, B: VisionBackend> {
     Noise,
     /// Given noise, one picture's after the other's.
     Latents(&'a Latents),
-    /// A picture: [1, 3, height, width].
-    Picture(Tensor<B, 4>),
+    /// A picture.
+    Picture(Picture<B>),
     /// A picture and a mask.
     Masked(Masked<B>),
 }
 
+/// A picture that is encoded when it is needed, and once.
+pub(super) struct Picture<B: VisionBackend> {
+    /// [1, 3, height, width].
+    values: Tensor<B, 4>,
+    encoded: OnceCell<Encoded<B>>,
+}
+
+impl<B: VisionBackend> Picture<B> {
+    fn new(values: Vec<f32>, [width, height]: [usize; 2], device: &B::Device) -> Self {
+        Self {
+            values: host_tensor(values, [1, 3, height, width], device),
+            encoded: OnceCell::new(),
+        }
+    }
+
+    fn encoded(&self, coder: &ImageCoder<B>) -> &Encoded<B> {
+        self.encoded
+            .get_or_init(|| coder.encode(self.values.clone()))
+    }
+}
+
 /// A picture and its mask as inpainting needs them.
 pub(super) struct Masked<B: VisionBackend> {
-    /// The picture: [1, 3, height, width].
-    picture: Tensor<B, 4>,
+    picture: Picture<B>,
     /// The picture, grey where it is painted anew.
-    outside: Tensor<B, 4>,
+    outside: Picture<B>,
     /// The mask at the latents' size: [1, 1, height / factor, width / factor].
     mask: Tensor<B, 4>,
 }
@@ -51,7 +73,7 @@ impl<'a, B: VisionBackend> Start<'a, B> {
     pub(super) fn new(
         start: &'a ImageStart,
         size: [usize; 2],
-        factor: usize,
+        coder: &ImageCoder<B>,
         device: &B::Device,
     ) -> Self {
         match start {
@@ -60,10 +82,10 @@ impl<'a, B: VisionBackend> Start<'a, B> {
             ImageStart::Image { image, .. } => {
                 let [width, height] = size;
                 let values = picture_values(image, width, height);
-                Self::Picture(host_tensor(values, [1, 3, height, width], device))
+                Self::Picture(Picture::new(values, size, device))
             }
             ImageStart::Inpaint { image, mask, .. } => {
-                Self::Masked(Masked::new(image, mask, size, factor, device))
+                Self::Masked(Masked::new(image, mask, size, coder.factor, device))
             }
         }
     }
@@ -87,8 +109,8 @@ impl<B: VisionBackend> Masked<B> {
             .collect();
         let small = shrink_mask(&mask, width, factor);
         Self {
-            outside: host_tensor(outside, [1, 3, height, width], device),
-            picture: host_tensor(values, [1, 3, height, width], device),
+            outside: Picture::new(outside, [width, height], device),
+            picture: Picture::new(values, [width, height], device),
             mask: host_tensor(small, [1, 1, height / factor, width / factor], device),
         }
     }
@@ -196,12 +218,12 @@ impl<B: VisionBackend> Beginning<'_, B> {
     /// The latents of a picture; refused where the encoder breaks.
     fn encoded(
         &self,
-        picture: &Tensor<B, 4>,
+        picture: &Picture<B>,
         draw: u64,
         source: &mut NoiseSource,
     ) -> Result<Tensor<B, 4>, PipelineError> {
         let noise = |shape| self.encoder_noise(draw, shape, source);
-        let latents = self.coder.encode(picture.clone(), noise);
+        let latents = self.coder.latents(picture.encoded(self.coder), noise);
         check_finite(&values_of(latents.clone())?, ENCODER)?;
         Ok(latents)
     }

@@ -5,3 +5,4 @@ mod files;
 mod noise;
 mod refusals;
 mod sampling;
+mod walks;

@@ -78,6 +78,18 @@ fn what_does_not_parse_is_text() {
 }
 
 #[test]
+fn brackets_in_any_number_are_read_in_one_sweep() {
+    // As many texts as brackets, all within each other: by every pair this would take minutes.
+    let count = 200_000;
+    let parsed = parse_weights(&"(a".repeat(count));
+    assert!(parsed[0].weight == 1.1 && parsed.len() < count);
+    let parsed = parse_weights(&format!("{}x{}", "([".repeat(1000), "a])".repeat(1000)));
+    assert!(parsed.iter().all(|part| (part.weight - 1.0).abs() < 1e-3));
+    // Round and square brackets may cross.
+    assert_parsed("(a[b)c]", &[("a", 1.1), ("b", 1.0), ("c", 1.0 / 1.1)]);
+}
+
+#[test]
 fn tokens_carry_the_weights_of_their_words() {
     let encoded = sd21()
         .encode("astronaut (on:1.5) [mars]", PromptSyntax::Weighted)

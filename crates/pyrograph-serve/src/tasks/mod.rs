@@ -1,10 +1,34 @@
 //! The four tasks of pyrograph.
+//!
+//! [`TaskKind::start`] runs the model at a path; [`TextToImage`], [`Sprites`], [`AnomalyScores`] and [`ObjectDetection`] are the
+//! [`Task`](crate::Task)s behind it.
 
-use std::path::{Path, PathBuf};
+mod anomaly;
+mod body;
+mod detect;
+mod faults;
+mod locate;
+mod schema;
+mod sprites;
+mod text_to_image;
+#[cfg(test)]
+mod trial;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use pyrograph_models::weights::Precision;
 use pyrograph_pipelines::stable_diffusion::{LoraFile, MemoryLimit};
 
+pub use self::{
+    anomaly::{AnomalyInput, AnomalyScores},
+    detect::{DetectInput, ObjectDetection},
+    sprites::{SpriteInput, Sprites},
+    text_to_image::{ImageInput, TextToImage},
+};
 use crate::{Metrics, Model, ModelSettings, ServeError};
 
 /// The tasks of pyrograph.
@@ -40,23 +64,88 @@ pub struct ModelOptions {
 }
 
 impl TaskKind {
-    /// The task of a model: a folder or file that `--model` names.
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Txt2img, Self::Sprites, Self::Anomaly, Self::Detect];
+
+    /// Its name on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Txt2img => "txt2img",
+            Self::Sprites => "sprites",
+            Self::Anomaly => "anomaly",
+            Self::Detect => "detect",
+        }
+    }
+
+    /// The task of a model: a diffusers folder, a checkpoint of Stable Diffusion, a model file of pyrograph, a run folder, or a
+    /// folder that holds one of them.
     ///
     /// # Errors
     /// When the model does not read, or is none of a task.
-    pub fn of(_path: &Path) -> Result<Self, ServeError> {
-        unimplemented!()
+    pub fn of(path: &Path) -> Result<Self, ServeError> {
+        Ok(locate::locate(path)?.kind)
     }
 
-    /// Starts the workers of a model.
+    /// Starts the workers of a model, which may be named as in [`of`](Self::of).
     pub fn start(
         self,
-        _name: &str,
-        _path: &Path,
-        _options: ModelOptions,
-        _settings: ModelSettings,
-        _metrics: Metrics,
+        name: &str,
+        path: &Path,
+        options: ModelOptions,
+        settings: ModelSettings,
+        metrics: Metrics,
     ) -> Model {
-        unimplemented!()
+        let limits = settings.limits.clone();
+        match self {
+            Self::Txt2img => {
+                let task = TextToImage::new(path, options, limits);
+                Model::start(name, task, settings, metrics)
+            }
+            Self::Sprites => {
+                let task = Sprites::new(path, options.steps, limits);
+                Model::start(name, task, settings, metrics)
+            }
+            Self::Anomaly => {
+                let task = AnomalyScores::new(path, limits);
+                Model::start(name, task, settings, metrics)
+            }
+            Self::Detect => Model::start(name, ObjectDetection::new(path), settings, metrics),
+        }
+    }
+}
+
+impl fmt::Display for TaskKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for TaskKind {
+    type Err = ServeError;
+
+    fn from_str(text: &str) -> Result<Self, ServeError> {
+        let known = Self::ALL.into_iter().find(|kind| kind.name() == text);
+        known.ok_or_else(|| ServeError::Setting {
+            name: "task".into(),
+            seen: format!("`{text}`"),
+            allowed: Self::ALL.map(Self::name).join(", "),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_others_refused() {
+        for kind in TaskKind::ALL {
+            assert_eq!(kind.to_string().parse::<TaskKind>().expect("known"), kind);
+        }
+        let error = "text".parse::<TaskKind>().expect_err("unknown").to_string();
+        assert!(
+            error.contains("txt2img, sprites, anomaly, detect"),
+            "{error}"
+        );
     }
 }

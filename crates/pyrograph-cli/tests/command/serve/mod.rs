@@ -3,6 +3,7 @@
 mod answers;
 mod ends;
 mod hostile;
+mod usage;
 
 use std::{
     fs::{self, File},

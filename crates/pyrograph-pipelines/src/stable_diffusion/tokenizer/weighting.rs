@@ -27,14 +27,14 @@ pub struct WeightedText {
 
 /// What the syntax consists of.
 enum Part<'a> {
-    Text(&'a str),
+    Text,
     Escaped(&'a str),
     OpenRound,
     OpenSquare,
     CloseRound,
     CloseSquare,
     /// `:1.3)`.
-    CloseWeight(f64, &'a str),
+    CloseWeight(f64),
 }
 
 /// Cuts a prompt into stretches of equal weight.
@@ -42,47 +42,100 @@ enum Part<'a> {
 /// No prompt is refused: a closing bracket without an opening one is text, an opening one without a closing one reaches to
 /// the end of the prompt, and a weight that is no number is text.
 pub fn parse_weights(prompt: &str) -> Vec<WeightedText> {
-    let mut texts: Vec<(String, f64)> = Vec::new();
-    let (mut round, mut square) = (Vec::new(), Vec::new());
-    let multiply = |texts: &mut [(String, f64)], from: usize, by: f64| {
-        texts[from..]
-            .iter_mut()
-            .for_each(|(_, weight)| *weight *= by);
-    };
+    let mut texts: Vec<String> = Vec::new();
+    let (mut round, mut square) = (Brackets::new(BRACKET), Brackets::new(1.0 / BRACKET));
     let mut rest = prompt;
     while !rest.is_empty() {
         let (part, length) = next_part(rest);
         let seen = &rest[..length];
         rest = &rest[length..];
-        match part {
-            Part::OpenRound => round.push(texts.len()),
-            Part::OpenSquare => square.push(texts.len()),
-            Part::Text(text) | Part::Escaped(text) => texts.push((text.to_owned(), 1.0)),
-            Part::CloseWeight(weight, text) => match round.pop() {
-                Some(from) => multiply(&mut texts, from, weight),
-                None => texts.push((text.to_owned(), 1.0)),
-            },
-            Part::CloseRound => match round.pop() {
-                Some(from) => multiply(&mut texts, from, BRACKET),
-                None => texts.push((seen.to_owned(), 1.0)),
-            },
-            Part::CloseSquare => match square.pop() {
-                Some(from) => multiply(&mut texts, from, 1.0 / BRACKET),
-                None => texts.push((seen.to_owned(), 1.0)),
-            },
+        let place = texts.len();
+        let is_text = match part {
+            Part::OpenRound => round.open(place),
+            Part::OpenSquare => square.open(place),
+            Part::CloseWeight(weight) => !round.close(place, weight),
+            Part::CloseRound => !round.close(place, BRACKET),
+            Part::CloseSquare => !square.close(place, 1.0 / BRACKET),
+            Part::Text => true,
+            Part::Escaped(text) => {
+                texts.push(text.to_owned());
+                false
+            }
+        };
+        if is_text {
+            texts.push(seen.to_owned());
         }
     }
-    round
-        .into_iter()
-        .for_each(|from| multiply(&mut texts, from, BRACKET));
-    square
-        .into_iter()
-        .for_each(|from| multiply(&mut texts, from, 1.0 / BRACKET));
-    merged(texts)
+    let weights = round.weights(texts.len()).zip(square.weights(texts.len()));
+    let weights: Vec<_> = weights.map(|(round, square)| round * square).collect();
+    merged(texts.into_iter().zip(weights))
+}
+
+/// The brackets of one kind, each over a range of the texts. Those of one kind lie within each other or apart.
+struct Brackets {
+    /// In the order in which they open.
+    all: Vec<Bracket>,
+    /// The places in `all` of those that are open.
+    open: Vec<usize>,
+    /// The factor of a bracket that never closes.
+    unclosed: f64,
+}
+
+struct Bracket {
+    from: usize,
+    to: usize,
+    factor: f64,
+}
+
+impl Brackets {
+    fn new(unclosed: f64) -> Self {
+        Self {
+            all: Vec::new(),
+            open: Vec::new(),
+            unclosed,
+        }
+    }
+
+    /// Opens a bracket before the text at `from`; it is no text itself.
+    fn open(&mut self, from: usize) -> bool {
+        self.open.push(self.all.len());
+        self.all.push(Bracket {
+            from,
+            to: usize::MAX,
+            factor: self.unclosed,
+        });
+        false
+    }
+
+    /// Closes the innermost one before the text at `to`, if there is one.
+    fn close(&mut self, to: usize, factor: f64) -> bool {
+        let Some(place) = self.open.pop() else {
+            return false;
+        };
+        (self.all[place].to, self.all[place].factor) = (to, factor);
+        true
+    }
+
+    /// The product of the factors around each of `texts` texts, in one sweep.
+    fn weights(self, texts: usize) -> impl Iterator<Item = f64> {
+        let mut brackets = self.all.into_iter().peekable();
+        // Where each bracket around the text ends, and the product of its factor and those around it.
+        let mut around: Vec<(usize, f64)> = Vec::new();
+        (0..texts).map(move |text| {
+            while around.pop_if(|(to, _)| *to <= text).is_some() {}
+            while let Some(next) = brackets.next_if(|next| next.from <= text) {
+                let outer = around.last().map_or(1.0, |(_, product)| *product);
+                if next.to > text {
+                    around.push((next.to, outer * next.factor));
+                }
+            }
+            around.last().map_or(1.0, |(_, product)| *product)
+        })
+    }
 }
 
 /// Joins neighbours of equal weight. An empty prompt is one empty text.
-fn merged(texts: Vec<(String, f64)>) -> Vec<WeightedText> {
+fn merged(texts: impl Iterator<Item = (String, f64)>) -> Vec<WeightedText> {
     let mut joined: Vec<(String, f64)> = Vec::new();
     for (text, weight) in texts {
         match joined.last_mut() {
@@ -113,13 +166,13 @@ fn next_part(rest: &str) -> (Part<'_>, usize) {
         b')' => (Part::CloseRound, 1),
         b']' => (Part::CloseSquare, 1),
         b':' => match closing_weight(rest) {
-            Some((weight, length)) => (Part::CloseWeight(weight, &rest[..length]), length),
-            None => (Part::Text(&rest[..1]), 1),
+            Some((weight, length)) => (Part::CloseWeight(weight), length),
+            None => (Part::Text, 1),
         },
         _ => {
             let special = |c| matches!(c, '\\' | '(' | ')' | '[' | ']' | ':');
             let length = rest.find(special).unwrap_or(rest.len());
-            (Part::Text(&rest[..length]), length)
+            (Part::Text, length)
         }
     }
 }

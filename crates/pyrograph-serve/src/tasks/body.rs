@@ -1,0 +1,351 @@
+//! What the bodies of all tasks have in common.
+
+use std::{fmt, ops::RangeInclusive};
+
+use base64::{
+    Engine as _,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use pyrograph_vision::{RgbImage, VisionError, decode_image_within};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error, Visitor},
+};
+use serde_json::{Map, Value};
+
+use crate::{Limits, Refusal, RefusalKind};
+
+/// Base64 with its padding or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// Fields of OpenAI's API that are texts without effect here.
+pub(super) const OPENAI_TEXTS: [&str; 4] = ["quality", "style", "moderation", "user"];
+/// Fields of OpenAI's API with their values that have no effect here, and those that cannot be served.
+pub(super) const OPENAI_WORDS: [(&str, &[&str], &[&str]); 2] = [
+    ("background", &["auto", "opaque"], &["transparent"]),
+    ("response_format", &["b64_json"], &["url"]),
+];
+
+/// Reads a JSON body. OpenAI's own fields are checked and left out.
+pub(super) fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
+    let Value::Object(mut fields) = body else {
+        let seen = kind_of(&body);
+        let message = format!("the body is {seen}, but must be a JSON object");
+        return Err(Refusal::new(RefusalKind::BadRequest, message));
+    };
+    take_openai(&mut fields)?;
+    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.into_inner();
+        match path.as_str() {
+            "." => Refusal::new(RefusalKind::BadRequest, format!("the body: {reason}")),
+            _ => unreadable(&path, reason),
+        }
+    })
+}
+
+/// A field that does not read.
+pub(super) fn unreadable(field: &str, reason: impl fmt::Display) -> Refusal {
+    Refusal::new(RefusalKind::BadRequest, format!("`{field}`: {reason}")).of_field(field)
+}
+
+/// Checks OpenAI's own fields, which have no effect, and takes them away.
+fn take_openai(fields: &mut Map<String, Value>) -> Result<(), Refusal> {
+    for name in OPENAI_TEXTS {
+        match fields.remove(name) {
+            None | Some(Value::Null | Value::String(_)) => {}
+            Some(other) => {
+                let reason = format!("it is {}, but must be a string", kind_of(&other));
+                return Err(unreadable(name, reason));
+            }
+        }
+    }
+    for (name, without_effect, impossible) in OPENAI_WORDS {
+        let Some(value) = fields.remove(name) else {
+            continue;
+        };
+        let reason = match &value {
+            Value::Null => continue,
+            Value::String(word) if without_effect.contains(&word.as_str()) => continue,
+            Value::String(word) if impossible.contains(&word.as_str()) => {
+                format!("`{word}` is not offered: leave the field out")
+            }
+            Value::String(word) => {
+                format!(
+                    "it is `{word}`, but must be {}",
+                    without_effect.join(" or ")
+                )
+            }
+            other => format!("it is {}, but must be a string", kind_of(other)),
+        };
+        return Err(unreadable(name, reason));
+    }
+    Ok(())
+}
+
+/// What a value is, in words.
+pub(super) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// A whole number of any sign: its range is checked later, by [`within`](Self::within).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Whole(i128);
+
+impl Whole {
+    /// The number, where it is in `range`.
+    pub(super) fn within(self, field: &str, range: RangeInclusive<u64>) -> Result<u64, Refusal> {
+        let number = u64::try_from(self.0).ok();
+        number
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| {
+                let allowed = format!("{} to {}", range.start(), range.end());
+                Refusal::invalid(field, self.0, &allowed)
+            })
+    }
+
+    /// The number, where it is from `least` to `most`.
+    pub(super) fn count(self, field: &str, least: usize, most: usize) -> Result<usize, Refusal> {
+        let number = self.within(field, least as u64..=most as u64)?;
+        // Not above `most`.
+        Ok(number as usize)
+    }
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Numbers;
+
+        impl Visitor<'_> for Numbers {
+            type Value = Whole;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a whole number")
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Whole, E> {
+                Ok(Whole(number.into()))
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Whole, E> {
+                Ok(Whole(number.into()))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Whole, E> {
+                match number.fract() == 0.0 {
+                    // Beyond its range a cast gives the nearest number, which is refused later.
+                    true => Ok(Whole(number as i128)),
+                    false => Err(E::invalid_value(
+                        serde::de::Unexpected::Float(number),
+                        &self,
+                    )),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Numbers)
+    }
+}
+
+/// A number in `range`.
+pub(super) fn number_within(
+    field: &str,
+    number: f64,
+    range: RangeInclusive<f64>,
+) -> Result<f64, Refusal> {
+    match range.contains(&number) {
+        true => Ok(number),
+        false => {
+            let allowed = format!("{} to {}", range.start(), range.end());
+            Err(Refusal::invalid(field, number, &allowed))
+        }
+    }
+}
+
+/// The seed that is given, or a random one below 2³².
+pub(super) fn seed_of(given: Option<Whole>) -> Result<u64, Refusal> {
+    match given {
+        Some(seed) => seed.within("parameters.seed", 0..=u64::MAX),
+        None => Ok((uuid::Uuid::new_v4().as_u128() >> 96) as u64),
+    }
+}
+
+/// The image in the field `field`: base64, or a data URL.
+pub(super) fn image_of(field: &str, text: &str, limits: &Limits) -> Result<RgbImage, Refusal> {
+    let encoded = match text.strip_prefix("data:") {
+        None => text,
+        Some(url) => match url.split_once(',') {
+            Some((kind, data)) if kind.ends_with(";base64") => data,
+            _ => return Err(unreadable(field, "the data URL does not hold base64")),
+        },
+    };
+    let bytes = match encoded.contains(|c: char| c.is_ascii_whitespace()) {
+        false => BASE64.decode(encoded),
+        true => BASE64.decode(encoded.split_ascii_whitespace().collect::<String>()),
+    };
+    let bytes = bytes.map_err(|error| unreadable(field, format!("it is no base64: {error}")))?;
+    picture(Some(field), &bytes, limits)
+}
+
+/// An encoded image: of a field, or the whole body.
+pub(super) fn picture(
+    field: Option<&str>,
+    bytes: &[u8],
+    limits: &Limits,
+) -> Result<RgbImage, Refusal> {
+    let name = field.unwrap_or("the body");
+    decode_image_within(bytes, name, limits.input_pixels).map_err(|error| {
+        let kind = match error {
+            VisionError::TooManyPixels { .. } | VisionError::TooManyBytes { .. } => {
+                RefusalKind::TooLarge
+            }
+            _ => RefusalKind::BadRequest,
+        };
+        let refusal = Refusal::new(kind, error.to_string());
+        match field {
+            Some(field) => refusal.of_field(field),
+            None => refusal,
+        }
+    })
+}
+
+/// The refusal before a model is loaded.
+pub(super) fn not_loaded() -> Refusal {
+    Refusal::new(RefusalKind::Unavailable, "the model is not loaded yet")
+}
+
+/// The refusal of an encoded image by a task that reads JSON alone.
+pub(super) fn not_json() -> Refusal {
+    let message = "the body is an image, but this model reads application/json";
+    Refusal::new(RefusalKind::MediaType, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use pyrograph_vision::Rgb;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Body {
+        #[serde(default)]
+        parameters: Option<Parameters>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Parameters {
+        width: Option<Whole>,
+    }
+
+    fn field(body: Value) -> Option<String> {
+        let refusal = read::<Body>(body).expect_err("refused");
+        assert_eq!(refusal.kind, RefusalKind::BadRequest, "{refusal}");
+        refusal.field
+    }
+
+    #[test]
+    fn what_does_not_read_is_refused_with_its_path() {
+        let named = |path: &str| Some(path.to_owned());
+        let width = "parameters.width";
+        for value in [json!("8"), json!(8.5), json!([]), json!(true)] {
+            assert_eq!(field(json!({"parameters": {"width": value}})), named(width));
+        }
+        let unknown = json!({"parameters": {"hight": 8}});
+        assert_eq!(field(unknown), named("parameters.hight"));
+        assert_eq!(field(json!({"size": 8})), named("size"));
+        assert_eq!(field(json!({"parameters": 8})), named("parameters"));
+        assert_eq!(field(json!([1])), None);
+        assert_eq!(field(json!("text")), None);
+    }
+
+    #[test]
+    fn openais_fields_have_no_effect_unless_they_cannot_be_served() {
+        let body = json!({
+            "quality": "high", "style": "vivid", "moderation": null, "user": "me",
+            "background": "opaque", "response_format": "b64_json",
+        });
+        assert!(read::<Body>(body).expect("reads").parameters.is_none());
+        for (name, value) in [
+            ("background", json!("transparent")),
+            ("background", json!("red")),
+            ("response_format", json!("url")),
+            ("user", json!(3)),
+        ] {
+            assert_eq!(field(json!({ name: value })), Some(name.to_owned()));
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_read_in_any_form_and_refused_outside_their_range() {
+        let width = |value: Value| {
+            let body: Body = read(json!({"parameters": {"width": value}})).expect("a number");
+            let width = body.parameters.and_then(|parameters| parameters.width);
+            width.expect("given").count("parameters.width", 8, 64)
+        };
+        assert_eq!(width(json!(8)), Ok(8));
+        assert_eq!(width(json!(64.0)), Ok(64));
+        for value in [
+            json!(-8),
+            json!(7),
+            json!(65),
+            json!(1e300),
+            json!(u64::MAX),
+        ] {
+            let refusal = width(value).expect_err("outside");
+            assert_eq!(refusal.kind, RefusalKind::Invalid);
+            assert!(refusal.message.contains("8 to 64"), "{refusal}");
+        }
+        assert!(seed_of(None).expect("random") < 1 << 32);
+        assert_ne!(seed_of(None), seed_of(None));
+    }
+
+    #[test]
+    fn images_are_read_from_base64_in_all_its_forms() {
+        let image = RgbImage::from_pixel(3, 2, Rgb([1, 2, 3]));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let png = pyrograph_vision::image::ImageFormat::Png;
+        image.write_to(&mut bytes, png).expect("writes");
+        let text = base64::prelude::BASE64_STANDARD.encode(bytes.get_ref());
+        let limits = Limits::default();
+        let (start, end) = text.split_at(20);
+        for text in [
+            text.clone(),
+            text.trim_end_matches('=').to_owned(),
+            format!("data:image/png;base64,{text}"),
+            format!("{start}\r\n{end}\n"),
+        ] {
+            assert_eq!(image_of("image", &text, &limits).as_ref(), Ok(&image));
+        }
+        let few = Limits {
+            input_pixels: 5,
+            ..Limits::default()
+        };
+        let refused = |text: &str, limits| image_of("mask", text, limits).expect_err("refused");
+        assert_eq!(refused(&text, &few).kind, RefusalKind::TooLarge);
+        for bad in [
+            "",
+            "####",
+            "aGVsbG8=",
+            "data:image/png,abc",
+            "data:",
+            &text[..40],
+        ] {
+            let refusal = refused(bad, &limits);
+            assert_eq!(refusal.kind, RefusalKind::BadRequest, "{bad}");
+            assert_eq!(refusal.field.as_deref(), Some("mask"));
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Where the model of a task is.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use pyrograph_models::weights::{StateDict, model_name};
+
+use super::TaskKind;
+use crate::ServeError;
+
+/// What a diffusers folder holds.
+const INDEX: &str = "model_index.json";
+const UNET: &str = "unet";
+/// The folder of checkpoints in a run, and how each is named.
+const CHECKPOINTS: &str = "checkpoints";
+const STEP: &str = "step-";
+/// Files of weights in a checkpoint, the better one first.
+const WEIGHTS: [&str; 2] = ["ema.safetensors", "model.safetensors"];
+/// The fitted scorer of a run.
+const FITTED: &str = "anomaly.safetensors";
+/// The detector of a run's best evaluation.
+const BEST: &str = "best.safetensors";
+/// Extensions of files of weights.
+const EXTENSIONS: [&str; 4] = ["safetensors", "ckpt", "pth", "pt"];
+/// What the keys of a single-file checkpoint of Stable Diffusion have in common.
+const SINGLE_FILE: &str = "model.diffusion_model.";
+/// The names of models in model files.
+const SPRITES: &str = "context-unet";
+const ANOMALY: &str = "anogan";
+const DETECTOR: &str = "ssd300";
+const GENERATOR: &str = "dcgan";
+
+/// A model that was found.
+#[derive(Debug)]
+pub(super) struct Located {
+    pub(super) kind: TaskKind,
+    /// The diffusers folder, or the file.
+    pub(super) path: PathBuf,
+}
+
+/// The model that `path` names: a diffusers folder, a file, a run folder, or a folder that holds one of them.
+pub(super) fn locate(path: &Path) -> Result<Located, ServeError> {
+    located(path, None)
+}
+
+/// Where the model of a task is, with `path` as in [`locate`].
+pub(super) fn model_path(kind: TaskKind, path: &Path) -> Result<PathBuf, ServeError> {
+    // A file may be what its header does not say, such as published weights: its task's pipeline tells what is wrong with it.
+    if path.is_file() {
+        return Ok(path.into());
+    }
+    let found = located(path, Some(kind))?;
+    match found.kind == kind {
+        true => Ok(found.path),
+        false => Err(unknown(
+            path,
+            format!("it holds a model of the task {}, not {kind}", found.kind),
+        )),
+    }
+}
+
+fn located(path: &Path, wanted: Option<TaskKind>) -> Result<Located, ServeError> {
+    let kind = fs::metadata(path).map_err(|source| ServeError::File {
+        path: path.into(),
+        source,
+    })?;
+    if kind.is_file() {
+        return of_file(path);
+    }
+    if is_diffusers(path) {
+        return Ok(Located {
+            kind: TaskKind::Txt2img,
+            path: path.into(),
+        });
+    }
+    if path.join(CHECKPOINTS).is_dir() {
+        return of_run(path, wanted);
+    }
+    only_one(path, wanted)
+}
+
+fn is_diffusers(path: &Path) -> bool {
+    path.join(INDEX).is_file() || path.join(UNET).is_dir()
+}
+
+/// A file of weights, by its header.
+fn of_file(path: &Path) -> Result<Located, ServeError> {
+    let dict = StateDict::open(path)
+        .map_err(|error| unknown(path, format!("it does not read: {error}")))?;
+    let kind = match model_name(&dict).as_deref() {
+        Some(SPRITES) => TaskKind::Sprites,
+        Some(ANOMALY) => TaskKind::Anomaly,
+        Some(DETECTOR) => TaskKind::Detect,
+        Some(GENERATOR) => {
+            let reason = "a DCGAN scores nothing before `pyrograph anomaly fit`";
+            return Err(unknown(path, reason.into()));
+        }
+        Some(other) => return Err(unknown(path, format!("a {other} is no model of a task"))),
+        None if dict.keys().any(|key| key.contains(SINGLE_FILE)) => TaskKind::Txt2img,
+        None => {
+            return Err(unknown(
+                path,
+                "its header names no model of pyrograph".into(),
+            ));
+        }
+    };
+    Ok(Located {
+        kind,
+        path: path.into(),
+    })
+}
+
+/// The best weights of a run folder.
+fn of_run(path: &Path, wanted: Option<TaskKind>) -> Result<Located, ServeError> {
+    for (kind, name) in [(TaskKind::Anomaly, FITTED), (TaskKind::Detect, BEST)] {
+        let file = path.join(name);
+        if wanted.is_none_or(|wanted| wanted == kind) && file.is_file() {
+            return of_file(&file);
+        }
+    }
+    let last = last_checkpoint(path)?;
+    let file = WEIGHTS.map(|name| last.join(name));
+    match file.iter().find(|file| file.is_file()) {
+        Some(file) => of_file(file),
+        None => Err(unknown(
+            &last,
+            format!("it holds none of {}", WEIGHTS.join(", ")),
+        )),
+    }
+}
+
+/// The checkpoint of a run with the most steps.
+fn last_checkpoint(path: &Path) -> Result<PathBuf, ServeError> {
+    let folder = path.join(CHECKPOINTS);
+    let step = |path: &PathBuf| -> Option<u64> {
+        path.file_name()?.to_str()?.strip_prefix(STEP)?.parse().ok()
+    };
+    let last = entries(&folder)?
+        .into_iter()
+        .filter_map(|path| Some((step(&path)?, path)))
+        .max();
+    match last {
+        Some((_, path)) => Ok(path),
+        None => Err(unknown(&folder, "it holds no whole checkpoint yet".into())),
+    }
+}
+
+/// The one model in a folder.
+fn only_one(path: &Path, wanted: Option<TaskKind>) -> Result<Located, ServeError> {
+    let is_weights = |path: &Path| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        path.is_file() && extension.is_some_and(|extension| EXTENSIONS.contains(&extension))
+    };
+    let candidates = entries(path)?.into_iter().filter_map(|entry| {
+        if is_weights(&entry) {
+            return of_file(&entry).ok();
+        }
+        if is_diffusers(&entry) {
+            return Some(Located {
+                kind: TaskKind::Txt2img,
+                path: entry,
+            });
+        }
+        match entry.join(CHECKPOINTS).is_dir() {
+            true => of_run(&entry, wanted).ok(),
+            false => None,
+        }
+    });
+    let mut models: Vec<Located> = candidates
+        .filter(|found| wanted.is_none_or(|wanted| found.kind == wanted))
+        .collect();
+    match (models.pop(), models.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => Err(unknown(
+            path,
+            "the folder holds no model of a task (a diffusers folder, a checkpoint of Stable Diffusion, a model file of \
+             pyrograph, or a run)"
+                .into(),
+        )),
+        (Some(last), false) => {
+            let all: Vec<_> = models
+                .iter()
+                .chain([&last])
+                .map(|found| found.path.display().to_string())
+                .collect();
+            let reason = format!("the folder holds several models, name one: {}", all.join(", "));
+            Err(unknown(path, reason))
+        }
+    }
+}
+
+/// What a folder holds, by name.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, ServeError> {
+    let failed = |source| ServeError::File {
+        path: folder.into(),
+        source,
+    };
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        paths.push(entry.map_err(failed)?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn unknown(path: &Path, reason: String) -> ServeError {
+    ServeError::UnknownTask {
+        path: path.into(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use burn_flex::Flex;
+    use pyrograph_models::{
+        context_unet::{ContextUnet, ContextUnetConfig},
+        dcgan::{AnoGan, Dcgan},
+        ssd::Ssd,
+        weights::{NamedModel, TensorEntry, save_model},
+    };
+
+    use super::*;
+
+    /// A file whose header says that it holds the model `name`.
+    fn write(path: &Path, name: &str) {
+        let mut dict = StateDict::new();
+        dict.insert("a", TensorEntry::from_f32(vec![1], vec![0.0]));
+        let header = format!(r#"{{"model": "{name}", "config": {{}}}}"#);
+        let metadata = HashMap::from([("pyrograph".to_owned(), header)]);
+        dict.save(path, metadata).expect("writable");
+    }
+
+    #[test]
+    fn the_names_are_those_of_the_models() {
+        assert_eq!(SPRITES, <ContextUnet<Flex> as NamedModel<Flex>>::NAME);
+        assert_eq!(ANOMALY, <AnoGan<Flex> as NamedModel<Flex>>::NAME);
+        assert_eq!(DETECTOR, <Ssd<Flex> as NamedModel<Flex>>::NAME);
+        assert_eq!(GENERATOR, <Dcgan<Flex> as NamedModel<Flex>>::NAME);
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_header() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("model.safetensors");
+        let config = ContextUnetConfig {
+            n_feat: 8,
+            ..ContextUnetConfig::default()
+        };
+        let model: ContextUnet<Flex> = config.init(&Default::default(), 0).expect("legal");
+        save_model(&model, &config, HashMap::new(), &path).expect("writable");
+        assert_eq!(TaskKind::of(&path).expect("known"), TaskKind::Sprites);
+        // A folder that holds this file alone is this model.
+        assert_eq!(locate(folder.path()).expect("known").path, path);
+
+        write(&folder.path().join("other.safetensors"), ANOMALY);
+        let error = TaskKind::of(folder.path()).expect_err("two").to_string();
+        assert!(
+            error.contains("model.safetensors, ") && error.contains("--task"),
+            "{error}"
+        );
+        let anomaly = model_path(TaskKind::Anomaly, folder.path()).expect("one of this task");
+        assert_eq!(anomaly, folder.path().join("other.safetensors"));
+    }
+
+    #[test]
+    fn a_run_is_its_best_weights() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let run = folder.path().join("run");
+        for step in [9, 10] {
+            let checkpoint = run.join(CHECKPOINTS).join(format!("{STEP}{step}"));
+            fs::create_dir_all(&checkpoint).expect("writable");
+            write(&checkpoint.join("model.safetensors"), SPRITES);
+            write(&checkpoint.join("ema.safetensors"), SPRITES);
+        }
+        fs::create_dir_all(run.join(CHECKPOINTS).join(".partial-11")).expect("writable");
+        let found = locate(&run).expect("a run");
+        let last = run.join("checkpoints/step-10/ema.safetensors");
+        assert_eq!((found.kind, &found.path), (TaskKind::Sprites, &last));
+        assert_eq!(locate(folder.path()).expect("its folder").path, last);
+        let other = model_path(TaskKind::Detect, &run)
+            .expect_err("sprites")
+            .to_string();
+        assert!(other.contains("sprites, not detect"), "{other}");
+        write(&run.join(BEST), DETECTOR);
+        assert_eq!(TaskKind::of(&run).expect("a run"), TaskKind::Detect);
+        write(&run.join(FITTED), ANOMALY);
+        assert_eq!(TaskKind::of(&run).expect("a run"), TaskKind::Anomaly);
+        assert_eq!(
+            model_path(TaskKind::Detect, &run).expect("its best"),
+            run.join(BEST)
+        );
+    }
+
+    #[test]
+    fn what_is_no_model_is_refused_with_the_reason() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let refused = |path: &Path| TaskKind::of(path).expect_err("no model").to_string();
+        assert!(refused(folder.path()).contains("holds no model"));
+        assert!(refused(&folder.path().join("nowhere")).contains("nowhere"));
+        let text = folder.path().join("notes.txt");
+        fs::write(&text, "hello").expect("writable");
+        assert!(refused(&text).contains("does not read"));
+        let path = folder.path().join("gan.safetensors");
+        write(&path, GENERATOR);
+        assert!(refused(&path).contains("pyrograph anomaly fit"));
+        let diffusers = folder.path().join("sd");
+        fs::create_dir(&diffusers).expect("writable");
+        fs::write(diffusers.join(INDEX), "{}").expect("writable");
+        assert_eq!(TaskKind::of(folder.path()).expect("one"), TaskKind::Txt2img);
+    }
+}

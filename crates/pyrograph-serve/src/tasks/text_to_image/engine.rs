@@ -1,0 +1,189 @@
+//! A loaded checkpoint that draws pictures of several requests together.
+
+use burn::tensor::Tensor;
+use pyrograph_backend::vision::VisionBackend;
+use pyrograph_pipelines::{
+    PipelineError,
+    stable_diffusion::{
+        BegunRequest, ImageRequest, ImageStart, ImageWalk, LostWords, StableDiffusion,
+    },
+};
+use pyrograph_vision::{Rgb, RgbImage, enlarge};
+
+use super::ImageInput;
+use crate::{
+    Batching, Engine, OutputImage, Progress, TaskError, TaskOutput, Watch,
+    tasks::faults::{of_model, of_request},
+};
+
+/// The prompt of warm-up.
+const PROBE: &str = "a lovely cat";
+/// Steps of warm-up: the first fills caches, the second is measured.
+const PROBE_STEPS: usize = 2;
+/// Characters of lost words that a client is told.
+const SHOWN_CHARACTERS: usize = 300;
+
+/// A loaded checkpoint.
+pub(super) struct ImageEngine<B: VisionBackend> {
+    pipeline: StableDiffusion<B>,
+    device: B::Device,
+    /// Width and height of the pictures to be ready for.
+    sizes: Vec<[usize; 2]>,
+    steps: usize,
+}
+
+/// Pictures on their way.
+pub(super) struct ImageState<B: VisionBackend> {
+    walks: Vec<ImageWalk<B>>,
+    /// The request without its pictures.
+    request: ImageRequest,
+    size: [usize; 2],
+    notes: Vec<String>,
+}
+
+impl<B: VisionBackend> ImageEngine<B> {
+    /// An engine that is to be ready for `sizes`, by default that of the checkpoint.
+    pub(super) fn new(
+        pipeline: StableDiffusion<B>,
+        device: B::Device,
+        mut sizes: Vec<[usize; 2]>,
+        steps: usize,
+    ) -> Self {
+        if sizes.is_empty() {
+            sizes.push(pipeline.rules().own_size());
+        }
+        Self {
+            pipeline,
+            device,
+            sizes,
+            steps: steps.min(PROBE_STEPS),
+        }
+    }
+
+    /// Waits for the device, so that the time of a step is that of its work.
+    fn wait(&self) -> Result<(), TaskError> {
+        B::sync(&self.device).map_err(|error| of_model(PipelineError::Device(format!("{error:?}"))))
+    }
+
+    /// The previews, at the size of the pictures.
+    fn previews(&self, state: &ImageState<B>) -> Result<Vec<RgbImage>, PipelineError> {
+        let previews = self.pipeline.previews(&state.walks)?;
+        let [width, _] = state.size;
+        let full = |image: RgbImage| match width as u32 / image.width().max(1) {
+            factor @ 2.. => enlarge(&image, factor),
+            _ => Ok(image),
+        };
+        let previews = previews.into_iter().map(full).collect::<Result<_, _>>();
+        Ok(previews?)
+    }
+}
+
+impl<B: VisionBackend> Engine for ImageEngine<B> {
+    type Input = ImageInput;
+    type State = ImageState<B>;
+
+    fn begin(&mut self, input: ImageInput) -> Result<ImageState<B>, TaskError> {
+        let ImageInput { request, size, .. } = input;
+        let BegunRequest { walks, lost, .. } = self.pipeline.begin(&request).map_err(of_request)?;
+        self.wait()?;
+        Ok(ImageState {
+            walks,
+            request: ImageRequest {
+                start: ImageStart::Noise,
+                ..request
+            },
+            size,
+            notes: lost.iter().map(note_of).collect(),
+        })
+    }
+
+    fn step(&mut self, states: &mut [&mut ImageState<B>], _: &Watch<'_>) -> Result<(), TaskError> {
+        let mut walks: Vec<_> = states
+            .iter_mut()
+            .flat_map(|state| &mut state.walks)
+            .collect();
+        self.pipeline.advance(&mut walks).map_err(of_model)?;
+        self.wait()
+    }
+
+    fn progress(&self, state: &ImageState<B>) -> Progress {
+        let walk = state.walks.first();
+        Progress {
+            taken: walk.map_or(0, ImageWalk::taken),
+            steps: walk.map_or(0, ImageWalk::steps),
+        }
+    }
+
+    fn preview(&mut self, state: &ImageState<B>) -> Result<Vec<RgbImage>, TaskError> {
+        // A picture that breaks is refused at its end; its previews alone are no reason.
+        Ok(self.previews(state).unwrap_or_else(|error| {
+            tracing::warn!(%error, "no preview");
+            Vec::new()
+        }))
+    }
+
+    fn finish(&mut self, state: ImageState<B>) -> Result<TaskOutput, TaskError> {
+        let ImageState {
+            walks,
+            request,
+            notes,
+            ..
+        } = state;
+        walks
+            .iter()
+            .try_for_each(ImageWalk::check)
+            .map_err(of_model)?;
+        let latents = Tensor::cat(walks.iter().map(ImageWalk::latents).collect(), 0);
+        let images = self.pipeline.decode(latents, &request).map_err(of_model)?;
+        let images = images.into_iter().zip(&request.images);
+        Ok(TaskOutput::Images {
+            images: images
+                .map(|(image, prompt)| OutputImage {
+                    image,
+                    seed: prompt.seed,
+                })
+                .collect(),
+            notes,
+        })
+    }
+
+    fn batching(&self) -> Batching {
+        Batching::BetweenSteps
+    }
+
+    fn probe(&self, index: usize, seed: u64) -> Option<ImageInput> {
+        let [width, height] = *self.sizes.get(index)?;
+        let rules = self.pipeline.rules();
+        let mut request = ImageRequest {
+            steps: self.steps,
+            width: Some(width),
+            height: Some(height),
+            ..ImageRequest::new(PROBE, seed)
+        };
+        if rules.is_inpainting() {
+            let blank = RgbImage::from_pixel(width as u32, height as u32, Rgb([255; 3]));
+            request.start = ImageStart::Inpaint {
+                image: blank.clone(),
+                mask: blank,
+                strength: 1.0,
+            };
+        }
+        match ImageInput::new(request, rules) {
+            Ok(input) => Some(input),
+            Err(refusal) => {
+                tracing::error!(width, height, "the size cannot be served: {refusal}");
+                None
+            }
+        }
+    }
+}
+
+/// What a client is told of words that had no effect.
+fn note_of(lost: &LostWords) -> String {
+    let words = &lost.words;
+    let shown = match words.char_indices().nth(SHOWN_CHARACTERS) {
+        Some((end, _)) => format!("{} …", &words[..end]),
+        None => words.clone(),
+    };
+    format!("the prompt is too long; without effect: {shown}")
+}
