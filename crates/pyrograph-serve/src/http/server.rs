@@ -1,6 +1,12 @@
 //! A server from its start to its end.
 
-use std::{collections::HashSet, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    future::Future,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::net::TcpListener;
 
@@ -87,7 +93,7 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown` is there; then refuses new requests, lets running ones end within the grace time, answers the
+    /// Serves until `shutdown` is there; then refuses new requests, lets accepted ones end within the grace time, answers the
     /// rest as unavailable, and stops the models.
     ///
     /// # Errors
@@ -111,23 +117,26 @@ impl Server {
         for model in &app.models {
             model.drain();
         }
-        // Where connections come without a pause, the rest is refused by the system.
-        let _ = tokio::time::timeout(LAST_ACCEPTED, connections.accept_rest()).await;
-        let kill = connections.kill();
-        let mut closing = tokio::spawn(connections.close());
-        let ending = async {
-            // Jobs run without a connection.
+        // Requests that still come are told that the server shuts down, probes among them, until the models are idle.
+        let idle = async {
             while !app.models.iter().all(Model::is_idle) {
                 tokio::time::sleep(IDLE_CHECK).await;
             }
-            let _ = (&mut closing).await;
         };
-        let is_over = tokio::time::timeout(grace, ending).await.is_ok();
-        stop(&app).await;
-        if !is_over {
-            tracing::warn!("the grace time is over: what still ran is answered as unavailable");
-            let _ = tokio::time::timeout(LAST_ANSWERS, closing).await;
+        let begun = Instant::now();
+        let is_idle = tokio::select! {
+            never = connections.accept() => match never {},
+            result = tokio::time::timeout(grace, idle) => result.is_ok(),
+        };
+        if !is_idle {
+            tracing::warn!("the grace time is over: what still runs is answered as unavailable");
         }
+        stop(&app).await;
+        // Where connections come without a pause, the rest is refused by the system.
+        let _ = tokio::time::timeout(LAST_ACCEPTED, connections.accept_rest()).await;
+        let kill = connections.kill();
+        let left = grace.saturating_sub(begun.elapsed()).max(LAST_ANSWERS);
+        let _ = tokio::time::timeout(left, connections.close()).await;
         kill.cancel();
         Ok(())
     }

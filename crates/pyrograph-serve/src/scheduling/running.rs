@@ -78,15 +78,19 @@ impl<S> Running<S> {
         })
     }
 
-    /// Ends with a result: the times of its stages.
-    pub(crate) fn done(mut self, output: TaskOutput) -> Vec<(&'static str, Duration)> {
+    /// The times of its stages so far.
+    pub(crate) fn stages(&self) -> &[(&'static str, Duration)] {
+        &self.stages
+    }
+
+    /// Ends with a result.
+    pub(crate) fn done(mut self, output: TaskOutput) {
         let stages = std::mem::take(&mut self.stages);
         self.end(Ok(Finished {
             output,
-            stages: stages.clone(),
+            stages,
             steps: self.progress.taken,
         }));
-        stages
     }
 
     /// Ends without a result.

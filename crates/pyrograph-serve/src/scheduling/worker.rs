@@ -283,9 +283,11 @@ impl<E: Engine> Rounds<'_, E> {
             Ok(output) => {
                 let time = running.end_stage(2);
                 self.shared().lock().estimates.finish(&running.demand, time);
-                for (stage, time) in running.done(output) {
-                    self.shared().metrics.stage(stage, time);
+                // Before the client hears of the end, so that it finds its request counted.
+                for (stage, time) in running.stages() {
+                    self.shared().metrics.stage(stage, *time);
                 }
+                running.done(output);
             }
             Err(error) => running.fail(&error),
         }

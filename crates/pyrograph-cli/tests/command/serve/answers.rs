@@ -118,7 +118,7 @@ fn what_cannot_be_served_is_refused_with_its_status_and_its_field() {
     invoke(json!({"prompt": "a", "background": "transparent"})).is_error(400, &["transparent"]);
     invoke(json!({"prompt": "a", "response_format": "url"})).is_error(400, &["url"]);
     invoke(json!({"prompt": "a", "parameters": {"width": -8}}))
-        .is_error(400, &["parameters.width"]);
+        .is_error(422, &["parameters.width"]);
     invoke(json!({"prompt": "a", "parameters": {"width": 65}}))
         .is_error(422, &["parameters.width", "65"]);
     invoke(json!({"prompt": "a", "parameters": {"num_inference_steps": 51}}))

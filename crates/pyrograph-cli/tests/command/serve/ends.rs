@@ -18,7 +18,7 @@ fn a_client_that_goes_away_frees_its_place() {
     let request = server
         .post("/invocations", &long())
         .timeout(Duration::from_millis(300));
-    let result = server.runtime.block_on(request.send());
+    let result = server.runtime.block_on(async { request.send().await });
     assert!(result.is_err_and(|error| error.is_timeout()));
     // 200 steps take seconds; a place that is free at the next step is free at once.
     server.until("the place is free", || async {

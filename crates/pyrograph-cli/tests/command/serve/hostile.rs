@@ -84,7 +84,7 @@ fn mutated_requests_never_get_an_answer_of_the_500s() {
 
 #[test]
 fn mutated_bodies_never_get_an_answer_of_the_500s() {
-    let server = Server::start(&["--max-steps", "2"]);
+    let server = Server::start(&["--max-steps", "2", "--steps", "2"]);
     let values = [
         json!(null),
         json!(-1),
