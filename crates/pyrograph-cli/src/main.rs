@@ -91,6 +91,28 @@ enum Command {
     GradCheck(commands::gradcheck::GradCheck),
     /// Time the operations and steps that fill the jobs, on this machine: about a minute.
     Bench(commands::bench::Bench),
+    /// Measure the latency of an HTTP endpoint under load: percentiles and their spread, images a second, errors by status.
+    ///
+    /// Closed loop: -c clients, each of which waits for its answer. Open loop: --rate requests a second, whether or not
+    /// earlier ones are answered; the latency of a request begins at its intended start, so that a server that stalls
+    /// shows it in every request that it delays.
+    ///
+    /// --json and --out give {settings: {url, method, loop, clients | rate, arrivals, in_flight, requests, duration_s,
+    /// warm_up, timeout_s, bodies, body_bytes, body_order, content_type, accept, headers (names), token (whether), seed},
+    /// ending: complete|interrupted|no_connection, warm_up: {requests, failed}, seconds, requests, succeeded, failed,
+    /// requests_per_second, late_starts, images, images_per_second, bytes, latency, service, first_byte,
+    /// failed_latency, errors: {kind: count}, error_messages: {kind: text}, stages_ms: {stage: mean}, article: {p95_ms,
+    /// p90_ms, average_ms, published_…}, remarks}.
+    ///
+    /// latency (successes, from the intended start), service (open loop: from the sending), first_byte and
+    /// failed_latency are null or {n, p50_ms, p90_ms, p95_ms, p99_ms, max_ms, min_ms, mean_ms, standard_deviation_ms,
+    /// percentiles: linear (numpy's) | histogram, spread: {resamples, level, seed, p50_ms, p95_ms, p99_ms: [low, high]},
+    /// histogram: {unit: us, significant_digits, counts: [[value, count]]}}.
+    ///
+    /// Kinds of errors: `status N`, connect, timeout, request (connection lost before the answer), body (answer broke
+    /// off), event (a stream told of an error). Exits with 1 when every request failed, 130 after Ctrl-C.
+    #[command(name = "loadtest")]
+    LoadTest(Box<commands::loadtest::LoadTest>),
     /// The devices that are compiled in and present, and which would be used.
     Devices(commands::devices::Devices),
 }
@@ -159,6 +181,7 @@ fn main() -> ExitCode {
         Command::Forward(command) => command.run().map(done),
         Command::GradCheck(command) => command.run(),
         Command::Bench(command) => command.run().map(done),
+        Command::LoadTest(command) => command.run(),
         Command::Devices(command) => command.run().map(done),
     };
     match panic::catch_unwind(panic::AssertUnwindSafe(run)) {

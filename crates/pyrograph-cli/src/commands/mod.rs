@@ -11,6 +11,7 @@ pub(crate) mod eval_ssd;
 pub(crate) mod forward;
 pub(crate) mod gradcheck;
 pub(crate) mod inspect;
+pub(crate) mod loadtest;
 pub(crate) mod pack;
 pub(crate) mod pictures;
 pub(crate) mod sample_dcgan;

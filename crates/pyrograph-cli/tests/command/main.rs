@@ -10,6 +10,7 @@ mod detection;
 mod formula;
 mod forward;
 mod gradcheck;
+mod loadtest;
 mod outputs;
 mod pack;
 mod pictures;
