@@ -1,17 +1,16 @@
-//! A task of your own behind pyrograph's queue, limits, batches, metrics and routes: here the edges of an image, by Sobel's
-//! two kernels.
+//! A task of your own behind pyrograph's queue, limits, batches, metrics and routes: here the negative of an image.
 //!
 //! ```text
 //! cargo run --release --example serve_your_own [-- OUT.png]
 //! ```
 //!
-//! A second. It serves on a free port, sends a white disc to itself, and prints the answer's headers and the server's
-//! metrics. The picture (`edges.png`) has a white ring on black, where the disc ends.
+//! A second. It serves on a free port, sends an image to itself, and prints the answer and what the server counted. The
+//! picture (`negative.png`) goes from white on the left to black on the right.
 
-use std::io::Cursor;
+use std::{io::Cursor, time::Duration};
 
-use anyhow::{Context, ensure};
-use burn::tensor::{Tensor, TensorData, module::conv2d, ops::ConvOptions};
+use anyhow::ensure;
+use burn::tensor::{Tensor, TensorData, backend::Backend};
 use pyrograph::{
     backend::{BackendTask, Device, DeviceSpec, vision::VisionAutodiff},
     serve::{
@@ -22,142 +21,101 @@ use pyrograph::{
     },
     vision::{
         Rgb, RgbImage, from_chw,
-        image::{self, ImageReader},
+        image::{ImageFormat, load_from_memory},
         to_chw,
     },
 };
 
-/// The half of the task that knows no device: it reads bodies.
-struct Edges;
+/// The half that knows no device: it reads bodies.
+struct Negative;
 
-impl Task for Edges {
+impl Task for Negative {
     type Input = RgbImage;
 
     fn name(&self) -> &'static str {
-        "edges"
+        "negative"
     }
 
-    fn parse(&self, body: TaskBody, limits: &Limits) -> Result<RgbImage, Refusal> {
+    fn parse(&self, body: TaskBody, _: &Limits) -> Result<RgbImage, Refusal> {
+        let refuse = |kind, reason: String| Refusal::new(kind, reason);
         let TaskBody::Image(bytes) = body else {
-            return Err(Refusal::new(
-                RefusalKind::MediaType,
-                "the body is JSON, but must be an image",
-            ));
+            return Err(refuse(RefusalKind::MediaType, "send an image".into()));
         };
-        let unread =
-            |error: image::ImageError| Refusal::new(RefusalKind::BadRequest, error.to_string());
-        let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
-        let (width, height) = reader
-            .map_err(|error| unread(error.into()))?
-            .into_dimensions()
-            .map_err(unread)?;
-        // Before it is decoded: a small file may unfold to gigabytes.
-        if u64::from(width) * u64::from(height) > limits.input_pixels {
-            return Err(Refusal::new(
-                RefusalKind::TooLarge,
-                format!("{width}×{height} pixels are too many"),
-            ));
-        }
-        Ok(image::load_from_memory(&bytes).map_err(unread)?.to_rgb8())
+        let image = load_from_memory(&bytes);
+        let image = image.map_err(|error| refuse(RefusalKind::BadRequest, error.to_string()))?;
+        Ok(image.to_rgb8())
     }
 
     fn demand(&self, image: &RgbImage) -> Demand {
         let (width, height) = image.dimensions();
-        // Images of one size can share a batch.
         Demand {
+            // Images of one size can share a batch.
             key: BatchKey(format!("{width}x{height}")),
             rows: 1,
             steps: 1,
-            work: f64::from(width * height),
+            work: f64::from(width) * f64::from(height),
         }
     }
 
     fn work(&self, worker: Worker<'_, RgbImage>) -> Result<(), TaskError> {
-        worker
-            .device()
-            .spec
-            .run(Load(worker))
-            .map_err(TaskError::failed)?
+        let device = worker.device().spec;
+        device.run(Load(worker)).map_err(TaskError::failed)?
     }
 
     fn schema(&self) -> serde_json::Value {
-        serde_json::json!({"description": "an image as image/png or image/jpeg"})
+        serde_json::json!({"description": "an image"})
     }
 }
 
-/// Loads the model on whichever backend the worker's device names.
+/// Loads the model on the backend of the worker's device. A real one would read its weights here.
 struct Load<'a>(Worker<'a, RgbImage>);
 
 impl BackendTask for Load<'_> {
     type Output = Result<(), TaskError>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
-        let across = [-1.0, 0.0, 1.0, -2.0, 0.0, 2.0, -1.0, 0.0, 1.0];
-        let down = [-1.0, -2.0, -1.0, 0.0, 0.0, 0.0, 1.0, 2.0, 1.0];
-        let kernels = TensorData::new([across, down].concat(), [2, 1, 3, 3]);
-        let kernels = Tensor::<B::InnerBackend, 4>::from_data(kernels, &device);
-        self.0.serve(Sobel { kernels })
+        let minus_one = Tensor::<B::InnerBackend, 4>::full([1, 1, 1, 1], -1.0, &device);
+        self.0.serve(Inverter { minus_one })
     }
 }
 
-/// The half that computes, on the worker's thread.
-struct Sobel<B: burn::prelude::Backend> {
-    kernels: Tensor<B, 4>,
+/// The half that computes, on the worker's thread. A request is an image, and whether it was inverted.
+struct Inverter<B: Backend> {
+    minus_one: Tensor<B, 4>,
 }
 
-/// A request: the image, and its edges when they are there.
-struct State {
-    image: RgbImage,
-    edges: Option<RgbImage>,
-}
-
-impl<B: burn::prelude::Backend> Engine for Sobel<B> {
+impl<B: Backend> Engine for Inverter<B> {
     type Input = RgbImage;
-    type State = State;
+    type State = (RgbImage, bool);
 
-    fn begin(&mut self, image: RgbImage) -> Result<State, TaskError> {
-        Ok(State { image, edges: None })
+    fn begin(&mut self, image: RgbImage) -> Result<Self::State, TaskError> {
+        Ok((image, false))
     }
 
-    fn step(&mut self, states: &mut [&mut State], _: &Watch<'_>) -> Result<(), TaskError> {
-        let Some((width, height)) = states.first().map(|state| state.image.dimensions()) else {
-            return Ok(());
-        };
-        let [width, height] = [width, height].map(|side| side as usize);
-        let values: Vec<f32> = states
-            .iter()
-            .flat_map(|state| to_chw(&state.image))
-            .collect();
-        let images = TensorData::new(values, [states.len(), 3, height, width]);
-        let grey = Tensor::<B, 4>::from_data(images, &self.kernels.device()).mean_dim(1);
-        let slopes = conv2d(
-            grey,
-            self.kernels.clone(),
-            None,
-            ConvOptions::new([1, 1], [1, 1], [1, 1], 1),
-        );
-        let strength = (slopes.powi_scalar(2).sum_dim(1).sqrt() / 4.0 - 1.0).clamp(-1.0, 1.0);
-        let strength: Vec<f32> = strength.into_data().iter().collect();
-        for (state, plane) in states.iter_mut().zip(strength.chunks(width * height)) {
-            state.edges =
-                Some(from_chw(&plane.repeat(3), 3, height, width).map_err(TaskError::failed)?);
+    fn step(&mut self, states: &mut [&mut Self::State], _: &Watch<'_>) -> Result<(), TaskError> {
+        let values: Vec<f32> = states.iter().flat_map(|(image, _)| to_chw(image)).collect();
+        // All of them have one size, since their keys are equal.
+        let (width, height) = states[0].0.dimensions();
+        let (width, height) = (width as usize, height as usize);
+        let batch = TensorData::new(values, [states.len(), 3, height, width]);
+        let batch = Tensor::from_data(batch, &self.minus_one.device()) * self.minus_one.clone();
+        let values: Vec<f32> = batch.into_data().iter().collect();
+        for (state, values) in states.iter_mut().zip(values.chunks(3 * width * height)) {
+            let image = from_chw(values, 3, height, width).map_err(TaskError::failed)?;
+            **state = (image, true);
         }
         Ok(())
     }
 
-    fn progress(&self, state: &State) -> Progress {
-        Progress {
-            taken: state.edges.is_some().into(),
-            steps: 1,
-        }
+    fn progress(&self, (_, is_done): &Self::State) -> Progress {
+        let taken = usize::from(*is_done);
+        Progress { taken, steps: 1 }
     }
 
-    fn finish(&mut self, state: State) -> Result<TaskOutput, TaskError> {
-        let image = state.edges.unwrap_or(state.image);
-        Ok(TaskOutput::Images {
-            images: vec![OutputImage { image, seed: 0 }],
-            notes: Vec::new(),
-        })
+    fn finish(&mut self, (image, _): Self::State) -> Result<TaskOutput, TaskError> {
+        let images = vec![OutputImage { image, seed: 0 }];
+        let notes = Vec::new();
+        Ok(TaskOutput::Images { images, notes })
     }
 
     fn batching(&self) -> Batching {
@@ -171,7 +129,7 @@ impl<B: burn::prelude::Backend> Engine for Sobel<B> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let out = std::env::args().nth(1).unwrap_or("edges.png".into());
+    let out = std::env::args().nth(1).unwrap_or("negative.png".into());
     let settings = ModelSettings {
         devices: vec![WorkerDevice {
             spec: DeviceSpec::Auto,
@@ -179,62 +137,35 @@ async fn main() -> anyhow::Result<()> {
         }],
         queue: 100,
         max_batch: 16,
-        max_batch_delay: std::time::Duration::from_millis(2),
+        max_batch_delay: Duration::from_millis(2),
         limits: Limits::default(),
     };
     let metrics = Metrics::new();
-    let model = Model::start("edges", Edges, settings, metrics.clone());
-    let free_port = ServerSettings {
-        address: ([127, 0, 0, 1], 0).into(),
-        ..ServerSettings::default()
-    };
+    let model = Model::start("negative", Negative, settings, metrics.clone());
+    let mut free_port = ServerSettings::default();
+    free_port.address.set_port(0);
     let server = Server::bind(free_port, vec![model], metrics).await?;
     let url = format!("http://{}", server.address());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let server = tokio::spawn(server.run(async { stopped.await.unwrap_or(()) }));
 
     let client = reqwest::Client::new();
-    while !client
-        .get(format!("{url}/ping"))
-        .send()
-        .await?
-        .status()
-        .is_success()
-    {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    let get = |path: &str| client.get(format!("{url}{path}")).send();
+    while !get("/ping").await?.status().is_success() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    let disc = RgbImage::from_fn(96, 96, |x, y| {
-        match x.abs_diff(48).pow(2) + y.abs_diff(48).pow(2) < 900 {
-            true => Rgb([255; 3]),
-            false => Rgb([0; 3]),
-        }
-    });
+    let ramp = RgbImage::from_fn(256, 64, |x, _| Rgb([x as u8; 3]));
     let mut body = Cursor::new(Vec::new());
-    disc.write_to(&mut body, image::ImageFormat::Png)?;
-    let request = client
-        .post(format!("{url}/invocations"))
-        .header("content-type", "image/png");
+    ramp.write_to(&mut body, ImageFormat::Png)?;
+    let request = client.post(format!("{url}/invocations"));
+    let request = request.header("content-type", "image/png");
     let answer = request.body(body.into_inner()).send().await?;
-    println!("{} {:?}", answer.status(), answer.headers());
+    println!("{} {:#?}", answer.status(), answer.headers());
     ensure!(answer.status().is_success(), "{}", answer.text().await?);
-    let edges = answer.bytes().await?;
-    let picture = image::load_from_memory(&edges)?.to_rgb8();
-    let ring = picture.pixels().filter(|pixel| pixel.0[0] > 127).count();
-    println!(
-        "{ring} of {} pixels are edges",
-        picture.width() * picture.height()
-    );
-    std::fs::write(&out, &edges).context(out)?;
-    let counted = client
-        .get(format!("{url}/metrics"))
-        .send()
-        .await?
-        .text()
-        .await?;
-    counted
-        .lines()
-        .filter(|line| line.starts_with("pyrograph_requests_total"))
-        .for_each(|line| println!("{line}"));
+    std::fs::write(&out, answer.bytes().await?)?;
+    let counted = get("/metrics").await?.text().await?;
+    let counted = counted.lines().filter(|line| line.contains("_total{"));
+    counted.for_each(|line| println!("{line}"));
 
     let _ = stop.send(());
     Ok(server.await??)

@@ -15,7 +15,7 @@ use tar::{Builder, EntryType, Header};
 use super::{MANIFEST, Manifest, PackedFile, manifest::hexadecimal, source::Source};
 use crate::{
     ServeError,
-    settings::{PROPERTIES, options_of_properties, task_name},
+    settings::{PROPERTIES, options_of_properties},
     tasks::TaskKind,
 };
 
@@ -55,8 +55,7 @@ pub fn pack(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Packed, ServeError> {
     check_name(out)?;
-    let mut source = Source::find(&request.model)?;
-    let task = task_of(request, &source)?;
+    let mut source = Source::find(&request.model, request.task)?;
     for (_, path) in &source.files {
         if path
             .extension()
@@ -66,13 +65,12 @@ pub fn pack(
         }
     }
     add_properties(&mut source, request.properties.as_deref())?;
-    write_archive(&source, task, out, progress)
+    write_archive(&source, out, progress)
 }
 
 /// Writes the files of a model that was checked.
 pub(super) fn write_archive(
     source: &Source,
-    task: TaskKind,
     out: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Packed, ServeError> {
@@ -83,7 +81,7 @@ pub(super) fn write_archive(
     };
     let mut outcome = None;
     let written = atomic_write_with(out, |file| {
-        let manifest = packer.write(source, task, file);
+        let manifest = packer.write(source, file);
         let whole = manifest.is_ok();
         outcome = Some(manifest);
         match whole {
@@ -109,24 +107,6 @@ fn check_name(out: &Path) -> Result<(), ServeError> {
             seen: name.into_owned(),
             allowed: "a name that ends in .tar.gz or .tgz, as SageMaker wants it".into(),
         }),
-    }
-}
-
-/// The task that the model tells, or the one that is given.
-fn task_of(request: &PackRequest, source: &Source) -> Result<TaskKind, ServeError> {
-    match (TaskKind::of(&source.path), request.task) {
-        (Ok(found), Some(given)) if found != given => Err(ServeError::Setting {
-            name: "--task".into(),
-            seen: task_name(given).into(),
-            allowed: format!(
-                "{}, the task of {}",
-                task_name(found),
-                source.path.display()
-            ),
-        }),
-        (Ok(found), _) => Ok(found),
-        (Err(ServeError::UnknownTask { .. }), Some(given)) => Ok(given),
-        (Err(error), _) => Err(error),
     }
 }
 
@@ -184,12 +164,7 @@ struct Packer<'a> {
 }
 
 impl Packer<'_> {
-    fn write(
-        &mut self,
-        source: &Source,
-        task: TaskKind,
-        out: &mut File,
-    ) -> Result<Manifest, ServeError> {
+    fn write(&mut self, source: &Source, out: &mut File) -> Result<Manifest, ServeError> {
         // Weights hardly shrink: more effort costs time alone. No time stands in the header.
         let encoder: GzEncoder<_> = GzBuilder::new().mtime(0).write(out, Compression::fast());
         let mut archive = Builder::new(encoder);
@@ -197,7 +172,7 @@ impl Packer<'_> {
         for (name, path) in &source.files {
             files.push(self.add(&mut archive, name, path)?);
         }
-        let manifest = Manifest::new(task, source.model.clone(), files);
+        let manifest = Manifest::new(source.task, source.model.clone(), files);
         let path = Path::new(MANIFEST);
         let mut text =
             serde_json::to_vec_pretty(&manifest).map_err(|error| unreadable(path, error.into()))?;

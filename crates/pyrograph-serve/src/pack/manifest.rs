@@ -9,11 +9,7 @@ use std::{
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use sha2::{Digest, Sha256};
 
-use crate::{
-    ServeError,
-    settings::{parse_task, task_name},
-    tasks::TaskKind,
-};
+use crate::{ServeError, settings::parse_task, tasks::TaskKind};
 
 /// The name of the manifest at the root of an archive.
 pub const MANIFEST: &str = "pyrograph-manifest.json";
@@ -54,7 +50,7 @@ pub struct PackedFile {
 }
 
 fn write_task<S: Serializer>(task: &TaskKind, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(task_name(*task))
+    serializer.serialize_str(task.name())
 }
 
 fn read_task<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TaskKind, D::Error> {

@@ -11,4 +11,3 @@ mod tests;
 
 pub use archive::{PackRequest, Packed, pack};
 pub use manifest::{MANIFEST, Manifest, PackedFile};
-pub use source::model_in;

@@ -1,126 +1,68 @@
 //! The files of a model.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
 use super::MANIFEST;
-use crate::ServeError;
+use crate::{
+    ServeError,
+    tasks::{Located, TaskKind, locate, model_path},
+};
 
-/// The model files that runs keep at their root: those of `anomaly fit` and `train ssd`.
-const RUN_MODELS: [&str; 2] = ["anomaly.safetensors", "best.safetensors"];
-/// The folder of a run's checkpoints, and how their names begin.
+/// The folder of a run's checkpoints.
 const CHECKPOINTS: &str = "checkpoints";
-const STEP: &str = "step-";
-/// The weights of a checkpoint, the better first.
-const CHECKPOINT_MODELS: [&str; 2] = ["ema.safetensors", "model.safetensors"];
 
 /// The files of a model, and what of them the model is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Source {
+    pub(super) task: TaskKind,
     /// The model in the archive: a file, or `.` for the whole of it.
     pub(super) model: String,
-    /// The model on the disk.
-    pub(super) path: PathBuf,
     /// The files: path in the archive, path on the disk, in the order of the former.
     pub(super) files: Vec<(String, PathBuf)>,
 }
 
-/// The model that a path means: a file or a diffusers folder is itself; of a run folder, the model file of the run; of
-/// another folder, its only safetensors file.
-///
-/// # Errors
-/// When the path does not read, or a run has no model yet.
-pub fn model_in(path: &Path) -> Result<PathBuf, ServeError> {
-    let unreadable = |source| ServeError::File {
-        path: path.into(),
-        source,
-    };
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_dir() || is_pipeline(path) {
-        return Ok(path.into());
-    }
-    if let Some(model) = model_of_run(path)? {
-        return Ok(model);
-    }
-    let mut files = fs::read_dir(path)
-        .and_then(|entries| {
-            entries
-                .map(|entry| Ok(entry?.path()))
-                .collect::<io::Result<Vec<_>>>()
-        })
-        .map_err(unreadable)?;
-    files.retain(|file| file.extension().is_some_and(|it| it == "safetensors") && file.is_file());
-    match &files[..] {
-        [file] => Ok(file.clone()),
-        _ => Ok(path.into()),
-    }
-}
-
-/// Whether a folder is one of diffusers.
-fn is_pipeline(folder: &Path) -> bool {
-    folder.join("model_index.json").is_file() || folder.join("unet").is_dir()
-}
-
-/// The model file of a run folder; none for another folder.
-fn model_of_run(folder: &Path) -> Result<Option<PathBuf>, ServeError> {
-    let checkpoints = folder.join(CHECKPOINTS);
-    if !folder.join("config.json").is_file() || !checkpoints.is_dir() {
-        return Ok(None);
-    }
-    let whole = RUN_MODELS.map(|name| folder.join(name));
-    if let Some(model) = whole.into_iter().find(|path| path.is_file()) {
-        return Ok(Some(model));
-    }
-    let mut steps = Vec::new();
-    let unreadable = |source| ServeError::File {
-        path: checkpoints.clone(),
-        source,
-    };
-    for entry in fs::read_dir(&checkpoints).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        let step = name.to_str().and_then(|name| name.strip_prefix(STEP));
-        steps.extend(step.and_then(|step| step.parse::<u64>().ok()));
-    }
-    let last = steps.into_iter().max();
-    let found = last.and_then(|step| {
-        let folder = checkpoints.join(format!("{STEP}{step}"));
-        let files = CHECKPOINT_MODELS.map(|name| folder.join(name));
-        files.into_iter().find(|path| path.is_file())
-    });
-    found.map(Some).ok_or_else(|| ServeError::Package {
-        path: folder.into(),
-        reason:
-            "the run has no model yet: train it, and fit an AnoGAN with `pyrograph anomaly fit`"
-                .into(),
-    })
-}
-
 impl Source {
-    /// Finds the files of the model at `path`.
-    pub(super) fn find(path: &Path) -> Result<Self, ServeError> {
-        let model = model_in(path)?;
+    /// Finds the files of the model at `path`: those of a diffusers folder, a model file, or the model file of a run. A model
+    /// file in a folder of its own takes along what lies beside it. `task` is for models whose files do not tell it.
+    pub(super) fn find(path: &Path, task: Option<TaskKind>) -> Result<Self, ServeError> {
+        let Located { kind, path: model } = located(path, task)?;
         if model.is_dir() {
-            let files = files_below(&model)?;
             return Ok(Self {
+                task: kind,
                 model: ".".into(),
-                path: model,
-                files,
+                files: files_below(&model)?,
             });
         }
         let name = text_of(&model, model.file_name().unwrap_or_default().to_str())?;
-        let is_plain_folder = path.is_dir() && model.parent() == Some(path);
-        let is_run = RUN_MODELS.contains(&name.as_str());
-        let files = match is_plain_folder && !is_run {
+        let is_run = path.join(CHECKPOINTS).is_dir();
+        let files = match model.parent() == Some(path) && !is_run {
             true => files_below(path)?,
-            false => vec![(name.clone(), model.clone())],
+            false => vec![(name.clone(), model)],
         };
         Ok(Self {
+            task: kind,
             model: name,
-            path: model,
             files,
         })
+    }
+}
+
+/// The model and its task, which the files tell, or which is given.
+fn located(path: &Path, given: Option<TaskKind>) -> Result<Located, ServeError> {
+    match (locate(path), given) {
+        (Ok(found), Some(given)) if found.kind != given => Err(ServeError::Setting {
+            name: "--task".into(),
+            seen: given.name().into(),
+            allowed: format!("{}, the task of {}", found.kind, found.path.display()),
+        }),
+        (Err(ServeError::UnknownTask { .. }), Some(kind)) => Ok(Located {
+            kind,
+            path: model_path(kind, path)?,
+        }),
+        (located, _) => located,
     }
 }
 

@@ -1,8 +1,14 @@
-use std::{collections::BTreeMap, fs, io::Read, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    io::Read,
+    path::Path,
+};
 
 use flate2::read::GzDecoder;
+use pyrograph_models::weights::{StateDict, TensorEntry};
 
-use super::{MANIFEST, Manifest, Packed, archive::write_archive, model_in, source::Source};
+use super::{MANIFEST, Manifest, Packed, archive::write_archive, source::Source};
 use crate::tasks::TaskKind;
 
 /// A folder that looks like one of diffusers.
@@ -22,8 +28,8 @@ fn write(folder: &Path, name: &str, text: &str) {
 }
 
 fn packed(model: &Path, out: &Path) -> Packed {
-    let source = Source::find(model).expect("a model");
-    write_archive(&source, TaskKind::Txt2img, out, &mut |_, _| {}).expect("an archive")
+    let source = Source::find(model, None).expect("a model");
+    write_archive(&source, out, &mut |_, _| {}).expect("an archive")
 }
 
 fn entries(archive: &Path) -> BTreeMap<String, String> {
@@ -81,45 +87,53 @@ fn equal_folders_make_equal_archives() {
     assert!(archives[0] == archives[1], "the archives differ");
 }
 
+/// A file whose header says that it holds a model of sprites.
+fn write_sprites(path: &Path) {
+    let mut dict = StateDict::new();
+    dict.insert("a", TensorEntry::from_f32(vec![1], vec![0.0]));
+    let header = r#"{"model": "context-unet", "config": {}}"#.to_owned();
+    fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+    dict.save(path, HashMap::from([("pyrograph".to_owned(), header)]))
+        .expect("writable");
+}
+
+fn names(source: &Source) -> Vec<&str> {
+    source.files.iter().map(|(name, _)| name.as_str()).collect()
+}
+
 #[test]
 fn a_run_packs_its_model_file_alone() {
     let run = tempfile::tempdir().expect("a temporary folder");
     write(run.path(), "config.json", "{}");
-    fs::create_dir(run.path().join("checkpoints")).expect("writable");
-    let message = model_in(run.path()).expect_err("no model").to_string();
-    assert!(message.contains("no model yet"), "{message}");
-    for name in [
-        "step-9/model.safetensors",
-        "step-10/ema.safetensors",
-        "step-10/model.safetensors",
-    ] {
-        write(run.path(), &format!("checkpoints/{name}"), name);
-    }
-    write(
-        run.path(),
-        "checkpoints/damaged-step-11/ema.safetensors",
-        "",
-    );
-    let source = Source::find(run.path()).expect("a model");
-    let files: Vec<_> = source.files.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(files, ["ema.safetensors"]);
+    write_sprites(&run.path().join("checkpoints/step-10/ema.safetensors"));
+    write_sprites(&run.path().join("checkpoints/step-10/model.safetensors"));
+    let source = Source::find(run.path(), None).expect("a model");
+    assert_eq!(names(&source), ["ema.safetensors"]);
     assert_eq!(source.model, "ema.safetensors");
-    assert!(source.path.ends_with("step-10/ema.safetensors"));
-    write(run.path(), "best.safetensors", "");
-    let source = Source::find(run.path()).expect("a model");
-    let files: Vec<_> = source.files.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(files, ["best.safetensors"]);
+    write_sprites(&run.path().join("best.safetensors"));
+    let source = Source::find(run.path(), None).expect("a model");
+    assert_eq!(names(&source), ["best.safetensors"]);
 }
 
 #[test]
 fn a_folder_of_one_model_file_keeps_what_lies_beside_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    write(folder.path(), "sprites.safetensors", "weights");
+    write_sprites(&folder.path().join("mine.safetensors"));
     write(folder.path(), "serving.properties", "batch_size=2");
-    let source = Source::find(folder.path()).expect("a model");
-    let files: Vec<_> = source.files.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(files, ["serving.properties", "sprites.safetensors"]);
-    assert_eq!(source.model, "sprites.safetensors");
+    let source = Source::find(folder.path(), None).expect("a model");
+    assert_eq!(names(&source), ["mine.safetensors", "serving.properties"]);
+    assert_eq!(source.model, "mine.safetensors");
+    assert_eq!(source.task, TaskKind::Sprites);
+    let file = folder.path().join("mine.safetensors");
+    let source = Source::find(&file, Some(TaskKind::Sprites)).expect("a model");
+    assert_eq!(names(&source), ["mine.safetensors"]);
+    let message = Source::find(&file, Some(TaskKind::Detect))
+        .expect_err("another task")
+        .to_string();
+    assert!(
+        message.contains("--task") && message.contains("sprites"),
+        "{message}"
+    );
 }
 
 #[cfg(unix)]
@@ -133,11 +147,11 @@ fn links_that_lead_out_of_the_folder_are_refused() {
         folder.path().join("unet/twin.safetensors"),
     )
     .expect("a link");
-    let source = Source::find(folder.path()).expect("a link inside is followed");
+    let source = Source::find(folder.path(), None).expect("a link inside is followed");
     assert_eq!(source.files.len(), 4);
     let link = folder.path().join("tokenizer.json");
     symlink(outside.path().join("secret"), &link).expect("a link");
-    let message = Source::find(folder.path())
+    let message = Source::find(folder.path(), None)
         .expect_err("a link outside")
         .to_string();
     assert!(
@@ -146,11 +160,13 @@ fn links_that_lead_out_of_the_folder_are_refused() {
     );
     fs::remove_file(&link).expect("a link");
     symlink(folder.path(), &link).expect("a link");
-    let message = Source::find(folder.path()).expect_err("a loop").to_string();
+    let message = Source::find(folder.path(), None)
+        .expect_err("a loop")
+        .to_string();
     assert!(message.contains("link to a folder"), "{message}");
     fs::remove_file(&link).expect("a link");
     symlink("nowhere", &link).expect("a link");
-    assert!(Source::find(folder.path()).is_err());
+    assert!(Source::find(folder.path(), None).is_err());
 }
 
 #[test]
@@ -225,7 +241,7 @@ fn a_manifest_that_names_other_folders_is_refused() {
 #[test]
 fn nothing_is_left_where_an_archive_cannot_be_made() {
     let (folder, out) = (pipeline(), tempfile::tempdir().expect("a temporary folder"));
-    let source = Source::find(folder.path()).expect("a model");
+    let source = Source::find(folder.path(), None).expect("a model");
     let weights = folder.path().join("vae/weights.safetensors");
     let path = out.path().join("model.tar.gz");
     let mut seen = false;
@@ -236,11 +252,11 @@ fn nothing_is_left_where_an_archive_cannot_be_made() {
             fs::write(&weights, "longer than it was").expect("writable");
         }
     };
-    let error = write_archive(&source, TaskKind::Txt2img, &path, grow).expect_err("it changed");
+    let error = write_archive(&source, &path, grow).expect_err("it changed");
     assert!(error.to_string().contains("changed while"), "{error}");
     assert_eq!(fs::read_dir(out.path()).expect("a folder").count(), 0);
     fs::remove_file(&weights).expect("it is there");
-    let error = write_archive(&source, TaskKind::Txt2img, &path, &mut |_, _| {});
+    let error = write_archive(&source, &path, &mut |_, _| {});
     let message = error.expect_err("a file is missing").to_string();
     assert!(message.contains("vae/weights.safetensors"), "{message}");
     assert_eq!(fs::read_dir(out.path()).expect("a folder").count(), 0);

@@ -28,5 +28,5 @@ pub use tokens::read_tokens;
 pub use values::{
     Allowed, ModelChoice, is_model_name, parse_bytes, parse_count, parse_device, parse_dtype,
     parse_grace, parse_host, parse_lora, parse_milliseconds, parse_model, parse_pixels, parse_port,
-    parse_seconds, parse_size, parse_task, task_name,
+    parse_seconds, parse_size, parse_task,
 };

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     Limits, ModelSettings, ServeError, WorkerDevice,
     http::ServerSettings,
-    pack::{Manifest, model_in},
+    pack::Manifest,
     tasks::{ModelOptions, TaskKind},
 };
 
@@ -223,7 +223,7 @@ impl Planner<'_> {
             .or(self.environment.clone())
             .or(overrides);
         let (path, manifest) = match &given.model {
-            Some(path) => (model_in(path)?, None),
+            Some(path) => (path.clone(), None),
             None => self.packed(&choice.path)?,
         };
         let task = match given.task.or(manifest.map(|manifest| manifest.task)) {
@@ -257,7 +257,7 @@ impl Planner<'_> {
                     path.display()
                 ));
             }
-            return Ok((model_in(path)?, None));
+            return Ok((path.into(), None));
         };
         manifest.check(path, self.verify)?;
         Ok((path.join(&manifest.model), Some(manifest)))

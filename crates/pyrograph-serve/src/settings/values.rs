@@ -13,20 +13,14 @@ use crate::tasks::TaskKind;
 #[error("it must be {0}")]
 pub struct Allowed(pub &'static str);
 
-/// The names of tasks, each with the names that others have for it.
-const TASKS: [(TaskKind, &str, &[&str]); 4] = [
-    (
-        TaskKind::Txt2img,
-        "txt2img",
-        &["text-to-image", "image-to-image", "inpainting"],
-    ),
-    (
-        TaskKind::Sprites,
-        "sprites",
-        &["unconditional-image-generation"],
-    ),
-    (TaskKind::Anomaly, "anomaly", &["anomaly-detection"]),
-    (TaskKind::Detect, "detect", &["object-detection"]),
+/// The names that DJL Serving and the Hugging Face Hub have for tasks.
+const OTHER_NAMES: [(&str, TaskKind); 6] = [
+    ("text-to-image", TaskKind::Txt2img),
+    ("image-to-image", TaskKind::Txt2img),
+    ("inpainting", TaskKind::Txt2img),
+    ("unconditional-image-generation", TaskKind::Sprites),
+    ("anomaly-detection", TaskKind::Anomaly),
+    ("object-detection", TaskKind::Detect),
 ];
 /// The longest time that a setting takes: a week.
 const MAX_SECONDS: f64 = 604_800.0;
@@ -41,18 +35,12 @@ const MAX_SIDE: usize = 65_536;
 /// The names allowed.
 pub fn parse_task(text: &str) -> Result<TaskKind, Allowed> {
     let name = text.to_ascii_lowercase().replace('_', "-");
-    let found = TASKS
-        .iter()
-        .find(|(_, own, others)| *own == name || others.contains(&name.as_str()));
-    found.map(|(kind, ..)| *kind).ok_or(Allowed(
+    let own = TaskKind::ALL.map(|kind| (kind.name(), kind));
+    let mut names = own.iter().chain(&OTHER_NAMES);
+    let found = names.find(|(known, _)| *known == name);
+    found.map(|(_, kind)| *kind).ok_or(Allowed(
         "txt2img (text-to-image), sprites, anomaly or detect (object-detection)",
     ))
-}
-
-/// The name of a task, as `--task` spells it.
-pub fn task_name(kind: TaskKind) -> &'static str {
-    let found = TASKS.iter().find(|(task, ..)| *task == kind);
-    found.map_or("txt2img", |(_, name, _)| name)
 }
 
 /// A number of things, at least one.
@@ -277,9 +265,8 @@ mod tests {
         assert_eq!(parse_task("text-to-image"), Ok(TaskKind::Txt2img));
         assert_eq!(parse_task("Text_To_Image"), Ok(TaskKind::Txt2img));
         assert_eq!(parse_task("object-detection"), Ok(TaskKind::Detect));
-        for (kind, name, _) in TASKS {
-            assert_eq!(parse_task(name), Ok(kind));
-            assert_eq!(task_name(kind), name);
+        for kind in TaskKind::ALL {
+            assert_eq!(parse_task(kind.name()), Ok(kind));
         }
         assert!(parse_task("text-generation").is_err());
     }

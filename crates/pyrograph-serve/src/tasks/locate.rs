@@ -34,19 +34,19 @@ const GENERATOR: &str = "dcgan";
 
 /// A model that was found.
 #[derive(Debug)]
-pub(super) struct Located {
-    pub(super) kind: TaskKind,
+pub(crate) struct Located {
+    pub(crate) kind: TaskKind,
     /// The diffusers folder, or the file.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 /// The model that `path` names: a diffusers folder, a file, a run folder, or a folder that holds one of them.
-pub(super) fn locate(path: &Path) -> Result<Located, ServeError> {
+pub(crate) fn locate(path: &Path) -> Result<Located, ServeError> {
     located(path, None)
 }
 
 /// Where the model of a task is, with `path` as in [`locate`].
-pub(super) fn model_path(kind: TaskKind, path: &Path) -> Result<PathBuf, ServeError> {
+pub(crate) fn model_path(kind: TaskKind, path: &Path) -> Result<PathBuf, ServeError> {
     // A file may be what its header does not say, such as published weights: its task's pipeline tells what is wrong with it.
     if path.is_file() {
         return Ok(path.into());

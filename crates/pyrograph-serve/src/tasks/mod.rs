@@ -29,6 +29,8 @@ pub use self::{
     sprites::{SpriteInput, Sprites},
     text_to_image::{ImageInput, TextToImage},
 };
+pub(crate) use locate::{Located, locate, model_path};
+
 use crate::{Metrics, Model, ModelSettings, ServeError};
 
 /// The tasks of pyrograph.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use pyrograph::serve::{
     pack::{MANIFEST, PackRequest, Packed, pack},
-    settings::{parse_task, task_name},
+    settings::parse_task,
     tasks::TaskKind,
 };
 use serde_json::json;
@@ -58,7 +58,7 @@ impl Pack {
             self.out.display(),
             manifest.files.len(),
             bytes as f64 / 1e6,
-            task_name(manifest.task)
+            manifest.task
         );
         print(self.json, &value, &text)
     }

@@ -11,7 +11,7 @@ use clap::Args;
 use pyrograph::serve::{
     Metrics, Model,
     http::Server,
-    settings::{ModelPlan, ServeOptions, ServePlan, init_logging, task_name},
+    settings::{ModelPlan, ServeOptions, ServePlan, init_logging},
 };
 use tokio::{runtime::Runtime, sync::watch as channel};
 
@@ -101,7 +101,7 @@ fn start(plan: ModelPlan, metrics: &Metrics) -> Model {
     tracing::info!(
         model = plan.name,
         path = %plan.path.display(),
-        task = task_name(plan.task),
+        task = plan.task.name(),
         devices = devices.join(","),
         dtype = %plan.options.precision,
         queue = plan.settings.queue,
