@@ -36,7 +36,7 @@ fn flags_outside_their_range_are_refused() {
     refused("--queue", "0", &["from 1 to 1000000"]);
     refused("--max-batch", "-1", &["from 1"]);
     refused("--max-batch-delay", "soon", &["milliseconds"]);
-    refused("--devices", "cpu,tpu", &["tpu", "cuda:N"]);
+    refused("--devices", "tpu", &["tpu", "cuda:N"]);
     refused("--dtype", "int8", &["bf16", "8 bits"]);
     refused("--lora", "style:inf", &["finite"]);
     refused("--size", "512", &["WIDTHxHEIGHT"]);
