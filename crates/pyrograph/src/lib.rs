@@ -15,12 +15,8 @@
 //! | [`gradcheck`] | gradients held to differences, and closed forms |
 //! | [`train`] | training loops with exact resume |
 //! | [`pipelines`] | from request to images, from prompt to pictures, from images to anomaly scores and detections |
-<<<<<<< HEAD
 //! | [`serve`] | the pipelines, or a task of your own, behind HTTP: queue, batches between steps, metrics |
 //! | [`loadtest`] | latency of an HTTP endpoint: closed and open loops, percentiles with their spread |
-=======
-//! | [`serve`] | pipelines behind HTTP: a bounded queue, batches between steps, jobs, metrics |
->>>>>>> loadtest
 //!
 //! Backends are features: `flex` (the CPU, default), `ndarray`, `wgpu`, `cuda`; `fusion` fuses kernels on the GPU ones.
 //!

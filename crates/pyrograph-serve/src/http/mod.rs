@@ -1,8 +1,26 @@
 //! The server: routes, limits on connections, shutdown.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, time::Duration};
+mod accept;
+mod answers;
+mod app;
+mod auth;
+mod body;
+mod calls;
+mod connections;
+mod encode;
+mod errors;
+mod events;
+mod jobs;
+mod masks;
+mod observe;
+mod openapi;
+mod receive;
+mod routes;
+mod server;
 
-use crate::{Metrics, Model, ServeError};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+pub use server::Server;
 
 /// How a server listens.
 #[derive(Clone, Debug)]
@@ -40,39 +58,5 @@ impl Default for ServerSettings {
             job_time: Duration::from_secs(600),
             input_folder: None,
         }
-    }
-}
-
-/// A server that listens.
-pub struct Server {}
-
-impl Server {
-    /// Binds the address. The models may still load: the first is that of requests which name none.
-    ///
-    /// # Errors
-    /// When the address cannot be bound, or two models have one name.
-    pub async fn bind(
-        _settings: ServerSettings,
-        _models: Vec<Model>,
-        _metrics: Metrics,
-    ) -> Result<Self, ServeError> {
-        unimplemented!()
-    }
-
-    /// The address it listens on.
-    pub fn address(&self) -> SocketAddr {
-        unimplemented!()
-    }
-
-    /// Serves until `shutdown` is there; then refuses new requests, lets running ones end within the grace time, answers the
-    /// rest as unavailable, and stops the models.
-    ///
-    /// # Errors
-    /// When the listener fails.
-    pub async fn run(
-        self,
-        _shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), ServeError> {
-        unimplemented!()
     }
 }
