@@ -192,7 +192,10 @@ fn draw(reports: &[LoadReport], out: &Path) -> anyhow::Result<()> {
         };
         line_chart(&options, series)
     };
-    let images = Series::new("", line(&|report| Some(report.images_per_second)));
+    // A point at zero, and a gap after it, so that the axis begins there.
+    let mut throughput = vec![(1.0, 0.0), (f64::NAN, f64::NAN)];
+    throughput.extend(line(&|report| Some(report.images_per_second)));
+    let images = Series::new("", throughput);
     let p50 = Series::new("P50", line(&|report| Some(report.latency.as_ref()?.p50_ms)));
     let p95 = Series::new("P95", line(&|report| Some(report.latency.as_ref()?.p95_ms)));
     let charts = [

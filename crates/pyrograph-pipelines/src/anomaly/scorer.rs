@@ -18,7 +18,7 @@ use pyrograph_models::{
 use super::{
     AnomalyCard, Calibration, Method, SearchConfig,
     search::{Frozen, Start, search},
-    start::Starts,
+    start::{LastPool, Starts},
 };
 use crate::PipelineError;
 
@@ -48,6 +48,7 @@ pub struct AnomalyScorer<B: VisionAutodiff> {
     networks: AnoGan<B::InnerBackend>,
     config: DcganConfig,
     card: AnomalyCard,
+    pool: LastPool<B::InnerBackend>,
     device: B::Device,
 }
 
@@ -63,6 +64,7 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
             networks,
             config,
             card,
+            pool: LastPool::new(),
             device: device.clone(),
         }
     }
@@ -216,7 +218,8 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
             });
         }
         let config = &SearchConfig { pool, ..*config };
-        let starts = Starts::new(config, &generator, self.config.z_dim, &self.device);
+        let z_dim = self.config.z_dim;
+        let starts = Starts::new(config, &generator, z_dim, &self.pool, &self.device);
         let view = View {
             scorer: self,
             starts,

@@ -1,5 +1,7 @@
 //! Where searches start.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use burn::tensor::Tensor;
 use pyrograph_backend::{
     rng::{NoiseKey, Purpose, host_tensor},
@@ -13,15 +15,42 @@ use crate::PipelineError;
 /// Images a forward pass, when the pool is filled.
 const BATCH: usize = 64;
 
+/// The pool of the last search: the next one with the same numbers starts from it too, which spares most of the work of a single
+/// image.
+#[derive(Debug)]
+pub(super) struct LastPool<B: VisionBackend>(Mutex<Option<Kept<B>>>);
+
+/// The seed and the size of a pool, and the pool.
+type Kept<B> = ((u64, usize), Arc<Pool<B>>);
+
+impl<B: VisionBackend> LastPool<B> {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn get(&self, key: (u64, usize), make: impl FnOnce() -> Pool<B>) -> Arc<Pool<B>> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((kept, pool)) if *kept == key => Arc::clone(pool),
+            _ => {
+                let pool = Arc::new(make());
+                *last = Some((key, Arc::clone(&pool)));
+                pool
+            }
+        }
+    }
+}
+
 /// Latent vectors to start from. Every choice depends on the seed and the image alone: not on its neighbours, nor its place.
 pub(super) enum Starts<B: VisionBackend> {
     /// Vectors drawn for each image.
     Drawn { seed: u64, z_dim: usize },
     /// The nearest of many.
-    Pool(Pool<B>),
+    Pool(Arc<Pool<B>>),
 }
 
 /// Random latent vectors and their images.
+#[derive(Debug)]
 pub(super) struct Pool<B: VisionBackend> {
     latents: Vec<f32>,
     z_dim: usize,
@@ -34,26 +63,16 @@ impl<B: VisionBackend> Starts<B> {
         config: &SearchConfig,
         generator: &Generator<B>,
         z_dim: usize,
+        last: &LastPool<B>,
         device: &B::Device,
     ) -> Self {
         if config.pool == 0 {
             let seed = config.seed;
             return Self::Drawn { seed, z_dim };
         }
-        let key = NoiseKey::new(config.seed, Purpose::SearchStart, 0);
-        let latents = key.normal(0, config.pool * z_dim);
-        let images = latents.chunks(BATCH * z_dim).map(|z| {
-            let shape = [z.len() / z_dim, z_dim];
-            generator
-                .forward(host_tensor(z.to_vec(), shape, device))
-                .flatten(1, 3)
-        });
-        let images = Tensor::cat(images.collect(), 0);
-        Self::Pool(Pool {
-            latents,
-            z_dim,
-            images,
-        })
+        Self::Pool(last.get((config.seed, config.pool), || {
+            Pool::new(config, generator, z_dim, device)
+        }))
     }
 
     /// `count` starts for one image, the most promising first.
@@ -77,6 +96,28 @@ impl<B: VisionBackend> Starts<B> {
 }
 
 impl<B: VisionBackend> Pool<B> {
+    fn new(
+        config: &SearchConfig,
+        generator: &Generator<B>,
+        z_dim: usize,
+        device: &B::Device,
+    ) -> Self {
+        let key = NoiseKey::new(config.seed, Purpose::SearchStart, 0);
+        let latents = key.normal(0, config.pool * z_dim);
+        let images = latents.chunks(BATCH * z_dim).map(|z| {
+            let shape = [z.len() / z_dim, z_dim];
+            generator
+                .forward(host_tensor(z.to_vec(), shape, device))
+                .flatten(1, 3)
+        });
+        let images = Tensor::cat(images.collect(), 0);
+        Self {
+            latents,
+            z_dim,
+            images,
+        }
+    }
+
     /// The vectors whose images have the smallest residual.
     fn nearest(
         &self,

@@ -72,7 +72,7 @@ pub(super) fn check_finite(values: &[f32], stage: &str) -> Result<(), PipelineEr
 }
 
 /// The image at another size; nothing where it has that size.
-fn resized(image: &RgbImage, width: usize, height: usize) -> Option<RgbImage> {
+pub(super) fn resized(image: &RgbImage, width: usize, height: usize) -> Option<RgbImage> {
     let size = (width as u32, height as u32);
     (image.dimensions() != size)
         .then(|| imageops::resize(image, size.0, size.1, FilterType::Lanczos3))

@@ -3,7 +3,10 @@
 use pyrograph_backend::rng::RngKind;
 use pyrograph_vision::RgbImage;
 
-use super::{host::Latents, scheduler::SchedulerChoice, text::LostWords, tokenizer::PromptSyntax};
+use super::{
+    host::Latents, image::resized, scheduler::SchedulerChoice, text::LostWords,
+    tokenizer::PromptSyntax,
+};
 use crate::PipelineError;
 
 /// The most pictures of a request: all are in memory together.
@@ -79,6 +82,30 @@ pub struct ImageRequest {
     /// Whether the VAE decodes a picture that is larger than its own size by overlapping tiles, so that memory does not grow
     /// with the picture.
     pub tiled: bool,
+}
+
+impl ImageStart {
+    /// The same start with its pictures at [width, height], as the networks would be given them: so they take no more memory than
+    /// they must while a request waits.
+    pub fn at_size(self, [width, height]: [usize; 2]) -> Self {
+        let at_size = |image: RgbImage| resized(&image, width, height).unwrap_or(image);
+        match self {
+            Self::Image { image, strength } => Self::Image {
+                image: at_size(image),
+                strength,
+            },
+            Self::Inpaint {
+                image,
+                mask,
+                strength,
+            } => Self::Inpaint {
+                image: at_size(image),
+                mask: at_size(mask),
+                strength,
+            },
+            other => other,
+        }
+    }
 }
 
 impl ImageRequest {

@@ -5,10 +5,10 @@ use std::ops::ControlFlow;
 use pyrograph_losses::AnomalyScore;
 use pyrograph_pipelines::{
     PipelineError,
-    anomaly::{Method, SearchConfig},
+    anomaly::{AnomalyScorer, Method, SearchConfig},
 };
 
-use crate::common::{SIZE, assert_close, known, score, scorer, scores, short, strange};
+use crate::common::{A, SIZE, assert_close, known, score, scorer, scores, short, strange};
 
 /// Sixty steps of Adam amplify the rounding in which batches differ.
 const SEARCHED: f32 = 1e-3;
@@ -37,6 +37,23 @@ fn an_image_scores_alone_as_it_does_in_a_batch() {
         backwards.reverse();
         assert_close(&backwards, &together, SEARCHED);
     }
+}
+
+#[test]
+fn a_scorer_that_is_used_again_scores_as_a_new_one() {
+    let scorer = scorer();
+    let image = strange(1);
+    let with = |scorer: &AnomalyScorer<A>, seed| {
+        let config = SearchConfig { seed, ..short() };
+        let go_on = &mut |_, _| ControlFlow::Continue(());
+        let scored = scorer.score(&image, Method::Search, &config, go_on);
+        scores(&scored.expect("legal"))
+    };
+    let seen = [1, 1, 2, 1].map(|seed| with(&scorer, seed));
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0], seen[3]);
+    assert_ne!(seen[0], seen[2]);
+    assert_eq!(seen[2], with(&crate::common::scorer(), 2));
 }
 
 #[test]

@@ -171,22 +171,29 @@ fn only_one(path: &Path, wanted: Option<TaskKind>) -> Result<Located, ServeError
     let mut models: Vec<Located> = candidates
         .filter(|found| wanted.is_none_or(|wanted| found.kind == wanted))
         .collect();
+    let wrong = |allowed: String| ServeError::Setting {
+        name: "model".into(),
+        seen: path.display().to_string(),
+        allowed,
+    };
     match (models.pop(), models.is_empty()) {
         (Some(only), true) => Ok(only),
-        (None, _) => Err(unknown(
-            path,
-            "the folder holds no model of a task (a diffusers folder, a checkpoint of Stable Diffusion, a model file of \
-             pyrograph, or a run)"
+        (None, _) => Err(wrong(
+            "a diffusers folder, a checkpoint of Stable Diffusion, a model file of pyrograph, a run, or a folder with one of \
+             them"
                 .into(),
         )),
         (Some(last), false) => {
-            let all: Vec<_> = models
-                .iter()
-                .chain([&last])
-                .map(|found| found.path.display().to_string())
-                .collect();
-            let reason = format!("the folder holds several models, name one: {}", all.join(", "));
-            Err(unknown(path, reason))
+            let all = models.iter().chain([&last]);
+            let paths: Vec<_> = all.map(|found| found.path.display().to_string()).collect();
+            let paths = paths.join(", ");
+            match models.iter().all(|found| found.kind == last.kind) {
+                true => Err(wrong(format!("one of the models in it: {paths}"))),
+                false => Err(unknown(
+                    path,
+                    format!("the folder holds models of several tasks: {paths}"),
+                )),
+            }
         }
     }
 }
@@ -213,104 +220,4 @@ fn unknown(path: &Path, reason: String) -> ServeError {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use burn_flex::Flex;
-    use pyrograph_models::{
-        context_unet::{ContextUnet, ContextUnetConfig},
-        dcgan::{AnoGan, Dcgan},
-        ssd::Ssd,
-        weights::{NamedModel, TensorEntry, save_model},
-    };
-
-    use super::*;
-
-    /// A file whose header says that it holds the model `name`.
-    fn write(path: &Path, name: &str) {
-        let mut dict = StateDict::new();
-        dict.insert("a", TensorEntry::from_f32(vec![1], vec![0.0]));
-        let header = format!(r#"{{"model": "{name}", "config": {{}}}}"#);
-        let metadata = HashMap::from([("pyrograph".to_owned(), header)]);
-        dict.save(path, metadata).expect("writable");
-    }
-
-    #[test]
-    fn the_names_are_those_of_the_models() {
-        assert_eq!(SPRITES, <ContextUnet<Flex> as NamedModel<Flex>>::NAME);
-        assert_eq!(ANOMALY, <AnoGan<Flex> as NamedModel<Flex>>::NAME);
-        assert_eq!(DETECTOR, <Ssd<Flex> as NamedModel<Flex>>::NAME);
-        assert_eq!(GENERATOR, <Dcgan<Flex> as NamedModel<Flex>>::NAME);
-    }
-
-    #[test]
-    fn a_file_is_known_by_its_header() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("model.safetensors");
-        let config = ContextUnetConfig {
-            n_feat: 8,
-            ..ContextUnetConfig::default()
-        };
-        let model: ContextUnet<Flex> = config.init(&Default::default(), 0).expect("legal");
-        save_model(&model, &config, HashMap::new(), &path).expect("writable");
-        assert_eq!(TaskKind::of(&path).expect("known"), TaskKind::Sprites);
-        // A folder that holds this file alone is this model.
-        assert_eq!(locate(folder.path()).expect("known").path, path);
-
-        write(&folder.path().join("other.safetensors"), ANOMALY);
-        let error = TaskKind::of(folder.path()).expect_err("two").to_string();
-        assert!(
-            error.contains("model.safetensors, ") && error.contains("--task"),
-            "{error}"
-        );
-        let anomaly = model_path(TaskKind::Anomaly, folder.path()).expect("one of this task");
-        assert_eq!(anomaly, folder.path().join("other.safetensors"));
-    }
-
-    #[test]
-    fn a_run_is_its_best_weights() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let run = folder.path().join("run");
-        for step in [9, 10] {
-            let checkpoint = run.join(CHECKPOINTS).join(format!("{STEP}{step}"));
-            fs::create_dir_all(&checkpoint).expect("writable");
-            write(&checkpoint.join("model.safetensors"), SPRITES);
-            write(&checkpoint.join("ema.safetensors"), SPRITES);
-        }
-        fs::create_dir_all(run.join(CHECKPOINTS).join(".partial-11")).expect("writable");
-        let found = locate(&run).expect("a run");
-        let last = run.join("checkpoints/step-10/ema.safetensors");
-        assert_eq!((found.kind, &found.path), (TaskKind::Sprites, &last));
-        assert_eq!(locate(folder.path()).expect("its folder").path, last);
-        let other = model_path(TaskKind::Detect, &run)
-            .expect_err("sprites")
-            .to_string();
-        assert!(other.contains("sprites, not detect"), "{other}");
-        write(&run.join(BEST), DETECTOR);
-        assert_eq!(TaskKind::of(&run).expect("a run"), TaskKind::Detect);
-        write(&run.join(FITTED), ANOMALY);
-        assert_eq!(TaskKind::of(&run).expect("a run"), TaskKind::Anomaly);
-        assert_eq!(
-            model_path(TaskKind::Detect, &run).expect("its best"),
-            run.join(BEST)
-        );
-    }
-
-    #[test]
-    fn what_is_no_model_is_refused_with_the_reason() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let refused = |path: &Path| TaskKind::of(path).expect_err("no model").to_string();
-        assert!(refused(folder.path()).contains("holds no model"));
-        assert!(refused(&folder.path().join("nowhere")).contains("nowhere"));
-        let text = folder.path().join("notes.txt");
-        fs::write(&text, "hello").expect("writable");
-        assert!(refused(&text).contains("does not read"));
-        let path = folder.path().join("gan.safetensors");
-        write(&path, GENERATOR);
-        assert!(refused(&path).contains("pyrograph anomaly fit"));
-        let diffusers = folder.path().join("sd");
-        fs::create_dir(&diffusers).expect("writable");
-        fs::write(diffusers.join(INDEX), "{}").expect("writable");
-        assert_eq!(TaskKind::of(folder.path()).expect("one"), TaskKind::Txt2img);
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use pyrograph_vision::{Rgb, RgbImage, enlarge};
 
 use super::ImageInput;
 use crate::{
-    Batching, Engine, OutputImage, Progress, TaskError, TaskOutput, Watch,
+    Batching, Engine, OutputImage, Progress, Refusal, TaskError, TaskOutput, Watch,
     tasks::faults::{of_model, of_request},
 };
 
@@ -43,21 +43,48 @@ pub(super) struct ImageState<B: VisionBackend> {
 
 impl<B: VisionBackend> ImageEngine<B> {
     /// An engine that is to be ready for `sizes`, by default that of the checkpoint.
+    ///
+    /// # Errors
+    /// When a size cannot be drawn.
     pub(super) fn new(
         pipeline: StableDiffusion<B>,
         device: B::Device,
         mut sizes: Vec<[usize; 2]>,
         steps: usize,
-    ) -> Self {
+    ) -> Result<Self, Refusal> {
         if sizes.is_empty() {
             sizes.push(pipeline.rules().own_size());
         }
-        Self {
+        let engine = Self {
             pipeline,
             device,
             sizes,
             steps: steps.min(PROBE_STEPS),
+        };
+        for size in &engine.sizes {
+            engine.probe_of(*size, 0)?;
         }
+        Ok(engine)
+    }
+
+    /// A request for a picture of `size`, with guidance.
+    fn probe_of(&self, [width, height]: [usize; 2], seed: u64) -> Result<ImageInput, Refusal> {
+        let rules = self.pipeline.rules();
+        let mut request = ImageRequest {
+            steps: self.steps,
+            width: Some(width),
+            height: Some(height),
+            ..ImageRequest::new(PROBE, seed)
+        };
+        if rules.is_inpainting() {
+            let blank = RgbImage::from_pixel(1, 1, Rgb([255; 3]));
+            request.start = ImageStart::Inpaint {
+                image: blank.clone(),
+                mask: blank,
+                strength: 1.0,
+            };
+        }
+        ImageInput::new(request, rules)
     }
 
     /// Waits for the device, so that the time of a step is that of its work.
@@ -152,29 +179,7 @@ impl<B: VisionBackend> Engine for ImageEngine<B> {
     }
 
     fn probe(&self, index: usize, seed: u64) -> Option<ImageInput> {
-        let [width, height] = *self.sizes.get(index)?;
-        let rules = self.pipeline.rules();
-        let mut request = ImageRequest {
-            steps: self.steps,
-            width: Some(width),
-            height: Some(height),
-            ..ImageRequest::new(PROBE, seed)
-        };
-        if rules.is_inpainting() {
-            let blank = RgbImage::from_pixel(width as u32, height as u32, Rgb([255; 3]));
-            request.start = ImageStart::Inpaint {
-                image: blank.clone(),
-                mask: blank,
-                strength: 1.0,
-            };
-        }
-        match ImageInput::new(request, rules) {
-            Ok(input) => Some(input),
-            Err(refusal) => {
-                tracing::error!(width, height, "the size cannot be served: {refusal}");
-                None
-            }
-        }
+        self.probe_of(*self.sizes.get(index)?, seed).ok()
     }
 }
 

@@ -38,8 +38,11 @@ pub struct ImageInput {
 }
 
 impl ImageInput {
-    fn new(request: ImageRequest, rules: &RequestRules) -> Result<Self, Refusal> {
+    fn new(mut request: ImageRequest, rules: &RequestRules) -> Result<Self, Refusal> {
         let checked = rules.check(&request).map_err(super::faults::refused)?;
+        let [width, height] = checked.size;
+        (request.width, request.height) = (Some(width), Some(height));
+        request.start = request.start.at_size(checked.size);
         let [width, height] = checked.size.map(|side| side / rules.factor());
         Ok(Self {
             size: checked.size,
@@ -135,9 +138,7 @@ impl BackendTask for Load<'_> {
             tracing::info!(model = %path.display(), "{note}");
         }
         self.task.rules.get_or_init(|| pipeline.rules().clone());
-        let sizes = options.sizes.clone();
-        let steps = options.steps;
-        self.worker
-            .serve(ImageEngine::new(pipeline, device, sizes, steps))
+        let engine = ImageEngine::new(pipeline, device, options.sizes.clone(), options.steps)?;
+        self.worker.serve(engine)
     }
 }

@@ -1,0 +1,207 @@
+//! What is read, and what is refused.
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use pyrograph_diffusion::SchedulerName;
+use pyrograph_pipelines::stable_diffusion::{ImageStart, OpenOptions, tokenizer::PromptSyntax};
+use serde_json::{Value, json};
+
+use super::{loaded, options, picture, plain};
+use crate::{
+    Limits, RefusalKind, Task, TaskBody,
+    tasks::{
+        text_to_image::{ImageInput, TextToImage},
+        trial::{bodies, hold_to_schema, parse, png, png_text, refused},
+    },
+};
+
+static TASK: LazyLock<TextToImage> = LazyLock::new(|| plain().0);
+static INPAINT: LazyLock<TextToImage> = LazyLock::new(|| loaded("nine", &OpenOptions::default()).0);
+
+fn input(body: Value) -> ImageInput {
+    parse(&*TASK, body).expect("reads")
+}
+
+#[test]
+fn the_articles_bodies_have_the_defaults() {
+    for body in [
+        json!({"prompt": "cat"}),
+        json!({"prompt": "cat", "parameters": {}}),
+        json!({"prompt": "cat", "parameters": null, "image": null, "quality": "high"}),
+    ] {
+        let ImageInput { request, size, .. } = input(body);
+        assert_eq!((request.steps, request.guidance, size), (3, 7.5, [64, 64]));
+        assert!(request.images.len() == 1 && request.images[0].prompt == "cat");
+        assert!(request.images[0].seed < 1 << 32);
+        assert_eq!(request.start, ImageStart::Noise);
+        assert_eq!(request.syntax, PromptSyntax::Plain);
+    }
+}
+
+#[test]
+fn every_field_has_its_effect() {
+    let ImageInput {
+        request,
+        size,
+        steps,
+        ..
+    } = input(json!({
+        "prompt": "cat", "negative_prompt": "dog",
+        "parameters": {
+            "num_inference_steps": 5, "guidance_scale": 1, "guidance_rescale": 0.5, "width": 32,
+            "height": 48, "seed": u64::MAX, "num_images": 2, "scheduler": "heun",
+        },
+    }));
+    let seeds: Vec<u64> = request.images.iter().map(|image| image.seed).collect();
+    assert_eq!((seeds, size), (vec![u64::MAX, 0], [32, 48]));
+    assert!(request.images.iter().all(|image| image.negative == "dog"));
+    assert_eq!((request.guidance, request.guidance_rescale), (1.0, 0.5));
+    assert_eq!(request.scheduler.name, Some(SchedulerName::Heun));
+    // Two passes a step, but for the last.
+    assert_eq!((request.steps, steps), (5, 9));
+    let demand = TASK.demand(&input(
+        json!({"prompt": "", "parameters": {"num_images": 3}}),
+    ));
+    assert_eq!((demand.rows, demand.key.0.as_str()), (6, "64x64"));
+}
+
+#[test]
+fn pictures_to_start_from_come_with_their_defaults() {
+    let image = png_text(&picture(40, 33));
+    let of = |body| input(body).request.start;
+    match of(json!({"prompt": "", "image": image})) {
+        ImageStart::Image { image, strength } => {
+            assert_eq!(strength, 0.8);
+            // As large as the picture will be: multiples of 8.
+            assert_eq!(image.dimensions(), (40, 32));
+        }
+        other => panic!("{other:?}"),
+    }
+    let size = input(json!({"prompt": "", "image": image})).size;
+    assert_eq!(size, [40, 32]);
+    let mask = png_text(&picture(40, 33));
+    match of(json!({"prompt": "", "image": image, "mask": mask, "strength": 0.9})) {
+        ImageStart::Inpaint { strength, .. } => assert_eq!(strength, 0.9),
+        other => panic!("{other:?}"),
+    }
+    match of(json!({"prompt": "", "image": image, "mask": mask})) {
+        ImageStart::Inpaint { strength, .. } => assert_eq!(strength, 1.0),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn values_outside_their_ranges_are_refused_with_their_fields() {
+    let small = png_text(&picture(8, 8));
+    for (field, change) in [
+        ("parameters.width", json!({"parameters": {"width": -8}})),
+        ("parameters.width", json!({"parameters": {"width": 100}})),
+        (
+            "parameters.width",
+            json!({"parameters": {"width": 4096, "height": 4096}}),
+        ),
+        ("parameters.height", json!({"parameters": {"height": 0}})),
+        (
+            "parameters.num_inference_steps",
+            json!({"parameters": {"num_inference_steps": 0}}),
+        ),
+        (
+            "parameters.num_inference_steps",
+            json!({"parameters": {"num_inference_steps": 201}}),
+        ),
+        (
+            "parameters.guidance_scale",
+            json!({"parameters": {"guidance_scale": 1e9}}),
+        ),
+        (
+            "parameters.guidance_rescale",
+            json!({"parameters": {"guidance_rescale": -0.1}}),
+        ),
+        (
+            "parameters.num_images",
+            json!({"parameters": {"num_images": 9}}),
+        ),
+        ("parameters.seed", json!({"parameters": {"seed": -1}})),
+        (
+            "parameters.scheduler",
+            json!({"parameters": {"scheduler": "fast"}}),
+        ),
+        (
+            "parameters.scheduler",
+            json!({"parameters": {"scheduler": "ddpm-no-noise"}}),
+        ),
+        ("strength", json!({"strength": 1.5, "image": small})),
+        ("strength", json!({"strength": 0.01, "image": small})),
+        ("image", json!({"strength": 0.5})),
+        ("image", json!({"mask": small})),
+        (
+            "mask",
+            json!({"mask": png_text(&picture(8, 9)), "image": small}),
+        ),
+        (
+            "parameters.width",
+            json!({"image": png_text(&picture(4, 4))}),
+        ),
+    ] {
+        let mut body = change;
+        body["prompt"] = "cat".into();
+        let refusal = refused(&*TASK, body);
+        assert_eq!(refusal.kind, RefusalKind::Invalid, "{refusal}");
+        assert_eq!(refusal.field.as_deref(), Some(field), "{refusal}");
+    }
+    // A UNet for inpainting alone.
+    for (field, body) in [
+        ("image", json!({"prompt": "cat"})),
+        ("mask", json!({"prompt": "cat", "image": small})),
+    ] {
+        assert_eq!(refused(&*INPAINT, body).field.as_deref(), Some(field));
+    }
+}
+
+#[test]
+fn bodies_that_do_not_read_and_what_is_too_large_have_their_own_kinds() {
+    let kind = |body| {
+        let refusal = refused(&*TASK, body);
+        (refusal.kind, refusal.field)
+    };
+    let named = |kind, field: &str| (kind, Some(field.to_owned()));
+    let bad = RefusalKind::BadRequest;
+    assert_eq!(kind(json!({})).0, bad);
+    assert_eq!(kind(json!({"prompt": 3})), named(bad, "prompt"));
+    assert_eq!(
+        kind(json!({"prompt": "", "promt": ""})),
+        named(bad, "promt")
+    );
+    let seed = json!({"prompt": "", "parameters": {"seed": "1"}});
+    assert_eq!(kind(seed), named(bad, "parameters.seed"));
+    let image = json!({"prompt": "", "image": "no base64"});
+    assert_eq!(kind(image), named(bad, "image"));
+    let large = RefusalKind::TooLarge;
+    let long = json!({"prompt": "a".repeat(8193)});
+    assert_eq!(kind(long), named(large, "prompt"));
+    let limits = Limits {
+        input_pixels: 63,
+        ..Limits::default()
+    };
+    let body = json!({"prompt": "", "image": png_text(&picture(8, 8))});
+    let refusal = TASK
+        .parse(TaskBody::Json(body), &limits)
+        .expect_err("too large");
+    assert_eq!((refusal.kind, refusal.field), named(large, "image"));
+    let body = TaskBody::Image(png(&picture(8, 8)).into());
+    let refusal = TASK.parse(body, &limits).expect_err("no JSON");
+    assert_eq!(refusal.kind, RefusalKind::MediaType);
+    let fresh = TextToImage::new("nowhere", options(), Limits::default());
+    let early = refused(&fresh, json!({"prompt": ""}));
+    assert_eq!(early.kind, RefusalKind::Unavailable);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_the_schema_refuses_is_refused(body in bodies(&TASK.schema())) {
+        hold_to_schema(&*TASK, body)?;
+    }
+}
