@@ -30,6 +30,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECONDS = 300.0
+Process = subprocess.Popen[bytes]
 BUILDAH = {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
 
 
@@ -72,8 +73,8 @@ def build(binary: Path, target: str, scratch: Path) -> str:
 
 
 @contextmanager
-def container(image: str, mounts: list[str], variables: dict[str, str], arguments: list[str]) -> Iterator[int]:
-    """Runs a container as its image says, with other arguments where there are some; the id of its first process."""
+def container(image: str, mounts: list[str], variables: dict[str, str], arguments: list[str]) -> Iterator[Process]:
+    """Runs a container as its image says, with other arguments where there are some."""
     name = buildah("from", image)
     try:
         config = configuration(name)
@@ -85,7 +86,7 @@ def container(image: str, mounts: list[str], variables: dict[str, str], argument
         command += [name, "--", *config["Entrypoint"], *(arguments or config["Cmd"])]
         process = subprocess.Popen(command, env={**os.environ, **BUILDAH})
         try:
-            yield process.pid
+            yield process
             if process.wait(timeout=60) != 0:
                 raise AssertionError(f"{image} exited with {process.returncode}")
         finally:
@@ -116,7 +117,7 @@ def user_of(pid: int) -> int:
     return int(match[1])
 
 
-def wait_ready(port: int, pid: int) -> None:
+def wait_ready(port: int, process: Process) -> None:
     """Waits until /ping answers 200."""
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
@@ -124,7 +125,7 @@ def wait_ready(port: int, pid: int) -> None:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2):
                 return
         except (urllib.error.URLError, ConnectionError):
-            assert Path(f"/proc/{pid}").exists(), "the container ended"
+            assert process.poll() is None, "the container ended"
             time.sleep(0.1)
     raise AssertionError(f"/ping was not 200 within {READY_SECONDS} s")
 
@@ -141,10 +142,10 @@ def draw(port: int) -> None:
 
 def check(image: str, mount: str, variables: dict[str, str], arguments: list[str], port: int, user: int) -> None:
     """Runs an image, draws, and stops it as an orchestrator does."""
-    with container(image, [mount], variables, arguments) as pid:
-        wait_ready(port, pid)
+    with container(image, [mount], variables, arguments) as process:
+        wait_ready(port, process)
         draw(port)
-        server = server_of(pid)
+        server = server_of(process.pid)
         assert user_of(server) == user, f"the server runs as user {user_of(server)}, and not {user}"
         os.kill(server, signal.SIGTERM)
     print(f"{image}: ready, drew, ran as user {user}, ended with 0")
@@ -158,14 +159,22 @@ def free_port() -> int:
         return port
 
 
+def readable_copy(model: Path, copy: Path) -> Path:
+    """A copy of the model that every user may read, as the one of a volume must be."""
+    shutil.copytree(model, copy)
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return copy
+
+
 def main() -> int:
     """Checks both targets."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--bin", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     arguments = parser.parse_args()
-    model = arguments.model.resolve()
     with tempfile.TemporaryDirectory() as scratch:
+        model = readable_copy(arguments.model, Path(scratch) / "model")
         port = free_port()
         image = build(arguments.bin, "sagemaker", Path(scratch))
         check(image, f"{model}:/opt/ml/model:ro", {"SAGEMAKER_BIND_TO_PORT": str(port)}, ["serve"], port, user=0)

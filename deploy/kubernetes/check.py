@@ -110,6 +110,8 @@ def rights_problems(deployment: Document) -> Iterator[str]:
     pod = deployment["spec"]["template"]["spec"]
     container = only_container(deployment)
     context = {**pod["securityContext"], **container["securityContext"]}
+    if pod.get("enableServiceLinks") is not False:
+        yield "enableServiceLinks must be false: a Service could set variables that the server reads"
     wanted = {"runAsNonRoot": True, "readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False}
     for name, value in wanted.items():
         if context.get(name) is not value:

@@ -39,6 +39,7 @@ BREAKS: dict[str, tuple[Callable[[list[Document]], object], str]] = {
     "a service of another port": (lambda d: d[1]["spec"]["ports"][0].update(targetPort="web"), "the Service names"),
     "a pod that is killed early": (lambda d: pod(d).update(terminationGracePeriodSeconds=35), "above 35 s"),
     "a pod of root": (lambda d: pod(d)["securityContext"].update(runAsNonRoot=False), "runAsNonRoot is False"),
+    "variables of services": (lambda d: pod(d).pop("enableServiceLinks"), "enableServiceLinks"),
     "a metric of another name": (
         lambda d: d[2]["spec"]["metrics"][0]["pods"]["metric"].update(name="pyrograph_queue"),
         "asks for pyrograph_queue",

@@ -104,11 +104,12 @@ def test_an_image_is_edited(client: openai.OpenAI, picture: bytes) -> None:
     assert edited.tobytes() != other.tobytes()
 
 
-def test_a_mask_keeps_what_is_opaque(client: openai.OpenAI, picture: bytes, mask: bytes, tmp_path: Path) -> None:
+def test_a_masked_part_is_painted_anew(client: openai.OpenAI, picture: bytes, mask: bytes, tmp_path: Path) -> None:
     for name, content in (("picture.png", picture), ("mask.png", mask)):
         (tmp_path / name).write_bytes(content)
     with (tmp_path / "picture.png").open("rb") as source, (tmp_path / "mask.png").open("rb") as masked:
-        response = client.images.edit(image=source, mask=masked, prompt="a hat", extra_body={"num_inference_steps": 4})
+        body = {"num_inference_steps": 4}
+        response = client.images.edit(image=source, mask=masked, prompt="a hat", size="64x64", extra_body=body)
     [edited] = images(response)
     assert edited.size == (64, 64)
 

@@ -9,7 +9,10 @@ import concurrent.futures
 import io
 import json
 import os
+import subprocess
+import tarfile
 import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -108,9 +111,14 @@ def test_another_content_type_is_refused(server: Server) -> None:
     assert answer.status == 415
 
 
-def test_serve_alone_is_the_command_of_a_container() -> None:
+def test_serve_alone_is_the_command_of_a_container_with_a_packed_model(tmp_path: Path) -> None:
+    archive, root = tmp_path / "model.tar.gz", tmp_path / "model"
+    pack = [os.environ["BIN"], "pack", "--model", os.environ["PIPELINE"], "--out", str(archive), "--quiet"]
+    subprocess.run(pack, check=True)
+    with tarfile.open(archive) as file:
+        file.extractall(root, filter="data")
     port = free_port()
-    environment = {"PYROGRAPH_MODEL_ROOT": os.environ["PIPELINE"], "SAGEMAKER_BIND_TO_PORT": str(port)}
+    environment = {"PYROGRAPH_MODEL_ROOT": str(root), "SAGEMAKER_BIND_TO_PORT": str(port)}
     with Server(["serve"], port, environment) as server:
         assert_picture(server.post("/invocations", {"prompt": "a lovely cat"}))
         assert server.terminate() == 0
