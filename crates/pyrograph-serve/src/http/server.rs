@@ -87,8 +87,8 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown` is there; then refuses new requests, lets running ones end within the grace time, answers the
-    /// rest as unavailable, and stops the models.
+    /// Serves until `shutdown` is there. Then refuses new requests, lets running ones end within the
+    /// grace time, answers the rest as unavailable, and stops the models.
     ///
     /// # Errors
     /// When the listener fails.
@@ -129,6 +129,8 @@ impl Server {
             let _ = tokio::time::timeout(LAST_ANSWERS, closing).await;
         }
         kill.cancel();
+        #[cfg(feature = "otel")]
+        let _ = tokio::task::spawn_blocking(crate::telemetry::flush).await;
         Ok(())
     }
 }

@@ -40,6 +40,7 @@ pub(crate) struct Squares {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "bodies may have fields that squares do not show")]
 pub(crate) struct Body {
     prompt: String,
     #[serde(default)]
@@ -56,6 +57,7 @@ pub(crate) struct Body {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "bodies may have fields that squares do not show")]
 struct Parameters {
     num_inference_steps: Option<u64>,
     guidance_scale: Option<f64>,

@@ -16,7 +16,8 @@ const LONG_BODY: &str = "{\"prompt\": \"a\", \"parameters\": {\"num_inference_st
 async fn begun(server: &Running, headers: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let request = format!(
-        "POST /invocations HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{LONG_BODY}",
+        "POST /invocations HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{headers}\
+        content-length: {}\r\n\r\n{LONG_BODY}",
         LONG_BODY.len()
     );
     stream.write_all(request.as_bytes()).await.unwrap();

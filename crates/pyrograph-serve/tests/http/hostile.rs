@@ -153,7 +153,8 @@ async fn no_json_gets_an_answer_of_the_500s() {
 #[tokio::test]
 async fn mutated_requests_leave_the_server_whole() {
     let server = Setup::default().start().await;
-    let good = b"POST /invocations HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"prompt\": \"a\"}";
+    let good = b"POST /invocations HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+        content-length: 15\r\n\r\n{\"prompt\": \"a\"}";
     let mut state = 7_u64;
     let mut below = |bound: usize| {
         state ^= state << 13;
