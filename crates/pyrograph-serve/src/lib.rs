@@ -21,6 +21,8 @@ mod scheduling;
 pub mod settings;
 mod task;
 pub mod tasks;
+#[cfg(feature = "otel")]
+mod telemetry;
 mod ticket;
 
 pub use error::ServeError;

@@ -45,8 +45,8 @@ impl Accept {
         (best.0 > 0.0).then_some(best)
     }
 
-    /// The type among `offers` that the client likes best: by weight, then by how exactly the client names it, then by the
-    /// order of the offers.
+    /// The type among `offers` that the client likes best: by weight, then by how exactly the client
+    /// names it, then by the order of the offers.
     pub(super) fn best<'a>(&self, offers: &[&'a str]) -> Option<&'a str> {
         let mut best: Option<(&str, (f32, u8))> = None;
         for offer in offers {

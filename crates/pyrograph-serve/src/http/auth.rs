@@ -19,7 +19,8 @@ use super::{app::SharedApp, body, errors::Failure, observe::RequestId};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-/// The digests of the tokens that are allowed: of equal length, so that a comparison does not tell the length of a token.
+/// The digests of the tokens that are allowed. Their length is equal, so that a comparison does not
+/// tell the length of a token.
 #[derive(Debug)]
 pub(super) struct Tokens(Vec<[u8; 32]>);
 

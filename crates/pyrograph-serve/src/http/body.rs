@@ -18,8 +18,8 @@ use super::{app::App, errors::bad_request};
 /// Headers that name a body instead of holding it.
 const REFERENCES: [&str; 2] = ["x-amzn-sagemaker-inputlocation", "x-pyrograph-input"];
 
-/// Bytes of a refused body that are read and thrown away, so that the client reads the refusal rather than an error of its
-/// socket.
+/// Bytes of a refused body that are read and thrown away, so that the client reads the refusal and
+/// not an error of its socket.
 const DISCARDED_BYTES: usize = 32 << 20;
 /// Time for that.
 const DISCARD_TIME: Duration = Duration::from_secs(2);

@@ -6,8 +6,8 @@ use image::{DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, Lum
 
 use crate::{Refusal, RefusalKind, http::errors::bad_request};
 
-/// The mask of an edit as a PNG: from the mask's transparency, or from that of the image where there is no mask. Nothing where
-/// neither is transparent: all of the image is drawn anew.
+/// The mask of an edit as a PNG: from the mask's transparency, or from that of the image where there
+/// is no mask. Nothing where neither is transparent: all of the image is drawn anew.
 ///
 /// # Errors
 /// When an image does not read or is too large, a mask has no transparency, or the two differ in size.

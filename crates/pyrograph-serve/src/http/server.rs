@@ -93,8 +93,8 @@ impl Server {
         self.address
     }
 
-    /// Serves until `shutdown` is there; then refuses new requests, lets accepted ones end within the grace time, answers the
-    /// rest as unavailable, and stops the models.
+    /// Serves until `shutdown` is there. Then refuses new requests, lets accepted ones end within the
+    /// grace time, answers the rest as unavailable, and stops the models.
     ///
     /// # Errors
     /// When the listener fails.
@@ -138,6 +138,8 @@ impl Server {
         let left = grace.saturating_sub(begun.elapsed()).max(LAST_ANSWERS);
         let _ = tokio::time::timeout(left, connections.close()).await;
         kill.cancel();
+        #[cfg(feature = "otel")]
+        let _ = tokio::task::spawn_blocking(crate::telemetry::flush).await;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{io, str::FromStr};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::values::Allowed;
 use crate::ServeError;
@@ -29,11 +29,14 @@ impl FromStr for LogFormat {
     }
 }
 
-/// Begins the log on standard error. `level` is error, warn, info, debug or trace, or a list of targets with levels as in
+/// Begins the log on standard error, and with the feature `otel` the traces to the collector that
+/// OpenTelemetry's environment variables name.
+///
+/// `level` is error, warn, info, debug or trace, or a list of targets with levels as in
 /// `info,pyrograph_serve=debug`.
 ///
 /// # Errors
-/// When the level does not read, or a log was begun before.
+/// When the level does not read, a log was begun before, or the collector's settings do not read.
 pub fn init_logging(format: LogFormat, level: &str) -> Result<(), ServeError> {
     let refuse = |reason: String| ServeError::Setting {
         name: "--log-level".into(),
@@ -41,14 +44,15 @@ pub fn init_logging(format: LogFormat, level: &str) -> Result<(), ServeError> {
         allowed: format!("error, warn, info, debug, trace or TARGET=LEVEL,…: {reason}"),
     };
     let filter = EnvFilter::try_new(level).map_err(|error| refuse(error.to_string()))?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
-    let begun = match format {
-        LogFormat::Text => builder.with_ansi(is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    begun.map_err(|error| refuse(error.to_string()))
+    let log = tracing_subscriber::registry().with(lines).with(filter);
+    #[cfg(feature = "otel")]
+    let log = log.with(crate::telemetry::layer().map_err(|error| refuse(error.to_string()))?);
+    log.try_init().map_err(|error| refuse(error.to_string()))
 }
 
 fn is_terminal() -> bool {

@@ -136,9 +136,10 @@ fn edit() -> Value {
 }
 
 fn openai_images() -> Value {
+    let image = object(json!({"b64_json": {"type": "string", "contentEncoding": "base64"}}));
     object(json!({
         "created": {"type": "integer"},
-        "data": {"type": "array", "items": object(json!({"b64_json": {"type": "string", "contentEncoding": "base64"}}))},
+        "data": {"type": "array", "items": image},
         "size": {"type": "string"},
         "quality": {"type": "string"},
         "background": {"const": "opaque"},

@@ -1,0 +1,188 @@
+//! Clients that break the rules.
+
+use std::time::Duration;
+
+use proptest::{
+    prelude::*,
+    strategy::ValueTree,
+    test_runner::{Config, TestRng, TestRunner},
+};
+use serde_json::{Map, Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::common::{LONG, Setup, answer};
+
+#[tokio::test]
+async fn slow_headers_and_bodies_are_closed_in_time() {
+    let mut setup = Setup::default();
+    setup.server.header_timeout = Duration::from_millis(300);
+    setup.server.body_timeout = Duration::from_millis(300);
+    let server = setup.start().await;
+    let start = |text: &'static str| {
+        let address = server.address;
+        async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(text.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            let read = tokio::time::timeout(LONG, stream.read_to_string(&mut answer)).await;
+            read.expect("the server closes").unwrap();
+            answer
+        }
+    };
+    assert_eq!(start("").await, "");
+    assert_eq!(
+        start("POST /invocations HTTP/1.1\r\nhost: a\r\nx-slow: ").await,
+        ""
+    );
+    let body = start("POST /invocations HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\n{").await;
+    assert!(
+        body.starts_with("HTTP/1.1 408") && body.contains("\"timeout\""),
+        "{body}"
+    );
+    assert_eq!(server.invoke(&json!({"prompt": "a"})).await.status, 200);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_get_their_turn() {
+    let mut setup = Setup::default();
+    setup.server.connections = 4;
+    setup.server.header_timeout = Duration::from_millis(200);
+    let server = setup.start().await;
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        idle.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    assert_eq!(answer(server.get("/ping")).await.status, 200);
+}
+
+/// Any JSON.
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        (-1e6..1e6).prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec(("[a-z_]{1,8}", inner), 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+/// An object with fields that the routes know.
+fn body() -> impl Strategy<Value = Value> {
+    let names = prop::sample::select(vec![
+        "prompt",
+        "negative_prompt",
+        "image",
+        "mask",
+        "strength",
+        "model",
+        "n",
+        "size",
+        "stream",
+        "quality",
+        "partial_images",
+        "output_format",
+        "output_compression",
+        "background",
+        "response_format",
+        "user",
+        "seed",
+    ]);
+    let parameters = prop::sample::select(vec![
+        "width",
+        "height",
+        "seed",
+        "num_images",
+        "guidance_scale",
+    ]);
+    let fields = prop::collection::vec((names, value()), 0..4);
+    let parameters = prop::collection::vec((parameters, value()), 0..3);
+    (fields, parameters, any::<bool>()).prop_map(|(fields, parameters, is_whole)| {
+        let mut body = Map::new();
+        body.insert("prompt".into(), json!("a"));
+        if is_whole {
+            let parameters = parameters
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value));
+            body.insert("parameters".into(), Value::Object(parameters.collect()));
+        }
+        body.extend(
+            fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
+        Value::Object(body)
+    })
+}
+
+#[tokio::test]
+async fn no_json_gets_an_answer_of_the_500s() {
+    let server = Setup::default().start().await;
+    let mut runner = TestRunner::new_with_rng(
+        Config::default(),
+        TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+    );
+    let strategy = prop_oneof![3 => body().boxed(), 1 => value().boxed()];
+    for _ in 0..150 {
+        let body = strategy.new_tree(&mut runner).unwrap().current();
+        for route in ["/invocations", "/v1/images/generations", "/v1/jobs"] {
+            let answer = answer(server.post(route, &body)).await;
+            let status = answer.status.as_u16();
+            assert!(
+                status < 500,
+                "{route}: {status} to {body}: {}",
+                answer.text()
+            );
+            if status >= 400 {
+                assert!(answer.json()["error"]["code"].is_string());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn mutated_requests_leave_the_server_whole() {
+    let server = Setup::default().start().await;
+    let good = b"POST /invocations HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+        content-length: 15\r\n\r\n{\"prompt\": \"a\"}";
+    let mut state = 7_u64;
+    let mut below = |bound: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % bound as u64) as usize
+    };
+    for round in 0..100 {
+        let mut bytes = good.to_vec();
+        for _ in 0..=below(4) {
+            let place = below(bytes.len());
+            match below(3) {
+                0 => bytes[place] = below(256) as u8,
+                1 => drop(bytes.drain(place..(place + below(20)).min(bytes.len()))),
+                _ => bytes.truncate(place.max(1)),
+            }
+        }
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let _ = stream.write_all(&bytes).await;
+        let _ = stream.shutdown().await;
+        let mut text = Vec::new();
+        let read = tokio::time::timeout(LONG, stream.read_to_end(&mut text)).await;
+        assert!(read.is_ok(), "round {round}: the server does not close");
+        assert!(
+            !text.starts_with(b"HTTP/1.1 5"),
+            "{}",
+            String::from_utf8_lossy(&text)
+        );
+    }
+    assert_eq!(server.invoke(&json!({"prompt": "a"})).await.status, 200);
+}
