@@ -1,13 +1,13 @@
 //! How many rows pay in a batch, by key.
 
-use std::collections::HashMap;
+use std::{collections::BTreeMap, fmt};
 
 use crate::{BatchKey, Demand};
 
 /// The most rows of a batch, by key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caps {
-    measured: HashMap<BatchKey, Cap>,
+    measured: BTreeMap<BatchKey, Cap>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,16 @@ impl Caps {
     /// The share of a full batch that `demand` takes.
     pub(crate) fn load(&self, demand: &Demand) -> f64 {
         demand.rows as f64 / self.rows(demand) as f64
+    }
+}
+
+impl fmt::Display for Caps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (key, cap)) in self.measured.iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{}: {}", key.0, cap.rows)?;
+        }
+        Ok(())
     }
 }
 
@@ -92,5 +102,7 @@ mod tests {
         assert_eq!(caps.rows(&demand("1024", 2, 16384.0)), 2);
         assert_eq!(caps.rows(&demand("256", 2, 1024.0)), 8);
         assert_eq!(caps.load(&demand("512", 2, 4096.0)), 0.25);
+        caps.set(&demand("256", 2, 1024.0), 16);
+        assert_eq!(caps.to_string(), "256: 16, 512: 8");
     }
 }

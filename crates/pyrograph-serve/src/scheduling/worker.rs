@@ -49,7 +49,7 @@ impl<I: Send + 'static> Worker<'_, I> {
             model = self.shared.metrics.model(),
             device = %self.device.spec,
             seconds = begun.elapsed().as_secs_f64(),
-            batches = ?caps,
+            batch_rows = %caps,
             "ready"
         );
         self.shared.change(|state| {
