@@ -329,9 +329,12 @@ impl<T: Task> Served for Inner<T> {
     }
 
     fn stop(&self) -> Vec<bool> {
+        let refusal = Refusal::new(crate::RefusalKind::Unavailable, "the server shuts down");
         self.shared.change(|state| {
             state.is_draining = true;
             state.is_stopping = true;
+            // At once: a worker may be in a long step, or load its model and never come to it.
+            state.queue.refuse(&refusal);
             let states = state.workers.iter().map(|view| &view.state);
             states.map(|state| *state == WorkerState::Loading).collect()
         })

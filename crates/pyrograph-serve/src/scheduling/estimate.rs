@@ -7,6 +7,12 @@ use crate::{BatchKey, Demand};
 /// Weight of a new observation in a running mean.
 const WEIGHT: f64 = 0.3;
 
+/// The most that a single observation counts for, in means: a machine that stood still for once does not make requests look
+/// as if they could not be done in time.
+const OUTLIER: f64 = 2.0;
+/// Seconds beside that, for means near 0.
+const SLACK: f64 = 1e-3;
+
 /// A running mean.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mean(Option<f64>);
@@ -14,7 +20,7 @@ struct Mean(Option<f64>);
 impl Mean {
     fn add(&mut self, seconds: f64) {
         self.0 = Some(match self.0 {
-            Some(mean) => mean + WEIGHT * (seconds - mean),
+            Some(mean) => mean + WEIGHT * (seconds.min(OUTLIER * mean + SLACK) - mean),
             None => seconds,
         });
     }

@@ -38,7 +38,15 @@ pub(crate) fn warm_up<E: Engine>(
         let mut times = Vec::new();
         let mut requests = 1;
         loop {
-            let time = turn.take(|| measured.batch(engine, index, &demand, requests))?;
+            let time = match turn.take(|| measured.batch(engine, index, &demand, requests)) {
+                Ok(time) => time,
+                // What cannot be done together may be done alone.
+                Err(error) if requests > 1 => {
+                    tracing::warn!(requests, %error, "no larger batch: it fails");
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             times.push((requests, time.as_secs_f64()));
             requests *= 2;
             let is_worth_more = best_batch(&times) == requests / 2;
