@@ -2,7 +2,9 @@
 
 use std::{io, str::FromStr};
 
-use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use super::values::Allowed;
 use crate::ServeError;
@@ -43,6 +45,11 @@ pub fn init_logging(format: LogFormat, level: &str) -> Result<(), ServeError> {
         seen: format!("`{level}`"),
         allowed: format!("error, warn, info, debug, trace or TARGET=LEVEL,…: {reason}"),
     };
+    // The filter takes a word that is no level for a target, and is silent on everything else.
+    let is_slip = |part: &&str| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err();
+    if let Some(word) = level.split(',').find(is_slip) {
+        return Err(refuse(format!("`{word}` is none of these")));
+    }
     let filter = EnvFilter::try_new(level).map_err(|error| refuse(error.to_string()))?;
     let lines = fmt::layer().with_writer(io::stderr);
     let lines = match format {

@@ -255,6 +255,15 @@ fn workers_are_one_a_device() {
 }
 
 #[test]
+fn a_log_level_that_would_silence_the_log_is_refused() {
+    for level in ["warning", "info,debgu"] {
+        let error = init_logging(LogFormat::Text, level).expect_err("no level");
+        let text = error.to_string();
+        assert!(text.contains(level) && text.contains("warn, info"), "{text}");
+    }
+}
+
+#[test]
 fn a_default_that_no_request_may_ask_for_is_refused() {
     let folder = model("");
     let mut options = at(folder.path());

@@ -4,10 +4,10 @@ mod options;
 mod signals;
 mod watch;
 
-use std::{collections::BTreeMap, env, process::ExitCode};
+use std::{collections::BTreeMap, env, ffi::OsStr, process::ExitCode};
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Arg, Args, Command};
 use pyrograph::serve::{
     Metrics, Model,
     http::Server,
@@ -40,7 +40,9 @@ impl Serve {
             models: self.models.models.clone(),
             overrides: model_overrides(self.models, self.limits),
         };
-        let plan = ServePlan::new(options, &environment())?;
+        let environment = environment();
+        let mut plan = ServePlan::new(options, &environment)?;
+        plan.notes.extend(slips(&environment));
         init_logging(plan.log, &level)?;
         let runtime = Runtime::new().context("the threads of the server do not start")?;
         let code = runtime.block_on(serve(plan));
@@ -56,6 +58,17 @@ fn environment() -> BTreeMap<String, String> {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
     env::vars_os().filter_map(texts).collect()
+}
+
+/// Notes on variables that look like those of flags, and belong to none.
+fn slips(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let command = Serve::augment_args(Command::new("serve"));
+    let known: Vec<&OsStr> = command.get_arguments().filter_map(Arg::get_env).collect();
+    let is_slip = |name: &&String| {
+        name.starts_with("PYROGRAPH_SERVE_") && !known.contains(&OsStr::new(name.as_str()))
+    };
+    let note = |name| format!("{name} in the environment is not known, and without effect");
+    environment.keys().filter(is_slip).map(note).collect()
 }
 
 async fn serve(plan: ServePlan) -> anyhow::Result<ExitCode> {
