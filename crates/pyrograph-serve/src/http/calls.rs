@@ -1,8 +1,14 @@
 //! A request from its arrival to its result.
 
-use std::time::{Duration, Instant};
+use std::{
+    num::NonZero,
+    sync::{Arc, LazyLock},
+    thread,
+    time::{Duration, Instant},
+};
 
 use axum::http::HeaderMap;
+use tokio::sync::Semaphore;
 
 use crate::{Event, Finished, Limits, Model, Refusal, RefusalKind, Submission, TaskBody, Ticket};
 
@@ -13,6 +19,12 @@ use super::{
 
 /// The header with the seconds that a client waits.
 const TIMEOUT: &str = "x-request-timeout";
+
+/// Bodies that are read at once, one a core: a small file may be a large image, and many of them would fill the memory.
+static READERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    Arc::new(Semaphore::new(cores))
+});
 
 /// A request that has been queued.
 pub(super) struct Call {
@@ -43,7 +55,12 @@ impl Call {
             id: caller.id.0.to_string(),
         };
         let (target, span) = (model.clone(), tracing::Span::current());
-        let reading = move || span.in_scope(|| target.submit(submission));
+        // The semaphore is never closed.
+        let permit = Arc::clone(&READERS).acquire_owned().await.ok();
+        let reading = move || {
+            let _permit = permit;
+            span.in_scope(|| target.submit(submission))
+        };
         // Where the client goes away meanwhile, the ticket is dropped with the result.
         let ticket = tokio::task::spawn_blocking(reading)
             .await

@@ -20,6 +20,10 @@ use super::{ServerSettings, auth::Peer};
 /// Pause after an accept that failed for want of files or memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Time for a client to read what was sent.
+#[cfg(target_os = "linux")]
+const UNREAD: Duration = Duration::from_secs(60);
+
 /// Files that the process needs besides its connections.
 const OTHER_FILES: u64 = 256;
 
@@ -91,6 +95,8 @@ impl Connections {
     fn serve(&self, stream: TcpStream, peer: Peer, permit: Option<OwnedSemaphorePermit>) {
         // Answers are whole: nothing is gained by waiting for more of them. A socket that refuses works without.
         let _ = stream.set_nodelay(true);
+        #[cfg(target_os = "linux")]
+        let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD));
         let router = self.router.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);

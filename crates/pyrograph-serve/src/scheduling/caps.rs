@@ -1,13 +1,14 @@
 //! How many rows pay in a batch, by key.
 
-use std::collections::HashMap;
+use std::{collections::BTreeMap, fmt};
 
+use super::estimate::nearest_work;
 use crate::{BatchKey, Demand};
 
 /// The most rows of a batch, by key.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caps {
-    measured: HashMap<BatchKey, Cap>,
+    measured: BTreeMap<BatchKey, Cap>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +32,7 @@ impl Caps {
         if let Some(cap) = self.measured.get(&demand.key) {
             return cap.rows;
         }
-        let distance = |cap: &Cap| (cap.work / demand.work).ln().abs();
-        let nearest = self
-            .measured
-            .values()
-            .min_by(|a, b| distance(a).total_cmp(&distance(b)));
-        match nearest {
+        match nearest_work(self.measured.values(), demand.work, |cap| cap.work) {
             Some(cap) => ((cap.rows as f64 * cap.work / demand.work) as usize).clamp(1, cap.rows),
             None => 1,
         }
@@ -45,6 +41,16 @@ impl Caps {
     /// The share of a full batch that `demand` takes.
     pub(crate) fn load(&self, demand: &Demand) -> f64 {
         demand.rows as f64 / self.rows(demand) as f64
+    }
+}
+
+impl fmt::Display for Caps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (key, cap)) in self.measured.iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{}: {}", key.0, cap.rows)?;
+        }
+        Ok(())
     }
 }
 
@@ -92,5 +98,7 @@ mod tests {
         assert_eq!(caps.rows(&demand("1024", 2, 16384.0)), 2);
         assert_eq!(caps.rows(&demand("256", 2, 1024.0)), 8);
         assert_eq!(caps.load(&demand("512", 2, 4096.0)), 0.25);
+        caps.set(&demand("256", 2, 1024.0), 16);
+        assert_eq!(caps.to_string(), "256: 16, 512: 8");
     }
 }

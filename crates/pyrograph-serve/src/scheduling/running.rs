@@ -102,7 +102,10 @@ impl<S> Running<S> {
     pub(crate) fn fail(self, error: &TaskError) {
         let refusal = match error {
             TaskError::Refused(refusal) => refusal.clone(),
-            TaskError::Stopped => Refusal::new(RefusalKind::Cancelled, "the request was cancelled"),
+            // A step ends early for a deadline that passed too.
+            TaskError::Stopped => self.listener.gone(Instant::now()).unwrap_or_else(|| {
+                Refusal::new(RefusalKind::Cancelled, "the request was cancelled")
+            }),
             TaskError::Failed(error) => {
                 tracing::error!(request = self.listener.id, error = %chain(error.as_ref()), "the task failed");
                 hidden()

@@ -22,7 +22,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Fields of OpenAI's API that are texts without effect here.
-pub(super) const OPENAI_TEXTS: [&str; 4] = ["quality", "style", "moderation", "user"];
+pub(super) const OPENAI_TEXTS: [&str; 5] = [
+    "quality",
+    "style",
+    "moderation",
+    "user",
+    "safety_identifier",
+];
 /// Fields of OpenAI's API with their values that have no effect here, and those that cannot be served.
 pub(super) const OPENAI_WORDS: [(&str, &[&str], &[&str]); 2] = [
     ("background", &["auto", "opaque"], &["transparent"]),

@@ -6,8 +6,10 @@ use pyrograph::serve::{Model, ModelState};
 
 use crate::arguments::STARTED;
 
-/// Time between two looks at the models.
+/// Time between two looks at models that load.
 const INTERVAL: Duration = Duration::from_millis(20);
+/// Time between two looks at models that were ready.
+const READY_INTERVAL: Duration = Duration::from_secs(1);
 /// How the reason of a worker that panicked begins.
 const PANIC: &str = "panic: ";
 
@@ -20,14 +22,15 @@ pub(super) struct Failure {
     pub(super) is_panic: bool,
 }
 
-/// Waits for a model that does not load, and says when all are ready. Returns never where all become ready.
+/// Waits for a model that does not load, at the start or after its worker failed, and says when all are ready.
 ///
 /// A server whose model does not load ends: an orchestrator then shows its log and starts it anew, where a server that
 /// answers 503 for ever would hide the reason.
 pub(super) async fn until_failure(models: &[Model]) -> Failure {
-    let mut interval = tokio::time::interval(INTERVAL);
+    let mut was_ready = false;
     loop {
-        interval.tick().await;
+        let pause = if was_ready { READY_INTERVAL } else { INTERVAL };
+        tokio::time::sleep(pause).await;
         let mut ready = 0;
         for model in models {
             match model.state() {
@@ -44,10 +47,10 @@ pub(super) async fn until_failure(models: &[Model]) -> Failure {
                 ModelState::Draining => return future::pending().await,
             }
         }
-        if ready == models.len() {
+        if ready == models.len() && !was_ready {
+            was_ready = true;
             let seconds = STARTED.elapsed().as_secs_f64();
             tracing::info!(models = ready, seconds, "ready to serve");
-            return future::pending().await;
         }
     }
 }

@@ -114,6 +114,7 @@ fn drawing() -> Value {
         "partial_images": {"type": "integer", "minimum": 0, "maximum": 3, "default": 0},
         "style": {"type": "string"},
         "user": {"type": "string"},
+        "safety_identifier": {"type": "string"},
         "input_fidelity": {"type": "string"},
         "negative_prompt": {"type": "string"},
         "num_inference_steps": {"type": "integer", "minimum": 1},

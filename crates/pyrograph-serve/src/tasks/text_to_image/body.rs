@@ -132,6 +132,16 @@ pub(super) fn parse(
     let image = given_image("image", body.image, limits)?;
     let mask = given_image("mask", body.mask, limits)?;
     request.start = start(image, mask, strength, rules)?;
+    if let ImageStart::Inpaint { image, .. } = &request.start
+        && (request.width, request.height) == (None, None)
+    {
+        // Who paints a part of a picture anew wants the picture back at its size.
+        let side = |side: u32| {
+            let factor = rules.factor();
+            Some((side as usize / factor * factor).max(factor))
+        };
+        (request.width, request.height) = (side(image.width()), side(image.height()));
+    }
     check_pixels(rules.size(&request).map_err(refused)?, rules, limits)?;
     ImageInput::new(request, rules)
 }

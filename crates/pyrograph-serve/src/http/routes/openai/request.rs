@@ -35,7 +35,13 @@ impl ImageRequest {
         let model = fields.text("model")?;
         fields.word("response_format", &["b64_json"])?;
         fields.word("background", &["auto", "opaque"])?;
-        for name in ["style", "moderation", "user", "input_fidelity"] {
+        for name in [
+            "style",
+            "moderation",
+            "user",
+            "safety_identifier",
+            "input_fidelity",
+        ] {
             fields.text(name)?;
         }
         let quality = fields.text("quality")?;
