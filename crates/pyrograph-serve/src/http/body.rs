@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -39,9 +39,9 @@ impl BodyKind {
     /// # Errors
     /// When it is a type that no route reads.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
-        if let Some(coding) = headers.get(header::CONTENT_ENCODING)
-            && coding != "identity"
-        {
+        let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+        let is_coded = |coding: &&HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
+        if let Some(coding) = codings.find(is_coded) {
             let message = format!("the body is encoded as {coding:?}, but must be sent as it is");
             return Err(Refusal::new(RefusalKind::MediaType, message));
         }
