@@ -73,9 +73,22 @@ pub(super) fn check_finite(values: &[f32], stage: &str) -> Result<(), PipelineEr
 
 /// The image at another size; nothing where it has that size.
 pub(super) fn resized(image: &RgbImage, width: usize, height: usize) -> Option<RgbImage> {
-    let size = (width as u32, height as u32);
-    (image.dimensions() != size)
-        .then(|| imageops::resize(image, size.0, size.1, FilterType::Lanczos3))
+    let (from_width, from_height) = image.dimensions();
+    let (width, height) = (width as u32, height as u32);
+    if (from_width, from_height) == (width, height) {
+        return None;
+    }
+    // In between, the image is as wide as the given one and as high as the wanted one, in floats. A line of
+    // millions of pixels would take gigabytes there: where it is smaller turned, it is turned.
+    let is_smaller_turned =
+        u64::from(from_width) * u64::from(height) > u64::from(from_height) * u64::from(width);
+    let lanczos = FilterType::Lanczos3;
+    Some(if is_smaller_turned {
+        let turned = imageops::resize(&imageops::rotate90(image), height, width, lanczos);
+        imageops::rotate270(&turned)
+    } else {
+        imageops::resize(image, width, height, lanczos)
+    })
 }
 
 /// The brightness of a pixel by ITU-R 601, in the fixed-point form that Pillow uses.
@@ -96,6 +109,18 @@ mod tests {
         assert_eq!(values[0], -1.0);
         assert_eq!(values[2 * 20], 1.0);
         assert_eq!(picture_of(&values, 5, 4, "the VAE").unwrap(), image);
+    }
+
+    #[test]
+    fn a_line_of_many_pixels_is_resized_in_little_memory() {
+        // With the rows first, 16 gigabytes in between.
+        let line = RgbImage::from_fn(1 << 20, 1, |x, _| {
+            Rgb([if x < 1 << 19 { 0 } else { 255 }; 3])
+        });
+        let small = resized(&line, 4, 1024).unwrap();
+        assert_eq!(small.dimensions(), (4, 1024));
+        assert_eq!(small.get_pixel(0, 700), &Rgb([0; 3]));
+        assert_eq!(small.get_pixel(3, 0), &Rgb([255; 3]));
     }
 
     #[test]

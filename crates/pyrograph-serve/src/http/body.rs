@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -24,6 +24,9 @@ const DISCARDED_BYTES: usize = 32 << 20;
 /// Time for that.
 const DISCARD_TIME: Duration = Duration::from_secs(2);
 
+/// The most values of a JSON body: in memory a value takes a hundred times its bytes.
+const MOST_VALUES: usize = 1 << 18;
+
 /// What a body is said to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyKind {
@@ -39,9 +42,9 @@ impl BodyKind {
     /// # Errors
     /// When it is a type that no route reads.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
-        if let Some(coding) = headers.get(header::CONTENT_ENCODING)
-            && coding != "identity"
-        {
+        let mut codings = headers.get_all(header::CONTENT_ENCODING).iter();
+        let is_coded = |coding: &&HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
+        if let Some(coding) = codings.find(is_coded) {
             let message = format!("the body is encoded as {coding:?}, but must be sent as it is");
             return Err(Refusal::new(RefusalKind::MediaType, message));
         }
@@ -91,6 +94,12 @@ pub(super) fn media_type(seen: &str, allowed: &str) -> Refusal {
 
 /// Reads JSON.
 pub(super) fn json(bytes: &[u8]) -> Result<Value, Refusal> {
+    // Those inside texts count too: prompts have few, images in base64 none.
+    let begins_value = |byte: &&u8| matches!(**byte, b',' | b'[' | b'{');
+    if bytes.iter().filter(begins_value).count() > MOST_VALUES {
+        let message = format!("the body must have at most {MOST_VALUES} values");
+        return Err(Refusal::new(RefusalKind::TooLarge, message));
+    }
     serde_json::from_slice(bytes)
         .map_err(|error| bad_request(format!("the body is no valid JSON: {error}")))
 }
@@ -249,6 +258,17 @@ mod tests {
         assert!(matches!(unsaid(b"\x89PNG"), Ok(TaskBody::Image(_))));
         assert_eq!(unsaid(b"{").unwrap_err().kind, RefusalKind::BadRequest);
         assert_eq!(unsaid(b"").unwrap_err().kind, RefusalKind::BadRequest);
+    }
+
+    #[test]
+    fn a_multitude_of_values_is_refused_before_it_is_read() {
+        let many = format!("[{}1]", "{},".repeat(1 << 18));
+        assert_eq!(
+            json(many.as_bytes()).unwrap_err().kind,
+            RefusalKind::TooLarge
+        );
+        let text = format!("{{\"image\": \"{}\"}}", "QUJD".repeat(1 << 20));
+        assert!(json(text.as_bytes()).is_ok());
     }
 
     #[test]

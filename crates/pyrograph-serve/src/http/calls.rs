@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::http::HeaderMap;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Event, Finished, Limits, Model, Refusal, RefusalKind, Submission, TaskBody, Ticket};
 
@@ -20,7 +20,8 @@ use super::{
 /// The header with the seconds that a client waits.
 const TIMEOUT: &str = "x-request-timeout";
 
-/// Bodies that are read at once, one a core: a small file may be a large image, and many of them would fill the memory.
+/// Bodies with images that are read at once, one a core: a small file may be a large image, and many of them would
+/// fill the memory.
 static READERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     Arc::new(Semaphore::new(cores))
@@ -55,8 +56,11 @@ impl Call {
             id: caller.id.0.to_string(),
         };
         let (target, span) = (model.clone(), tracing::Span::current());
-        // The semaphore is never closed.
-        let permit = Arc::clone(&READERS).acquire_owned().await.ok();
+        // Texts are read at once: they do not wait for images of others.
+        let permit = match holds_image(&submission.body) {
+            true => leave_to_decode().await,
+            false => None,
+        };
         let reading = move || {
             let _permit = permit;
             span.in_scope(|| target.submit(submission))
@@ -102,6 +106,19 @@ impl Call {
             }
         }
         Err(crate::ticket::lost())
+    }
+}
+
+/// Leave to decode images, to be kept until that is done.
+pub(super) async fn leave_to_decode() -> Option<OwnedSemaphorePermit> {
+    // The semaphore is never closed.
+    Arc::clone(&READERS).acquire_owned().await.ok()
+}
+
+fn holds_image(body: &TaskBody) -> bool {
+    match body {
+        TaskBody::Image(_) => true,
+        TaskBody::Json(value) => value.get("image").is_some(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Refusals as answers.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, Path},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -32,6 +33,20 @@ impl IntoResponse for Failure {
         }
         response.extensions_mut().insert(refusal);
         response
+    }
+}
+
+/// The part of the path that names something.
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(_) => Err(bad_request("a part of the path is no UTF-8").into()),
+        }
     }
 }
 

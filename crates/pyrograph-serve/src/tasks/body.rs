@@ -43,6 +43,11 @@ pub(super) fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
         return Err(Refusal::new(RefusalKind::BadRequest, message));
     };
     take_openai(&mut fields)?;
+    // A list would be taken for the parameters in their order.
+    if let Some(list @ Value::Array(_)) = fields.get("parameters") {
+        let reason = format!("it is {}, but must be an object", kind_of(list));
+        return Err(unreadable("parameters", reason));
+    }
     serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
         let path = error.path().to_string();
         let reason = error.into_inner();

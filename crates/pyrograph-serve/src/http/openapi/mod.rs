@@ -149,7 +149,10 @@ fn described(route: &Route) -> Described {
         ),
         (_, "/livez") => get("Whether the process answers", text()),
         (_, "/readyz") => health("Whether all models are ready", text()),
-        (_, "/metrics") => get("Metrics for Prometheus", text()),
+        (_, "/metrics") => get(
+            "Metrics for Prometheus",
+            answered("application/openmetrics-text", json!({"type": "string"})),
+        ),
         (_, "/models") => get("Names, tasks and states of the models", json_of("Models")),
         (_, "/v1/models") => get("The models as OpenAI lists them", json_of("OpenAiModels")),
         (_, "/v1/models/{name}") => found("A model as OpenAI describes it", "OpenAiModel"),

@@ -1,7 +1,7 @@
 //! SageMaker's invocations: a body of the model's task, and its result.
 
 use axum::{
-    extract::{Path, Request, State},
+    extract::{Request, State},
     response::Response,
 };
 
@@ -12,7 +12,7 @@ use crate::{
         app::SharedApp,
         auth::Caller,
         calls::Call,
-        errors::Failure,
+        errors::{Failure, Named},
         events::{Style, events},
         receive::receive,
     },
@@ -30,7 +30,7 @@ pub(super) async fn invoke(
 /// The model is that of the path.
 pub(super) async fn invoke_named(
     State(app): State<SharedApp>,
-    Path(name): Path<String>,
+    Named(name): Named,
     caller: Caller,
     request: Request,
 ) -> Result<Response, Failure> {

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -14,7 +14,7 @@ use crate::{
         app::{App, SharedApp},
         auth::Caller,
         calls::Call,
-        errors::Failure,
+        errors::{Failure, Named},
         jobs::Jobs,
         receive::receive,
     },
@@ -37,7 +37,7 @@ pub(super) async fn start(
 /// A job, with its result once it is there.
 pub(super) async fn get(
     State(app): State<SharedApp>,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
 ) -> Result<Json<Value>, Failure> {
     Ok(Json(app.jobs.get(&id, owner(&app, &caller))?))
@@ -46,7 +46,7 @@ pub(super) async fn get(
 /// Cancels a job; one that has ended is forgotten.
 pub(super) async fn remove(
     State(app): State<SharedApp>,
-    Path(id): Path<String>,
+    Named(id): Named,
     caller: Caller,
 ) -> Result<Json<Value>, Failure> {
     Ok(Json(app.jobs.remove(&id, owner(&app, &caller))?))

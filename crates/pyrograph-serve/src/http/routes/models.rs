@@ -1,16 +1,13 @@
 //! The models of a server.
 
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use crate::{
     Model, ModelState,
     http::{
         app::{App, SharedApp},
-        errors::Failure,
+        errors::{Failure, Named},
     },
 };
 
@@ -38,7 +35,7 @@ pub(super) async fn openai_models(State(app): State<SharedApp>) -> Json<Value> {
 /// One model as OpenAI describes it.
 pub(super) async fn openai_model(
     State(app): State<SharedApp>,
-    Path(name): Path<String>,
+    Named(name): Named,
 ) -> Result<Json<Value>, Failure> {
     let model = app.model(&name)?;
     Ok(Json(described(&app, model)))
