@@ -305,6 +305,7 @@ impl<E: Engine> Rounds<'_, E> {
                 for (stage, time) in running.stages() {
                     self.shared().metrics.stage(stage, *time);
                 }
+                self.publish();
                 running.done(output);
             }
             Err(error) => running.fail(&error),

@@ -259,7 +259,10 @@ fn a_log_level_that_would_silence_the_log_is_refused() {
     for level in ["warning", "info,debgu"] {
         let error = init_logging(LogFormat::Text, level).expect_err("no level");
         let text = error.to_string();
-        assert!(text.contains(level) && text.contains("warn, info"), "{text}");
+        assert!(
+            text.contains(level) && text.contains("warn, info"),
+            "{text}"
+        );
     }
 }
 
