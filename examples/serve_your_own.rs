@@ -16,14 +16,10 @@ use pyrograph::{
     serve::{
         BatchKey, Batching, Demand, Engine, Limits, Metrics, Model, ModelSettings, OutputImage,
         Progress, Refusal, RefusalKind, Task, TaskBody, TaskError, TaskOutput, Watch, Worker,
-        WorkerDevice,
+        WorkerDevice, decode_image,
         http::{Server, ServerSettings},
     },
-    vision::{
-        Rgb, RgbImage, from_chw,
-        image::{ImageFormat, load_from_memory},
-        to_chw,
-    },
+    vision::{Rgb, RgbImage, from_chw, image::ImageFormat, to_chw},
 };
 
 /// The half that knows no device: it reads bodies.
@@ -36,14 +32,12 @@ impl Task for Negative {
         "negative"
     }
 
-    fn parse(&self, body: TaskBody, _: &Limits) -> Result<RgbImage, Refusal> {
-        let refuse = |kind, reason: String| Refusal::new(kind, reason);
-        let TaskBody::Image(bytes) = body else {
-            return Err(refuse(RefusalKind::MediaType, "send an image".into()));
-        };
-        let image = load_from_memory(&bytes);
-        let image = image.map_err(|error| refuse(RefusalKind::BadRequest, error.to_string()))?;
-        Ok(image.to_rgb8())
+    fn parse(&self, body: TaskBody, limits: &Limits) -> Result<RgbImage, Refusal> {
+        match body {
+            // Not before its header has shown that it is within the limits.
+            TaskBody::Image(bytes) => decode_image(&bytes, limits),
+            TaskBody::Json(_) => Err(Refusal::new(RefusalKind::MediaType, "send an image")),
+        }
     }
 
     fn demand(&self, image: &RgbImage) -> Demand {

@@ -35,4 +35,5 @@ pub use task::{
     BatchKey, Batching, Demand, Engine, OutputImage, Progress, Task, TaskBody, TaskError,
     TaskOutput, Watch, WorkerDevice,
 };
+pub use tasks::decode_image;
 pub use ticket::{ClientKey, Event, Finished, Submission, Ticket};

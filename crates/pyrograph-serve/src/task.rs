@@ -12,7 +12,7 @@ use crate::{Limits, Refusal, scheduling::Worker};
 /// [`parse`](Self::parse) on any thread, and loads its model in [`work`](Self::work), which runs on one thread for each
 /// device and hands an [`Engine`] to [`Worker::serve`].
 pub trait Task: Send + Sync + 'static {
-    /// A request that has been read and checked.
+    /// A request that has been read and checked. Many wait in memory at once: it holds no more than the model needs.
     type Input: Send + 'static;
 
     /// The name of the task, such as `txt2img`.
@@ -26,6 +26,11 @@ pub trait Task: Send + Sync + 'static {
 
     /// What a request asks of the model.
     fn demand(&self, input: &Self::Input) -> Demand;
+
+    /// The number of images that the result will have; nothing where it has none.
+    fn images(&self, _input: &Self::Input) -> Option<usize> {
+        None
+    }
 
     /// Loads the model on the worker's device and serves: ends with [`Worker::serve`].
     ///

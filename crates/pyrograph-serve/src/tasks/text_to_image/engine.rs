@@ -18,7 +18,7 @@ use crate::{
 
 /// The prompt of warm-up.
 const PROBE: &str = "a lovely cat";
-/// Steps of warm-up: the first fills caches, the second is measured.
+/// Steps of warm-up: the first fills caches, the second is measured. Every scheduler walks at least as many as it is asked for.
 const PROBE_STEPS: usize = 2;
 /// Characters of lost words that a client is told.
 const SHOWN_CHARACTERS: usize = 300;
@@ -29,7 +29,6 @@ pub(super) struct ImageEngine<B: VisionBackend> {
     device: B::Device,
     /// Width and height of the pictures to be ready for.
     sizes: Vec<[usize; 2]>,
-    steps: usize,
 }
 
 /// Pictures on their way.
@@ -50,7 +49,6 @@ impl<B: VisionBackend> ImageEngine<B> {
         pipeline: StableDiffusion<B>,
         device: B::Device,
         mut sizes: Vec<[usize; 2]>,
-        steps: usize,
     ) -> Result<Self, Refusal> {
         if sizes.is_empty() {
             sizes.push(pipeline.rules().own_size());
@@ -59,7 +57,6 @@ impl<B: VisionBackend> ImageEngine<B> {
             pipeline,
             device,
             sizes,
-            steps: steps.min(PROBE_STEPS),
         };
         for size in &engine.sizes {
             engine.probe_of(*size, 0)?;
@@ -71,7 +68,7 @@ impl<B: VisionBackend> ImageEngine<B> {
     fn probe_of(&self, [width, height]: [usize; 2], seed: u64) -> Result<ImageInput, Refusal> {
         let rules = self.pipeline.rules();
         let mut request = ImageRequest {
-            steps: self.steps,
+            steps: PROBE_STEPS,
             width: Some(width),
             height: Some(height),
             ..ImageRequest::new(PROBE, seed)
