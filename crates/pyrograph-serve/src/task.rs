@@ -27,6 +27,11 @@ pub trait Task: Send + Sync + 'static {
     /// What a request asks of the model.
     fn demand(&self, input: &Self::Input) -> Demand;
 
+    /// The images that a request gets, where that is known before it runs: a client that takes fewer is refused.
+    fn images(&self, _input: &Self::Input) -> Option<usize> {
+        None
+    }
+
     /// Loads the model on the worker's device and serves: ends with [`Worker::serve`].
     ///
     /// # Errors

@@ -157,6 +157,39 @@ async fn events_tell_of_steps_previews_and_the_result() {
 }
 
 #[tokio::test]
+async fn previews_have_a_stage_of_their_own() {
+    let server = Setup::default().start().await;
+    let body = json!({"prompt": "a", "stream": true, "partial_images": 2,
+        "parameters": {"num_inference_steps": 6}});
+    assert_eq!(server.invoke(&body).await.status, 200);
+    for (stage, times) in [("preview", 2.0), ("encode", 1.0), ("vae", 1.0)] {
+        let part = format!("stage=\"{stage}\"");
+        let seen = server.metric("pyrograph_stage_seconds_count", &part).await;
+        assert_eq!(seen, times, "{stage}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_counted_once_with_its_outcome() {
+    let server = Setup::default().start().await;
+    for (prompt, status) in [("a", 200), ("fail", 500)] {
+        let body = json!({"prompt": prompt, "stream": true});
+        assert_eq!(server.invoke(&body).await.status, 200);
+        let part = format!("status=\"{status}\"");
+        let counted = server.metric("pyrograph_requests_total", &part).await;
+        // Those of `/metrics` are counted after their answer.
+        let others = server
+            .metric("pyrograph_requests_total", "route=\"/metrics\"")
+            .await;
+        let own = counted - if status == 200 { others - 1.0 } else { 0.0 };
+        assert_eq!(
+            own, 1.0,
+            "{status}: {counted} of which {others} are of /metrics"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_late_failure_is_an_event() {
     let server = Setup::default().start().await;
     let request = server.post("/invocations", &json!({"prompt": "fail", "stream": true}));

@@ -68,7 +68,7 @@ async fn bodies_that_cannot_be_read_are_told_why() {
     let html = server
         .post("/invocations", &json!({"prompt": "a"}))
         .header("accept", "text/html");
-    answer(html).await.is_error(406, None, "text/html");
+    answer(html).await.is_error(406, None, "Accept");
     let timeout = server
         .post("/invocations", &json!({"prompt": "a"}))
         .header("x-request-timeout", "soon");

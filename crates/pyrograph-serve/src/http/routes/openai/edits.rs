@@ -24,7 +24,7 @@ use crate::{
 
 use super::{
     fields::Fields,
-    generations::{admit, serve},
+    generations::{Arrival, admit, serve},
     request::ImageRequest,
 };
 
@@ -64,7 +64,7 @@ pub(in crate::http::routes) async fn edit(
     let headers = request.headers().clone();
     let (head, body) = request.into_parts();
     // The whole form is bounded and timed as any other body is.
-    let bytes = body::read(body, limit, app.settings.body_timeout).await?;
+    let (bytes, share) = body::read(body, limit, app.settings.body_timeout, &app.bodies).await?;
     let form = read_form(Request::from_parts(head, bytes.into())).await?;
 
     let Some(image) = form.image else {
@@ -82,7 +82,13 @@ pub(in crate::http::routes) async fn edit(
         fields.insert("mask".into(), Value::String(base64(&mask)));
     }
     let request = ImageRequest::read(Fields(fields))?;
-    Ok(serve(app, caller, request, "image_edit", arrived, &headers).await?)
+    let arrival = Arrival {
+        name: "image_edit",
+        arrived,
+        headers: &headers,
+        share,
+    };
+    Ok(serve(app, caller, request, arrival).await?)
 }
 
 fn begin(app: &SharedApp, headers: &HeaderMap) -> Result<usize, Refusal> {
