@@ -79,7 +79,12 @@ impl Share {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+
     use super::*;
+    use crate::http::body;
 
     #[test]
     fn bodies_share_their_bytes_and_give_them_back() {
@@ -96,6 +101,21 @@ mod tests {
         second.grow(10 * UNIT).unwrap();
         drop(second);
         assert_eq!(budget.0.available_permits(), 10);
+    }
+
+    #[tokio::test]
+    async fn a_body_keeps_its_share_until_it_is_parsed() {
+        let budget = Budget::new(10 * UNIT);
+        let read = || async {
+            let body = Body::from(vec![0; 6 * UNIT]);
+            body::read(body, 8 * UNIT, Duration::from_secs(30), &budget).await
+        };
+        let (bytes, share) = read().await.unwrap();
+        drop(bytes);
+        assert_eq!(read().await.unwrap_err().kind, RefusalKind::Unavailable);
+        drop(share);
+        let (bytes, _share) = read().await.unwrap();
+        assert_eq!(bytes.len(), 6 * UNIT);
     }
 
     #[test]

@@ -54,6 +54,11 @@ async fn several_images_come_as_json() {
         .is_error(406, None, "application/json");
     let after = server.steps.load(std::sync::atomic::Ordering::SeqCst);
     assert_eq!(after, steps, "the refusal came before any step");
+    let too_many = json!({"prompt": "a", "parameters": {"num_images": 9}});
+    let request = server.post("/invocations", &too_many);
+    answer(request.header("accept", "image/png"))
+        .await
+        .is_error(422, Some("parameters.num_images"), "1 to 8");
 }
 
 #[tokio::test]
