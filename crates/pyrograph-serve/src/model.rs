@@ -19,8 +19,11 @@ use crate::{
 /// Stack of a worker's thread: networks are built on it.
 const STACK: usize = 16 << 20;
 
-/// Pause before a worker that failed starts anew.
+/// Pause before a worker that failed starts anew; after each further failure it is twice as long.
 const RESTART: Duration = Duration::from_secs(1);
+
+/// Starts without success after which a worker that once was ready stays failed.
+const RESTARTS: u32 = 6;
 
 /// How a model is run.
 #[derive(Clone, Debug)]
@@ -56,7 +59,19 @@ pub struct Model {
     name: Arc<str>,
     limits: Limits,
     inner: Arc<dyn Served>,
-    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+    threads: Arc<Threads>,
+}
+
+/// The workers' threads, which end after their step when nobody holds the model any more.
+struct Threads {
+    inner: Arc<dyn Served>,
+    handles: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.inner.stop();
+    }
 }
 
 impl std::fmt::Debug for Model {
@@ -84,7 +99,7 @@ impl Model {
         let devices = settings.devices.clone();
         let shared = Shared::new(settings, metrics.of_model(name));
         let inner = Arc::new(Inner { task, shared });
-        let threads = devices.into_iter().map_while(|device| {
+        let handles = devices.into_iter().map_while(|device| {
             let inner = Arc::clone(&inner);
             let builder = thread::Builder::new().name(format!("worker-{}", device.index));
             let thread = builder
@@ -94,12 +109,15 @@ impl Model {
                 .inspect_err(|error| tracing::error!(%error, "a worker's thread does not start"))
                 .ok()
         });
-        let threads = threads.collect();
+        let threads = Threads {
+            inner: inner.clone(),
+            handles: Mutex::new(handles.collect()),
+        };
         Self {
             name: name.into(),
             limits,
             inner,
-            threads: Arc::new(Mutex::new(threads)),
+            threads: Arc::new(threads),
         }
     }
 
@@ -159,7 +177,7 @@ impl Model {
     /// its model is left behind.
     pub fn stop(&self) {
         let is_loading = self.inner.stop();
-        let threads = std::mem::take(&mut *self.threads.lock());
+        let threads = std::mem::take(&mut *self.threads.handles.lock());
         for (thread, is_loading) in threads.into_iter().zip(is_loading) {
             if !is_loading {
                 // A worker catches its own panics.
@@ -188,14 +206,15 @@ struct Inner<T: Task> {
 }
 
 impl<T: Task> Inner<T> {
-    /// Works on `device` until the server stops. After a panic or a failure the worker starts anew; a model that has never
-    /// been ready and fails stays failed.
+    /// Works on `device` until the server stops. After a panic or a failure the worker starts anew, up to [`RESTARTS`] times
+    /// without success; a model that has never been ready and fails stays failed.
     fn keep_working(&self, device: WorkerDevice) {
+        let mut failures = RESTARTS;
         loop {
             let worker = Worker {
                 device,
                 shared: &self.shared,
-                demand_of: &|input| self.task.demand(input),
+                demand_of: &|input| self.task.demand(input).sane(),
                 stages: self.task.stages(),
             };
             let outcome = catch_unwind(AssertUnwindSafe(|| self.task.work(worker)));
@@ -210,12 +229,14 @@ impl<T: Task> Inner<T> {
                 let view = &mut state.workers[device.index];
                 let before = std::mem::replace(&mut view.state, WorkerState::Loading);
                 (view.running, view.seconds) = (0, 0.0);
+                failures = match before {
+                    WorkerState::Ready => 0,
+                    _ => failures + 1,
+                };
                 view.state = match &reason {
                     None => WorkerState::Ended,
                     Some(_) if stops => WorkerState::Ended,
-                    Some(reason) if before != WorkerState::Ready => {
-                        WorkerState::Failed(reason.clone())
-                    }
+                    Some(reason) if failures > RESTARTS => WorkerState::Failed(reason.clone()),
                     Some(_) => WorkerState::Loading,
                 };
                 view.state != WorkerState::Loading
@@ -227,7 +248,7 @@ impl<T: Task> Inner<T> {
                 return self.refuse_without_workers();
             }
             self.shared.metrics.restarted();
-            thread::sleep(RESTART);
+            thread::sleep(RESTART * 2_u32.pow(failures));
             let is_stopping = self.shared.change(|state| {
                 if state.is_stopping {
                     state.workers[device.index].state = WorkerState::Ended;
@@ -295,7 +316,7 @@ impl<T: Task> Served for Inner<T> {
             .task
             .parse(submission.body, &self.shared.settings.limits)?;
         check_images(self.task.images(&input), submission.most_images)?;
-        let demand = self.task.demand(&input);
+        let demand = self.task.demand(&input).sane();
         let (sender, events) = mpsc::unbounded_channel();
         let cancelled = Arc::new(AtomicBool::new(false));
         let listener = Listener {
@@ -306,6 +327,7 @@ impl<T: Task> Served for Inner<T> {
             previews: submission.previews,
         };
         let entry = Entry {
+            client: submission.client,
             input,
             demand,
             listener,
@@ -316,7 +338,7 @@ impl<T: Task> Served for Inner<T> {
             events,
             _cancel: CancelOnDrop(cancelled),
         };
-        self.shared.push(submission.client, entry)?;
+        self.shared.push(entry)?;
         Ok(ticket)
     }
 

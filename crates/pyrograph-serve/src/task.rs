@@ -74,6 +74,19 @@ pub struct Demand {
     pub work: f64,
 }
 
+impl Demand {
+    /// The same demand with numbers that a scheduler can count with: at least a row and a step, and some work.
+    pub(crate) fn sane(self) -> Self {
+        let is_positive = self.work.is_finite() && self.work > 0.0;
+        Self {
+            rows: self.rows.max(1),
+            steps: self.steps.max(1),
+            work: if is_positive { self.work } else { 1.0 },
+            ..self
+        }
+    }
+}
+
 /// A loaded model on the thread of a worker.
 ///
 /// A request goes through `begin`, `step` until `progress` says that it is done, and `finish`. Requests join and leave

@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::http::HeaderMap;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{Event, Finished, Limits, Model, Refusal, RefusalKind, Submission, TaskBody, Ticket};
 
@@ -26,6 +26,12 @@ static READERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     Arc::new(Semaphore::new(cores))
 });
+
+/// Leave to decode the images of a body, until it is dropped.
+pub(super) async fn reader() -> Option<OwnedSemaphorePermit> {
+    // The semaphore is never closed.
+    Arc::clone(&READERS).acquire_owned().await.ok()
+}
 
 /// A body, and how it is to be served.
 pub(super) struct Wish {
@@ -69,8 +75,7 @@ impl Call {
             id: caller.id.0.to_string(),
         };
         let (target, span) = (model.clone(), tracing::Span::current());
-        // The semaphore is never closed.
-        let permit = Arc::clone(&READERS).acquire_owned().await.ok();
+        let permit = reader().await;
         let reading = move || {
             let _held = (permit, share);
             span.in_scope(|| target.submit(submission))

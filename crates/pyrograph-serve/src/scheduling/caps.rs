@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use super::estimate::nearest_work;
 use crate::{BatchKey, Demand};
 
 /// The most rows of a batch, by key.
@@ -31,12 +32,7 @@ impl Caps {
         if let Some(cap) = self.measured.get(&demand.key) {
             return cap.rows;
         }
-        let distance = |cap: &Cap| (cap.work / demand.work).ln().abs();
-        let nearest = self
-            .measured
-            .values()
-            .min_by(|a, b| distance(a).total_cmp(&distance(b)));
-        match nearest {
+        match nearest_work(self.measured.values(), demand.work, |cap| cap.work) {
             Some(cap) => ((cap.rows as f64 * cap.work / demand.work) as usize).clamp(1, cap.rows),
             None => 1,
         }

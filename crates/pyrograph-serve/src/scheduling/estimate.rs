@@ -4,26 +4,44 @@ use std::{collections::HashMap, time::Duration};
 
 use crate::{BatchKey, Demand};
 
+/// Keys whose times are kept.
+const KEYS: usize = 256;
 /// Weight of a new observation in a running mean.
 const WEIGHT: f64 = 0.3;
 
-/// The most that a single observation counts for, in means: a machine that stood still for once does not make requests look
-/// as if they could not be done in time.
-const OUTLIER: f64 = 2.0;
-/// Seconds beside that, for means near 0.
-const SLACK: f64 = 1e-3;
+/// Growth of the least time at each observation, so that a machine that became slower is noticed after some dozens.
+const RELAXED: f64 = 1.02;
 
-/// A running mean.
-#[derive(Clone, Copy, Debug, Default)]
-struct Mean(Option<f64>);
+/// Observed seconds of a stage.
+#[derive(Clone, Copy, Debug)]
+struct Seconds {
+    mean: f64,
+    /// About the least: one slow request, or a machine that stood still for once, does not raise it.
+    least: f64,
+}
 
-impl Mean {
-    fn add(&mut self, seconds: f64) {
-        self.0 = Some(match self.0 {
-            Some(mean) => mean + WEIGHT * (seconds.min(OUTLIER * mean + SLACK) - mean),
-            None => seconds,
-        });
+impl Seconds {
+    fn scaled(self, factor: f64) -> Self {
+        Self {
+            mean: self.mean * factor,
+            least: self.least * factor,
+        }
     }
+}
+
+/// Adds an observation.
+fn observe(seconds: &mut Option<Seconds>, observed: Duration) {
+    let observed = observed.as_secs_f64();
+    *seconds = Some(match *seconds {
+        Some(Seconds { mean, least }) => Seconds {
+            mean: mean + WEIGHT * (observed - mean),
+            least: observed.min(least * RELAXED),
+        },
+        None => Seconds {
+            mean: observed,
+            least: observed,
+        },
+    });
 }
 
 /// Seconds of the stages of one key.
@@ -32,11 +50,29 @@ struct Observed {
     /// Work of a row in a step.
     work: f64,
     /// Of a step, for each row.
-    row_step: Mean,
+    row_step: Option<Seconds>,
     /// Of a request.
-    begin: Mean,
+    begin: Option<Seconds>,
     /// Of a request.
-    finish: Mean,
+    finish: Option<Seconds>,
+}
+
+/// Which of the observed times an estimate is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Basis {
+    /// The mean: what to expect.
+    Mean,
+    /// The least: what cannot be beaten.
+    Least,
+}
+
+impl Basis {
+    fn of(self, seconds: Option<Seconds>) -> Option<f64> {
+        seconds.map(|seconds| match self {
+            Self::Mean => seconds.mean,
+            Self::Least => seconds.least,
+        })
+    }
 }
 
 /// Times of requests by key.
@@ -47,6 +83,11 @@ pub(crate) struct Estimates {
 
 impl Estimates {
     fn of(&mut self, demand: &Demand) -> &mut Observed {
+        if self.keys.len() >= KEYS && !self.keys.contains_key(&demand.key) {
+            // Clients choose the keys: the times of any other stand for those of one that is forgotten.
+            let forgotten = self.keys.keys().next().cloned();
+            forgotten.map(|key| self.keys.remove(&key));
+        }
         let observed = self.keys.entry(demand.key.clone()).or_default();
         observed.work = demand.work;
         observed
@@ -54,58 +95,63 @@ impl Estimates {
 
     /// A step of `rows` rows took `time`.
     pub(crate) fn step(&mut self, demand: &Demand, rows: usize, time: Duration) {
-        let each = time.as_secs_f64() / rows.max(1) as f64;
-        self.of(demand).row_step.add(each);
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX).max(1);
+        observe(&mut self.of(demand).row_step, time / rows);
     }
 
     /// The begin of a request took `time`.
     pub(crate) fn begin(&mut self, demand: &Demand, time: Duration) {
-        self.of(demand).begin.add(time.as_secs_f64());
+        observe(&mut self.of(demand).begin, time);
     }
 
     /// The end of a request took `time`.
     pub(crate) fn finish(&mut self, demand: &Demand, time: Duration) {
-        self.of(demand).finish.add(time.as_secs_f64());
+        observe(&mut self.of(demand).finish, time);
     }
 
     /// Seconds of `demand` with `steps` steps left, alone; nothing before anything was observed.
-    fn seconds(&self, demand: &Demand, steps: usize) -> Option<f64> {
+    pub(crate) fn seconds(&self, demand: &Demand, steps: usize, basis: Basis) -> Option<f64> {
         let observed = match self.keys.get(&demand.key) {
-            Some(observed) if observed.row_step.0.is_some() => *observed,
+            Some(observed) if observed.row_step.is_some() => *observed,
             _ => self.scaled(demand.work)?,
         };
-        let steps = steps as f64 * demand.rows as f64 * observed.row_step.0?;
-        Some(steps + observed.begin.0.unwrap_or(0.0) + observed.finish.0.unwrap_or(0.0))
+        let steps = steps as f64 * demand.rows as f64 * basis.of(observed.row_step)?;
+        let ends = [observed.begin, observed.finish].map(|stage| basis.of(stage).unwrap_or(0.0));
+        Some(steps + ends[0] + ends[1])
     }
 
     /// The times of the key whose work is nearest, in proportion to the work.
     fn scaled(&self, work: f64) -> Option<Observed> {
-        let distance = |observed: &Observed| (observed.work / work).ln().abs();
         let known = self
             .keys
             .values()
-            .filter(|observed| observed.row_step.0.is_some());
-        let nearest = known.min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-        let scale = |mean: Mean| Mean(mean.0.map(|seconds| seconds * work / nearest.work));
+            .filter(|observed| observed.row_step.is_some());
+        let nearest = nearest_work(known, work, |observed| observed.work)?;
+        let factor = work / nearest.work;
         Some(Observed {
             work,
-            row_step: scale(nearest.row_step),
+            row_step: nearest.row_step.map(|seconds| seconds.scaled(factor)),
             begin: nearest.begin,
-            finish: scale(nearest.finish),
+            finish: nearest.finish.map(|seconds| seconds.scaled(factor)),
         })
-    }
-
-    /// The time of `demand` alone, with `steps` steps left; nothing before anything was observed.
-    pub(crate) fn time(&self, demand: &Demand, steps: usize) -> Option<Duration> {
-        let seconds = self.seconds(demand, steps)?;
-        Duration::try_from_secs_f64(seconds).ok()
     }
 
     /// The share of a server that `demand` takes, in seconds where they are known, else in work.
     pub(crate) fn cost(&self, demand: &Demand) -> f64 {
-        let work = demand.work * (demand.rows * demand.steps.max(1)) as f64;
-        self.seconds(demand, demand.steps).unwrap_or(work)
+        let work = demand.work * (demand.rows * demand.steps) as f64;
+        self.seconds(demand, demand.steps, Basis::Mean)
+            .unwrap_or(work)
     }
+}
+
+/// The one of `known` whose work is nearest to `work`, by their ratio.
+pub(crate) fn nearest_work<'a, T>(
+    known: impl Iterator<Item = &'a T>,
+    work: f64,
+    work_of: impl Fn(&T) -> f64,
+) -> Option<&'a T> {
+    let distance = |one: &T| (work_of(one) / work).ln().abs();
+    known.min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 
 #[cfg(test)]
@@ -125,23 +171,43 @@ mod tests {
     fn a_time_is_that_of_its_stages_and_scales_to_other_sizes() {
         let mut estimates = Estimates::default();
         let small = demand("64x64", 2, 20, 64.0);
-        assert_eq!(estimates.time(&small, 20), None);
+        assert_eq!(estimates.seconds(&small, 20, Basis::Mean), None);
         estimates.step(&small, 2, Duration::from_millis(20));
         estimates.begin(&small, Duration::from_millis(100));
         estimates.finish(&small, Duration::from_millis(300));
-        let time = estimates.time(&small, 20).unwrap().as_secs_f64();
+        let time = estimates.seconds(&small, 20, Basis::Mean).unwrap();
         assert!((time - 0.8).abs() < 1e-9, "{time}");
         let large = demand("128x128", 2, 20, 256.0);
-        let time = estimates.time(&large, 20).unwrap().as_secs_f64();
+        let time = estimates.seconds(&large, 20, Basis::Least).unwrap();
         assert!((time - (1.6 + 0.1 + 1.2)).abs() < 1e-9, "{time}");
     }
 
     #[test]
-    fn later_observations_move_the_mean() {
+    fn the_mean_follows_and_the_least_forgives_a_stall() {
         let mut estimates = Estimates::default();
         let demand = demand("a", 1, 10, 1.0);
         estimates.step(&demand, 1, Duration::from_secs(1));
         estimates.step(&demand, 1, Duration::from_secs(2));
-        assert_eq!(estimates.time(&demand, 10), Some(Duration::from_secs(13)));
+        assert_eq!(estimates.seconds(&demand, 10, Basis::Mean), Some(13.0));
+        for _ in 0..3 {
+            estimates.step(&demand, 1, Duration::from_secs(60));
+        }
+        assert!(estimates.seconds(&demand, 10, Basis::Mean).unwrap() > 100.0);
+        assert!(estimates.seconds(&demand, 10, Basis::Least).unwrap() < 11.0);
+        // A machine that stays slower is noticed.
+        for _ in 0..100 {
+            estimates.step(&demand, 1, Duration::from_secs(3));
+        }
+        assert_eq!(estimates.seconds(&demand, 10, Basis::Least), Some(30.0));
+    }
+
+    #[test]
+    fn keys_that_clients_choose_do_not_pile_up() {
+        let mut estimates = Estimates::default();
+        for key in 0..10 * KEYS {
+            let demand = demand(&key.to_string(), 1, 1, 1.0);
+            estimates.step(&demand, 1, Duration::from_secs(1));
+        }
+        assert_eq!(estimates.keys.len(), KEYS);
     }
 }

@@ -1,6 +1,7 @@
 //! The bounded queue.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -49,6 +50,7 @@ impl Listener {
 /// A request that waits.
 #[derive(Debug)]
 pub(crate) struct Entry<I> {
+    pub(crate) client: ClientKey,
     pub(crate) input: I,
     pub(crate) demand: Demand,
     pub(crate) listener: Listener,
@@ -61,6 +63,13 @@ pub(crate) struct Entry<I> {
 #[derive(Debug)]
 pub(crate) struct Queue<I> {
     line: Flows<ClientKey, Flows<BatchKey, Fifo<Entry<I>>>>,
+    clients: HashMap<ClientKey, Waiting>,
+    length: usize,
+}
+
+/// What waits of one client.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
     length: usize,
     cost: f64,
 }
@@ -69,8 +78,8 @@ impl<I> Default for Queue<I> {
     fn default() -> Self {
         Self {
             line: Flows::default(),
+            clients: HashMap::new(),
             length: 0,
-            cost: 0.0,
         }
     }
 }
@@ -80,16 +89,41 @@ impl<I> Queue<I> {
         self.length
     }
 
-    /// The cost of all that waits.
-    pub(crate) fn cost(&self) -> f64 {
-        self.cost
+    /// Whether another request of `client` may wait, where `room` of them may. Beyond it there is a quarter more for clients
+    /// that have less than their share: one that fills the queue does not shut out the others.
+    pub(crate) fn has_room(&self, client: &ClientKey, room: usize) -> bool {
+        let own = self.clients.get(client).map_or(0, |waiting| waiting.length);
+        let clients = self.clients.len() + usize::from(own == 0);
+        let share = (room / clients).max(1);
+        self.length < room || (own < share && self.length < Self::bound(room))
     }
 
-    pub(crate) fn push(&mut self, client: ClientKey, entry: Entry<I>) {
+    /// The most requests that wait of all clients together.
+    pub(crate) fn bound(room: usize) -> usize {
+        room.saturating_add((room / 4).max(1))
+    }
+
+    /// The cost of all that waits.
+    pub(crate) fn cost(&self) -> f64 {
+        self.clients.values().map(|waiting| waiting.cost).sum()
+    }
+
+    /// The cost of what is served before a further request of `client` that costs `cost`, since clients take turns.
+    pub(crate) fn cost_before(&self, client: &ClientKey, cost: f64) -> f64 {
+        let own = self.clients.get(client).copied().unwrap_or_default();
+        let others = self.clients.keys().filter(|other| *other != client).count();
+        let turns = others as f64 * (own.cost + cost);
+        own.cost + turns.min(self.cost() - own.cost)
+    }
+
+    pub(crate) fn push(&mut self, entry: Entry<I>) {
         self.length += 1;
-        self.cost += entry.cost;
-        let line = self.line.line_of(client).line_of(entry.demand.key.clone());
-        line.push(entry.cost, entry);
+        let waiting = self.clients.entry(entry.client.clone()).or_default();
+        waiting.length += 1;
+        waiting.cost += entry.cost;
+        let line = self.line.line_of(entry.client.clone());
+        line.line_of(entry.demand.key.clone())
+            .push(entry.cost, entry);
     }
 
     /// Takes the request whose turn it is, if it fits. One that does not fit lets no other pass, so that none waits for ever.
@@ -127,10 +161,14 @@ impl<I> Queue<I> {
 
     fn took(&mut self, entries: &[Entry<I>]) {
         self.length -= entries.len();
-        self.cost -= entries.iter().map(|entry| entry.cost).sum::<f64>();
-        if self.length == 0 {
-            // Sums of many numbers do not come back to nothing by themselves.
-            self.cost = 0.0;
+        for entry in entries {
+            if let Some(waiting) = self.clients.get_mut(&entry.client) {
+                waiting.length -= 1;
+                waiting.cost -= entry.cost;
+                if waiting.length == 0 {
+                    self.clients.remove(&entry.client);
+                }
+            }
         }
     }
 }

@@ -6,10 +6,10 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::{
     caps::Caps,
-    estimate::Estimates,
+    estimate::{Basis, Estimates},
     queue::{Entry, Queue},
 };
-use crate::{ClientKey, Demand, ModelSettings, Refusal, RefusalKind, metrics::ModelMetrics};
+use crate::{Demand, ModelSettings, Refusal, RefusalKind, metrics::ModelMetrics};
 
 /// State that the workers of a model and its clients share.
 pub(crate) struct Shared<I> {
@@ -104,17 +104,22 @@ impl<I> Shared<I> {
             state.queue.sweep(Instant::now());
             self.gauge(&state);
         }
-        state.check_room(self.settings.queue)
+        match state.queue.len() < Queue::<I>::bound(self.settings.queue) {
+            true => Ok(()),
+            false => Err(state.full()),
+        }
     }
 
     /// Queues a request.
-    pub(crate) fn push(&self, client: ClientKey, mut entry: Entry<I>) -> Result<(), Refusal> {
+    pub(crate) fn push(&self, mut entry: Entry<I>) -> Result<(), Refusal> {
         self.change(|state| {
             state.check_open()?;
-            state.check_room(self.settings.queue)?;
+            if !state.queue.has_room(&entry.client, self.settings.queue) {
+                return Err(state.full());
+            }
             state.check_deadline(&entry)?;
             entry.cost = state.estimates.cost(&entry.demand);
-            state.queue.push(client, entry);
+            state.queue.push(entry);
             Ok(())
         })
     }
@@ -142,64 +147,62 @@ impl<I> State<I> {
         Err(Refusal::new(RefusalKind::Unavailable, reason).with_retry_after(Duration::from_secs(5)))
     }
 
-    fn check_room(&self, room: usize) -> Result<(), Refusal> {
-        if self.queue.len() < room {
-            return Ok(());
-        }
+    fn full(&self) -> Refusal {
         let message = format!("the queue is full: {} requests wait", self.queue.len());
         // About the time after which the next request leaves the queue.
-        let each = Duration::try_from_secs_f64(self.backlog() / (self.queue.len() + 1) as f64);
-        let wait = each.unwrap_or_default().max(Duration::from_secs(1));
-        Err(Refusal::new(RefusalKind::QueueFull, message).with_retry_after(wait))
+        let each = self.until_done(self.queue.cost()) / (self.queue.len() + 1) as f64;
+        let wait = Duration::try_from_secs_f64(each).unwrap_or_default();
+        Refusal::new(RefusalKind::QueueFull, message)
+            .with_retry_after(wait.max(Duration::from_secs(1)))
     }
 
     /// Refuses a request that will not be done in time: for ever if it would not be alone, for now if others are before it.
     fn check_deadline(&self, entry: &Entry<I>) -> Result<(), Refusal> {
-        let Some(own) = self.estimates.time(&entry.demand, entry.demand.steps) else {
+        let demand = &entry.demand;
+        let own = |basis| self.estimates.seconds(demand, demand.steps, basis);
+        let (Some(least), Some(mean)) = (own(Basis::Least), own(Basis::Mean)) else {
             return Ok(());
         };
-        let left = entry
-            .listener
-            .deadline
-            .saturating_duration_since(Instant::now());
-        let backlog = Duration::try_from_secs_f64(self.backlog()).unwrap_or(Duration::MAX);
-        if own > left {
+        let deadline = entry.listener.deadline;
+        let left = deadline
+            .saturating_duration_since(Instant::now())
+            .as_secs_f64();
+        // What cannot be beaten decides, so that a slow moment does not refuse for ever.
+        if least > left {
             let message = format!(
-                "the request would take about {:.1} s on this server, but its deadline is in {:.1} s: ask for fewer steps or \
-                 a smaller image, or post it to /v1/jobs, which answers at once",
-                own.as_secs_f64(),
-                left.as_secs_f64()
+                "the request would take about {least:.1} s on this server, but its deadline is in {left:.1} s: ask for fewer \
+                 steps or a smaller image, or post it to /v1/jobs, which answers at once"
             );
             return Err(Refusal::new(RefusalKind::Invalid, message));
         }
-        let whole = backlog.saturating_add(own);
+        let before = self.queue.cost_before(&entry.client, mean);
+        let whole = self.until_done(before) + least;
         if whole > left {
             let message = format!(
-                "with the requests before it the request would take about {:.1} s, but its deadline is in {:.1} s: try again \
-                 later, or post it to /v1/jobs, which answers at once",
-                whole.as_secs_f64(),
-                left.as_secs_f64()
+                "with the requests before it the request would take about {whole:.1} s, but its deadline is in {left:.1} s: \
+                 try again later, or post it to /v1/jobs, which answers at once"
             );
-            let wait = (whole - left).max(Duration::from_secs(1));
-            return Err(Refusal::new(RefusalKind::QueueFull, message).with_retry_after(wait));
+            let wait = Duration::try_from_secs_f64(whole - left).unwrap_or_default();
+            return Err(Refusal::new(RefusalKind::QueueFull, message)
+                .with_retry_after(wait.max(Duration::from_secs(1))));
         }
         Ok(())
     }
 
-    /// Estimated seconds until all that waits and runs has ended.
-    fn backlog(&self) -> f64 {
+    /// Estimated seconds until what runs and `waiting` seconds of what waits have ended.
+    fn until_done(&self, waiting: f64) -> f64 {
         let ready = self
             .workers
             .iter()
             .filter(|worker| worker.state == WorkerState::Ready);
         let running: f64 = self.workers.iter().map(|worker| worker.seconds).sum();
-        (self.queue.cost() + running) / ready.count().max(1) as f64
+        (waiting + running) / ready.count().max(1) as f64
     }
 
     /// The estimated seconds of `demand` with `steps` steps left.
     pub(crate) fn seconds(&self, demand: &Demand, steps: usize) -> f64 {
         self.estimates
-            .time(demand, steps)
-            .map_or(0.0, |time| time.as_secs_f64())
+            .seconds(demand, steps, Basis::Mean)
+            .unwrap_or(0.0)
     }
 }

@@ -7,8 +7,9 @@ use std::{
 
 use super::{
     caps::Caps,
+    queue::Listener,
     running::Running,
-    shared::{Shared, WorkerState},
+    shared::{Shared, State, WorkerState},
     turn::Turn,
     warm_up::{steps_of, warm_up},
 };
@@ -176,12 +177,25 @@ impl<E: Engine> Rounds<'_, E> {
                     }
                 }
             };
-            shared.gauge(&state);
+            self.note(&mut state, &joined);
             shared.wait(&mut state, delay);
         }
-        state.workers[self.worker.device.index].running = self.active.len() + joined.len();
-        shared.gauge(&state);
+        self.note(&mut state, &joined);
         joined
+    }
+
+    /// Tells the shared state what runs here, and what joins it.
+    fn note(&self, state: &mut State<E::Input>, joined: &[(E::Input, Running<E::State>)]) {
+        let joined = joined.iter().map(|(_, running)| running);
+        let runs = self.active.iter().chain(joined);
+        let seconds = runs.clone().map(|running| {
+            let Progress { taken, steps } = running.progress;
+            state.seconds(&running.demand, steps.saturating_sub(taken))
+        });
+        let (running, seconds) = (runs.count(), seconds.sum());
+        let view = &mut state.workers[self.worker.device.index];
+        (view.running, view.seconds) = (running, seconds);
+        self.worker.shared.gauge(state);
     }
 
     fn begin(&mut self, input: E::Input, mut running: Running<E::State>) {
@@ -215,14 +229,18 @@ impl<E: Engine> Rounds<'_, E> {
                 running.state.is_some() && running.demand.key == key
             })
             .collect();
+        let shared = self.worker.shared;
+        let stops = &|| shared.lock().is_stopping;
         let begun = Instant::now();
         let result = self
             .turn
-            .take(|| step(&mut self.engine, &mut self.active, &group));
+            .take(|| step(&mut self.engine, &mut self.active, &group, stops));
         let time = begun.elapsed();
         self.count(&key, time.as_secs_f64());
         match result {
             Ok(()) => self.absorb(&group, time),
+            // The next round refuses them.
+            Err(TaskError::Stopped) if stops() => {}
             Err(error) => {
                 for place in group.into_iter().rev() {
                     self.active.remove(place).fail(&error);
@@ -327,25 +345,16 @@ impl<E: Engine> Rounds<'_, E> {
 
     /// Tells the shared state what runs here.
     fn publish(&self) {
-        let shared = self.worker.shared;
-        let mut state = shared.lock();
-        let seconds = self.active.iter().map(|running| {
-            let Progress { taken, steps } = running.progress;
-            state.seconds(&running.demand, steps.saturating_sub(taken))
-        });
-        let seconds = seconds.sum();
-        let view = &mut state.workers[self.worker.device.index];
-        view.running = self.active.len();
-        view.seconds = seconds;
-        shared.gauge(&state);
+        self.note(&mut self.worker.shared.lock(), &[]);
     }
 }
 
-/// One step of the requests at the places of `group`.
+/// One step of the requests at the places of `group`; `stops` tells whether the server does.
 fn step<E: Engine>(
     engine: &mut E,
     active: &mut [Running<E::State>],
     group: &[usize],
+    stops: &dyn Fn() -> bool,
 ) -> Result<(), TaskError> {
     let mut states = Vec::with_capacity(group.len());
     let mut listeners = Vec::with_capacity(group.len());
@@ -361,9 +370,8 @@ fn step<E: Engine>(
     let watch = Watch {
         stopped: &|| {
             let now = Instant::now();
-            listeners
-                .iter()
-                .all(|listener| listener.gone(now).is_some())
+            let is_gone = |listener: &&Listener| listener.gone(now).is_some();
+            listeners.iter().all(is_gone) || stops()
         },
         progress: &|progress| {
             if told.replace(Some(progress)) != Some(progress) {

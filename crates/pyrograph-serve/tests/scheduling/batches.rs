@@ -176,3 +176,28 @@ fn a_full_queue_refuses_and_tells_when_to_come_back() {
     end(running).unwrap();
     model.stop();
 }
+
+#[test]
+fn a_client_that_fills_the_queue_does_not_shut_out_another() {
+    let control = Control::closed();
+    let setup = Setup {
+        queue: 4,
+        max_batch: 1,
+        ..Setup::new(&control)
+    };
+    let model = setup.start();
+    let mut runs = submit(&model, json!({"name": "runs"}));
+    assert!(begun(&mut runs));
+    let from = |client: &str| model.submit(submission(client, json!({"name": client})));
+    let many: Vec<_> = (0..4).map(|_| from("many").expect("room")).collect();
+    assert_eq!(from("many").unwrap_err().kind, RefusalKind::QueueFull);
+    let few = from("few").expect("the quarter that is kept for others");
+    assert_eq!(from("third").unwrap_err().kind, RefusalKind::QueueFull);
+    control.open();
+    for ticket in many.into_iter().chain([few, runs]) {
+        end(ticket).unwrap();
+    }
+    let place = control.begun().iter().position(|name| name == "few");
+    assert!(place.unwrap() <= 3, "{:?}", control.begun());
+    model.stop();
+}

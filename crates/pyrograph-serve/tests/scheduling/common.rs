@@ -90,7 +90,7 @@ impl Control {
     }
 }
 
-/// Bodies: {name, key, rows, steps, act?: "panic" | "fail"}.
+/// Bodies: {name, key, rows, steps, act?: "panic" | "fail" | "wait"}.
 pub(crate) struct Counting {
     pub(crate) control: Control,
     pub(crate) batching: Batching,
@@ -193,6 +193,12 @@ impl Engine for Counter {
         }
         for state in states {
             match state.input.body["act"].as_str() {
+                Some("wait") => {
+                    while !watch.is_stopped() {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    return Err(TaskError::Stopped);
+                }
                 Some("panic") => panic!("as the test asked"),
                 Some("fail") => return Err(TaskError::failed("secret of the engine")),
                 _ => {}

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pyrograph_serve::{Metrics, ModelState, RefusalKind, Submission};
+use pyrograph_serve::{Batching, Metrics, ModelState, RefusalKind, Submission};
 use serde_json::json;
 
 use crate::common::{Control, Setup, begun, end, submission, submit, until};
@@ -154,4 +154,28 @@ fn a_model_that_stops_refuses_what_is_left() {
     stopping.join().unwrap();
     assert_eq!(value(&metrics, "pyrograph_requests_running"), "0");
     assert_eq!(value(&metrics, "pyrograph_requests_waiting"), "0");
+}
+
+#[test]
+fn a_long_step_hears_that_the_server_stops() {
+    let control = Control::default();
+    let setup = Setup {
+        batching: Batching::Gathered,
+        ..Setup::new(&control)
+    };
+    let model = setup.start();
+    let mut long = submit(&model, json!({"name": "long", "steps": 10, "act": "wait"}));
+    assert!(begun(&mut long));
+    model.stop();
+    assert_eq!(end(long).unwrap_err().kind, RefusalKind::Unavailable);
+}
+
+#[test]
+fn a_model_that_nobody_holds_ends_its_workers() {
+    let control = Control::default();
+    let model = Setup::new(&control).start();
+    let mut long = submit(&model, json!({"name": "long", "steps": 5_000}));
+    assert!(begun(&mut long));
+    drop(model);
+    assert_eq!(end(long).unwrap_err().kind, RefusalKind::Unavailable);
 }

@@ -16,6 +16,7 @@ use crate::{
         app::SharedApp,
         auth::Caller,
         body,
+        calls::reader,
         encode::base64,
         errors::{Failure, bad_request, internal},
         masks,
@@ -72,10 +73,14 @@ pub(in crate::http::routes) async fn edit(
     };
     let pixels = super::request::first(&app)?.limits().input_pixels;
     let given = (image.clone(), form.mask);
-    let mask =
-        tokio::task::spawn_blocking(move || masks::mask_of(&given.0, given.1.as_deref(), pixels))
-            .await
-            .map_err(|error| internal(&caller.id.0, &error))??;
+    let permit = reader().await;
+    let decoding = move || {
+        let _permit = permit;
+        masks::mask_of(&given.0, given.1.as_deref(), pixels)
+    };
+    let mask = tokio::task::spawn_blocking(decoding)
+        .await
+        .map_err(|error| internal(&caller.id.0, &error))??;
     let mut fields = form.fields;
     fields.insert("image".into(), Value::String(base64(&image)));
     if let Some(mask) = mask {
