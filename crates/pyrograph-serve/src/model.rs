@@ -315,6 +315,7 @@ impl<T: Task> Served for Inner<T> {
         let input = self
             .task
             .parse(submission.body, &self.shared.settings.limits)?;
+        check_images(self.task.images(&input), submission.most_images)?;
         let demand = self.task.demand(&input).sane();
         let (sender, events) = mpsc::unbounded_channel();
         let cancelled = Arc::new(AtomicBool::new(false));
@@ -360,6 +361,20 @@ impl<T: Task> Served for Inner<T> {
             let states = state.workers.iter().map(|view| &view.state);
             states.map(|state| *state == WorkerState::Loading).collect()
         })
+    }
+}
+
+/// Refuses a request for more images than its answer can hold.
+fn check_images(images: Option<usize>, most: Option<usize>) -> Result<(), Refusal> {
+    match (images, most) {
+        (Some(images), Some(most)) if images > most => {
+            let message = format!(
+                "the result has {images} images, but `Accept` allows a type for {most} at most: several come as \
+                 application/json, one also as image/png, image/jpeg or image/webp"
+            );
+            Err(Refusal::new(crate::RefusalKind::NotAcceptable, message))
+        }
+        _ => Ok(()),
     }
 }
 

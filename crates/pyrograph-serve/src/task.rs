@@ -27,7 +27,7 @@ pub trait Task: Send + Sync + 'static {
     /// What a request asks of the model.
     fn demand(&self, input: &Self::Input) -> Demand;
 
-    /// The number of images that the result will have; nothing where it has none.
+    /// The images that a request gets, where that is known before it runs: a client that takes fewer is refused.
     fn images(&self, _input: &Self::Input) -> Option<usize> {
         None
     }

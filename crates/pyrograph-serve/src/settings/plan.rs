@@ -156,6 +156,7 @@ fn server_settings(
         body_timeout: given.body_timeout.unwrap_or(default.body_timeout),
         grace: given.grace.unwrap_or(grace),
         jobs: given.jobs.unwrap_or(default.jobs),
+        job_bytes: default.job_bytes,
         job_time: given.job_time.unwrap_or(default.job_time),
         input_folder: given.inputs.clone(),
     })

@@ -142,6 +142,13 @@ impl Task for Squares {
         }
     }
 
+    fn images(&self, input: &Input) -> Option<usize> {
+        match input {
+            Input::Draw(body) => Some(body.parameters.num_images.unwrap_or(1) as usize),
+            Input::Probe | Input::Echo(_) => None,
+        }
+    }
+
     fn work(&self, worker: Worker<'_, Input>) -> Result<(), TaskError> {
         std::thread::sleep(self.load);
         worker.serve(Painter(Arc::clone(&self.steps)))

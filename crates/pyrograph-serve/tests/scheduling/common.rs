@@ -305,6 +305,7 @@ pub(crate) fn submission(client: &str, body: Value) -> Submission {
         client: ClientKey(client.into()),
         deadline: Instant::now() + LONG,
         previews: 0,
+        most_images: None,
         id: "test".into(),
     }
 }

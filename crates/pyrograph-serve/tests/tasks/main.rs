@@ -68,6 +68,7 @@ fn submit(model: &Model, body: TaskBody, previews: usize) -> Result<Ticket, Refu
         client: ClientKey::default(),
         deadline: Instant::now() + LONG,
         previews,
+        most_images: None,
         id: "a".into(),
     })
 }
