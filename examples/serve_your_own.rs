@@ -52,7 +52,7 @@ impl Task for Negative {
     }
 
     fn work(&self, worker: Worker<'_, RgbImage>) -> Result<(), TaskError> {
-        let device = worker.device().spec;
+        let device = worker.device();
         device.run(Load(worker)).map_err(TaskError::failed)?
     }
 
@@ -124,18 +124,13 @@ impl<B: Backend> Engine for Inverter<B> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let out = std::env::args().nth(1).unwrap_or("negative.png".into());
-    let settings = ModelSettings {
-        devices: vec![WorkerDevice {
-            spec: DeviceSpec::Auto,
-            index: 0,
-        }],
-        queue: 100,
-        max_batch: 16,
-        max_batch_delay: Duration::from_millis(2),
-        limits: Limits::default(),
-    };
     let metrics = Metrics::new();
-    let model = Model::start("negative", Negative, settings, metrics.clone());
+    let model = Model::start(
+        "negative",
+        Negative,
+        ModelSettings::default(),
+        metrics.clone(),
+    );
     let mut free_port = ServerSettings::default();
     free_port.address.set_port(0);
     let server = Server::bind(free_port, vec![model], metrics).await?;

@@ -1,7 +1,6 @@
 //! Tasks: the model-specific half of a server.
 
 use bytes::Bytes;
-use pyrograph_backend::DeviceSpec;
 use pyrograph_vision::RgbImage;
 
 use crate::{Limits, Refusal, scheduling::Worker};
@@ -229,13 +228,4 @@ impl TaskError {
     pub fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Failed(error.into())
     }
-}
-
-/// The device that a worker computes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkerDevice {
-    /// The device.
-    pub spec: DeviceSpec,
-    /// Its place among the devices of the server.
-    pub index: usize,
 }

@@ -17,7 +17,7 @@ use super::{
     tokens::read_tokens,
 };
 use crate::{
-    Limits, ModelSettings, ServeError, WorkerDevice,
+    Limits, ModelSettings, ServeError,
     http::ServerSettings,
     pack::Manifest,
     tasks::{ModelOptions, TaskKind},
@@ -265,7 +265,7 @@ impl Planner<'_> {
     }
 
     /// One worker a device.
-    fn devices(&mut self, given: &ModelOverrides) -> Vec<WorkerDevice> {
+    fn devices(&mut self, given: &ModelOverrides) -> Vec<DeviceSpec> {
         let mut devices = given.devices.clone().unwrap_or(vec![DeviceSpec::Auto]);
         let asked = given.max_workers.max(given.min_workers);
         if let Some(asked) = asked.filter(|asked| *asked > devices.len()) {
@@ -275,10 +275,7 @@ impl Planner<'_> {
             ));
         }
         devices.truncate(given.max_workers.unwrap_or(devices.len()));
-        let devices = devices.into_iter().enumerate();
         devices
-            .map(|(index, spec)| WorkerDevice { spec, index })
-            .collect()
     }
 
     /// Says when anybody in the network may use the server.

@@ -14,7 +14,7 @@ use pyrograph_backend::DeviceSpec;
 use pyrograph_serve::{
     BatchKey, Batching, Demand, Engine, Limits, Metrics, Model, ModelSettings, ModelState,
     OutputImage, Progress, Refusal, RefusalKind, Task, TaskBody, TaskError, TaskOutput, Watch,
-    Worker, WorkerDevice,
+    Worker,
     http::{Server, ServerSettings},
 };
 use pyrograph_vision::RgbImage;
@@ -299,10 +299,7 @@ impl Setup {
                 load: self.load,
             };
             let settings = ModelSettings {
-                devices: vec![WorkerDevice {
-                    spec: DeviceSpec::Auto,
-                    index: 0,
-                }],
+                devices: vec![DeviceSpec::Auto],
                 queue: self.queue,
                 max_batch: 1,
                 max_batch_delay: Duration::ZERO,

@@ -92,7 +92,7 @@ impl Task for AnomalyScores {
     }
 
     fn work(&self, worker: Worker<'_, AnomalyInput>) -> Result<(), TaskError> {
-        let spec = worker.device().spec;
+        let spec = worker.device();
         let load = Load { task: self, worker };
         spec.run(load).map_err(TaskError::failed)?
     }

@@ -83,7 +83,7 @@ impl Task for ObjectDetection {
     }
 
     fn work(&self, worker: Worker<'_, DetectInput>) -> Result<(), TaskError> {
-        let spec = worker.device().spec;
+        let spec = worker.device();
         let load = Load { task: self, worker };
         spec.run(load).map_err(TaskError::failed)?
     }

@@ -84,7 +84,7 @@ impl Task for Sprites {
     }
 
     fn work(&self, worker: Worker<'_, SpriteInput>) -> Result<(), TaskError> {
-        let spec = worker.device().spec;
+        let spec = worker.device();
         let load = Load { task: self, worker };
         spec.run(load).map_err(TaskError::failed)?
     }

@@ -103,7 +103,7 @@ impl Task for TextToImage {
     }
 
     fn work(&self, worker: Worker<'_, ImageInput>) -> Result<(), TaskError> {
-        let spec = worker.device().spec;
+        let spec = worker.device();
         let load = Load { task: self, worker };
         spec.run(load).map_err(TaskError::failed)?
     }
