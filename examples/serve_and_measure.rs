@@ -23,7 +23,7 @@ use pyrograph::{
     models::weights::Precision,
     pipelines::stable_diffusion::MemoryLimit,
     serve::{
-        Limits, Metrics, Model, ModelSettings, ModelState,
+        Metrics, Model, ModelSettings, ModelState,
         http::{Server, ServerSettings},
         tasks::{ModelOptions, TaskKind},
     },

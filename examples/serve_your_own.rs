@@ -12,11 +12,11 @@ use std::{io::Cursor, time::Duration};
 use anyhow::ensure;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use pyrograph::{
-    backend::{BackendTask, Device, DeviceSpec, vision::VisionAutodiff},
+    backend::{BackendTask, Device, vision::VisionAutodiff},
     serve::{
         BatchKey, Batching, Demand, Engine, Limits, Metrics, Model, ModelSettings, OutputImage,
         Progress, Refusal, RefusalKind, Task, TaskBody, TaskError, TaskOutput, Watch, Worker,
-        WorkerDevice, decode_image,
+        decode_image,
         http::{Server, ServerSettings},
     },
     vision::{Rgb, RgbImage, from_chw, image::ImageFormat, to_chw},
