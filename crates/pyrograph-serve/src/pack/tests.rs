@@ -182,7 +182,7 @@ fn a_file_that_is_not_as_it_was_packed_is_refused() {
         .expect("it reads")
         .expect("it is there");
     manifest.check(&unpacked, true).expect("as it was packed");
-    write(&unpacked, "vae/weights.safetensors", "abd");
+    write(&unpacked, "vae/weights.safetensors", "xyz");
     manifest
         .check(&unpacked, false)
         .expect("the sizes are the same");
