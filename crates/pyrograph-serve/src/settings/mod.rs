@@ -10,6 +10,7 @@
 
 mod container;
 mod djl;
+mod flags;
 mod logging;
 mod overrides;
 mod plan;

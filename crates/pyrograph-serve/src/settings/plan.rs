@@ -13,6 +13,7 @@ use super::{
     DjlOptions, LogFormat, ModelChoice, ModelOverrides, PROPERTIES, ServerOverrides,
     container::Container,
     djl::{options_of_environment, options_of_properties},
+    flags::{check_files, idle, of_tokens},
     is_model_name,
     tokens::read_tokens,
 };
@@ -29,7 +30,7 @@ const QUEUE: usize = 100;
 const MAX_BATCH: usize = 16;
 /// Time that a worker waits for others, where nothing else is said.
 const MAX_BATCH_DELAY: Duration = Duration::from_millis(2);
-/// Steps of a request that names none, where nothing else is said.
+/// Steps of a request that names none, where nothing else is said and --max-steps allows them.
 const STEPS: usize = 20;
 /// Rows of a guided image: with the prompt, and without.
 const GUIDED_ROWS: usize = 2;
@@ -102,6 +103,7 @@ impl ServePlan {
         };
         planner.note_open_door(&server);
         let models = planner.models(&options.models, environment)?;
+        planner.note_idle(&models);
         let default_log = container
             .as_ref()
             .map_or(LogFormat::Text, |_| LogFormat::Json);
@@ -127,7 +129,7 @@ fn server_settings(
                     SageMaker itself asks who calls",
             });
         }
-        (Some(path), None) => read_tokens(path)?,
+        (Some(path), None) => read_tokens(path).map_err(of_tokens)?,
         (None, _) => Vec::new(),
     };
     if let Some(folder) = &given.inputs
@@ -207,13 +209,7 @@ impl Planner<'_> {
 
     fn model(&mut self, choice: &ModelChoice) -> Result<ModelPlan, ServeError> {
         if !choice.path.exists() {
-            return Err(ServeError::Setting {
-                name: "--model".into(),
-                seen: choice.path.display().to_string(),
-                allowed: "a folder or file that is there; `pyrograph convert` makes a folder of a repository of the \
-                    Hugging Face Hub"
-                    .into(),
-            });
+            return Err(missing(choice));
         }
         let DjlOptions { overrides, notes } = beside(&choice.path)?;
         self.notes.extend(notes);
@@ -232,6 +228,7 @@ impl Planner<'_> {
         };
         let limits = limits(&given, self.container);
         check_against(&given, &limits)?;
+        check_files(&given)?;
         let settings = ModelSettings {
             devices: self.devices(&given),
             queue: given.queue.unwrap_or(QUEUE),
@@ -243,7 +240,7 @@ impl Planner<'_> {
             name: choice.name.clone().unwrap_or_else(|| name_of(&choice.path)),
             path,
             task,
-            options: model_options(given),
+            options: model_options(given, &settings.limits),
             settings,
         })
     }
@@ -260,7 +257,11 @@ impl Planner<'_> {
             return Ok((path.into(), None));
         };
         manifest.check(path, self.verify)?;
-        Ok((path.join(&manifest.model), Some(manifest)))
+        let model = match manifest.model.as_str() {
+            "." => path.into(),
+            name => path.join(name),
+        };
+        Ok((model, Some(manifest)))
     }
 
     /// One worker a device.
@@ -280,6 +281,17 @@ impl Planner<'_> {
             .collect()
     }
 
+    /// Says which flags have no effect on any model.
+    fn note_idle(&mut self, models: &[ModelPlan]) {
+        if models.iter().any(|model| model.task == TaskKind::Txt2img) {
+            return;
+        }
+        let notes = idle(&self.flags)
+            .into_iter()
+            .map(|flag| format!("{flag} is without effect: no model has the task txt2img"));
+        self.notes.extend(notes);
+    }
+
     /// Says when anybody in the network may use the server.
     fn note_open_door(&mut self, server: &ServerSettings) {
         let (address, tokens) = (server.address, &server.tokens);
@@ -288,6 +300,24 @@ impl Planner<'_> {
                 "{address} can be reached from other machines, and no --tokens are asked for"
             ));
         }
+    }
+}
+
+/// The refusal of a model that is not there.
+fn missing(choice: &ModelChoice) -> ServeError {
+    let path = choice.path.display().to_string();
+    let allowed = match path.split_once('=') {
+        Some((name, _)) if choice.name.is_none() && !name.is_empty() => format!(
+            "a folder or file that is there, or NAME=DIR; the NAME has at most 64 letters, digits, `-`, `_` and `.`, \
+             the first a letter or digit, and `{name}` is none"
+        ),
+        _ => "a folder or file that is there; `pyrograph convert` makes a folder of a repository of the Hugging Face Hub"
+            .into(),
+    };
+    ServeError::Setting {
+        name: "--model".into(),
+        seen: path,
+        allowed,
     }
 }
 
@@ -347,8 +377,9 @@ fn limits(given: &ModelOverrides, container: Option<&Container>) -> Limits {
 
 /// Refuses defaults that a request could not ask for.
 fn check_against(given: &ModelOverrides, limits: &Limits) -> Result<(), ServeError> {
-    let steps = given.steps.unwrap_or(STEPS);
-    if steps > limits.steps {
+    if let Some(steps) = given.steps
+        && steps > limits.steps
+    {
         return Err(ServeError::Setting {
             name: "--steps".into(),
             seen: steps.to_string(),
@@ -377,14 +408,14 @@ fn max_batch(given: &ModelOverrides, task: TaskKind) -> usize {
     given.max_batch.or(of_requests).unwrap_or(MAX_BATCH)
 }
 
-fn model_options(given: ModelOverrides) -> ModelOptions {
+fn model_options(given: ModelOverrides, limits: &Limits) -> ModelOptions {
     ModelOptions {
         precision: given.precision.unwrap_or_default(),
         tiny_vae: given.tiny_vae,
         loras: given.loras.unwrap_or_default(),
         embeddings: given.embeddings.unwrap_or_default(),
         sizes: given.sizes.unwrap_or_default(),
-        steps: given.steps.unwrap_or(STEPS),
+        steps: given.steps.unwrap_or(STEPS.min(limits.steps)),
         memory: Default::default(),
     }
 }

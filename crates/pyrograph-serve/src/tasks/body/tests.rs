@@ -76,8 +76,19 @@ fn whole_numbers_are_read_in_any_form_and_refused_outside_their_range() {
         assert_eq!(refusal.kind, RefusalKind::Invalid);
         assert!(refusal.message.contains("8 to 64"), "{refusal}");
     }
-    assert!(seed_of(None).expect("random") < 1 << 32);
-    assert_ne!(seed_of(None), seed_of(None));
+}
+
+#[test]
+fn a_seed_is_random_or_leaves_room_for_all_images() {
+    assert!(seed_of(None, 1).expect("random") < 1 << 32);
+    assert_ne!(seed_of(None, 1), seed_of(None, 1));
+    let last = Some(Whole(u64::MAX.into()));
+    assert_eq!(seed_of(last, 1), Ok(u64::MAX));
+    let refusal = seed_of(last, 3).expect_err("no room");
+    assert_eq!(refusal.kind, RefusalKind::Invalid);
+    for word in ["18446744073709551615", "18446744073709551613 with 3 images"] {
+        assert!(refusal.message.contains(word), "{refusal}");
+    }
 }
 
 #[test]
@@ -109,6 +120,7 @@ fn images_are_read_from_base64_in_all_its_forms() {
         "aGVsbG8=",
         "data:image/png,abc",
         "data:",
+        "https://example.org/cat.png",
         &text[..40],
     ] {
         let refusal = refused(bad, &limits);
