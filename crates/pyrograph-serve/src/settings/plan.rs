@@ -11,9 +11,9 @@ use pyrograph_backend::DeviceSpec;
 
 use super::{
     DjlOptions, LogFormat, ModelChoice, ModelOverrides, PROPERTIES, ServerOverrides,
+    checks::{check_defaults, check_files, idle, missing, of_tokens},
     container::Container,
     djl::{options_of_environment, options_of_properties},
-    flags::{check_files, idle, of_tokens},
     is_model_name,
     tokens::read_tokens,
 };
@@ -227,7 +227,7 @@ impl Planner<'_> {
             None => TaskKind::of(&path)?,
         };
         let limits = limits(&given, self.container);
-        check_against(&given, &limits)?;
+        check_defaults(&given, &limits)?;
         check_files(&given)?;
         let settings = ModelSettings {
             devices: self.devices(&given),
@@ -303,24 +303,6 @@ impl Planner<'_> {
     }
 }
 
-/// The refusal of a model that is not there.
-fn missing(choice: &ModelChoice) -> ServeError {
-    let path = choice.path.display().to_string();
-    let allowed = match path.split_once('=') {
-        Some((name, _)) if choice.name.is_none() && !name.is_empty() => format!(
-            "a folder or file that is there, or NAME=DIR; the NAME has at most 64 letters, digits, `-`, `_` and `.`, \
-             the first a letter or digit, and `{name}` is none"
-        ),
-        _ => "a folder or file that is there; `pyrograph convert` makes a folder of a repository of the Hugging Face Hub"
-            .into(),
-    };
-    ServeError::Setting {
-        name: "--model".into(),
-        seen: path,
-        allowed,
-    }
-}
-
 /// `serving.properties` in a model's folder, or beside its file.
 fn beside(path: &Path) -> Result<DjlOptions, ServeError> {
     let folder = match path.is_dir() {
@@ -372,29 +354,6 @@ fn limits(given: &ModelOverrides, container: Option<&Container>) -> Limits {
         images: given.images.unwrap_or(default.images),
         deadline: given.deadline.unwrap_or(default.deadline),
         job_deadline: given.job_deadline.unwrap_or(default.job_deadline),
-    }
-}
-
-/// Refuses defaults that a request could not ask for.
-fn check_against(given: &ModelOverrides, limits: &Limits) -> Result<(), ServeError> {
-    if let Some(steps) = given.steps
-        && steps > limits.steps
-    {
-        return Err(ServeError::Setting {
-            name: "--steps".into(),
-            seen: steps.to_string(),
-            allowed: format!("at most --max-steps, which is {}", limits.steps),
-        });
-    }
-    let sizes = given.sizes.iter().flatten();
-    let pixels = |[width, height]: &[usize; 2]| *width as u64 * *height as u64;
-    match sizes.clone().find(|size| pixels(size) > limits.pixels) {
-        Some([width, height]) => Err(ServeError::Setting {
-            name: "--size".into(),
-            seen: format!("{width}x{height}"),
-            allowed: format!("at most --max-pixels, which is {} pixels", limits.pixels),
-        }),
-        None => Ok(()),
     }
 }
 

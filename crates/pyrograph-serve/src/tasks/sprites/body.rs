@@ -157,7 +157,7 @@ fn context(field: &str, value: Value, names: &[String]) -> Result<Vec<f32>, Refu
             return Err(Refusal::new(RefusalKind::TooLarge, message).of_field(field));
         }
         Value::String(text) => {
-            parse_context(&text, names).map_err(|error| unread_context(error).of_field(field))?
+            parse_context(&text, names).map_err(|error| unread_context(field, error))?
         }
         Value::Array(items) => {
             let numbers: Option<Vec<f32>> = items
@@ -186,12 +186,12 @@ fn context(field: &str, value: Value, names: &[String]) -> Result<Vec<f32>, Refu
 }
 
 /// The refusal of a context, with the form that bodies are documented to have.
-fn unread_context(error: PipelineError) -> Refusal {
+fn unread_context(field: &str, error: PipelineError) -> Refusal {
     let PipelineError::ContextForm { seen } = error else {
-        return refused(error);
+        return refused(error).of_field(field);
     };
     let allowed = "NAME or NAME:WEIGHT, several with commas, such as hero:0.5,food:0.5";
-    Refusal::invalid("context", format!("`{seen}`"), allowed)
+    Refusal::invalid(field, format!("`{seen}`"), allowed)
 }
 
 /// Names of samplers for sprites.

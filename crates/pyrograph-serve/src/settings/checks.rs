@@ -1,9 +1,50 @@
-//! What is told of a flag by its name.
+//! Faults of flags that are found before a model is loaded.
 
 use std::path::Path;
 
-use super::ModelOverrides;
-use crate::ServeError;
+use super::{ModelChoice, ModelOverrides};
+use crate::{Limits, ServeError};
+
+/// The refusal of a model that is not there.
+pub(super) fn missing(choice: &ModelChoice) -> ServeError {
+    let path = choice.path.display().to_string();
+    let allowed = match path.split_once('=') {
+        Some((name, _)) if choice.name.is_none() && !name.is_empty() => format!(
+            "a folder or file that is there, or NAME=DIR; the NAME has at most 64 letters, digits, `-`, `_` and `.`, \
+             the first a letter or digit, and `{name}` is none"
+        ),
+        _ => "a folder or file that is there; `pyrograph convert` makes a folder of a repository of the Hugging Face Hub"
+            .into(),
+    };
+    ServeError::Setting {
+        name: "--model".into(),
+        seen: path,
+        allowed,
+    }
+}
+
+/// Refuses defaults that a request could not ask for.
+pub(super) fn check_defaults(given: &ModelOverrides, limits: &Limits) -> Result<(), ServeError> {
+    if let Some(steps) = given.steps
+        && steps > limits.steps
+    {
+        return Err(ServeError::Setting {
+            name: "--steps".into(),
+            seen: steps.to_string(),
+            allowed: format!("at most --max-steps, which is {}", limits.steps),
+        });
+    }
+    let sizes = given.sizes.iter().flatten();
+    let pixels = |[width, height]: &[usize; 2]| *width as u64 * *height as u64;
+    match sizes.clone().find(|size| pixels(size) > limits.pixels) {
+        Some([width, height]) => Err(ServeError::Setting {
+            name: "--size".into(),
+            seen: format!("{width}x{height}"),
+            allowed: format!("at most --max-pixels, which is {} pixels", limits.pixels),
+        }),
+        None => Ok(()),
+    }
+}
 
 /// Refuses files that are not there before a model is loaded.
 pub(super) fn check_files(given: &ModelOverrides) -> Result<(), ServeError> {
