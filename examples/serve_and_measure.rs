@@ -23,7 +23,7 @@ use pyrograph::{
     models::weights::Precision,
     pipelines::stable_diffusion::MemoryLimit,
     serve::{
-        Limits, Metrics, Model, ModelSettings, ModelState, WorkerDevice,
+        Metrics, Model, ModelSettings, ModelState,
         http::{Server, ServerSettings},
         tasks::{ModelOptions, TaskKind},
     },
@@ -113,14 +113,8 @@ fn start_model(folder: &Path, metrics: &Metrics) -> Model {
         memory: MemoryLimit::default(),
     };
     let settings = ModelSettings {
-        devices: vec![WorkerDevice {
-            spec: DeviceSpec::Auto,
-            index: 0,
-        }],
-        queue: 64,
         max_batch: 8,
-        max_batch_delay: Duration::ZERO,
-        limits: Limits::default(),
+        ..ModelSettings::default()
     };
     TaskKind::Txt2img.start("small", folder, options, settings, metrics.clone())
 }

@@ -12,18 +12,14 @@ use std::{io::Cursor, time::Duration};
 use anyhow::ensure;
 use burn::tensor::{Tensor, TensorData, backend::Backend};
 use pyrograph::{
-    backend::{BackendTask, Device, DeviceSpec, vision::VisionAutodiff},
+    backend::{BackendTask, Device, vision::VisionAutodiff},
     serve::{
         BatchKey, Batching, Demand, Engine, Limits, Metrics, Model, ModelSettings, OutputImage,
         Progress, Refusal, RefusalKind, Task, TaskBody, TaskError, TaskOutput, Watch, Worker,
-        WorkerDevice,
+        decode_image,
         http::{Server, ServerSettings},
     },
-    vision::{
-        Rgb, RgbImage, from_chw,
-        image::{ImageFormat, load_from_memory},
-        to_chw,
-    },
+    vision::{Rgb, RgbImage, from_chw, image::ImageFormat, to_chw},
 };
 
 /// The half that knows no device: it reads bodies.
@@ -36,14 +32,12 @@ impl Task for Negative {
         "negative"
     }
 
-    fn parse(&self, body: TaskBody, _: &Limits) -> Result<RgbImage, Refusal> {
-        let refuse = |kind, reason: String| Refusal::new(kind, reason);
-        let TaskBody::Image(bytes) = body else {
-            return Err(refuse(RefusalKind::MediaType, "send an image".into()));
-        };
-        let image = load_from_memory(&bytes);
-        let image = image.map_err(|error| refuse(RefusalKind::BadRequest, error.to_string()))?;
-        Ok(image.to_rgb8())
+    fn parse(&self, body: TaskBody, limits: &Limits) -> Result<RgbImage, Refusal> {
+        match body {
+            // Not before its header has shown that it is within the limits.
+            TaskBody::Image(bytes) => decode_image(&bytes, limits),
+            TaskBody::Json(_) => Err(Refusal::new(RefusalKind::MediaType, "send an image")),
+        }
     }
 
     fn demand(&self, image: &RgbImage) -> Demand {
@@ -58,7 +52,7 @@ impl Task for Negative {
     }
 
     fn work(&self, worker: Worker<'_, RgbImage>) -> Result<(), TaskError> {
-        let device = worker.device().spec;
+        let device = worker.device();
         device.run(Load(worker)).map_err(TaskError::failed)?
     }
 
@@ -130,18 +124,13 @@ impl<B: Backend> Engine for Inverter<B> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let out = std::env::args().nth(1).unwrap_or("negative.png".into());
-    let settings = ModelSettings {
-        devices: vec![WorkerDevice {
-            spec: DeviceSpec::Auto,
-            index: 0,
-        }],
-        queue: 100,
-        max_batch: 16,
-        max_batch_delay: Duration::from_millis(2),
-        limits: Limits::default(),
-    };
     let metrics = Metrics::new();
-    let model = Model::start("negative", Negative, settings, metrics.clone());
+    let model = Model::start(
+        "negative",
+        Negative,
+        ModelSettings::default(),
+        metrics.clone(),
+    );
     let mut free_port = ServerSettings::default();
     free_port.address.set_port(0);
     let server = Server::bind(free_port, vec![model], metrics).await?;

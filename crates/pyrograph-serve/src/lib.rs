@@ -33,6 +33,7 @@ pub use refusal::{Refusal, RefusalKind};
 pub use scheduling::Worker;
 pub use task::{
     BatchKey, Batching, Demand, Engine, OutputImage, Progress, Task, TaskBody, TaskError,
-    TaskOutput, Watch, WorkerDevice,
+    TaskOutput, Watch,
 };
+pub use tasks::decode_image;
 pub use ticket::{ClientKey, Event, Finished, Submission, Ticket};

@@ -8,10 +8,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use pyrograph_backend::DeviceSpec;
 use tokio::sync::mpsc;
 
 use crate::{
-    Limits, Metrics, Refusal, Submission, Task, TaskError, Ticket, WorkerDevice,
+    Limits, Metrics, Refusal, Submission, Task, TaskError, Ticket,
     scheduling::{Entry, Listener, Shared, Worker, WorkerState, chain},
     ticket::CancelOnDrop,
 };
@@ -28,8 +29,8 @@ const RESTARTS: u32 = 6;
 /// How a model is run.
 #[derive(Clone, Debug)]
 pub struct ModelSettings {
-    /// Devices: one worker each. The index of each is its place.
-    pub devices: Vec<WorkerDevice>,
+    /// Devices: one worker each.
+    pub devices: Vec<DeviceSpec>,
     /// Requests that may wait.
     pub queue: usize,
     /// The most rows in a batch; measured at warm-up up to this number.
@@ -38,6 +39,19 @@ pub struct ModelSettings {
     pub max_batch_delay: Duration,
     /// Bounds on a request.
     pub limits: Limits,
+}
+
+impl Default for ModelSettings {
+    /// One worker on the best device, 100 requests in the queue, and up to 16 rows in a batch.
+    fn default() -> Self {
+        Self {
+            devices: vec![DeviceSpec::Auto],
+            queue: 100,
+            max_batch: 16,
+            max_batch_delay: Duration::from_millis(2),
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// Whether a model can serve.
@@ -86,29 +100,26 @@ impl std::fmt::Debug for Model {
 
 impl Model {
     /// Starts the workers of `task`, which load the model. Returns at once.
-    pub fn start<T: Task>(
-        name: &str,
-        task: T,
-        mut settings: ModelSettings,
-        metrics: Metrics,
-    ) -> Self {
-        for (index, device) in settings.devices.iter_mut().enumerate() {
-            device.index = index;
-        }
+    pub fn start<T: Task>(name: &str, task: T, settings: ModelSettings, metrics: Metrics) -> Self {
         let limits = settings.limits.clone();
         let devices = settings.devices.clone();
         let shared = Shared::new(settings, metrics.of_model(name));
         let inner = Arc::new(Inner { task, shared });
-        let handles = devices.into_iter().map_while(|device| {
-            let inner = Arc::clone(&inner);
-            let builder = thread::Builder::new().name(format!("worker-{}", device.index));
-            let thread = builder
-                .stack_size(STACK)
-                .spawn(move || inner.keep_working(device));
-            thread
-                .inspect_err(|error| tracing::error!(%error, "a worker's thread does not start"))
-                .ok()
-        });
+        let handles = devices
+            .into_iter()
+            .enumerate()
+            .map_while(|(index, device)| {
+                let inner = Arc::clone(&inner);
+                let builder = thread::Builder::new().name(format!("worker-{index}"));
+                let thread = builder
+                    .stack_size(STACK)
+                    .spawn(move || inner.keep_working(index, device));
+                thread
+                    .inspect_err(
+                        |error| tracing::error!(%error, "a worker's thread does not start"),
+                    )
+                    .ok()
+            });
         let threads = Threads {
             inner: inner.clone(),
             handles: Mutex::new(handles.collect()),
@@ -208,11 +219,12 @@ struct Inner<T: Task> {
 impl<T: Task> Inner<T> {
     /// Works on `device` until the server stops. After a panic or a failure the worker starts anew, up to [`RESTARTS`] times
     /// without success; a model that has never been ready and fails stays failed.
-    fn keep_working(&self, device: WorkerDevice) {
+    fn keep_working(&self, index: usize, device: DeviceSpec) {
         let mut failures = RESTARTS;
         loop {
             let worker = Worker {
                 device,
+                index,
                 shared: &self.shared,
                 demand_of: &|input| self.task.demand(input).sane(),
                 stages: self.task.stages(),
@@ -226,7 +238,7 @@ impl<T: Task> Inner<T> {
             };
             let is_over = self.shared.change(|state| {
                 let stops = state.is_stopping;
-                let view = &mut state.workers[device.index];
+                let view = &mut state.workers[index];
                 let before = std::mem::replace(&mut view.state, WorkerState::Loading);
                 (view.running, view.seconds) = (0, 0.0);
                 failures = match before {
@@ -242,7 +254,7 @@ impl<T: Task> Inner<T> {
                 view.state != WorkerState::Loading
             });
             if let Some(reason) = reason {
-                tracing::error!(model, device = %device.spec, reason, restarts = !is_over, "a worker failed");
+                tracing::error!(model, device = %device, reason, restarts = !is_over, "a worker failed");
             }
             if is_over {
                 return self.refuse_without_workers();
@@ -251,7 +263,7 @@ impl<T: Task> Inner<T> {
             thread::sleep(RESTART * 2_u32.pow(failures));
             let is_stopping = self.shared.change(|state| {
                 if state.is_stopping {
-                    state.workers[device.index].state = WorkerState::Ended;
+                    state.workers[index].state = WorkerState::Ended;
                 }
                 state.is_stopping
             });
@@ -315,6 +327,7 @@ impl<T: Task> Served for Inner<T> {
         let input = self
             .task
             .parse(submission.body, &self.shared.settings.limits)?;
+        check_images(self.task.images(&input), submission.most_images)?;
         let demand = self.task.demand(&input).sane();
         let (sender, events) = mpsc::unbounded_channel();
         let cancelled = Arc::new(AtomicBool::new(false));
@@ -360,6 +373,20 @@ impl<T: Task> Served for Inner<T> {
             let states = state.workers.iter().map(|view| &view.state);
             states.map(|state| *state == WorkerState::Loading).collect()
         })
+    }
+}
+
+/// Refuses a request for more images than its answer can hold.
+fn check_images(images: Option<usize>, most: Option<usize>) -> Result<(), Refusal> {
+    match (images, most) {
+        (Some(images), Some(most)) if images > most => {
+            let message = format!(
+                "the result has {images} images, but `Accept` allows a type for {most} at most: several come as \
+                 application/json, one also as image/png, image/jpeg or image/webp"
+            );
+            Err(Refusal::new(crate::RefusalKind::NotAcceptable, message))
+        }
+        _ => Ok(()),
     }
 }
 

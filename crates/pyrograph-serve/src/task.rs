@@ -1,7 +1,6 @@
 //! Tasks: the model-specific half of a server.
 
 use bytes::Bytes;
-use pyrograph_backend::DeviceSpec;
 use pyrograph_vision::RgbImage;
 
 use crate::{Limits, Refusal, scheduling::Worker};
@@ -12,7 +11,7 @@ use crate::{Limits, Refusal, scheduling::Worker};
 /// [`parse`](Self::parse) on any thread, and loads its model in [`work`](Self::work), which runs on one thread for each
 /// device and hands an [`Engine`] to [`Worker::serve`].
 pub trait Task: Send + Sync + 'static {
-    /// A request that has been read and checked.
+    /// A request that has been read and checked. Many wait in memory at once: it holds no more than the model needs.
     type Input: Send + 'static;
 
     /// The name of the task, such as `txt2img`.
@@ -26,6 +25,11 @@ pub trait Task: Send + Sync + 'static {
 
     /// What a request asks of the model.
     fn demand(&self, input: &Self::Input) -> Demand;
+
+    /// The images that a request gets, where that is known before it runs: a client that takes fewer is refused.
+    fn images(&self, _input: &Self::Input) -> Option<usize> {
+        None
+    }
 
     /// Loads the model on the worker's device and serves: ends with [`Worker::serve`].
     ///
@@ -224,13 +228,4 @@ impl TaskError {
     pub fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Failed(error.into())
     }
-}
-
-/// The device that a worker computes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkerDevice {
-    /// The device.
-    pub spec: DeviceSpec,
-    /// Its place among the devices of the server.
-    pub index: usize,
 }

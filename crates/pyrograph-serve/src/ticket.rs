@@ -28,6 +28,8 @@ pub struct Submission {
     pub deadline: Instant,
     /// Previews to send, spread over the steps.
     pub previews: usize,
+    /// The images that the answer can hold; nothing where it holds any number. A request for more is refused.
+    pub most_images: Option<usize>,
     /// The id of the request, for the log.
     pub id: String,
 }

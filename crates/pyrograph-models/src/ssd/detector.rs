@@ -9,6 +9,49 @@ use pyrograph_vision::{
 use super::{DetectorCard, Ssd, SsdConfig, SsdOutput};
 use crate::ModelError;
 
+/// A picture as the network takes it, and its size: it takes no more memory than the network's side asks for, however large the
+/// picture is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectorInput {
+    /// Channels first, of the network's side.
+    values: Vec<f32>,
+    width: u32,
+    height: u32,
+}
+
+impl DetectorInput {
+    /// `image` for a network of these numbers with this card. It is resized without regard to its shape, as SSD is trained.
+    ///
+    /// # Errors
+    /// When the picture has no pixels.
+    pub fn new(
+        image: &RgbImage,
+        config: &SsdConfig,
+        card: &DetectorCard,
+    ) -> Result<Self, ModelError> {
+        let side = config.side();
+        let mut values = vec![0.0; 3 * side * side];
+        // The side is a constant of the architecture, far below u32's bound.
+        let (pixels, normalisation) = (side as u32, &card.normalisation);
+        resize_bilinear_chw(image, pixels, pixels, normalisation, &mut values)?;
+        Ok(Self {
+            values,
+            width: image.width(),
+            height: image.height(),
+        })
+    }
+
+    /// Width of the picture in pixels.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height of the picture in pixels.
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+}
+
 /// A network with all that stands between it and pictures: prior boxes, normalisation, names.
 #[derive(Debug)]
 pub struct Detector<B: VisionBackend> {
@@ -52,9 +95,14 @@ impl<B: VisionBackend> Detector<B> {
         &self.config
     }
 
+    /// What is known of the network beside its numbers.
+    pub fn card(&self) -> &DetectorCard {
+        &self.card
+    }
+
     /// The objects in each of the pictures, which may differ in size, by falling score; boxes in pixels of the picture.
     ///
-    /// Pictures are resized to the network's side without regard to their shape, as SSD is trained.
+    /// Pictures are resized to the network's side as [`DetectorInput::new`] says.
     ///
     /// # Errors
     /// When an option is not allowed, a picture has no pixels, or the network puts out what is no number.
@@ -63,27 +111,50 @@ impl<B: VisionBackend> Detector<B> {
         images: &[RgbImage],
         options: &DetectOptions,
     ) -> Result<Vec<Vec<Detection>>, ModelError> {
-        if images.is_empty() {
+        let inputs = images
+            .iter()
+            .map(|image| DetectorInput::new(image, &self.config, &self.card))
+            .collect::<Result<Vec<_>, _>>()?;
+        let asked: Vec<_> = inputs.iter().map(|input| (input, options)).collect();
+        self.detect_each(&asked)
+    }
+
+    /// The objects in each of the pictures, of each by its own options: one forward pass for all of them. Each gets what
+    /// [`detect`](Self::detect) finds in it.
+    ///
+    /// # Errors
+    /// When an option is not allowed, a picture is for a network of another side, or the network puts out what is no number.
+    pub fn detect_each(
+        &self,
+        pictures: &[(&DetectorInput, &DetectOptions)],
+    ) -> Result<Vec<Vec<Detection>>, ModelError> {
+        let count = pictures.len();
+        if count == 0 {
             return Ok(Vec::new());
         }
         let side = self.config.side();
-        let size = 3 * side * side;
-        let mut values = vec![0.0; images.len() * size];
-        for (image, values) in images.iter().zip(values.chunks_exact_mut(size)) {
-            let normalisation = &self.card.normalisation;
-            // The side is a constant of the architecture, far below u32's bound.
-            resize_bilinear_chw(image, side as u32, side as u32, normalisation, values)?;
+        let mut values = Vec::with_capacity(count * 3 * side * side);
+        for (input, _) in pictures {
+            if input.values.len() != 3 * side * side {
+                return Err(ModelError::Input {
+                    model: super::NAME,
+                    input: "picture",
+                    seen: vec![input.values.len()],
+                    allowed: format!("of {} values, 3 · {side} · {side}", 3 * side * side),
+                });
+            }
+            values.extend_from_slice(&input.values);
         }
-        let x = host_tensor(values, [images.len(), 3, side, side], &self.device);
+        let x = host_tensor(values, [count, 3, side, side], &self.device);
         let SsdOutput { loc, conf } = self.network.forward(x);
         let (loc, conf) = (host_values(loc), host_values(conf));
-        let (loc_size, conf_size) = (loc.len() / images.len(), conf.len() / images.len());
-        images
+        let (loc_size, conf_size) = (loc.len() / count, conf.len() / count);
+        pictures
             .iter()
             .zip(loc.chunks_exact(loc_size))
             .zip(conf.chunks_exact(conf_size))
             .enumerate()
-            .map(|(picture, ((image, loc), conf))| {
+            .map(|(picture, (((input, options), loc), conf))| {
                 for (output, values) in [("loc", loc), ("conf", conf)] {
                     if let Some(&value) = values.iter().find(|value| !value.is_finite()) {
                         return Err(ModelError::NonFiniteOutput {
@@ -95,7 +166,7 @@ impl<B: VisionBackend> Detector<B> {
                     }
                 }
                 let mut found = postprocess(loc, conf, &self.priors, &self.coder, options)?;
-                let (width, height) = (image.width() as f32, image.height() as f32);
+                let (width, height) = (input.width as f32, input.height as f32);
                 for detection in &mut found {
                     detection.bbox = detection.bbox.scaled(width, height);
                 }
@@ -155,6 +226,39 @@ mod tests {
         let right = |found: &[Detection]| found.iter().map(|d| d.bbox.x2).fold(0.0, f32::max);
         assert!(right(&both[0]) > 320.0, "shares of the sides?");
         assert!(detector.detect(&[], &options).expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn every_picture_of_a_pass_has_its_own_options() {
+        let detector = detector();
+        let picture = |side| RgbImage::from_fn(side, 90, |x, y| Rgb([x as u8, y as u8, 7]));
+        let asked = [(50, 3), (200, 9)].map(|(side, keep)| {
+            let options = DetectOptions {
+                keep,
+                ..DetectOptions::default()
+            };
+            let image = picture(side);
+            let input = DetectorInput::new(&image, &detector.config, &detector.card);
+            (image, input.expect("has pixels"), options)
+        });
+        let each: Vec<_> = asked
+            .iter()
+            .map(|(_, input, options)| (input, options))
+            .collect();
+        let found = detector.detect_each(&each).expect("found");
+        assert_eq!((found[0].len(), found[1].len()), (3, 9));
+        for ((image, input, options), found) in asked.iter().zip(&found) {
+            assert_eq!(
+                (input.width(), input.height()),
+                (image.width(), image.height())
+            );
+            let alone = detector.detect(std::slice::from_ref(image), options);
+            for (alone, found) in alone.expect("found")[0].iter().zip(found) {
+                assert_eq!(alone.class, found.class);
+                assert!((alone.score - found.score).abs() < 1e-4);
+                assert!((alone.bbox.x2 - found.bbox.x2).abs() < 0.1);
+            }
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod weights;
 
 pub use card::DetectorCard;
 pub use config::{PriorTable, SsdBackbone, SsdConfig};
-pub use detector::Detector;
+pub use detector::{Detector, DetectorInput};
 pub use l2_norm::L2Norm;
 pub use model::{Ssd, SsdOutput};
 pub use transfer::{Start, Transfer};

@@ -178,6 +178,23 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
         config: &SearchConfig,
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Vec<ScoredImage>, PipelineError> {
+        let seeds = vec![config.seed; images.len() / self.size()];
+        self.score_seeded(images, &seeds, method, config, progress)
+    }
+
+    /// The same with a seed of its own for each image, in place of that of `config`. Images of one seed, side by side, share the
+    /// pool that their searches start from.
+    ///
+    /// # Errors
+    /// As [`score`](Self::score), and when there are not as many seeds as images.
+    pub fn score_seeded(
+        &self,
+        images: &[f32],
+        seeds: &[u64],
+        method: Method,
+        config: &SearchConfig,
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Vec<ScoredImage>, PipelineError> {
         config.check()?;
         let size = self.size();
         if images.is_empty() || !images.len().is_multiple_of(size) {
@@ -185,6 +202,13 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
                 field: "the number of values of the images",
                 seen: images.len().to_string(),
                 allowed: format!("a multiple of {size}, the values of one image, above 0"),
+            });
+        }
+        if seeds.len() != images.len() / size {
+            return Err(PipelineError::Number {
+                field: "the number of seeds",
+                seen: seeds.len().to_string(),
+                allowed: format!("{}, one for each image", images.len() / size),
             });
         }
         if let Some(place) = images.iter().position(|value| !value.is_finite()) {
@@ -218,11 +242,8 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
             });
         }
         let config = &SearchConfig { pool, ..*config };
-        let z_dim = self.config.z_dim;
-        let starts = Starts::new(config, &generator, z_dim, &self.pool, &self.device);
         let view = View {
             scorer: self,
-            starts,
             generator,
             discriminator,
             frozen,
@@ -234,9 +255,10 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
             config.steps
         };
         let mut scored = Vec::with_capacity(images.len() / size);
-        for (batch, values) in images.chunks(size * config.batch_size).enumerate() {
+        let values = images.chunks(size * config.batch_size);
+        for (batch, (values, seeds)) in values.zip(seeds.chunks(config.batch_size)).enumerate() {
             let mut stepped = |done: usize| progress(batch * per_batch + done, batches * per_batch);
-            scored.extend(view.batch(values, method, config, &mut stepped)?);
+            scored.extend(view.batch(values, seeds, method, config, &mut stepped)?);
         }
         Ok(scored)
     }
@@ -245,7 +267,6 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
 /// The networks as scoring uses them.
 struct View<'a, B: VisionAutodiff> {
     scorer: &'a AnomalyScorer<B>,
-    starts: Starts<B::InnerBackend>,
     generator: Generator<B::InnerBackend>,
     discriminator: Discriminator<B::InnerBackend>,
     frozen: Frozen<B>,
@@ -255,6 +276,7 @@ impl<B: VisionAutodiff> View<'_, B> {
     fn batch(
         &self,
         values: &[f32],
+        seeds: &[u64],
         method: Method,
         config: &SearchConfig,
         stepped: &mut dyn FnMut(usize) -> ControlFlow<()>,
@@ -277,16 +299,23 @@ impl<B: VisionAutodiff> View<'_, B> {
             }
             Method::Search | Method::Warm => {
                 let warm = (method == Method::Warm).then(|| encoder.forward(x.clone()));
-                self.search(x, values, warm, config, stepped)
+                self.search(x, (values, seeds), warm, config, stepped)
             }
         }
+    }
+
+    /// Where searches of a seed start.
+    fn starts(&self, seed: u64, config: &SearchConfig) -> Starts<B::InnerBackend> {
+        let scorer = self.scorer;
+        let (config, z_dim) = (&SearchConfig { seed, ..*config }, scorer.config.z_dim);
+        Starts::new(config, &self.generator, z_dim, &scorer.pool, &scorer.device)
     }
 
     /// Searches from every start of every image at once, and takes the best of each image.
     fn search(
         &self,
         x: Tensor<B::InnerBackend, 4>,
-        values: &[f32],
+        (values, seeds): (&[f32], &[u64]),
         warm: Option<Tensor<B::InnerBackend, 2>>,
         config: &SearchConfig,
         stepped: &mut dyn FnMut(usize) -> ControlFlow<()>,
@@ -297,7 +326,8 @@ impl<B: VisionAutodiff> View<'_, B> {
         let others = config.restarts - from_encoder;
         let of_image = values
             .chunks(self.scorer.size())
-            .map(|image| self.starts.of(image, others, device))
+            .zip(seeds)
+            .map(|(image, seed)| self.starts(*seed, config).of(image, others, device))
             .collect::<Result<Vec<_>, _>>()?;
         // Start after start: all images of the first, then all of the second.
         let mut starts: Vec<_> = warm.into_iter().collect();

@@ -1,6 +1,6 @@
 //! What was found, as it is handed out.
 
-use pyrograph_vision::{BoundingBox, Detection, RgbImage};
+use pyrograph_vision::{BoundingBox, Detection};
 use serde::{Deserialize, Serialize};
 
 /// An object that was found.
@@ -53,12 +53,16 @@ pub struct FoundImage {
 }
 
 impl FoundImage {
-    pub(super) fn new(image: &RgbImage, found: &[Detection], classes: &[String]) -> Self {
+    pub(super) fn new(
+        (width, height): (u32, u32),
+        found: &[Detection],
+        classes: &[String],
+    ) -> Self {
         let object = |detection| FoundObject::new(detection, classes);
         Self {
             image: None,
-            width: image.width(),
-            height: image.height(),
+            width,
+            height,
             detections: found.iter().map(object).collect(),
         }
     }

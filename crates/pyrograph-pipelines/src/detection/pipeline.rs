@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use pyrograph_backend::vision::VisionBackend;
 use pyrograph_models::{
-    ssd::{Detector, DetectorCard, Ssd, SsdConfig},
+    ssd::{Detector, DetectorCard, DetectorInput, Ssd, SsdConfig},
     weights::{StateDict, build_model, read_config},
 };
 use pyrograph_vision::{DetectOptions, RgbImage, VisionError, read_image};
@@ -87,7 +87,26 @@ impl<B: VisionBackend> DetectionPipeline<B> {
         Ok(images
             .iter()
             .zip(&found)
-            .map(|(image, found)| FoundImage::new(image, found, classes))
+            .map(|(image, found)| FoundImage::new(image.dimensions(), found, classes))
+            .collect())
+    }
+
+    /// The same for pictures that are ready for the network, of each by its own options, in one forward pass.
+    ///
+    /// # Errors
+    /// When an option is not allowed, or a picture is for another network.
+    pub fn detect_each(
+        &self,
+        pictures: &[(&DetectorInput, &DetectOptions)],
+    ) -> Result<Vec<FoundImage>, PipelineError> {
+        let found = self.detector.detect_each(pictures)?;
+        let classes = self.detector.classes();
+        Ok(pictures
+            .iter()
+            .zip(&found)
+            .map(|((input, _), found)| {
+                FoundImage::new((input.width(), input.height()), found, classes)
+            })
             .collect())
     }
 

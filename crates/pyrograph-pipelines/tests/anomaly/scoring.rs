@@ -40,6 +40,26 @@ fn an_image_scores_alone_as_it_does_in_a_batch() {
 }
 
 #[test]
+fn images_of_different_seeds_score_together_as_they_do_alone() {
+    let images = [known(2), strange(1)].concat();
+    let seeds = [4, 9, 4];
+    let go_on = &mut |_, _| ControlFlow::Continue(());
+    for method in Method::ALL {
+        let seen = scorer().score_seeded(&images, &seeds, method, &short(), go_on);
+        let seen = scores(&seen.expect("legal"));
+        for (index, (image, seed)) in images.chunks(SIZE).zip(seeds).enumerate() {
+            let config = SearchConfig { seed, ..short() };
+            let alone = scores(&score(image, method, &config));
+            assert_close(&alone, &seen[index..=index], SEARCHED);
+        }
+    }
+    let error = scorer()
+        .score_seeded(&images, &seeds[1..], Method::Encoder, &short(), go_on)
+        .expect_err("a seed is missing");
+    assert!(error.to_string().contains("seeds is 2"), "{error}");
+}
+
+#[test]
 fn a_scorer_that_is_used_again_scores_as_a_new_one() {
     let scorer = scorer();
     let image = strange(1);

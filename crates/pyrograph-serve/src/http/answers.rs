@@ -77,14 +77,8 @@ pub(super) async fn encoded(
                 .first()
                 .map_or([0, 0], |image| [image.image.width(), image.image.height()]);
             let images = images.into_iter().map(|OutputImage { image, .. }| image);
-            let (files, time) = encode_images(
-                app,
-                call.model.name(),
-                &call.caller.id,
-                images.collect(),
-                format,
-            )
-            .await?;
+            let (files, time) = encode_images(&call.caller.id, images.collect(), format).await?;
+            app.metrics.stage(call.model.name(), "encode", time);
             stages.push(("encode", time));
             Output::Images {
                 files,
@@ -208,6 +202,16 @@ pub(super) fn accept_images(accept: &Accept, images: usize) -> Result<&'static s
     match images {
         1 => accept.choose(&IMAGE_OFFERS, "an image"),
         _ => accept.choose(&[JSON], "a result of several images"),
+    }
+}
+
+/// The images that the answer to `/invocations` can hold; nothing where it holds any number.
+pub(super) fn most_images(accept: &Accept) -> Option<usize> {
+    let holds = |images| accept_images(accept, images).is_ok();
+    match (holds(2), holds(1)) {
+        (true, _) => None,
+        (false, true) => Some(1),
+        (false, false) => Some(0),
     }
 }
 

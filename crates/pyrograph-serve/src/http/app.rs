@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use crate::{Metrics, Model, ModelState, Refusal, RefusalKind};
 
-use super::{ServerSettings, auth::Tokens, jobs::Jobs};
+use super::{ServerSettings, auth::Tokens, budget::Budget, jobs::Jobs};
 
 /// State that all requests share.
 pub(super) struct App {
@@ -13,6 +13,8 @@ pub(super) struct App {
     pub(super) metrics: Metrics,
     pub(super) tokens: Tokens,
     pub(super) jobs: Jobs,
+    /// Bytes of bodies.
+    pub(super) bodies: Budget,
     /// The folder below which a body may be read, without links.
     pub(super) input_folder: Option<PathBuf>,
     /// Seconds since 1970 at which the server began.

@@ -13,7 +13,11 @@ use serde_json::Value;
 
 use crate::{Refusal, RefusalKind, TaskBody};
 
-use super::{app::App, errors::bad_request};
+use super::{
+    app::App,
+    budget::{Budget, Share},
+    errors::bad_request,
+};
 
 /// Headers that name a body instead of holding it.
 const REFERENCES: [&str; 2] = ["x-amzn-sagemaker-inputlocation", "x-pyrograph-input"];
@@ -120,11 +124,17 @@ pub(super) fn too_large(limit: usize) -> Refusal {
     Refusal::new(RefusalKind::TooLarge, message)
 }
 
-/// Reads a body of at most `limit` bytes within `time`.
+/// Reads a body of at most `limit` bytes within `time`, and takes its share of the budget.
 ///
 /// # Errors
-/// When it is larger, slower, or ends early.
-pub(super) async fn read(mut body: Body, limit: usize, time: Duration) -> Result<Bytes, Refusal> {
+/// When it is larger, slower, or ends early, or other bodies have the budget.
+pub(super) async fn read(
+    mut body: Body,
+    limit: usize,
+    time: Duration,
+    budget: &Budget,
+) -> Result<(Bytes, Share), Refusal> {
+    let mut share = budget.share();
     let reading = async {
         let mut bytes = BytesMut::new();
         while let Some(frame) = body.frame().await {
@@ -136,16 +146,22 @@ pub(super) async fn read(mut body: Body, limit: usize, time: Duration) -> Result
             if bytes.len() + data.len() > limit {
                 return Err(too_large(limit));
             }
+            share.grow(bytes.len() + data.len())?;
             bytes.extend_from_slice(&data);
         }
         Ok(bytes.freeze())
     };
     let result = tokio::time::timeout(time, reading).await;
     let result = result.unwrap_or_else(|_| Err(slow(time)));
-    if matches!(&result, Err(refusal) if refusal.kind == RefusalKind::TooLarge) {
-        throw_away(body).await;
+    if matches!(&result, Err(refusal) if is_of_size(refusal.kind)) {
+        throw_away(body, DISCARD_TIME).await;
     }
-    result
+    result.map(|bytes| (bytes, share))
+}
+
+/// Whether the rest of a body so refused still comes.
+fn is_of_size(kind: RefusalKind) -> bool {
+    matches!(kind, RefusalKind::TooLarge | RefusalKind::Unavailable)
 }
 
 /// The refusal of a body that takes longer than `time`.
@@ -156,12 +172,17 @@ pub(super) fn slow(time: Duration) -> Refusal {
 
 /// Throws the body of a refused request away. A client that waits for leave to send it keeps it.
 pub(super) async fn discard(request: Request) {
+    discard_within(request, DISCARD_TIME).await;
+}
+
+/// Like [`discard`], with less patience.
+pub(super) async fn discard_within(request: Request, time: Duration) {
     if !request.headers().contains_key(header::EXPECT) {
-        throw_away(request.into_body()).await;
+        throw_away(request.into_body(), time).await;
     }
 }
 
-async fn throw_away(mut body: Body) {
+async fn throw_away(mut body: Body, time: Duration) {
     let reading = async {
         let mut read = 0;
         while let Some(Ok(frame)) = body.frame().await {
@@ -172,7 +193,7 @@ async fn throw_away(mut body: Body) {
         }
     };
     // Whether all of it came makes no difference.
-    let _ = tokio::time::timeout(DISCARD_TIME, reading).await;
+    let _ = tokio::time::timeout(time, reading).await;
 }
 
 /// The file that the headers name as the body.
@@ -212,8 +233,12 @@ pub(super) fn reference(app: &App, headers: &HeaderMap) -> Result<Option<PathBuf
 /// Reads a body by reference.
 ///
 /// # Errors
-/// When it is too large, or does not read.
-pub(super) async fn read_file(path: PathBuf, limit: usize) -> Result<Bytes, Refusal> {
+/// When it is too large, or does not read, or other bodies have the budget.
+pub(super) async fn read_file(
+    path: PathBuf,
+    limit: usize,
+    budget: &Budget,
+) -> Result<(Bytes, Share), Refusal> {
     use tokio::io::AsyncReadExt;
 
     let unreadable = |error| {
@@ -221,13 +246,17 @@ pub(super) async fn read_file(path: PathBuf, limit: usize) -> Result<Bytes, Refu
         bad_request("the file of the body does not read")
     };
     let file = tokio::fs::File::open(&path).await.map_err(unreadable)?;
+    let length = file.metadata().await.map_err(unreadable)?.len();
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let mut share = budget.share();
+    share.grow(length.min(limit))?;
     let mut bytes = Vec::new();
     let mut bounded = file.take(limit as u64 + 1);
     bounded.read_to_end(&mut bytes).await.map_err(unreadable)?;
     if bytes.len() > limit {
         return Err(too_large(limit));
     }
-    Ok(bytes.into())
+    Ok((bytes.into(), share))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::{Event, Finished, Limits, Model, Refusal, RefusalKind, Submission, Ta
 
 use super::{
     auth::Caller,
+    budget::Share,
     errors::{bad_request, internal},
 };
 
@@ -26,6 +27,23 @@ static READERS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     Arc::new(Semaphore::new(cores))
 });
+
+/// Leave to decode the images of a body, until it is dropped.
+pub(super) async fn reader() -> Option<OwnedSemaphorePermit> {
+    // The semaphore is never closed.
+    Arc::clone(&READERS).acquire_owned().await.ok()
+}
+
+/// A body, and how it is to be served.
+pub(super) struct Wish {
+    pub(super) body: TaskBody,
+    /// What the body has of the bytes of all bodies, until it has been parsed.
+    pub(super) share: Share,
+    pub(super) deadline: Instant,
+    pub(super) previews: usize,
+    /// The images that the answer can hold; nothing where it holds any number.
+    pub(super) most_images: Option<usize>,
+}
 
 /// A request that has been queued.
 pub(super) struct Call {
@@ -41,28 +59,30 @@ impl Call {
     ///
     /// # Errors
     /// When it is refused.
-    pub(super) async fn submit(
-        model: Model,
-        caller: Caller,
-        body: TaskBody,
-        deadline: Instant,
-        previews: usize,
-    ) -> Result<Self, Refusal> {
+    pub(super) async fn submit(model: Model, caller: Caller, wish: Wish) -> Result<Self, Refusal> {
+        let Wish {
+            body,
+            share,
+            deadline,
+            previews,
+            most_images,
+        } = wish;
         let submission = Submission {
             body,
             client: caller.client.clone(),
             deadline,
             previews,
+            most_images,
             id: caller.id.0.to_string(),
         };
         let (target, span) = (model.clone(), tracing::Span::current());
         // Texts are read at once: they do not wait for images of others.
         let permit = match holds_image(&submission.body) {
-            true => leave_to_decode().await,
+            true => reader().await,
             false => None,
         };
         let reading = move || {
-            let _permit = permit;
+            let _held = (permit, share);
             span.in_scope(|| target.submit(submission))
         };
         // Where the client goes away meanwhile, the ticket is dropped with the result.
@@ -107,12 +127,6 @@ impl Call {
         }
         Err(crate::ticket::lost())
     }
-}
-
-/// Leave to decode images, to be kept until that is done.
-pub(super) async fn leave_to_decode() -> Option<OwnedSemaphorePermit> {
-    // The semaphore is never closed.
-    Arc::clone(&READERS).acquire_owned().await.ok()
 }
 
 fn holds_image(body: &TaskBody) -> bool {

@@ -15,7 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{ServerSettings, auth::Peer};
+use super::{app::SharedApp, auth::Peer, routes};
 
 /// Pause after an accept that failed for want of files or memory.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -30,33 +30,76 @@ const OTHER_FILES: u64 = 256;
 /// At shutdown, connections that the system has accepted are served, until none comes within this time.
 const QUIET: Duration = Duration::from_millis(50);
 
+/// Connections above the limit that are served at once, each one shortly.
+const RESERVE: usize = 128;
+
+/// Time for the headers of a request of the reserve.
+const RESERVE_HEADERS: Duration = Duration::from_secs(1);
+
+/// Time for a connection of the reserve from its begin to its end.
+const RESERVE_TIME: Duration = Duration::from_secs(5);
+
+/// When another try has a chance, where there are too many connections or bodies.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
+
 /// Accepts connections and serves them.
 pub(super) struct Connections {
     listener: TcpListener,
-    router: Router,
-    permits: Arc<Semaphore>,
-    builder: http1::Builder,
+    /// Serves all routes.
+    all: Lane,
+    /// Answers health checks, and refuses everything else, where the lane of all routes is full.
+    reserve: Lane,
     graceful: GracefulShutdown,
     kill: CancellationToken,
 }
 
-impl Connections {
-    pub(super) fn new(listener: TcpListener, router: Router, settings: &ServerSettings) -> Self {
+/// A bounded number of connections, and what serves them.
+struct Lane {
+    permits: Arc<Semaphore>,
+    builder: http1::Builder,
+    router: Router,
+    /// Time of a connection; nothing where it may stay.
+    time: Option<Duration>,
+}
+
+impl Lane {
+    fn new(connections: usize, header_timeout: Duration, router: Router) -> Self {
         let mut builder = http1::Builder::new();
         // A client that closes its side while it waits has gone away: half-closed sockets are not kept.
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(settings.header_timeout)
-            .half_close(false)
-            .keep_alive(true);
-        raise_file_limit(settings.connections as u64 + OTHER_FILES);
+            .header_read_timeout(header_timeout)
+            .half_close(false);
+        Self {
+            permits: Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS))),
+            builder,
+            router,
+            time: None,
+        }
+    }
+
+    /// A lane whose connections serve one request.
+    fn brief(mut self, time: Duration) -> Self {
+        self.builder.keep_alive(false);
+        self.time = Some(time);
+        self
+    }
+
+    fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).try_acquire_owned().ok()
+    }
+}
+
+impl Connections {
+    pub(super) fn new(listener: TcpListener, app: &SharedApp) -> Self {
+        let settings = &app.settings;
+        raise_file_limit(settings.connections as u64 + RESERVE as u64 + OTHER_FILES);
+        let headers = settings.header_timeout;
+        let reserve = Lane::new(RESERVE, headers.min(RESERVE_HEADERS), routes::reserve(app));
         Self {
             listener,
-            router,
-            permits: Arc::new(Semaphore::new(
-                settings.connections.clamp(1, Semaphore::MAX_PERMITS),
-            )),
-            builder,
+            all: Lane::new(settings.connections, headers, routes::router(app)),
+            reserve: reserve.brief(RESERVE_TIME),
             graceful: GracefulShutdown::new(),
             kill: CancellationToken::new(),
         }
@@ -65,25 +108,18 @@ impl Connections {
     /// Accepts until it is dropped.
     pub(super) async fn accept(&self) -> Infallible {
         loop {
-            // Further connections wait in the system's backlog.
-            let permit = Arc::clone(&self.permits).acquire_owned().await;
-            self.accept_one(permit.ok()).await;
+            self.accept_one().await;
         }
     }
 
     /// Accepts what waits in the system's backlog: it was told that it is connected.
     pub(super) async fn accept_rest(&self) {
-        while let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            let accepting = self.accept_one(Some(permit));
-            if tokio::time::timeout(QUIET, accepting).await.is_err() {
-                return;
-            }
-        }
+        while tokio::time::timeout(QUIET, self.accept_one()).await.is_ok() {}
     }
 
-    async fn accept_one(&self, permit: Option<OwnedSemaphorePermit>) {
+    async fn accept_one(&self) {
         match self.listener.accept().await {
-            Ok((stream, address)) => self.serve(stream, Peer(address), permit),
+            Ok((stream, address)) => self.place(stream, Peer(address)),
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted for now");
@@ -92,20 +128,36 @@ impl Connections {
         }
     }
 
-    fn serve(&self, stream: TcpStream, peer: Peer, permit: Option<OwnedSemaphorePermit>) {
+    /// Serves a connection in the first lane with a place; without any it is closed.
+    fn place(&self, stream: TcpStream, peer: Peer) {
+        for lane in [&self.all, &self.reserve] {
+            if let Some(permit) = lane.permit() {
+                return self.serve(stream, peer, lane, permit);
+            }
+        }
+        tracing::debug!(peer = %peer.0, "a connection above all limits is closed");
+    }
+
+    fn serve(&self, stream: TcpStream, peer: Peer, lane: &Lane, permit: OwnedSemaphorePermit) {
         // Answers are whole: nothing is gained by waiting for more of them. A socket that refuses works without.
         let _ = stream.set_nodelay(true);
         #[cfg(target_os = "linux")]
         let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD));
-        let router = self.router.clone();
+        let router = lane.router.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             router.clone().oneshot(request)
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        let connection = lane.builder.serve_connection(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection);
-        let kill = self.kill.clone();
+        let (kill, time) = (self.kill.clone(), lane.time);
+        let over = async move {
+            match time {
+                Some(time) => tokio::time::sleep(time).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::spawn(async move {
             tokio::select! {
                 result = connection => {
@@ -114,6 +166,7 @@ impl Connections {
                     }
                 }
                 () = kill.cancelled() => {}
+                () = over => {}
             }
             drop(permit);
         });

@@ -12,7 +12,7 @@ use pyrograph_vision::RgbImage;
 
 use crate::Refusal;
 
-use super::{app::App, errors::internal, observe::RequestId};
+use super::{errors::internal, observe::RequestId};
 
 /// The format of an encoded image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,13 +65,11 @@ impl ImageFormat {
     }
 }
 
-/// Encodes images: their files, and the time taken, which is noted as the stage `encode` of `model`.
+/// Encodes images: their files, and the time taken.
 ///
 /// # Errors
 /// When an encoder fails, which is the server's fault.
 pub(super) async fn encode_images(
-    app: &App,
-    model: &str,
     id: &RequestId,
     images: Vec<RgbImage>,
     format: ImageFormat,
@@ -86,7 +84,6 @@ pub(super) async fn encode_images(
         .map_err(|error| internal(&id.0, &error))?
         .map_err(|error| internal(&id.0, &error))?;
     let time = begun.elapsed();
-    app.metrics.stage(model, "encode", time);
     Ok((files.into_iter().map(Bytes::from).collect(), time))
 }
 

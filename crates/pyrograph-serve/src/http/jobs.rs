@@ -6,6 +6,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use axum::{
+    body::Body,
+    http::{HeaderValue, header},
+    response::Response,
+};
+use bytes::Bytes;
+use futures_util::stream;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -13,15 +20,21 @@ use uuid::Uuid;
 
 use crate::{ClientKey, Event, Progress, Refusal, RefusalKind};
 
-use super::{answers, app::SharedApp, calls::Call, encode::ImageFormat, errors::error_body};
+use super::{
+    ServerSettings, answers,
+    app::SharedApp,
+    calls::Call,
+    encode::ImageFormat,
+    errors::{error_body, internal},
+};
 
 /// How far a job is.
 #[derive(Clone, Debug)]
 enum State {
     Queued,
     Running,
-    /// The result. It is shared, since images are large.
-    Done(Arc<Value>),
+    /// The JSON of the result. It is shared, since images are large.
+    Done(Bytes),
     Failed(Value),
     Cancelled,
 }
@@ -34,6 +47,14 @@ impl State {
             Self::Done(_) => "done",
             Self::Failed(_) => "failed",
             Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Bytes that it keeps.
+    fn size(&self) -> usize {
+        match self {
+            Self::Done(result) => result.len(),
+            _ => 0,
         }
     }
 
@@ -76,6 +97,8 @@ struct Table {
     jobs: BTreeMap<String, Job>,
     /// Those that have ended, the first to end first.
     ended: VecDeque<String>,
+    /// Bytes of their results.
+    bytes: usize,
 }
 
 impl Jobs {
@@ -100,15 +123,20 @@ impl Jobs {
     ///
     /// # Errors
     /// When there is none of this id and owner.
-    pub(super) fn get(&self, id: &str, owner: Option<&ClientKey>) -> Result<Value, Refusal> {
-        let job = self.find(id, owner)?;
-        let mut value = job.summary(id);
-        match &job.state {
-            State::Done(result) => value["result"] = Value::clone(result),
-            State::Failed(error) => value["error"] = error.clone(),
-            _ => {}
-        }
-        Ok(value)
+    pub(super) fn get(&self, id: &str, owner: Option<&ClientKey>) -> Result<Response, Refusal> {
+        let job = {
+            let table = self.0.lock();
+            table.find(id, owner)?.clone()
+        };
+        let mut summary = job.summary(id);
+        Ok(match job.state {
+            State::Done(result) => with_result(&summary, result),
+            State::Failed(error) => {
+                summary["error"] = error;
+                json_of([summary.to_string().into()])
+            }
+            _ => json_of([summary.to_string().into()]),
+        })
     }
 
     /// Cancels a job, or forgets one that has ended.
@@ -116,14 +144,19 @@ impl Jobs {
     /// # Errors
     /// When there is none of this id and owner.
     pub(super) fn remove(&self, id: &str, owner: Option<&ClientKey>) -> Result<Value, Refusal> {
-        let job = self.find(id, owner)?;
+        let mut table = self.0.lock();
+        table.find(id, owner)?;
+        let Some(job) = table.jobs.get_mut(id) else {
+            return Err(unknown(id));
+        };
         if job.state.has_ended() {
-            self.0.lock().forget(id);
-            return Ok(job.summary(id));
+            let summary = job.summary(id);
+            table.forget(id);
+            return Ok(summary);
         }
-        job.cancel.cancel();
-        let mut job = job;
+        // Whatever its request still does, this is the end.
         job.state = State::Cancelled;
+        job.cancel.cancel();
         Ok(job.summary(id))
     }
 
@@ -139,43 +172,79 @@ impl Jobs {
         jobs.into_iter().map(|(id, job)| job.summary(id)).collect()
     }
 
-    fn find(&self, id: &str, owner: Option<&ClientKey>) -> Result<Job, Refusal> {
-        let table = self.0.lock();
-        let job = table.jobs.get(id);
-        let own = job.filter(|job| owner.is_none_or(|owner| *owner == job.owner));
-        own.cloned().ok_or_else(|| {
-            let message =
-                format!("there is no job `{id}`: jobs that have ended are kept for a while only");
-            Refusal::new(RefusalKind::NotFound, message).of_field("id")
-        })
-    }
-
+    /// Changes a job that has not ended.
     fn change(&self, id: &str, change: impl FnOnce(&mut Job)) {
-        if let Some(job) = self.0.lock().jobs.get_mut(id) {
+        let mut table = self.0.lock();
+        let job = table.jobs.get_mut(id);
+        if let Some(job) = job.filter(|job| !job.state.has_ended()) {
             change(job);
         }
     }
 
-    /// Ends a job, and forgets the oldest beyond `most`.
-    fn end(&self, id: &str, state: State, most: usize) {
+    /// Ends a job, and forgets the oldest beyond the most jobs and bytes that are kept.
+    fn end(&self, id: &str, state: State, settings: &ServerSettings) {
+        self.change(id, |job| job.state = state);
         let mut table = self.0.lock();
-        if let Some(job) = table.jobs.get_mut(id) {
-            job.state = state;
+        if let Some(job) = table.jobs.get(id) {
+            table.bytes += job.state.size();
             table.ended.push_back(id.to_owned());
         }
-        while table.ended.len() > most {
-            if let Some(oldest) = table.ended.pop_front() {
-                table.jobs.remove(&oldest);
-            }
+        let is_over = |table: &Table| {
+            let is_large = table.bytes > settings.job_bytes && table.ended.len() > 1;
+            is_large || table.ended.len() > settings.jobs
+        };
+        while is_over(&table)
+            && let Some(oldest) = table.ended.front().cloned()
+        {
+            table.forget(&oldest);
         }
     }
 }
 
 impl Table {
-    fn forget(&mut self, id: &str) {
-        self.jobs.remove(id);
-        self.ended.retain(|other| other != id);
+    fn find(&self, id: &str, owner: Option<&ClientKey>) -> Result<&Job, Refusal> {
+        let job = self.jobs.get(id);
+        let own = job.filter(|job| owner.is_none_or(|owner| *owner == job.owner));
+        own.ok_or_else(|| unknown(id))
     }
+
+    fn forget(&mut self, id: &str) {
+        let place = self.ended.iter().position(|other| other == id);
+        let has_ended = place.and_then(|place| self.ended.remove(place)).is_some();
+        if let Some(job) = self.jobs.remove(id)
+            && has_ended
+        {
+            self.bytes -= job.state.size();
+        }
+    }
+}
+
+fn unknown(id: &str) -> Refusal {
+    let message = format!(
+        "there is no job `{id}`: jobs that have ended are kept for a while only, and the last ones only"
+    );
+    Refusal::new(RefusalKind::NotFound, message).of_field("id")
+}
+
+/// The answer for a job that is done. The result is not copied, since images are large.
+fn with_result(summary: &Value, result: Bytes) -> Response {
+    let mut head = summary.to_string();
+    // It is an object with fields: another follows.
+    head.pop();
+    head.push_str(",\"result\":");
+    json_of([head.into(), result, Bytes::from_static(b"}")])
+}
+
+/// An answer of JSON in parts.
+fn json_of<const N: usize>(parts: [Bytes; N]) -> Response {
+    let length: usize = parts.iter().map(Bytes::len).sum();
+    let parts = parts.map(Ok::<_, std::convert::Infallible>);
+    let mut response = Response::new(Body::from_stream(stream::iter(parts)));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let json = HeaderValue::from_static("application/json");
+    headers.insert(header::CONTENT_TYPE, json);
+    response
 }
 
 /// Runs a job to its end, and forgets it after its time.
@@ -186,7 +255,7 @@ async fn run(app: SharedApp, call: Call, id: String, cancel: CancellationToken) 
         () = cancel.cancelled() => State::Cancelled,
         state = follow(&app, call, &id) => state,
     };
-    app.jobs.end(&id, state, app.settings.jobs);
+    app.jobs.end(&id, state, &app.settings);
     let time: Duration = app.settings.job_time;
     // The timer alone must not keep the models.
     let app = Arc::downgrade(&app);
@@ -207,8 +276,12 @@ async fn follow(app: &SharedApp, mut call: Call, id: &str) -> State {
                     Ok(finished) => answers::encoded(app, &call, finished, ImageFormat::Png).await,
                     Err(refusal) => Err(refusal),
                 };
-                return match encoded {
-                    Ok(encoded) => State::Done(Arc::new(encoded.json())),
+                let text = encoded.and_then(|encoded| {
+                    serde_json::to_vec(&encoded.json())
+                        .map_err(|error| internal(&call.caller.id.0, &error))
+                });
+                return match text {
+                    Ok(text) => State::Done(text.into()),
                     Err(refusal) => State::Failed(failure(&refusal, &call)),
                 };
             }

@@ -5,6 +5,7 @@ mod answers;
 mod app;
 mod auth;
 mod body;
+mod budget;
 mod calls;
 mod connections;
 mod encode;
@@ -29,7 +30,8 @@ pub struct ServerSettings {
     pub address: SocketAddr,
     /// Bearer tokens, one of which every request but health checks must carry. Without any, no token is asked for.
     pub tokens: Vec<String>,
-    /// Connections at once; further ones wait in the system's backlog.
+    /// Connections at once. Further ones are served by a small reserve that answers health checks, and everything
+    /// else as unavailable.
     pub connections: usize,
     /// Time for the headers of a request.
     pub header_timeout: Duration,
@@ -39,6 +41,8 @@ pub struct ServerSettings {
     pub grace: Duration,
     /// Finished jobs that are kept.
     pub jobs: usize,
+    /// Bytes of the results of finished jobs that are kept. A single larger one is kept alone.
+    pub job_bytes: usize,
     /// How long a finished job is kept.
     pub job_time: Duration,
     /// The folder below which a body may be read by reference; without it, none may.
@@ -55,6 +59,7 @@ impl Default for ServerSettings {
             body_timeout: Duration::from_secs(30),
             grace: Duration::from_secs(30),
             jobs: 100,
+            job_bytes: 256 << 20,
             job_time: Duration::from_secs(600),
             input_folder: None,
         }

@@ -10,11 +10,12 @@ use axum::{
     Json,
     body::Body,
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Response as HttpResponse},
+    http::{HeaderMap, HeaderName, HeaderValue, Response as HttpResponse, StatusCode},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tracing::Instrument;
+use parking_lot::Mutex;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::{Metrics, Refusal, RefusalKind};
@@ -70,14 +71,42 @@ struct Count {
     route: String,
     begun: Instant,
     status: u16,
+    model: Option<String>,
+    span: Span,
 }
 
 impl Drop for Count {
     fn drop(&mut self) {
-        self.metrics
-            .answered(&self.route, self.status, self.begun.elapsed());
-        if self.status == RefusalKind::Cancelled.status() {
-            tracing::info!(route = self.route, "the client went away");
+        let time = self.begun.elapsed();
+        self.metrics.answered(&self.route, self.status, time);
+        self.span.in_scope(|| self.note(time));
+    }
+}
+
+impl Count {
+    fn note(&self, time: Duration) {
+        let (model, status) = (self.model.as_deref(), self.status);
+        let ms = time.as_secs_f64() * 1e3;
+        if status == RefusalKind::Cancelled.status() {
+            tracing::info!(model, ms, "the client went away");
+        } else if QUIET.contains(&self.route.as_str()) {
+            tracing::debug!(model, status, ms, "answered");
+        } else {
+            tracing::info!(model, status, ms, "answered");
+        }
+    }
+}
+
+/// The count of a request whose answer is a stream: it ends with the stream, whose headers tell nothing of its outcome.
+/// A stream that is dropped before its end was left by its client.
+#[derive(Clone, Default)]
+pub(super) struct StreamCount(Arc<Mutex<Option<Count>>>);
+
+impl StreamCount {
+    /// Counts the request with the status of its outcome.
+    pub(super) fn end(&self, status: StatusCode) {
+        if let Some(mut count) = self.0.lock().take() {
+            count.status = status.as_u16();
         }
     }
 }
@@ -101,13 +130,21 @@ pub(super) async fn observe(
         route,
         begun: Instant::now(),
         status: RefusalKind::Cancelled.status(),
+        model: None,
+        span: span.clone(),
     };
     let inside = async {
         let response = next.run(request).await;
-        let response = finish(response, &id);
-        count.status = response.status().as_u16();
-        note(&response, &count.route, count.begun.elapsed());
-        drop(count);
+        let mut response = finish(response, &id);
+        let model = response.extensions().get::<ServedBy>();
+        count.model = model.map(|model| model.0.clone());
+        match response.extensions_mut().remove::<StreamCount>() {
+            Some(stream) => *stream.0.lock() = Some(count),
+            None => {
+                count.status = response.status().as_u16();
+                drop(count);
+            }
+        }
         response
     };
     inside.instrument(span).await
@@ -131,20 +168,6 @@ fn finish(mut response: Response, id: &RequestId) -> Response {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
-}
-
-fn note(response: &Response, route: &str, time: Duration) {
-    let status = response.status().as_u16();
-    let model = response
-        .extensions()
-        .get::<ServedBy>()
-        .map(|model| model.0.as_str());
-    let ms = time.as_secs_f64() * 1e3;
-    if QUIET.contains(&route) {
-        tracing::debug!(model, status, ms, "answered");
-    } else {
-        tracing::info!(model, status, ms, "answered");
-    }
 }
 
 /// The answer to a request whose handler panicked.

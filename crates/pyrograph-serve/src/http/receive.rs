@@ -11,10 +11,11 @@ use crate::{Model, Refusal, TaskBody};
 
 use super::{
     accept::Accept,
-    answers::accept_images,
+    answers::most_images,
     app::App,
     body::{self, BodyKind},
-    calls,
+    budget::Share,
+    calls::{self, Wish},
     errors::bad_request,
 };
 
@@ -24,12 +25,10 @@ const MOST_PREVIEWS: u64 = 10;
 /// A request for a model.
 pub(super) struct Received {
     pub(super) model: Model,
-    pub(super) body: TaskBody,
+    pub(super) wish: Wish,
     pub(super) accept: Accept,
-    pub(super) deadline: Instant,
     /// Whether the client asks for events.
     pub(super) is_stream: bool,
-    pub(super) previews: usize,
 }
 
 /// Reads a request: the model is the one of the path, of the field `model`, or the first.
@@ -44,7 +43,7 @@ pub(super) async fn receive(
 ) -> Result<Received, Refusal> {
     let arrived = Instant::now();
     let begun = begin(app, path_model, &request);
-    let (kind, chosen, limit) = match begun {
+    let begun = match begun {
         Ok(begun) => begun,
         Err(refusal) => {
             body::discard(request).await;
@@ -52,45 +51,56 @@ pub(super) async fn receive(
         }
     };
     let accept = Accept::of(request.headers());
-    let query_previews = previews_of_query(request.uri().query().unwrap_or_default())?;
-    let (headers, bytes) = take_bytes(app, request, limit).await?;
+    let (headers, bytes, share) = take_bytes(app, request, begun.limit).await?;
     let size = bytes.len();
-    let mut body = kind.read(bytes)?;
+    let mut body = begun.kind.read(bytes)?;
 
     let mut options = match &mut body {
         TaskBody::Json(Value::Object(fields)) => Options::take(fields)?,
         TaskBody::Json(_) | TaskBody::Image(_) => Options::default(),
     };
-    let model = choose(app, chosen, options.model.take())?.clone();
+    let model = choose(app, begun.chosen, options.model.take())?.clone();
     model.admit()?;
     if size > model.limits().body_bytes {
         return Err(body::too_large(model.limits().body_bytes));
     }
     let is_stream = options.is_stream || accept.wants_events();
-    if !is_stream
-        && !is_job
-        && let Some(images) = images_of(&model, &body)
-    {
-        accept_images(&accept, images)?;
-    }
+    let is_whole = !is_stream && !is_job;
+    let previews = options.previews.or(begun.previews).unwrap_or(0);
     let deadline = calls::deadline(&headers, arrived, calls::longest(model.limits(), is_job))?;
     Ok(Received {
         model,
-        body,
+        wish: Wish {
+            body,
+            share,
+            deadline,
+            previews: if is_stream { previews } else { 0 },
+            most_images: is_whole.then(|| most_images(&accept)).flatten(),
+        },
         accept,
-        deadline,
         is_stream,
-        previews: options.previews.or(query_previews).unwrap_or(0),
     })
 }
 
-/// What is decided before the body is read: refusals of a busy server are cheap.
+/// What is decided before the body is read.
+struct Begun<'a> {
+    kind: BodyKind,
+    /// The model that the path names.
+    chosen: Option<&'a Model>,
+    /// The most bytes of the body.
+    limit: usize,
+    /// Previews that the query asks for.
+    previews: Option<usize>,
+}
+
+/// Refuses what the head of a request tells: refusals of a busy server are cheap.
 fn begin<'a>(
     app: &'a App,
     path_model: Option<&str>,
     request: &Request,
-) -> Result<(BodyKind, Option<&'a Model>, usize), Refusal> {
+) -> Result<Begun<'a>, Refusal> {
     let kind = BodyKind::of(request.headers())?;
+    let previews = previews_of_query(request.uri().query().unwrap_or_default())?;
     let by_path = path_model.map(|name| app.model(name)).transpose()?;
     let known = by_path.or(app.only_model());
     if let Some(model) = known {
@@ -98,21 +108,26 @@ fn begin<'a>(
     }
     let limit = known.map_or(app.body_bytes(), |model| model.limits().body_bytes);
     body::check_length(request.headers(), limit)?;
-    Ok((kind, by_path, limit))
+    Ok(Begun {
+        kind,
+        chosen: by_path,
+        limit,
+        previews,
+    })
 }
 
 /// The bytes of the body, or of the file that the headers name.
-pub(super) async fn take_bytes(
+async fn take_bytes(
     app: &App,
     request: Request,
     limit: usize,
-) -> Result<(HeaderMap, Bytes), Refusal> {
+) -> Result<(HeaderMap, Bytes, Share), Refusal> {
     let (head, body) = request.into_parts();
-    let bytes = match body::reference(app, &head.headers)? {
-        Some(path) => body::read_file(path, limit).await?,
-        None => body::read(body, limit, app.settings.body_timeout).await?,
+    let (bytes, share) = match body::reference(app, &head.headers)? {
+        Some(path) => body::read_file(path, limit, &app.bodies).await?,
+        None => body::read(body, limit, app.settings.body_timeout, &app.bodies).await?,
     };
-    Ok((head.headers, bytes))
+    Ok((head.headers, bytes, share))
 }
 
 /// The model of a request.
@@ -137,25 +152,6 @@ fn choose<'a>(
             .first()
             .ok_or_else(|| Refusal::new(crate::RefusalKind::NotFound, "this server has no model")),
     }
-}
-
-/// The number of images that a body asks a model of pyrograph for.
-fn images_of(model: &Model, body: &TaskBody) -> Option<usize> {
-    let TaskBody::Json(body) = body else {
-        return None;
-    };
-    let default = match model.task() {
-        "txt2img" => 1,
-        // Sprites come in a number that the model may choose.
-        "sprites" => return images_in(body),
-        _ => return None,
-    };
-    Some(images_in(body).unwrap_or(default))
-}
-
-fn images_in(body: &Value) -> Option<usize> {
-    let number = body.get("parameters")?.get("num_images")?.as_u64()?;
-    usize::try_from(number).ok().filter(|number| *number > 0)
 }
 
 /// Fields of a JSON body that are the server's and not the task's.

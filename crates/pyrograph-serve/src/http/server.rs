@@ -16,9 +16,9 @@ use super::{
     ServerSettings,
     app::{App, SharedApp},
     auth::Tokens,
+    budget::Budget,
     connections::Connections,
     jobs::{Jobs, seconds_since_1970},
-    routes,
 };
 
 /// Time for the answers to requests that are refused at the end of the grace time.
@@ -71,16 +71,19 @@ impl Server {
         };
         let listener = TcpListener::bind(settings.address).await.map_err(unbound)?;
         let address = listener.local_addr().map_err(unbound)?;
+        let bodies = models.iter().map(|model| model.limits().body_bytes);
+        let bodies = Budget::for_bodies_of(bodies.max().unwrap_or(0));
         let app = Arc::new(App {
             tokens: Tokens::new(&settings.tokens),
             settings,
             models,
             metrics,
             jobs: Jobs::default(),
+            bodies,
             input_folder,
             created: seconds_since_1970(),
         });
-        let connections = Connections::new(listener, routes::router(&app), &app.settings);
+        let connections = Connections::new(listener, &app);
         Ok(Self {
             app,
             connections,

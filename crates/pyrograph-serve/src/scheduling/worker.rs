@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pyrograph_backend::DeviceSpec;
+
 use super::{
     caps::Caps,
     queue::Listener,
@@ -15,7 +17,6 @@ use super::{
 };
 use crate::{
     BatchKey, Batching, Demand, Engine, Event, Progress, Refusal, RefusalKind, TaskError, Watch,
-    WorkerDevice,
 };
 
 /// How often a worker without requests looks around.
@@ -23,7 +24,9 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// A worker on its thread, before its model is loaded.
 pub struct Worker<'a, I> {
-    pub(crate) device: WorkerDevice,
+    pub(crate) device: DeviceSpec,
+    /// Its place among the workers of the model.
+    pub(crate) index: usize,
     pub(crate) shared: &'a Shared<I>,
     pub(crate) demand_of: &'a dyn Fn(&I) -> Demand,
     /// Names of the stages.
@@ -32,7 +35,7 @@ pub struct Worker<'a, I> {
 
 impl<I: Send + 'static> Worker<'_, I> {
     /// The device to load the model on.
-    pub fn device(&self) -> WorkerDevice {
+    pub fn device(&self) -> DeviceSpec {
         self.device
     }
 
@@ -41,21 +44,21 @@ impl<I: Send + 'static> Worker<'_, I> {
     /// # Errors
     /// When the warm-up fails.
     pub fn serve<E: Engine<Input = I>>(self, mut engine: E) -> Result<(), TaskError> {
-        let turn = Turn::of(self.device.spec);
+        let turn = Turn::of(self.device);
         let begun = Instant::now();
         let max_rows = self.shared.settings.max_batch;
         let measured = warm_up(&mut engine, self.demand_of, max_rows, &turn)?;
         let caps = measured.caps;
         tracing::info!(
             model = self.shared.metrics.model(),
-            device = %self.device.spec,
+            device = %self.device,
             seconds = begun.elapsed().as_secs_f64(),
             batch_rows = %caps,
             "ready"
         );
         self.shared.change(|state| {
             state.estimates = measured.estimates;
-            let view = &mut state.workers[self.device.index];
+            let view = &mut state.workers[self.index];
             view.state = WorkerState::Ready;
             view.caps = caps.clone();
         });
@@ -193,7 +196,7 @@ impl<E: Engine> Rounds<'_, E> {
             state.seconds(&running.demand, steps.saturating_sub(taken))
         });
         let (running, seconds) = (runs.count(), seconds.sum());
-        let view = &mut state.workers[self.worker.device.index];
+        let view = &mut state.workers[self.worker.index];
         (view.running, view.seconds) = (running, seconds);
         self.worker.shared.gauge(state);
     }
@@ -305,6 +308,7 @@ impl<E: Engine> Rounds<'_, E> {
                 for (stage, time) in running.stages() {
                     self.shared().metrics.stage(stage, *time);
                 }
+                self.publish();
                 running.done(output);
             }
             Err(error) => running.fail(&error),

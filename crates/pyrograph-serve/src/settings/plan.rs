@@ -18,7 +18,7 @@ use super::{
     tokens::read_tokens,
 };
 use crate::{
-    Limits, ModelSettings, ServeError, WorkerDevice,
+    Limits, ModelSettings, ServeError,
     http::ServerSettings,
     pack::Manifest,
     tasks::{ModelOptions, TaskKind},
@@ -158,6 +158,7 @@ fn server_settings(
         body_timeout: given.body_timeout.unwrap_or(default.body_timeout),
         grace: given.grace.unwrap_or(grace),
         jobs: given.jobs.unwrap_or(default.jobs),
+        job_bytes: default.job_bytes,
         job_time: given.job_time.unwrap_or(default.job_time),
         input_folder: given.inputs.clone(),
     })
@@ -265,7 +266,7 @@ impl Planner<'_> {
     }
 
     /// One worker a device.
-    fn devices(&mut self, given: &ModelOverrides) -> Vec<WorkerDevice> {
+    fn devices(&mut self, given: &ModelOverrides) -> Vec<DeviceSpec> {
         let mut devices = given.devices.clone().unwrap_or(vec![DeviceSpec::Auto]);
         let asked = given.max_workers.max(given.min_workers);
         if let Some(asked) = asked.filter(|asked| *asked > devices.len()) {
@@ -275,10 +276,7 @@ impl Planner<'_> {
             ));
         }
         devices.truncate(given.max_workers.unwrap_or(devices.len()));
-        let devices = devices.into_iter().enumerate();
         devices
-            .map(|(index, spec)| WorkerDevice { spec, index })
-            .collect()
     }
 
     /// Says which flags have no effect on any model.

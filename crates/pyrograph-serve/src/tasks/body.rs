@@ -22,15 +22,16 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Fields of OpenAI's API that are texts without effect here.
-pub(super) const OPENAI_TEXTS: [&str; 5] = [
+pub(crate) const OPENAI_TEXTS: [&str; 6] = [
     "quality",
     "style",
     "moderation",
     "user",
     "safety_identifier",
+    "input_fidelity",
 ];
 /// Fields of OpenAI's API with their values that have no effect here, and those that cannot be served.
-pub(super) const OPENAI_WORDS: [(&str, &[&str], &[&str]); 2] = [
+pub(crate) const OPENAI_WORDS: [(&str, &[&str], &[&str]); 2] = [
     ("background", &["auto", "opaque"], &["transparent"]),
     ("response_format", &["b64_json"], &["url"]),
 ];
@@ -232,6 +233,16 @@ pub(super) fn image_of(field: &str, text: &str, limits: &Limits) -> Result<RgbIm
     };
     let bytes = bytes.map_err(|error| unreadable(field, format!("it is no base64: {error}")))?;
     picture(Some(field), &bytes, limits)
+}
+
+/// The image of an encoded one that is a whole body, such as that of [`TaskBody::Image`](crate::TaskBody::Image): PNG, JPEG, GIF,
+/// BMP or WebP, told apart by their contents. Its header is held to `limits` before anything is decoded: a small file may hold an
+/// image of gigabytes.
+///
+/// # Errors
+/// [`RefusalKind::TooLarge`] beyond [`Limits::input_pixels`], [`RefusalKind::BadRequest`] for what is no whole image.
+pub fn decode_image(bytes: &[u8], limits: &Limits) -> Result<RgbImage, Refusal> {
+    picture(None, bytes, limits)
 }
 
 /// An encoded image: of a field, or the whole body.

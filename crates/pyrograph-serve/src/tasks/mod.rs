@@ -25,10 +25,12 @@ use pyrograph_pipelines::stable_diffusion::{LoraFile, MemoryLimit};
 
 pub use self::{
     anomaly::{AnomalyInput, AnomalyScores},
+    body::decode_image,
     detect::{DetectInput, ObjectDetection},
     sprites::{SpriteInput, Sprites},
     text_to_image::{ImageInput, TextToImage},
 };
+pub(crate) use body::{OPENAI_TEXTS, OPENAI_WORDS};
 pub(crate) use locate::{Located, locate, model_path};
 
 use crate::{Metrics, Model, ModelSettings, ServeError};

@@ -14,7 +14,7 @@ use pyrograph_backend::DeviceSpec;
 use pyrograph_serve::{
     BatchKey, Batching, Demand, Engine, Limits, Metrics, Model, ModelSettings, ModelState,
     OutputImage, Progress, Refusal, RefusalKind, Task, TaskBody, TaskError, TaskOutput, Watch,
-    Worker, WorkerDevice,
+    Worker,
     http::{Server, ServerSettings},
 };
 use pyrograph_vision::RgbImage;
@@ -139,6 +139,13 @@ impl Task for Squares {
             rows: 1,
             steps: input.steps(),
             work: 1.0,
+        }
+    }
+
+    fn images(&self, input: &Input) -> Option<usize> {
+        match input {
+            Input::Draw(body) => Some(body.parameters.num_images.unwrap_or(1) as usize),
+            Input::Probe | Input::Echo(_) => None,
         }
     }
 
@@ -292,10 +299,7 @@ impl Setup {
                 load: self.load,
             };
             let settings = ModelSettings {
-                devices: vec![WorkerDevice {
-                    spec: DeviceSpec::Auto,
-                    index: 0,
-                }],
+                devices: vec![DeviceSpec::Auto],
                 queue: self.queue,
                 max_batch: 1,
                 max_batch_delay: Duration::ZERO,

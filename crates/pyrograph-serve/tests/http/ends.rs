@@ -62,6 +62,10 @@ async fn a_closed_stream_of_events_cancels_its_request() {
     let server = Setup::default().start().await;
     drop(begun(&server, "accept: text/event-stream\r\n").await);
     is_freed(&server).await;
+    let left = server
+        .metric("pyrograph_requests_total", "status=\"499\"")
+        .await;
+    assert_eq!(left, 1.0);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::common::{LONG, Setup, answer};
+use crate::common::{LONG, Setup, answer, until};
 
 #[tokio::test]
 async fn slow_headers_and_bodies_are_closed_in_time() {
@@ -46,16 +46,52 @@ async fn slow_headers_and_bodies_are_closed_in_time() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_get_their_turn() {
+async fn connections_beyond_the_limit_get_health_checks_and_a_refusal() {
     let mut setup = Setup::default();
     setup.server.connections = 4;
-    setup.server.header_timeout = Duration::from_millis(200);
     let server = setup.start().await;
     let mut idle = Vec::new();
     for _ in 0..20 {
         idle.push(TcpStream::connect(server.address).await.unwrap());
     }
-    assert_eq!(answer(server.get("/ping")).await.status, 200);
+    for path in ["/ping", "/livez", "/readyz"] {
+        let health = answer(server.get(path)).await;
+        assert_eq!(
+            (health.status.as_u16(), health.header("connection")),
+            (200, "close")
+        );
+    }
+    let body = json!({"prompt": "a"});
+    let refused = server.invoke(&body).await;
+    refused.is_error(503, None, "too many connections");
+    assert_eq!(refused.header("retry-after"), "1");
+    let large = server.raw("/invocations", "image/png", vec![0; 1 << 20]);
+    answer(large).await.is_error(503, None, "");
+    drop(idle);
+    until(|| async { server.invoke(&body).await.status == 200 }).await;
+}
+
+#[tokio::test]
+async fn connections_above_the_reserve_are_closed_at_once() {
+    let mut setup = Setup::default();
+    setup.server.connections = 4;
+    let server = setup.start().await;
+    let mut idle = Vec::new();
+    for _ in 0..400 {
+        idle.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    // The last ones find no place, and the reserve closes the idle ones soon.
+    let last = idle.last_mut().unwrap();
+    let end = tokio::time::timeout(LONG, last.read_to_end(&mut Vec::new())).await;
+    assert!(end.is_ok(), "the server closes");
+    let health = || async {
+        server
+            .get("/ping")
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status() == 200)
+    };
+    until(health).await;
 }
 
 /// Any JSON.

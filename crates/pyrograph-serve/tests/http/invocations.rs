@@ -54,6 +54,11 @@ async fn several_images_come_as_json() {
         .is_error(406, None, "application/json");
     let after = server.steps.load(std::sync::atomic::Ordering::SeqCst);
     assert_eq!(after, steps, "the refusal came before any step");
+    let too_many = json!({"prompt": "a", "parameters": {"num_images": 9}});
+    let request = server.post("/invocations", &too_many);
+    answer(request.header("accept", "image/png"))
+        .await
+        .is_error(422, Some("parameters.num_images"), "1 to 8");
 }
 
 #[tokio::test]
@@ -154,6 +159,39 @@ async fn events_tell_of_steps_previews_and_the_result() {
         (&result["images"][0]["seed"], &result["steps"]),
         (&json!(7), &json!(6))
     );
+}
+
+#[tokio::test]
+async fn previews_have_a_stage_of_their_own() {
+    let server = Setup::default().start().await;
+    let body = json!({"prompt": "a", "stream": true, "partial_images": 2,
+        "parameters": {"num_inference_steps": 6}});
+    assert_eq!(server.invoke(&body).await.status, 200);
+    for (stage, times) in [("preview", 2.0), ("encode", 1.0), ("vae", 1.0)] {
+        let part = format!("stage=\"{stage}\"");
+        let seen = server.metric("pyrograph_stage_seconds_count", &part).await;
+        assert_eq!(seen, times, "{stage}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_counted_once_with_its_outcome() {
+    let server = Setup::default().start().await;
+    for (prompt, status) in [("a", 200), ("fail", 500)] {
+        let body = json!({"prompt": prompt, "stream": true});
+        assert_eq!(server.invoke(&body).await.status, 200);
+        let part = format!("status=\"{status}\"");
+        let counted = server.metric("pyrograph_requests_total", &part).await;
+        // Those of `/metrics` are counted after their answer.
+        let others = server
+            .metric("pyrograph_requests_total", "route=\"/metrics\"")
+            .await;
+        let own = counted - if status == 200 { others - 1.0 } else { 0.0 };
+        assert_eq!(
+            own, 1.0,
+            "{status}: {counted} of which {others} are of /metrics"
+        );
+    }
 }
 
 #[tokio::test]

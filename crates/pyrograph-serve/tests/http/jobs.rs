@@ -56,7 +56,49 @@ async fn a_cancelled_job_frees_its_place() {
         answer(server.client.delete(url)).await.json()["status"],
         "cancelled"
     );
-    until(|| async { server.is_idle() && status(&server, &id).await == "cancelled" }).await;
+    assert_eq!(status(&server, &id).await, "cancelled");
+    until(|| async { server.is_idle() }).await;
+    assert_eq!(status(&server, &id).await, "cancelled");
+}
+
+#[tokio::test]
+async fn ended_jobs_are_forgotten_by_their_bytes() {
+    let mut setup = Setup::default();
+    setup.server.job_bytes = 900;
+    let server = setup.start().await;
+    let run = async |side: u64, images: u64| {
+        let parameters =
+            json!({"num_inference_steps": 1, "width": side, "height": side, "num_images": images});
+        let id = start(&server, &json!({"prompt": "a", "parameters": parameters})).await;
+        until(|| async { status(&server, &id).await == "done" }).await;
+        let job = answer(server.get(&format!("/v1/jobs/{id}"))).await;
+        assert_eq!(job.header("content-type"), "application/json");
+        assert_eq!(job.header("content-length"), job.body.len().to_string());
+        let bytes = job.json()["result"].to_string().len();
+        (id, bytes)
+    };
+    let (first, small) = run(8, 1).await;
+    let (second, _) = run(8, 1).await;
+    assert!(
+        (301..=450).contains(&small),
+        "{small} bytes: two fit, and not three"
+    );
+    assert_eq!(status(&server, &first).await, "done");
+    let (third, _) = run(8, 1).await;
+    assert_eq!(
+        status(&server, &first).await,
+        "gone",
+        "the oldest goes first"
+    );
+    assert_eq!(status(&server, &second).await, "done");
+    let (large, bytes) = run(64, 8).await;
+    assert!(bytes > 900, "{bytes} bytes");
+    assert_eq!(status(&server, &third).await, "gone");
+    assert_eq!(
+        status(&server, &large).await,
+        "done",
+        "a single large one is kept"
+    );
 }
 
 #[tokio::test]

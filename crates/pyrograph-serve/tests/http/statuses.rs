@@ -68,7 +68,7 @@ async fn bodies_that_cannot_be_read_are_told_why() {
     let html = server
         .post("/invocations", &json!({"prompt": "a"}))
         .header("accept", "text/html");
-    answer(html).await.is_error(406, None, "text/html");
+    answer(html).await.is_error(406, None, "Accept");
     let timeout = server
         .post("/invocations", &json!({"prompt": "a"}))
         .header("x-request-timeout", "soon");
@@ -189,8 +189,9 @@ async fn ids_come_back_and_faults_hide_their_cause() {
         .invoke(&json!({"prompt": "panic"}))
         .await
         .is_error(500, None, "log");
-    until(|| async { answer(server.get("/ping")).await.status == 200 }).await;
-    assert_eq!(server.invoke(&json!({"prompt": "a"})).await.status, 200);
+    // The worker starts anew.
+    until(|| async { server.invoke(&json!({"prompt": "a"})).await.status == 200 }).await;
+    assert_eq!(answer(server.get("/ping")).await.status, 200);
 }
 
 #[tokio::test]
@@ -236,4 +237,20 @@ async fn two_models_of_one_name_are_refused() {
     let metrics = pyrograph_serve::Metrics::new();
     let bound = pyrograph_serve::http::Server::bind(settings, twice, metrics).await;
     assert!(bound.unwrap_err().to_string().contains("`sd` twice"));
+}
+
+#[tokio::test]
+async fn a_refused_query_leaves_the_connection_whole() {
+    let server = Setup::default().start().await;
+    let body = vec![b' '; 4 << 20];
+    for _ in 0..3 {
+        let request = server.raw(
+            "/invocations?partial_images=x",
+            "application/json",
+            body.clone(),
+        );
+        answer(request)
+            .await
+            .is_error(400, Some("partial_images"), "whole number");
+    }
 }

@@ -41,7 +41,7 @@ fn a_batch_has_no_more_rows_than_pay() {
     // A row costs so much more than a step that a second one does not pay.
     let control = Control::default();
     let setup = Setup {
-        row: Duration::from_millis(20),
+        row: Duration::from_millis(60),
         ..Setup::new(&control)
     };
     let model = setup.start();

@@ -9,7 +9,7 @@ use pyrograph_backend::DeviceSpec;
 use pyrograph_serve::{
     BatchKey, Batching, ClientKey, Demand, Engine, Event, Limits, Metrics, Model, ModelSettings,
     ModelState, Progress, Refusal, Submission, Task, TaskBody, TaskError, TaskOutput, Ticket,
-    Watch, Worker, WorkerDevice,
+    Watch, Worker,
 };
 use serde_json::{Value, json};
 
@@ -274,10 +274,7 @@ impl Setup {
             row: self.row,
         };
         let settings = ModelSettings {
-            devices: vec![WorkerDevice {
-                spec: DeviceSpec::Auto,
-                index: 0,
-            }],
+            devices: vec![DeviceSpec::Auto],
             queue: self.queue,
             max_batch: self.max_batch,
             max_batch_delay: self.delay,
@@ -305,6 +302,7 @@ pub(crate) fn submission(client: &str, body: Value) -> Submission {
         client: ClientKey(client.into()),
         deadline: Instant::now() + LONG,
         previews: 0,
+        most_images: None,
         id: "test".into(),
     }
 }

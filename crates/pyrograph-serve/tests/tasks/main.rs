@@ -18,7 +18,7 @@ use pyrograph_models::weights::Precision;
 use pyrograph_pipelines::stable_diffusion::MemoryLimit;
 use pyrograph_serve::{
     ClientKey, Event, Finished, Limits, Metrics, Model, ModelSettings, ModelState, Refusal,
-    RefusalKind, Submission, TaskBody, TaskOutput, Ticket, WorkerDevice,
+    RefusalKind, Submission, TaskBody, TaskOutput, Ticket,
     tasks::{ModelOptions, TaskKind},
 };
 use serde_json::{Value, json};
@@ -38,10 +38,7 @@ fn start(path: &Path) -> (TaskKind, Model) {
         memory: MemoryLimit::None,
     };
     let settings = ModelSettings {
-        devices: vec![WorkerDevice {
-            spec: DeviceSpec::Cpu,
-            index: 0,
-        }],
+        devices: vec![DeviceSpec::Cpu],
         queue: 16,
         max_batch: 4,
         max_batch_delay: Duration::from_millis(5),
@@ -68,6 +65,7 @@ fn submit(model: &Model, body: TaskBody, previews: usize) -> Result<Ticket, Refu
         client: ClientKey::default(),
         deadline: Instant::now() + LONG,
         previews,
+        most_images: None,
         id: "a".into(),
     })
 }

@@ -135,7 +135,7 @@ fn dtype(precision: Precision) -> String {
 
 fn start(plan: ModelPlan, metrics: &Metrics) -> Model {
     let devices = plan.settings.devices.iter();
-    let devices: Vec<_> = devices.map(|device| device.spec.to_string()).collect();
+    let devices: Vec<_> = devices.map(ToString::to_string).collect();
     tracing::info!(
         model = plan.name,
         path = %plan.path.display(),

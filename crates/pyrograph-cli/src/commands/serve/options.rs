@@ -114,7 +114,7 @@ pub(super) struct ServerFlags {
     /// The folder below which a body may be read by reference [default: none may].
     #[arg(long, value_name = "DIR", env = "PYROGRAPH_SERVE_INPUTS")]
     inputs: Option<PathBuf>,
-    /// Connections at once; further ones wait [default: 1024].
+    /// Connections at once; further ones get health checks, and 503 for everything else [default: 1024].
     #[arg(long, value_name = "N", value_parser = parse_count, env = "PYROGRAPH_SERVE_CONNECTIONS")]
     connections: Option<usize>,
     /// Time for the headers of a request [default: 10].

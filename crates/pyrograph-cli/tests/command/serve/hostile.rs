@@ -39,10 +39,14 @@ impl Server {
         let mut stream = self.connect();
         let _ = stream.write_all(bytes);
         let _ = stream.shutdown(Shutdown::Write);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let line = String::from_utf8_lossy(&answer);
-        line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+        status_of(stream)
+    }
+
+    /// Like `raw`, with a socket that stays open until the server closes it.
+    fn patient(&self, bytes: &[u8]) -> Option<u16> {
+        let mut stream = self.connect();
+        let _ = stream.write_all(bytes);
+        status_of(stream)
     }
 
     #[track_caller]
@@ -52,6 +56,14 @@ impl Server {
         assert_eq!(answer.status, 200, "{}\n{}", answer.text(), self.log());
         assert!(!self.log().contains("panicked"), "{}", self.log());
     }
+}
+
+/// The status of the first answer.
+fn status_of(mut stream: TcpStream) -> Option<u16> {
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let line = String::from_utf8_lossy(&answer);
+    line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
 }
 
 #[test]
@@ -177,9 +189,31 @@ fn slow_and_half_closed_clients_are_closed_in_time() {
 
 #[test]
 fn many_idle_connections_do_not_stop_the_server() {
-    let server = Server::start(&["--connections", "50", "--header-timeout", "1"]);
-    let idle: Vec<_> = (0..200).map(|_| server.connect()).collect();
-    // Idle ones are closed in time, and the request gets its turn.
-    server.still_serves();
+    let server = Server::start(&["--connections", "50"]);
+    // More than the limit, and fewer than that and its reserve.
+    let idle: Vec<_> = (0..150).map(|_| server.connect()).collect();
+    for _ in 0..20 {
+        let ping = b"GET /ping HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+        assert_eq!(server.patient(ping), Some(200), "{}", server.log());
+    }
+    let length = GOOD.split("\r\n\r\n").nth(1).map_or(0, str::len);
+    let good = GOOD.replace("62", &length.to_string());
+    assert_eq!(server.patient(good.as_bytes()), Some(503));
     drop(idle);
+    let begun = Instant::now();
+    let body = json!({"prompt": "a", "parameters": {"num_inference_steps": 1}});
+    loop {
+        let answer = server.answer(server.post("/invocations", &body));
+        if answer.status == 200 {
+            break;
+        }
+        assert_eq!(answer.status, 503, "{}", answer.text());
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{}",
+            server.log()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    server.still_serves();
 }

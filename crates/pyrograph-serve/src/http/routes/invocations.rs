@@ -44,19 +44,7 @@ async fn serve(
     request: Request,
 ) -> Result<Response, Refusal> {
     let received = receive(&app, name.as_deref(), request, false).await?;
-    let previews = if received.is_stream {
-        received.previews
-    } else {
-        0
-    };
-    let mut call = Call::submit(
-        received.model,
-        caller,
-        received.body,
-        received.deadline,
-        previews,
-    )
-    .await?;
+    let mut call = Call::submit(received.model, caller, received.wish).await?;
     if received.is_stream {
         return Ok(events(app, call, Style::Invocations));
     }

@@ -27,7 +27,7 @@ pub(super) async fn start(
     request: Request,
 ) -> Result<Response, Failure> {
     let received = receive(&app, None, request, true).await?;
-    let call = Call::submit(received.model, caller, received.body, received.deadline, 0).await?;
+    let call = Call::submit(received.model, caller, received.wish).await?;
     let id = Jobs::start(&app, call);
     let place = [(header::LOCATION, format!("/v1/jobs/{id}"))];
     let body = Json(json!({"id": id, "status": "queued"}));
@@ -39,8 +39,8 @@ pub(super) async fn get(
     State(app): State<SharedApp>,
     Named(id): Named,
     caller: Caller,
-) -> Result<Json<Value>, Failure> {
-    Ok(Json(app.jobs.get(&id, owner(&app, &caller))?))
+) -> Result<Response, Failure> {
+    Ok(app.jobs.get(&id, owner(&app, &caller))?)
 }
 
 /// Cancels a job; one that has ended is forgotten.

@@ -24,6 +24,7 @@ use super::{
     app::SharedApp,
     auth::check_token,
     body,
+    connections::AGAIN,
     errors::Failure,
     observe::{observe, panicked},
 };
@@ -57,6 +58,11 @@ impl Route {
             is_free: false,
             handler,
         }
+    }
+
+    /// Whether it tells the health of the server, and costs next to nothing.
+    fn is_health(&self) -> bool {
+        ["/ping", "/livez", "/readyz"].contains(&self.path)
     }
 
     fn free(self) -> Self {
@@ -102,12 +108,35 @@ pub(super) fn router(app: &SharedApp) -> Router {
         *target = std::mem::take(target).route(route.path, route.handler);
     }
     let guarded = guarded.route_layer(from_fn_with_state(Arc::clone(app), check_token));
-    free.merge(guarded)
+    let all = free
+        .merge(guarded)
         .fallback(not_found)
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(method_not_allowed);
+    surrounded(all, app)
+}
+
+/// The routes of the reserve, which serves connections above the limit: health checks, and a refusal of everything else.
+pub(super) fn reserve(app: &SharedApp) -> Router {
+    let mut router = Router::new();
+    for route in routes().into_iter().filter(Route::is_health) {
+        router = router.route(route.path, route.handler);
+    }
+    surrounded(router.fallback(busy), app)
+}
+
+/// Panics and refusals become answers, and all of them are counted.
+fn surrounded(router: Router<SharedApp>, app: &SharedApp) -> Router {
+    router
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(app), observe))
         .with_state(Arc::clone(app))
+}
+
+async fn busy(request: axum::extract::Request) -> Response {
+    body::discard_within(request, AGAIN).await;
+    let message = "the server has too many connections: try again";
+    let refusal = Refusal::new(RefusalKind::Unavailable, message).with_retry_after(AGAIN);
+    Failure(refusal).into_response()
 }
 
 async fn not_found(request: axum::extract::Request) -> Response {

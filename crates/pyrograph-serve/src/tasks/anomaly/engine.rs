@@ -83,7 +83,7 @@ impl<B: VisionAutodiff> Engine for AnomalyEngine<B> {
         let Some(first) = states.first() else {
             return Ok(());
         };
-        // Equal keys: one method and one search for all.
+        // Equal keys: one method and one search for all, but for the seed.
         let (method, search) = (first.input.method, first.input.search);
         let search = SearchConfig {
             batch_size: states.len().clamp(1, (MAX_ROWS / search.restarts).max(1)),
@@ -93,6 +93,7 @@ impl<B: VisionAutodiff> Engine for AnomalyEngine<B> {
             .iter()
             .flat_map(|state| state.input.values.iter().copied())
             .collect();
+        let seeds: Vec<u64> = states.iter().map(|state| state.input.search.seed).collect();
         let progress = &mut |taken, steps| {
             watch.tell(Progress { taken, steps });
             match watch.is_stopped() {
@@ -100,7 +101,9 @@ impl<B: VisionAutodiff> Engine for AnomalyEngine<B> {
                 false => ControlFlow::Continue(()),
             }
         };
-        let scored = self.scorer.score(&values, method, &search, progress);
+        let scored = self
+            .scorer
+            .score_seeded(&values, &seeds, method, &search, progress);
         for (state, scored) in states.iter_mut().zip(scored.map_err(of_model)?) {
             state.scored = Some(scored);
         }

@@ -76,13 +76,12 @@ impl Task for AnomalyScores {
     }
 
     fn demand(&self, input: &AnomalyInput) -> Demand {
-        let SearchConfig { restarts, seed, .. } = input.search;
+        let restarts = input.search.restarts;
         let (method, steps) = (input.method, input.steps());
         let (key, rows) = match method {
             Method::Encoder => (method.to_string(), 1),
-            Method::Search | Method::Warm => {
-                (format!("{method}, {steps} steps, seed {seed}"), restarts)
-            }
+            // Every image has its own seed.
+            Method::Search | Method::Warm => (format!("{method}, {steps} steps"), restarts),
         };
         Demand {
             key: BatchKey(key),
@@ -93,7 +92,7 @@ impl Task for AnomalyScores {
     }
 
     fn work(&self, worker: Worker<'_, AnomalyInput>) -> Result<(), TaskError> {
-        let spec = worker.device().spec;
+        let spec = worker.device();
         let load = Load { task: self, worker };
         spec.run(load).map_err(TaskError::failed)?
     }

@@ -179,14 +179,17 @@ fn a_score_in_company_is_the_score_alone() {
     let (task, mut engine) = loaded(&[Method::Encoder, Method::Search]);
     assert_eq!(engine.batching(), Batching::Gathered);
     for method in ["encoder", "search"] {
-        let inputs: Vec<AnomalyInput> = [1, 5, 9]
-            .map(|seed| {
+        // One image is there twice, with two seeds.
+        let inputs: Vec<AnomalyInput> = [(1, 0), (5, 0), (9, 7), (1, 8)]
+            .map(|(image, seed)| {
                 let body = json!({
-                    "image": png_text(&picture(seed)), "parameters": {"method": method},
+                    "image": png_text(&picture(image)), "parameters": {"method": method, "seed": seed},
                 });
                 parse(&task, body).expect("reads")
             })
             .to_vec();
+        let key = task.demand(&inputs[0]).key;
+        assert!(inputs.iter().all(|input| task.demand(input).key == key));
         let seen = score(&mut engine, &inputs);
         for (seen, input) in seen.iter().zip(&inputs) {
             let expected = &score(&mut engine, std::slice::from_ref(input))[0];
@@ -202,6 +205,9 @@ fn a_score_in_company_is_the_score_alone() {
             assert!(seen.get("heatmap").is_none());
         }
         assert_ne!(seen[0]["score"], seen[1]["score"]);
+        // The seed is one of a search alone.
+        let is_searched = method == "search";
+        assert_eq!(seen[0]["score"] != seen[3]["score"], is_searched);
     }
 }
 

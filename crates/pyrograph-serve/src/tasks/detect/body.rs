@@ -1,12 +1,13 @@
 //! The body of a request for objects.
 
-use pyrograph_vision::DetectOptions;
+use pyrograph_models::ssd::DetectorInput;
+use pyrograph_vision::{DetectOptions, RgbImage};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::DetectInput;
+use super::{DetectInput, Rules};
 use crate::{
-    Limits, Refusal, TaskBody,
+    Limits, Refusal, RefusalKind, TaskBody,
     tasks::{
         body::{Whole, image_of, number_within, picture, read},
         schema,
@@ -42,23 +43,35 @@ pub(super) fn default_options() -> DetectOptions {
 }
 
 /// Reads and checks a body.
-pub(super) fn parse(body: TaskBody, limits: &Limits) -> Result<DetectInput, Refusal> {
+pub(super) fn parse(
+    body: TaskBody,
+    rules: &Rules,
+    limits: &Limits,
+) -> Result<DetectInput, Refusal> {
     match body {
-        TaskBody::Image(bytes) => Ok(DetectInput {
-            image: picture(None, &bytes, limits)?,
-            options: default_options(),
-        }),
+        TaskBody::Image(bytes) => rules.input(&picture(None, &bytes, limits)?, default_options()),
         TaskBody::Json(value) => {
             let body: Body = read(value)?;
             let options = match body.parameters {
                 Some(parameters) => parameters.options()?,
                 None => default_options(),
             };
-            Ok(DetectInput {
-                image: image_of("image", &body.image, limits)?,
-                options,
-            })
+            rules.input(&image_of("image", &body.image, limits)?, options)
         }
+    }
+}
+
+impl Rules {
+    /// A request for `image`, which is no longer needed then.
+    pub(super) fn input(
+        &self,
+        image: &RgbImage,
+        options: DetectOptions,
+    ) -> Result<DetectInput, Refusal> {
+        let input = DetectorInput::new(image, &self.config, &self.card);
+        let input =
+            input.map_err(|error| Refusal::new(RefusalKind::BadRequest, error.to_string()))?;
+        Ok(DetectInput { input, options })
     }
 }
 

@@ -2,9 +2,9 @@
 
 use pyrograph_backend::vision::VisionBackend;
 use pyrograph_pipelines::detection::{DetectionPipeline, FoundImage};
-use pyrograph_vision::{DetectOptions, Rgb, RgbImage};
+use pyrograph_vision::{Rgb, RgbImage};
 
-use super::{DetectInput, body::default_options};
+use super::{DetectInput, Rules, body::default_options};
 use crate::{
     Batching, Engine, Progress, TaskError, TaskOutput, Watch,
     tasks::faults::{exact, of_model},
@@ -16,18 +16,18 @@ const PROBE_SIDE: u32 = 300;
 /// A loaded detector.
 pub(super) struct DetectEngine<B: VisionBackend> {
     pipeline: DetectionPipeline<B>,
+    rules: Rules,
 }
 
 /// An image on its way.
 pub(super) struct DetectState {
-    image: RgbImage,
-    options: DetectOptions,
+    input: DetectInput,
     found: Option<FoundImage>,
 }
 
 impl<B: VisionBackend> DetectEngine<B> {
-    pub(super) fn new(pipeline: DetectionPipeline<B>) -> Self {
-        Self { pipeline }
+    pub(super) fn new(pipeline: DetectionPipeline<B>, rules: Rules) -> Self {
+        Self { pipeline, rules }
     }
 }
 
@@ -36,24 +36,15 @@ impl<B: VisionBackend> Engine for DetectEngine<B> {
     type State = DetectState;
 
     fn begin(&mut self, input: DetectInput) -> Result<DetectState, TaskError> {
-        Ok(DetectState {
-            image: input.image,
-            options: input.options,
-            found: None,
-        })
+        Ok(DetectState { input, found: None })
     }
 
     fn step(&mut self, states: &mut [&mut DetectState], _: &Watch<'_>) -> Result<(), TaskError> {
-        let Some(first) = states.first() else {
-            return Ok(());
-        };
-        // Equal keys: one set of options for all.
-        let options = first.options;
-        let images: Vec<RgbImage> = states
-            .iter_mut()
-            .map(|state| std::mem::take(&mut state.image))
+        let pictures: Vec<_> = states
+            .iter()
+            .map(|state| (&state.input.input, &state.input.options))
             .collect();
-        let found = self.pipeline.detect(&images, &options).map_err(of_model)?;
+        let found = self.pipeline.detect_each(&pictures).map_err(of_model)?;
         for (state, found) in states.iter_mut().zip(found) {
             state.found = Some(found);
         }
@@ -78,9 +69,11 @@ impl<B: VisionBackend> Engine for DetectEngine<B> {
     }
 
     fn probe(&self, index: usize, seed: u64) -> Option<DetectInput> {
-        (index == 0).then(|| DetectInput {
-            image: RgbImage::from_pixel(PROBE_SIDE, PROBE_SIDE, Rgb([(seed % 256) as u8; 3])),
-            options: default_options(),
-        })
+        let grey = Rgb([(seed % 256) as u8; 3]);
+        let image = RgbImage::from_pixel(PROBE_SIDE, PROBE_SIDE, grey);
+        // An image with pixels is never refused.
+        (index == 0)
+            .then(|| self.rules.input(&image, default_options()).ok())
+            .flatten()
     }
 }

@@ -5,32 +5,58 @@ mod engine;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::OnceLock};
 
-use pyrograph_backend::{BackendTask, Device, vision::VisionAutodiff};
+use pyrograph_backend::{
+    BackendTask, Device,
+    vision::{VisionAutodiff, VisionBackend},
+};
+use pyrograph_models::ssd::{Detector, DetectorCard, DetectorInput, SsdConfig};
 use pyrograph_pipelines::detection::DetectionPipeline;
-use pyrograph_vision::{DetectOptions, RgbImage};
+use pyrograph_vision::DetectOptions;
 
 use self::engine::DetectEngine;
-use super::{TaskKind, locate::model_path};
+use super::{TaskKind, body::not_loaded, locate::model_path};
 use crate::{BatchKey, Demand, Limits, Refusal, Task, TaskBody, TaskError, Worker};
 
 /// Objects in images by a trained SSD.
 pub struct ObjectDetection {
     path: PathBuf,
+    /// Known from when the first worker has loaded the model.
+    rules: OnceLock<Rules>,
+}
+
+/// What a detector takes.
+#[derive(Clone, Debug)]
+struct Rules {
+    config: SsdConfig,
+    card: DetectorCard,
+}
+
+impl Rules {
+    fn of<B: VisionBackend>(detector: &Detector<B>) -> Self {
+        Self {
+            config: detector.config().clone(),
+            card: detector.card().clone(),
+        }
+    }
 }
 
 /// A request that has been read and checked.
 #[derive(Clone, Debug)]
 pub struct DetectInput {
-    image: RgbImage,
+    /// The image as the network takes it: a large one does not wait as such.
+    input: DetectorInput,
     options: DetectOptions,
 }
 
 impl ObjectDetection {
     /// The detector at `path`: a model file, a run folder, or a folder that holds one of them.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self {
+            path: path.into(),
+            rules: OnceLock::new(),
+        }
     }
 }
 
@@ -42,20 +68,14 @@ impl Task for ObjectDetection {
     }
 
     fn parse(&self, body: TaskBody, limits: &Limits) -> Result<DetectInput, Refusal> {
-        body::parse(body, limits)
+        let rules = self.rules.get().ok_or_else(not_loaded)?;
+        body::parse(body, rules, limits)
     }
 
-    fn demand(&self, input: &DetectInput) -> Demand {
-        let DetectOptions {
-            score_threshold,
-            iou_threshold,
-            keep,
-            ..
-        } = input.options;
+    fn demand(&self, _: &DetectInput) -> Demand {
         Demand {
-            key: BatchKey(format!(
-                "score {score_threshold}, overlap {iou_threshold}, at most {keep}"
-            )),
+            // Images of all sizes are one size to the network, and every image has its own options.
+            key: BatchKey(TaskKind::Detect.name().into()),
             rows: 1,
             steps: 1,
             work: 1.0,
@@ -63,7 +83,7 @@ impl Task for ObjectDetection {
     }
 
     fn work(&self, worker: Worker<'_, DetectInput>) -> Result<(), TaskError> {
-        let spec = worker.device().spec;
+        let spec = worker.device();
         let load = Load { task: self, worker };
         spec.run(load).map_err(TaskError::failed)?
     }
@@ -90,6 +110,11 @@ impl BackendTask for Load<'_> {
         let path = model_path(TaskKind::Detect, &self.task.path).map_err(TaskError::failed)?;
         let pipeline =
             DetectionPipeline::<B::InnerBackend>::open(path, &device).map_err(TaskError::failed)?;
-        self.worker.serve(DetectEngine::new(pipeline))
+        let rules = self
+            .task
+            .rules
+            .get_or_init(|| Rules::of(pipeline.detector()));
+        self.worker
+            .serve(DetectEngine::new(pipeline, rules.clone()))
     }
 }

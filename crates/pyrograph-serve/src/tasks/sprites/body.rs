@@ -1,6 +1,5 @@
 //! The body of a request for sprites.
 
-use pyrograph_diffusion::{SamplerConfig, SchedulerName};
 use pyrograph_pipelines::{
     PipelineError,
     sprites::{SpriteRequest, SpriteRules, class_rows, parse_context},
@@ -8,7 +7,10 @@ use pyrograph_pipelines::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::SpriteInput;
+use super::{
+    SpriteInput,
+    sampler::{asked_steps, default_steps_of, sampler, samplers},
+};
 use crate::{
     Limits, Refusal, RefusalKind,
     tasks::{
@@ -18,8 +20,6 @@ use crate::{
     },
 };
 
-/// The sampler of a request that names none.
-const SAMPLER: SchedulerName = SchedulerName::Ddim;
 /// The largest guidance either way.
 const MAX_GUIDANCE: f64 = 100.0;
 /// The largest weight of a context's entry either way.
@@ -63,7 +63,6 @@ pub(super) fn parse(
         parameters.num_inference_steps,
         most_steps,
     )?;
-    let steps = steps.unwrap_or(default_steps.min(rules.timesteps()));
     let guidance = parameters.guidance_scale.unwrap_or(1.0);
     let guidance = number_within(
         "parameters.guidance_scale",
@@ -78,7 +77,11 @@ pub(super) fn parse(
         limits.images,
     )?;
     let contexts = contexts(body.context, images, rules, limits)?;
-    let sampler = sampler(parameters.sampler.as_deref(), steps)?;
+    let sampler = sampler(parameters.sampler.as_deref())?;
+    let sampler = match steps {
+        Some(steps) => asked_steps(sampler, steps, rules, limits)?,
+        None => default_steps_of(sampler, default_steps, rules, limits)?,
+    };
     let seed = seed_of(parameters.seed, contexts.len())?;
     let requests = (0..).zip(contexts).map(|(place, context)| SpriteRequest {
         seed: seed + place,
@@ -140,6 +143,11 @@ fn contexts(
         one => vec![context("context", one, &names)?],
     };
     let count = count.unwrap_or(rows.len());
+    if rows.len() > count {
+        let seen = format!("a list of {} contexts", rows.len());
+        let allowed = format!("of at most {count}, the number in `parameters.num_images`");
+        return Err(Refusal::invalid("context", seen, &allowed));
+    }
     // An even share for each, the rest to the first ones.
     Ok((0..count)
         .map(|place| rows[place * rows.len() / count].clone())
@@ -192,27 +200,6 @@ fn unread_context(field: &str, error: PipelineError) -> Refusal {
     };
     let allowed = "NAME or NAME:WEIGHT, several with commas, such as hero:0.5,food:0.5";
     Refusal::invalid(field, format!("`{seen}`"), allowed)
-}
-
-/// Names of samplers for sprites.
-fn samplers() -> Vec<SchedulerName> {
-    let mut names = SchedulerName::ALL.to_vec();
-    names.push(SchedulerName::DdpmNoNoise);
-    names
-}
-
-fn sampler(name: Option<&str>, steps: usize) -> Result<SamplerConfig, Refusal> {
-    let Some(name) = name else {
-        return Ok(SAMPLER.config(steps));
-    };
-    let known: Option<SchedulerName> = name.parse().ok();
-    let known = known.ok_or_else(|| {
-        let names: Vec<_> = samplers().into_iter().map(SchedulerName::as_str).collect();
-        let shown: String = name.chars().take(40).collect();
-        let allowed = format!("one of {}", names.join(", "));
-        Refusal::invalid("parameters.sampler", format!("`{shown}`"), &allowed)
-    })?;
-    Ok(known.config(steps))
 }
 
 /// The JSON schema of a body.

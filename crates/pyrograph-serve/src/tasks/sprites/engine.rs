@@ -24,7 +24,6 @@ const PROBE_GUIDANCE: f64 = 2.0;
 pub(super) struct SpriteEngine<B: VisionBackend> {
     pipeline: SpritePipeline<B>,
     device: B::Device,
-    steps: usize,
 }
 
 /// Sprites on their way.
@@ -35,12 +34,8 @@ pub(super) struct SpriteState<B: VisionBackend> {
 }
 
 impl<B: VisionBackend> SpriteEngine<B> {
-    pub(super) fn new(pipeline: SpritePipeline<B>, device: B::Device, steps: usize) -> Self {
-        Self {
-            pipeline,
-            device,
-            steps: steps.min(PROBE_STEPS),
-        }
+    pub(super) fn new(pipeline: SpritePipeline<B>, device: B::Device) -> Self {
+        Self { pipeline, device }
     }
 
     /// The pictures of values [images, channels, side, side], enlarged.
@@ -139,13 +134,15 @@ impl<B: VisionBackend> Engine for SpriteEngine<B> {
         }
         let (contexts, _) = class_rows(&self.pipeline.context_names(), 1);
         let context = contexts.into_iter().next()?;
-        let sampler = SchedulerName::Ddim.config(self.steps);
+        // A model of one timestep has but one step.
+        let rules = self.pipeline.rules();
+        let sampler = SchedulerName::Ddim.config(PROBE_STEPS.min(rules.timesteps()));
         let request = SpriteRequest {
             seed,
             guidance: PROBE_GUIDANCE,
             ..SpriteRequest::new(sampler, vec![context])
         };
-        let steps = self.pipeline.rules().check(&request).ok()?;
+        let steps = rules.check(&request).ok()?;
         Some(SpriteInput {
             requests: vec![request],
             scale: 1,

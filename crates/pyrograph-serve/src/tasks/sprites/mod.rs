@@ -2,6 +2,7 @@
 
 mod body;
 mod engine;
+mod sampler;
 #[cfg(test)]
 mod tests;
 
@@ -77,8 +78,13 @@ impl Task for Sprites {
         }
     }
 
+    fn images(&self, input: &SpriteInput) -> Option<usize> {
+        let counts = input.requests.iter().map(|request| request.contexts.len());
+        Some(counts.sum())
+    }
+
     fn work(&self, worker: Worker<'_, SpriteInput>) -> Result<(), TaskError> {
-        let spec = worker.device().spec;
+        let spec = worker.device();
         let load = Load { task: self, worker };
         spec.run(load).map_err(TaskError::failed)?
     }
@@ -106,7 +112,6 @@ impl BackendTask for Load<'_> {
         let pipeline =
             SpritePipeline::<B::InnerBackend>::open(path, &device).map_err(TaskError::failed)?;
         self.task.rules.get_or_init(|| pipeline.rules().clone());
-        self.worker
-            .serve(SpriteEngine::new(pipeline, device, self.task.steps))
+        self.worker.serve(SpriteEngine::new(pipeline, device))
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{SpriteInput, Sprites, engine::SpriteEngine};
 use crate::{
-    Engine, Limits, RefusalKind, Task, TaskOutput,
+    Engine, Limits, RefusalKind, Task, TaskBody, TaskOutput,
     tasks::trial::{
         alone, bodies, difference, hold_to_schema, images, on, parse, refused, together,
     },
@@ -34,7 +34,7 @@ fn loaded() -> (Sprites, SpriteEngine<Flex>) {
     let pipeline = pipeline();
     let task = Sprites::new("nowhere", 4, Limits::default());
     task.rules.set(pipeline.rules().clone()).expect("once");
-    (task, SpriteEngine::new(pipeline, Default::default(), 4))
+    (task, SpriteEngine::new(pipeline, Default::default()))
 }
 
 static TASK: LazyLock<Sprites> = LazyLock::new(|| loaded().0);
@@ -115,6 +115,8 @@ fn every_field_has_its_effect() {
         .expect("reads"),
     );
     assert_eq!(demand.rows, 8);
+    let two = parse(&*TASK, json!({"context": ["hero", "food"]})).expect("reads");
+    assert_eq!(TASK.images(&two), Some(2));
 }
 
 #[test]
@@ -133,6 +135,11 @@ fn what_is_wrong_is_refused_with_its_field() {
             invalid,
             "context[1]",
             json!({"context": ["hero", "dragon"]}),
+        ),
+        (
+            invalid,
+            "context",
+            json!({"context": ["hero", "food", "hero"], "parameters": {"num_images": 2}}),
         ),
         (bad, "context[1]", json!({"context": ["hero", 3]})),
         (bad, "context", json!({"context": {"hero": 1}})),
@@ -181,6 +188,46 @@ fn what_is_wrong_is_refused_with_its_field() {
             "{refusal}"
         );
     }
+}
+
+#[test]
+fn contexts_beyond_the_number_of_images_are_refused_with_both_numbers() {
+    let body = json!({"context": ["hero", "food", "hero"], "parameters": {"num_images": 2}});
+    let refusal = refused(&*TASK, body).to_string();
+    assert!(
+        refusal.contains("3 contexts") && refusal.contains("at most 2"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn no_request_walks_more_steps_than_the_limit() {
+    let limits = Limits {
+        steps: 7,
+        ..Limits::default()
+    };
+    let walked = |task: &Sprites, parameters: Value| {
+        let body = TaskBody::Json(json!({"parameters": parameters}));
+        task.parse(body, &limits).map(|input| input.steps)
+    };
+    assert_eq!(walked(&TASK, json!({"num_inference_steps": 5})), Ok(5));
+    // 500 in 7: every 71st, which are eight.
+    let refusal = walked(&TASK, json!({"num_inference_steps": 7})).expect_err("eight steps");
+    assert_eq!(refusal.kind, RefusalKind::Invalid);
+    assert_eq!(
+        refusal.field.as_deref(),
+        Some("parameters.num_inference_steps")
+    );
+    for part in ["is 7", "walks 8 steps", "at most 7"] {
+        assert!(refusal.message.contains(part), "{refusal}");
+    }
+    // The usual number gives way: who names none has not asked for too many.
+    let task = Sprites::new("nowhere", 7, limits.clone());
+    let rules = TASK.rules.get().expect("loaded");
+    task.rules.set(rules.clone()).expect("once");
+    assert_eq!(walked(&task, json!({})), Ok(7));
+    let heun = walked(&task, json!({"sampler": "heun"})).expect("fits");
+    assert!(heun <= 7, "{heun}");
 }
 
 #[test]
@@ -233,6 +280,7 @@ fn previews_and_probes_are_there() {
     assert!(previews.len() == 2 && previews[0].dimensions() == (48, 48));
     let probe = engine.probe(0, 1).expect("one size");
     assert_eq!(task.demand(&probe).rows, 2);
+    assert!(probe.steps >= 2, "the first step fills caches");
     assert!(engine.probe(1, 1).is_none());
     assert_eq!(images(alone(&mut engine, probe)).len(), 1);
 }

@@ -8,7 +8,10 @@ use pyrograph_vision::RgbImage;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ImageInput;
+use super::{
+    ImageInput,
+    size::{MAX_SIDE, check_pixels, take_size},
+};
 use crate::{
     Limits, Refusal, RefusalKind,
     tasks::{
@@ -25,9 +28,6 @@ const MAX_GUIDANCE: f64 = 100.0;
 /// Strengths of diffusers' pipelines.
 const IMAGE_STRENGTH: f64 = 0.8;
 const INPAINT_STRENGTH: f64 = 1.0;
-/// Longest side that any checkpoint draws.
-const MAX_SIDE: usize = 8192;
-
 /// What a request gets that names nothing else.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Defaults {
@@ -132,16 +132,7 @@ pub(super) fn parse(
     let image = given_image("image", body.image, limits)?;
     let mask = given_image("mask", body.mask, limits)?;
     request.start = start(image, mask, strength, rules)?;
-    if let ImageStart::Inpaint { image, .. } = &request.start
-        && (request.width, request.height) == (None, None)
-    {
-        // Who paints a part of a picture anew wants the picture back at its size.
-        let side = |side: u32| {
-            let factor = rules.factor();
-            Some((side as usize / factor * factor).max(factor))
-        };
-        (request.width, request.height) = (side(image.width()), side(image.height()));
-    }
+    take_size(&mut request, rules, limits);
     check_pixels(rules.size(&request).map_err(refused)?, rules, limits)?;
     ImageInput::new(request, rules)
 }
@@ -154,22 +145,6 @@ fn check_length(field: &str, text: &str, limits: &Limits) -> Result<(), Refusal>
     }
     let message = format!("`{field}` has {seen} bytes, but must have at most {most}");
     Err(Refusal::new(RefusalKind::TooLarge, message).of_field(field))
-}
-
-/// Refuses pictures that are too large. What the checkpoint was made for is always drawn.
-fn check_pixels(
-    [width, height]: [usize; 2],
-    rules: &RequestRules,
-    limits: &Limits,
-) -> Result<(), Refusal> {
-    if [width, height] == rules.own_size() || width as u64 * height as u64 <= limits.pixels {
-        return Ok(());
-    }
-    let allowed = format!(
-        "so that width · height is at most {} pixels; the picture would be {width} × {height}",
-        limits.pixels
-    );
-    Err(Refusal::invalid("parameters.width", width, &allowed))
 }
 
 fn given_image(

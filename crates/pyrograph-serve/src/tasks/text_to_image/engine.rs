@@ -18,7 +18,7 @@ use crate::{
 
 /// The prompt of warm-up.
 const PROBE: &str = "a lovely cat";
-/// Steps of warm-up: the first fills caches, the second is measured.
+/// Steps of warm-up: the first fills caches, the second is measured. Every scheduler walks at least as many as it is asked for.
 const PROBE_STEPS: usize = 2;
 /// Characters of lost words that a client is told.
 const SHOWN_CHARACTERS: usize = 300;
@@ -29,7 +29,6 @@ pub(super) struct ImageEngine<B: VisionBackend> {
     device: B::Device,
     /// Width and height of the pictures to be ready for.
     sizes: Vec<[usize; 2]>,
-    steps: usize,
 }
 
 /// Pictures on their way.
@@ -50,14 +49,12 @@ impl<B: VisionBackend> ImageEngine<B> {
         pipeline: StableDiffusion<B>,
         device: B::Device,
         sizes: Vec<[usize; 2]>,
-        steps: usize,
     ) -> Result<Self, Refusal> {
         let own_size = pipeline.rules().own_size();
         let mut engine = Self {
             pipeline,
             device,
             sizes,
-            steps: steps.min(PROBE_STEPS),
         };
         for [width, height] in &engine.sizes {
             engine.probe_of([*width, *height], 0).map_err(|refusal| {
@@ -76,7 +73,7 @@ impl<B: VisionBackend> ImageEngine<B> {
     fn probe_of(&self, [width, height]: [usize; 2], seed: u64) -> Result<ImageInput, Refusal> {
         let rules = self.pipeline.rules();
         let mut request = ImageRequest {
-            steps: self.steps,
+            steps: PROBE_STEPS,
             width: Some(width),
             height: Some(height),
             ..ImageRequest::new(PROBE, seed)

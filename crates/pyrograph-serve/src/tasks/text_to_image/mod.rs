@@ -2,6 +2,7 @@
 
 mod body;
 mod engine;
+mod size;
 #[cfg(test)]
 mod tests;
 
@@ -97,8 +98,12 @@ impl Task for TextToImage {
         }
     }
 
+    fn images(&self, input: &ImageInput) -> Option<usize> {
+        Some(input.request.images.len())
+    }
+
     fn work(&self, worker: Worker<'_, ImageInput>) -> Result<(), TaskError> {
-        let spec = worker.device().spec;
+        let spec = worker.device();
         let load = Load { task: self, worker };
         spec.run(load).map_err(TaskError::failed)?
     }
@@ -138,7 +143,7 @@ impl BackendTask for Load<'_> {
             tracing::info!(model = %path.display(), "{note}");
         }
         self.task.rules.get_or_init(|| pipeline.rules().clone());
-        let engine = ImageEngine::new(pipeline, device, options.sizes.clone(), options.steps)?;
+        let engine = ImageEngine::new(pipeline, device, options.sizes.clone())?;
         self.worker.serve(engine)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         app::SharedApp,
         auth::Caller,
         body,
-        calls::leave_to_decode,
+        calls::reader,
         encode::base64,
         errors::{Failure, bad_request, internal},
         masks,
@@ -25,7 +25,7 @@ use crate::{
 
 use super::{
     fields::Fields,
-    generations::{admit, serve},
+    generations::{Arrival, admit, serve},
     request::ImageRequest,
 };
 
@@ -65,7 +65,7 @@ pub(in crate::http::routes) async fn edit(
     let headers = request.headers().clone();
     let (head, body) = request.into_parts();
     // The whole form is bounded and timed as any other body is.
-    let bytes = body::read(body, limit, app.settings.body_timeout).await?;
+    let (bytes, share) = body::read(body, limit, app.settings.body_timeout, &app.bodies).await?;
     let form = read_form(Request::from_parts(head, bytes.into())).await?;
 
     let Some(image) = form.image else {
@@ -73,12 +73,12 @@ pub(in crate::http::routes) async fn edit(
     };
     let pixels = super::request::first(&app)?.limits().input_pixels;
     let given = (image.clone(), form.mask);
-    let permit = leave_to_decode().await;
-    let reading = move || {
+    let permit = reader().await;
+    let decoding = move || {
         let _permit = permit;
         masks::mask_of(&given.0, given.1.as_deref(), pixels)
     };
-    let mask = tokio::task::spawn_blocking(reading)
+    let mask = tokio::task::spawn_blocking(decoding)
         .await
         .map_err(|error| internal(&caller.id.0, &error))??;
     let mut fields = form.fields;
@@ -87,7 +87,13 @@ pub(in crate::http::routes) async fn edit(
         fields.insert("mask".into(), Value::String(base64(&mask)));
     }
     let request = ImageRequest::read(Fields(fields))?;
-    Ok(serve(app, caller, request, "image_edit", arrived, &headers).await?)
+    let arrival = Arrival {
+        name: "image_edit",
+        arrived,
+        headers: &headers,
+        share,
+    };
+    Ok(serve(app, caller, request, arrival).await?)
 }
 
 fn begin(app: &SharedApp, headers: &HeaderMap) -> Result<usize, Refusal> {

@@ -18,7 +18,8 @@ use crate::{
         app::SharedApp,
         auth::Caller,
         body::{self, BodyKind},
-        calls::{Call, deadline},
+        budget::Share,
+        calls::{Call, Wish, deadline},
         errors::{Failure, bad_request},
         events::{Style, events},
     },
@@ -45,7 +46,7 @@ pub(in crate::http::routes) async fn generate(
         }
     };
     let (head, body) = request.into_parts();
-    let bytes = body::read(body, limit, app.settings.body_timeout).await?;
+    let (bytes, share) = body::read(body, limit, app.settings.body_timeout, &app.bodies).await?;
     let Value::Object(fields) = body::json(&bytes)? else {
         return Err(bad_request("the body must be a JSON object").into());
     };
@@ -59,15 +60,13 @@ pub(in crate::http::routes) async fn generate(
         }
     }
     let request = ImageRequest::read(fields)?;
-    Ok(serve(
-        app,
-        caller,
-        request,
-        "image_generation",
+    let arrival = Arrival {
+        name: "image_generation",
         arrived,
-        &head.headers,
-    )
-    .await?)
+        headers: &head.headers,
+        share,
+    };
+    Ok(serve(app, caller, request, arrival).await?)
 }
 
 /// What is refused before the body is read: the most bytes of it.
@@ -89,18 +88,26 @@ pub(super) fn admit(app: &SharedApp, headers: &HeaderMap) -> Result<usize, Refus
     Ok(limit)
 }
 
+/// How a request of either route came.
+pub(super) struct Arrival<'a> {
+    /// `image_generation` or `image_edit`.
+    pub(super) name: &'static str,
+    pub(super) arrived: Instant,
+    pub(super) headers: &'a HeaderMap,
+    /// What its body has of the bytes of all bodies.
+    pub(super) share: Share,
+}
+
 /// Serves a request of either route.
 pub(super) async fn serve(
     app: SharedApp,
     caller: Caller,
     request: ImageRequest,
-    name: &'static str,
-    arrived: Instant,
-    headers: &HeaderMap,
+    arrival: Arrival<'_>,
 ) -> Result<Response, Refusal> {
     let model = request.model(&app)?.clone();
     model.admit()?;
-    let accept = Accept::of(headers);
+    let accept = Accept::of(arrival.headers);
     let offer = if request.is_stream {
         "text/event-stream"
     } else {
@@ -108,13 +115,17 @@ pub(super) async fn serve(
     };
     // Clients of streams often say that they take JSON.
     accept.choose(&[offer, "application/json"], "the answer")?;
-    let deadline = deadline(headers, arrived, model.limits().deadline)?;
-    let body = TaskBody::Json(request.body);
-    let mut call = Call::submit(model, caller, body, deadline, request.previews)
-        .await
-        .map_err(renamed)?;
+    let deadline = deadline(arrival.headers, arrival.arrived, model.limits().deadline)?;
+    let wish = Wish {
+        body: TaskBody::Json(request.body),
+        share: arrival.share,
+        deadline,
+        previews: request.previews,
+        most_images: None,
+    };
+    let mut call = Call::submit(model, caller, wish).await.map_err(renamed)?;
     let look = OpenAiEvents {
-        name,
+        name: arrival.name,
         format: request.format,
         quality: request.quality,
     };

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Model, Refusal,
     http::{app::App, encode::ImageFormat, errors::bad_request},
+    tasks::{OPENAI_TEXTS, OPENAI_WORDS},
 };
 
 use super::fields::Fields;
@@ -33,18 +34,14 @@ impl ImageRequest {
             return Err(bad_request("`prompt` is missing").of_field("prompt"));
         };
         let model = fields.text("model")?;
-        fields.word("response_format", &["b64_json"])?;
-        fields.word("background", &["auto", "opaque"])?;
-        for name in [
-            "style",
-            "moderation",
-            "user",
-            "safety_identifier",
-            "input_fidelity",
-        ] {
+        // The answer tells it.
+        let quality = fields.text("quality")?;
+        for name in OPENAI_TEXTS {
             fields.text(name)?;
         }
-        let quality = fields.text("quality")?;
+        for (name, without_effect, _) in OPENAI_WORDS {
+            fields.word(name, without_effect)?;
+        }
         let format = format(&mut fields)?;
         let is_stream = fields.flag("stream")?;
         let previews = fields.count("partial_images", 0, 3)?.unwrap_or(0);

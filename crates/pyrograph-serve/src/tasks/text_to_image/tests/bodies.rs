@@ -64,6 +64,8 @@ fn every_field_has_its_effect() {
         json!({"prompt": "", "parameters": {"num_images": 3}}),
     ));
     assert_eq!((demand.rows, demand.key.0.as_str()), (6, "64x64"));
+    let two = input(json!({"prompt": "", "parameters": {"num_images": 2}}));
+    assert_eq!(TASK.images(&two), Some(2));
 }
 
 #[test]
@@ -87,6 +89,50 @@ fn pictures_to_start_from_come_with_their_defaults() {
     }
     match of(json!({"prompt": "", "image": image, "mask": mask})) {
         ImageStart::Inpaint { strength, .. } => assert_eq!(strength, 1.0),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_picture_above_the_limit_is_drawn_as_large_as_the_limit_allows() {
+    let limits = Limits {
+        pixels: 10_000,
+        ..Limits::default()
+    };
+    let size = |width, height, mask: bool, parameters: Value| {
+        let picture = png_text(&picture(width, height));
+        let mut body = json!({"prompt": "", "image": picture, "parameters": parameters});
+        if mask {
+            body["mask"] = picture.into();
+        }
+        let parsed = TASK.parse(TaskBody::Json(body), &limits);
+        parsed
+            .map(|input| input.size)
+            .map_err(|refusal| refusal.field)
+    };
+    for mask in [true, false] {
+        // 2 : 1, of at most 10 000 pixels.
+        assert_eq!(size(400, 200, mask, json!({})), Ok([136, 64]));
+        assert_eq!(size(150, 600, mask, json!({})), Ok([48, 200]));
+        // A strip whose short side cannot shrink below a latent.
+        assert_eq!(size(4000, 9, mask, json!({})), Ok([1248, 8]));
+        // What fits stays.
+        assert_eq!(size(100, 96, mask, json!({})), Ok([96, 96]));
+        // A size that was asked for is not another one.
+        let asked = size(400, 200, mask, json!({"width": 400, "height": 200}));
+        assert_eq!(asked, Err(Some("parameters.width".into())));
+    }
+    // A start is resized to what is drawn, before it waits; a mask is too.
+    let picture = png_text(&picture(400, 200));
+    let body = json!({"prompt": "", "image": picture, "mask": picture});
+    let input = TASK.parse(TaskBody::Json(body), &limits).expect("fits");
+    match input.request.start {
+        ImageStart::Inpaint { image, mask, .. } => {
+            assert_eq!(
+                (image.dimensions(), mask.dimensions()),
+                ((136, 64), (136, 64))
+            );
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -35,7 +35,7 @@ fn task_of(pipeline: &StableDiffusion<Flex>) -> TextToImage {
 }
 
 fn engine_of(pipeline: StableDiffusion<Flex>, sizes: Vec<[usize; 2]>) -> ImageEngine<Flex> {
-    ImageEngine::new(pipeline, Default::default(), sizes, 20).expect("legal sizes")
+    ImageEngine::new(pipeline, Default::default(), sizes).expect("legal sizes")
 }
 
 fn loaded(name: &'static str, options: &OpenOptions) -> (TextToImage, ImageEngine<Flex>) {

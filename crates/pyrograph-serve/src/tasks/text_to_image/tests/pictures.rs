@@ -2,7 +2,8 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use pyrograph_pipelines::stable_diffusion::{MemoryLimit, OpenOptions};
+use pyrograph_diffusion::SchedulerName;
+use pyrograph_pipelines::stable_diffusion::{ImageRequest, MemoryLimit, OpenOptions};
 use serde_json::json;
 
 use super::{
@@ -150,16 +151,32 @@ fn warm_up_is_ready_for_every_size_and_for_inpainting() {
     for (index, size) in sizes.into_iter().enumerate() {
         let probe = engine.probe(index, 1).expect("a size");
         assert_eq!((probe.size, probe.request.is_guided()), (size, true));
+        assert!(probe.steps >= 2, "the first step fills caches");
     }
     assert!(engine.probe(2, 0).is_none());
     let pipeline = Case::new("base").open(&OpenOptions::default());
     let sizes = vec![[64, 64], [60, 64]];
-    let refusal = ImageEngine::new(pipeline, Default::default(), sizes, 20).err();
+    let refusal = ImageEngine::new(pipeline, Default::default(), sizes).err();
     let refusal = refusal.expect("no multiple of 8");
     assert!(refusal.message.contains("60"), "{refusal}");
     let (_, mut engine) = loaded("nine", &OpenOptions::default());
     let probe = engine.probe(0, 0).expect("the model's own size");
     assert_eq!(images(alone(&mut engine, probe))[0].dimensions(), (64, 64));
+}
+
+#[test]
+fn two_steps_of_warm_up_are_legal_with_every_scheduler() {
+    let pipeline = Case::new("base").open(&OpenOptions::default());
+    for name in SchedulerName::ALL {
+        let mut request = ImageRequest {
+            steps: 2,
+            ..ImageRequest::new("cat", 0)
+        };
+        request.scheduler.name = Some(name);
+        let checked = pipeline.rules().check(&request);
+        let checked = checked.unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(checked.steps() >= 2, "{name}");
+    }
 }
 
 #[test]
