@@ -56,7 +56,11 @@ fn located(path: &Path, given: Option<TaskKind>) -> Result<Located, ServeError> 
         (Ok(found), Some(given)) if found.kind != given => Err(ServeError::Setting {
             name: "--task".into(),
             seen: given.name().into(),
-            allowed: format!("{}, the task of {}", found.kind, found.path.display()),
+            allowed: format!(
+                "{}, the task of {}: leave --task out",
+                found.kind,
+                found.path.display()
+            ),
         }),
         (Err(ServeError::UnknownTask { .. }), Some(kind)) => Ok(Located {
             kind,

@@ -8,6 +8,7 @@
 //! - Without a model on the command line, a folder `/opt/ml/model` makes the server a container of SageMaker: it listens on
 //!   0.0.0.0:8080, asks for no token, reads bodies of at most 6 MiB, answers within 60 s, and its log is JSON.
 
+mod checks;
 mod container;
 mod djl;
 mod logging;

@@ -11,6 +11,7 @@ use pyrograph_backend::DeviceSpec;
 
 use super::{
     DjlOptions, LogFormat, ModelChoice, ModelOverrides, PROPERTIES, ServerOverrides,
+    checks::{check_defaults, check_files, idle, missing, of_tokens},
     container::Container,
     djl::{options_of_environment, options_of_properties},
     is_model_name,
@@ -29,7 +30,7 @@ const QUEUE: usize = 100;
 const MAX_BATCH: usize = 16;
 /// Time that a worker waits for others, where nothing else is said.
 const MAX_BATCH_DELAY: Duration = Duration::from_millis(2);
-/// Steps of a request that names none, where nothing else is said.
+/// Steps of a request that names none, where nothing else is said and --max-steps allows them.
 const STEPS: usize = 20;
 /// Rows of a guided image: with the prompt, and without.
 const GUIDED_ROWS: usize = 2;
@@ -102,6 +103,7 @@ impl ServePlan {
         };
         planner.note_open_door(&server);
         let models = planner.models(&options.models, environment)?;
+        planner.note_idle(&models);
         let default_log = container
             .as_ref()
             .map_or(LogFormat::Text, |_| LogFormat::Json);
@@ -127,7 +129,7 @@ fn server_settings(
                     SageMaker itself asks who calls",
             });
         }
-        (Some(path), None) => read_tokens(path)?,
+        (Some(path), None) => read_tokens(path).map_err(of_tokens)?,
         (None, _) => Vec::new(),
     };
     if let Some(folder) = &given.inputs
@@ -208,13 +210,7 @@ impl Planner<'_> {
 
     fn model(&mut self, choice: &ModelChoice) -> Result<ModelPlan, ServeError> {
         if !choice.path.exists() {
-            return Err(ServeError::Setting {
-                name: "--model".into(),
-                seen: choice.path.display().to_string(),
-                allowed: "a folder or file that is there; `pyrograph convert` makes a folder of a repository of the \
-                    Hugging Face Hub"
-                    .into(),
-            });
+            return Err(missing(choice));
         }
         let DjlOptions { overrides, notes } = beside(&choice.path)?;
         self.notes.extend(notes);
@@ -232,7 +228,8 @@ impl Planner<'_> {
             None => TaskKind::of(&path)?,
         };
         let limits = limits(&given, self.container);
-        check_against(&given, &limits)?;
+        check_defaults(&given, &limits)?;
+        check_files(&given)?;
         let settings = ModelSettings {
             devices: self.devices(&given),
             queue: given.queue.unwrap_or(QUEUE),
@@ -244,7 +241,7 @@ impl Planner<'_> {
             name: choice.name.clone().unwrap_or_else(|| name_of(&choice.path)),
             path,
             task,
-            options: model_options(given),
+            options: model_options(given, &settings.limits),
             settings,
         })
     }
@@ -261,7 +258,11 @@ impl Planner<'_> {
             return Ok((path.into(), None));
         };
         manifest.check(path, self.verify)?;
-        Ok((path.join(&manifest.model), Some(manifest)))
+        let model = match manifest.model.as_str() {
+            "." => path.into(),
+            name => path.join(name),
+        };
+        Ok((model, Some(manifest)))
     }
 
     /// One worker a device.
@@ -276,6 +277,17 @@ impl Planner<'_> {
         }
         devices.truncate(given.max_workers.unwrap_or(devices.len()));
         devices
+    }
+
+    /// Says which flags have no effect on any model.
+    fn note_idle(&mut self, models: &[ModelPlan]) {
+        if models.iter().any(|model| model.task == TaskKind::Txt2img) {
+            return;
+        }
+        let notes = idle(&self.flags)
+            .into_iter()
+            .map(|flag| format!("{flag} is without effect: no model has the task txt2img"));
+        self.notes.extend(notes);
     }
 
     /// Says when anybody in the network may use the server.
@@ -343,28 +355,6 @@ fn limits(given: &ModelOverrides, container: Option<&Container>) -> Limits {
     }
 }
 
-/// Refuses defaults that a request could not ask for.
-fn check_against(given: &ModelOverrides, limits: &Limits) -> Result<(), ServeError> {
-    let steps = given.steps.unwrap_or(STEPS);
-    if steps > limits.steps {
-        return Err(ServeError::Setting {
-            name: "--steps".into(),
-            seen: steps.to_string(),
-            allowed: format!("at most --max-steps, which is {}", limits.steps),
-        });
-    }
-    let sizes = given.sizes.iter().flatten();
-    let pixels = |[width, height]: &[usize; 2]| *width as u64 * *height as u64;
-    match sizes.clone().find(|size| pixels(size) > limits.pixels) {
-        Some([width, height]) => Err(ServeError::Setting {
-            name: "--size".into(),
-            seen: format!("{width}x{height}"),
-            allowed: format!("at most --max-pixels, which is {} pixels", limits.pixels),
-        }),
-        None => Ok(()),
-    }
-}
-
 /// The most rows of a batch. DJL's `batch_size` counts requests.
 fn max_batch(given: &ModelOverrides, task: TaskKind) -> usize {
     let rows = match task {
@@ -375,14 +365,14 @@ fn max_batch(given: &ModelOverrides, task: TaskKind) -> usize {
     given.max_batch.or(of_requests).unwrap_or(MAX_BATCH)
 }
 
-fn model_options(given: ModelOverrides) -> ModelOptions {
+fn model_options(given: ModelOverrides, limits: &Limits) -> ModelOptions {
     ModelOptions {
         precision: given.precision.unwrap_or_default(),
         tiny_vae: given.tiny_vae,
         loras: given.loras.unwrap_or_default(),
         embeddings: given.embeddings.unwrap_or_default(),
         sizes: given.sizes.unwrap_or_default(),
-        steps: given.steps.unwrap_or(STEPS),
+        steps: given.steps.unwrap_or(STEPS.min(limits.steps)),
         memory: Default::default(),
     }
 }

@@ -265,6 +265,8 @@ fn a_default_that_no_request_may_ask_for_is_refused() {
     let folder = model("");
     let mut options = at(folder.path());
     options.overrides.max_steps = Some(10);
+    assert_eq!(planned(options.clone(), &[]).models[0].options.steps, 10);
+    options.overrides.steps = Some(20);
     refused(
         options.clone(),
         &[],
@@ -280,6 +282,54 @@ fn a_default_that_no_request_may_ask_for_is_refused() {
     let mut options = at(folder.path());
     options.server.inputs = Some("/nowhere/inputs".into());
     refused(options, &[], &["--inputs", "/nowhere/inputs"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_refused_by_its_flag() {
+    let folder = model("");
+    let with = |set: &dyn Fn(&mut ModelOverrides)| {
+        let mut options = at(folder.path());
+        set(&mut options.overrides);
+        options
+    };
+    let taesd = with(&|given| given.tiny_vae = Some("/nowhere/taesd".into()));
+    refused(taesd, &[], &["--taesd", "/nowhere/taesd"]);
+    let lora = with(&|given| given.loras = Some(vec![parse_lora("/nowhere/a:2").expect("a LoRA")]));
+    refused(lora, &[], &["--lora", "/nowhere/a", "FILE:SCALE"]);
+    let embedding = with(&|given| given.embeddings = Some(vec!["foo".into()]));
+    refused(embedding, &[], &["--embedding", "foo"]);
+    let mut tokens = at(folder.path());
+    tokens.server.tokens = Some("/nowhere/tokens".into());
+    refused(tokens, &[], &["--tokens", "/nowhere/tokens"]);
+}
+
+#[test]
+fn the_names_of_models_are_told_where_one_is_not_allowed() {
+    for text in ["bad name=.", "a/b=."] {
+        let options = ServeOptions {
+            models: vec![parse_model(text).expect("a path")],
+            ..Default::default()
+        };
+        refused(
+            options,
+            &[],
+            &["--model", text, "NAME=DIR", "at most 64 letters"],
+        );
+    }
+}
+
+#[test]
+fn flags_without_effect_are_remarked_upon() {
+    let folder = model("");
+    let mut options = at(folder.path());
+    options.overrides.sizes = Some(vec![[64, 64]]);
+    options.overrides.precision = Some(Precision::F16);
+    assert!(planned(options.clone(), &[]).notes.is_empty());
+    options.overrides.task = Some(TaskKind::Detect);
+    let notes = planned(options, &[]).notes;
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(notes[0].contains("--size is without effect"), "{notes:?}");
+    assert!(notes[1].contains("--dtype is without effect"), "{notes:?}");
 }
 
 #[test]

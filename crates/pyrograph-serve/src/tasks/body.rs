@@ -51,12 +51,23 @@ pub(super) fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
     }
     serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| {
         let path = error.path().to_string();
-        let reason = error.into_inner();
+        let reason = in_words(&error.into_inner().to_string(), path.contains('.'));
         match path.as_str() {
             "." => Refusal::new(RefusalKind::BadRequest, format!("the body: {reason}")),
             _ => unreadable(&path, reason),
         }
     })
+}
+
+/// A fault of a body in the words of JSON. An unknown field at the top is told of the fields that every body has.
+fn in_words(reason: &str, is_below: bool) -> String {
+    if let Some(seen) = reason.strip_suffix(", expected f64") {
+        return format!("{seen}, expected a number");
+    }
+    match reason.starts_with("unknown field ") && !is_below {
+        true => format!("{reason}, `model`, `stream`, `partial_images`"),
+        false => reason.into(),
+    }
 }
 
 /// A field that does not read.
@@ -184,16 +195,31 @@ pub(super) fn number_within(
     }
 }
 
-/// The seed that is given, or a random one below 2³².
-pub(super) fn seed_of(given: Option<Whole>) -> Result<u64, Refusal> {
+/// The seed that is given, or a random one below 2³². Each of `images` images has the next one.
+pub(super) fn seed_of(given: Option<Whole>, images: usize) -> Result<u64, Refusal> {
     match given {
-        Some(seed) => seed.within("parameters.seed", 0..=u64::MAX),
+        Some(seed) => {
+            let seed = seed.within("parameters.seed", 0..=u64::MAX)?;
+            let last = u64::MAX - (images as u64).saturating_sub(1);
+            let allowed =
+                || format!("at most {last} with {images} images, each of which has the next seed");
+            match seed <= last {
+                true => Ok(seed),
+                false => Err(Refusal::invalid("parameters.seed", seed, &allowed())),
+            }
+        }
         None => Ok((uuid::Uuid::new_v4().as_u128() >> 96) as u64),
     }
 }
 
 /// The image in the field `field`: base64, or a data URL.
 pub(super) fn image_of(field: &str, text: &str, limits: &Limits) -> Result<RgbImage, Refusal> {
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return Err(unreadable(
+            field,
+            "URLs are not fetched: send base64 or a data URL",
+        ));
+    }
     let encoded = match text.strip_prefix("data:") {
         None => text,
         Some(url) => match url.split_once(',') {

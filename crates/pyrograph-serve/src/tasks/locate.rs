@@ -54,10 +54,15 @@ pub(crate) fn model_path(kind: TaskKind, path: &Path) -> Result<PathBuf, ServeEr
     let found = located(path, Some(kind))?;
     match found.kind == kind {
         true => Ok(found.path),
-        false => Err(unknown(
-            path,
-            format!("it holds a model of the task {}, not {kind}", found.kind),
-        )),
+        false => Err(ServeError::Setting {
+            name: "--task".into(),
+            seen: kind.name().into(),
+            allowed: format!(
+                "{}, the task of {}: leave --task out",
+                found.kind,
+                found.path.display()
+            ),
+        }),
     }
 }
 

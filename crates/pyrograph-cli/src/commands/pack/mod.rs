@@ -18,7 +18,7 @@ pub(crate) struct Pack {
     /// A diffusers folder, a single-file checkpoint, a model file, or a run folder, of which the model file is packed.
     #[arg(long, value_name = "DIR|FILE")]
     model: PathBuf,
-    /// The archive to write; its name ends in .tar.gz.
+    /// The archive to write; its name ends in .tar.gz or .tgz.
     #[arg(long, value_name = "FILE", default_value = "model.tar.gz")]
     out: PathBuf,
     /// txt2img, sprites, anomaly or detect, where the model's files do not tell.

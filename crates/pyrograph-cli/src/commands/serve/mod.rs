@@ -1,5 +1,6 @@
 //! `pyrograph serve`: models behind HTTP.
 
+mod listed;
 mod options;
 mod signals;
 mod watch;
@@ -8,14 +9,18 @@ use std::{collections::BTreeMap, env, ffi::OsStr, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::{Arg, Args, Command};
-use pyrograph::serve::{
-    Metrics, Model,
-    http::Server,
-    settings::{ModelPlan, ServeOptions, ServePlan, init_logging},
+use pyrograph::{
+    models::weights::Precision,
+    serve::{
+        Metrics, Model,
+        http::Server,
+        settings::{ModelPlan, ServeOptions, ServePlan, init_logging},
+    },
 };
 use tokio::{runtime::Runtime, sync::watch as channel};
 
 use self::{
+    listed::all,
     options::{LimitFlags, ModelFlags, ServerFlags, model_overrides, server_overrides},
     watch::{Failure, until_failure},
 };
@@ -23,6 +28,7 @@ use crate::OUR_FAULT;
 
 /// Serves models until SIGTERM or Ctrl-C.
 #[derive(Args)]
+#[command(mut_args = without_empty)]
 pub(crate) struct Serve {
     #[command(flatten)]
     models: ModelFlags,
@@ -37,7 +43,7 @@ impl Serve {
         let level = self.server.log_level.clone();
         let options = ServeOptions {
             server: server_overrides(self.server, &self.models),
-            models: self.models.models.clone(),
+            models: all(self.models.models.clone()),
             overrides: model_overrides(self.models, self.limits),
         };
         let environment = environment();
@@ -49,6 +55,15 @@ impl Serve {
         // Whatever still loads or computes has nobody left to tell.
         runtime.shutdown_background();
         code
+    }
+}
+
+/// A variable that is empty counts as unset, as a shell's default does.
+fn without_empty(argument: Arg) -> Arg {
+    let value = argument.get_env().and_then(env::var_os);
+    match value.is_some_and(|value| value.to_str().is_some_and(|text| text.trim().is_empty())) {
+        true => argument.env(None),
+        false => argument,
     }
 }
 
@@ -64,11 +79,13 @@ fn environment() -> BTreeMap<String, String> {
 fn slips(environment: &BTreeMap<String, String>) -> Vec<String> {
     let command = Serve::augment_args(Command::new("serve"));
     let known: Vec<&OsStr> = command.get_arguments().filter_map(Arg::get_env).collect();
-    let is_slip = |name: &&String| {
-        name.starts_with("PYROGRAPH_SERVE_") && !known.contains(&OsStr::new(name.as_str()))
+    let is_slip = |(name, value): &(&String, &String)| {
+        name.starts_with("PYROGRAPH_SERVE_")
+            && !value.trim().is_empty()
+            && !known.contains(&OsStr::new(name.as_str()))
     };
-    let note = |name| format!("{name} in the environment is not known, and without effect");
-    environment.keys().filter(is_slip).map(note).collect()
+    let note = |(name, _)| format!("{name} in the environment is not known, and without effect");
+    environment.iter().filter(is_slip).map(note).collect()
 }
 
 async fn serve(plan: ServePlan) -> anyhow::Result<ExitCode> {
@@ -108,6 +125,14 @@ async fn serve(plan: ServePlan) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// A type of weights as --dtype has it.
+fn dtype(precision: Precision) -> String {
+    match precision {
+        Precision::AsStored => "auto".into(),
+        other => other.to_string(),
+    }
+}
+
 fn start(plan: ModelPlan, metrics: &Metrics) -> Model {
     let devices = plan.settings.devices.iter();
     let devices: Vec<_> = devices.map(ToString::to_string).collect();
@@ -116,7 +141,7 @@ fn start(plan: ModelPlan, metrics: &Metrics) -> Model {
         path = %plan.path.display(),
         task = plan.task.name(),
         devices = devices.join(","),
-        dtype = %plan.options.precision,
+        dtype = dtype(plan.options.precision),
         queue = plan.settings.queue,
         max_batch = plan.settings.max_batch,
         "loading"

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, builder::PathBufValueParser};
 use pyrograph::{
     backend::DeviceSpec,
     models::weights::Precision,
@@ -17,14 +17,17 @@ use pyrograph::{
     },
 };
 
+use super::listed::{Listed, Several, all};
+
 /// The models and how they are opened.
 #[derive(Args)]
 #[command(next_help_heading = "Models")]
 pub(super) struct ModelFlags {
     /// A model: a diffusers folder, a single-file checkpoint, a model file, a run folder, or a folder that `pack` filled;
-    /// several with names, chosen by `model` in the body [default: /opt/ml/model, where it is there].
-    #[arg(long = "model", value_name = "DIR|NAME=DIR", value_parser = parse_model, env = "PYROGRAPH_SERVE_MODEL")]
-    pub(super) models: Vec<ModelChoice>,
+    /// several with names, chosen by `model` in the body; the variable takes several between commas
+    /// [default: /opt/ml/model, where it is there].
+    #[arg(long = "model", value_name = "DIR|NAME=DIR", value_parser = Listed(parse_model), env = "PYROGRAPH_SERVE_MODEL")]
+    pub(super) models: Vec<Several<ModelChoice>>,
     /// txt2img, sprites, anomaly or detect [default: that of the model's files].
     #[arg(long, value_name = "TASK", value_parser = parse_task, env = "PYROGRAPH_SERVE_TASK")]
     task: Option<TaskKind>,
@@ -37,16 +40,17 @@ pub(super) struct ModelFlags {
     /// A tiny VAE (TAESD), which decodes and makes previews in place of the model's VAE [default: none].
     #[arg(long, value_name = "DIR|FILE", env = "PYROGRAPH_SERVE_TAESD")]
     taesd: Option<PathBuf>,
-    /// A LoRA file, and its scale after a colon [default scale: 1]; several are added together [default: none].
-    #[arg(long, value_name = "FILE[:SCALE]", value_parser = parse_lora, env = "PYROGRAPH_SERVE_LORA")]
-    lora: Vec<LoraFile>,
-    /// A textual-inversion embedding; may be given several times [default: none].
-    #[arg(long, value_name = "FILE", env = "PYROGRAPH_SERVE_EMBEDDING")]
-    embedding: Vec<PathBuf>,
+    /// A LoRA file, and its scale after a colon [default scale: 1]; several, in the variable between commas, are added
+    /// together [default: none].
+    #[arg(long, value_name = "FILE[:SCALE]", value_parser = Listed(parse_lora), env = "PYROGRAPH_SERVE_LORA")]
+    lora: Vec<Several<LoraFile>>,
+    /// A textual-inversion embedding; may be given several times, in the variable between commas [default: none].
+    #[arg(long, value_name = "FILE", value_parser = Listed(PathBufValueParser::new()), env = "PYROGRAPH_SERVE_EMBEDDING")]
+    embedding: Vec<Several<PathBuf>>,
     /// A size to be ready for, which warm-up measures; may be given several times [default: the model's own].
     #[arg(long = "size", value_name = "WxH", value_delimiter = ',', value_parser = parse_size, env = "PYROGRAPH_SERVE_SIZE")]
     sizes: Vec<[usize; 2]>,
-    /// Steps of a request that names none [default: 20].
+    /// Steps of a request that names none [default: 20, or --max-steps where that is less].
     #[arg(long, value_name = "N", value_parser = parse_count, env = "PYROGRAPH_SERVE_STEPS")]
     steps: Option<usize>,
     /// Compare the checksums of a model that `pack` packed before it is loaded, not its sizes alone.
@@ -153,8 +157,8 @@ pub(super) fn model_overrides(models: ModelFlags, limits: LimitFlags) -> ModelOv
         task: models.task,
         precision: models.dtype,
         tiny_vae: models.taesd,
-        loras: given(models.lora),
-        embeddings: given(models.embedding),
+        loras: given(all(models.lora)),
+        embeddings: given(all(models.embedding)),
         sizes: given(models.sizes),
         steps: models.steps,
         devices: given(models.devices),

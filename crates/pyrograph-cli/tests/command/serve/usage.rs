@@ -77,6 +77,32 @@ fn the_environment_is_read_and_a_flag_goes_before_it() {
 }
 
 #[test]
+fn a_variable_holds_several_values_between_commas_and_none_where_it_is_empty() {
+    let (_guard, root) = folder();
+    let missing = root.join("second");
+    let models = format!("a={}, b={}", root.display(), missing.display());
+    refuses_with(
+        &[
+            ("PYROGRAPH_SERVE_MODEL", models.as_str()),
+            ("PYROGRAPH_SERVE_TASK", "txt2img"),
+            ("PYROGRAPH_SERVE_QUEUE", ""),
+        ],
+        &[],
+        &[&format!("`--model` is {}, but", missing.display())],
+    );
+    let commas = format!("--model=a={}, b=x", root.display());
+    refuses_with(&[], &[&commas], &[", b=x, but"]);
+    refuses_with(
+        &[
+            ("PYROGRAPH_SERVE_EMBEDDING", "one,two"),
+            ("PYROGRAPH_SERVE_TASK", "txt2img"),
+        ],
+        &["--model", text(&root)],
+        &["--embedding", "is one, but"],
+    );
+}
+
+#[test]
 fn a_container_says_what_is_wrong() {
     refuses_with(&[], &[], &["no model", "/nowhere/model", "--model DIR"]);
     let (_guard, root) = folder();

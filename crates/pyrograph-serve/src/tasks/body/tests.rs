@@ -16,6 +16,7 @@ struct Body {
 #[serde(deny_unknown_fields)]
 struct Parameters {
     width: Option<Whole>,
+    guidance: Option<f64>,
 }
 
 fn field(body: Value) -> Option<String> {
@@ -37,6 +38,34 @@ fn what_does_not_read_is_refused_with_its_path() {
     assert_eq!(field(json!({"parameters": 8})), named("parameters"));
     assert_eq!(field(json!([1])), None);
     assert_eq!(field(json!("text")), None);
+}
+
+#[test]
+fn what_does_not_read_is_told_in_the_words_of_json() {
+    let message = |body| read::<Body>(body).expect_err("refused").message;
+    let body: Body = read(json!({"parameters": {"guidance": 7}})).expect("a number");
+    let guidance = body.parameters.and_then(|parameters| parameters.guidance);
+    assert_eq!(guidance, Some(7.0));
+    let guidance = message(json!({"parameters": {"guidance": "7"}}));
+    assert!(guidance.ends_with("expected a number"), "{guidance}");
+    let unknown = message(json!({"size": 8}));
+    for name in [
+        "`size`",
+        "`parameters`",
+        "`model`",
+        "`stream`",
+        "`partial_images`",
+    ] {
+        assert!(unknown.contains(name), "{unknown}");
+    }
+    let below = message(json!({"parameters": {"hight": 8}}));
+    assert!(
+        below.contains("`width`") && !below.contains("`model`"),
+        "{below}"
+    );
+    let url = image_of("image", "https://example.org/cat.png", &Limits::default());
+    let url = url.expect_err("a URL").message;
+    assert!(url.contains("URLs are not fetched"), "{url}");
 }
 
 #[test]
@@ -76,8 +105,19 @@ fn whole_numbers_are_read_in_any_form_and_refused_outside_their_range() {
         assert_eq!(refusal.kind, RefusalKind::Invalid);
         assert!(refusal.message.contains("8 to 64"), "{refusal}");
     }
-    assert!(seed_of(None).expect("random") < 1 << 32);
-    assert_ne!(seed_of(None), seed_of(None));
+}
+
+#[test]
+fn a_seed_is_random_or_leaves_room_for_all_images() {
+    assert!(seed_of(None, 1).expect("random") < 1 << 32);
+    assert_ne!(seed_of(None, 1), seed_of(None, 1));
+    let last = Some(Whole(u64::MAX.into()));
+    assert_eq!(seed_of(last, 1), Ok(u64::MAX));
+    let refusal = seed_of(last, 3).expect_err("no room");
+    assert_eq!(refusal.kind, RefusalKind::Invalid);
+    for word in ["18446744073709551615", "18446744073709551613 with 3 images"] {
+        assert!(refusal.message.contains(word), "{refusal}");
+    }
 }
 
 #[test]

@@ -85,7 +85,10 @@ fn a_run_is_its_best_weights() {
     let other = model_path(TaskKind::Detect, &run)
         .expect_err("sprites")
         .to_string();
-    assert!(other.contains("sprites, not detect"), "{other}");
+    assert!(
+        other.contains("is detect, but must be sprites") && other.contains("leave --task out"),
+        "{other}"
+    );
     write(&run.join(BEST), DETECTOR);
     assert_eq!(TaskKind::of(&run).expect("a run"), TaskKind::Detect);
     write(&run.join(FITTED), ANOMALY);

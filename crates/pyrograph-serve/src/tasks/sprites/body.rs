@@ -1,6 +1,9 @@
 //! The body of a request for sprites.
 
-use pyrograph_pipelines::sprites::{SpriteRequest, SpriteRules, class_rows, parse_context};
+use pyrograph_pipelines::{
+    PipelineError,
+    sprites::{SpriteRequest, SpriteRules, class_rows, parse_context},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -79,9 +82,9 @@ pub(super) fn parse(
         Some(steps) => asked_steps(sampler, steps, rules, limits)?,
         None => default_steps_of(sampler, default_steps, rules, limits)?,
     };
-    let seed = seed_of(parameters.seed)?;
+    let seed = seed_of(parameters.seed, contexts.len())?;
     let requests = (0..).zip(contexts).map(|(place, context)| SpriteRequest {
-        seed: seed.wrapping_add(place),
+        seed: seed + place,
         guidance,
         ..SpriteRequest::new(sampler, vec![context])
     });
@@ -162,7 +165,7 @@ fn context(field: &str, value: Value, names: &[String]) -> Result<Vec<f32>, Refu
             return Err(Refusal::new(RefusalKind::TooLarge, message).of_field(field));
         }
         Value::String(text) => {
-            parse_context(&text, names).map_err(|error| refused(error).of_field(field))?
+            parse_context(&text, names).map_err(|error| unread_context(field, error))?
         }
         Value::Array(items) => {
             let numbers: Option<Vec<f32>> = items
@@ -188,6 +191,15 @@ fn context(field: &str, value: Value, names: &[String]) -> Result<Vec<f32>, Refu
         number_within(field, (*weight).into(), -MAX_WEIGHT..=MAX_WEIGHT)?;
     }
     Ok(row)
+}
+
+/// The refusal of a context, with the form that bodies are documented to have.
+fn unread_context(field: &str, error: PipelineError) -> Refusal {
+    let PipelineError::ContextForm { seen } = error else {
+        return refused(error).of_field(field);
+    };
+    let allowed = "NAME or NAME:WEIGHT, several with commas, such as hero:0.5,food:0.5";
+    Refusal::invalid(field, format!("`{seen}`"), allowed)
 }
 
 /// The JSON schema of a body.

@@ -76,6 +76,14 @@ fn contexts_are_names_mixes_numbers_or_lists_of_these() {
 }
 
 #[test]
+fn a_context_that_does_not_read_is_told_the_form_of_bodies() {
+    let body = json!({"context": ["hero", "food:much"]});
+    let refusal = parse(&*TASK, body).expect_err("no weight");
+    assert_eq!(refusal.field.as_deref(), Some("context[1]"));
+    assert!(refusal.message.contains("hero:0.5,food:0.5"), "{refusal}");
+}
+
+#[test]
 fn every_field_has_its_effect() {
     let input = parse(
         &*TASK,

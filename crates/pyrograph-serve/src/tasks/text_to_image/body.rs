@@ -96,13 +96,13 @@ pub(super) fn parse(
         1,
         limits.images,
     )?;
-    let seed = seed_of(parameters.seed)?;
+    let seed = seed_of(parameters.seed, images)?;
     let mut request = ImageRequest {
         images: (0..images as u64)
             .map(|place| ImagePrompt {
                 prompt: body.prompt.clone(),
                 negative: negative.clone(),
-                seed: seed.wrapping_add(place),
+                seed: seed + place,
             })
             .collect(),
         steps,

@@ -48,18 +48,23 @@ impl<B: VisionBackend> ImageEngine<B> {
     pub(super) fn new(
         pipeline: StableDiffusion<B>,
         device: B::Device,
-        mut sizes: Vec<[usize; 2]>,
+        sizes: Vec<[usize; 2]>,
     ) -> Result<Self, Refusal> {
-        if sizes.is_empty() {
-            sizes.push(pipeline.rules().own_size());
-        }
-        let engine = Self {
+        let own_size = pipeline.rules().own_size();
+        let mut engine = Self {
             pipeline,
             device,
             sizes,
         };
-        for size in &engine.sizes {
-            engine.probe_of(*size, 0)?;
+        for [width, height] in &engine.sizes {
+            engine.probe_of([*width, *height], 0).map_err(|refusal| {
+                let message = format!("`--size` {width}x{height}: {}", refusal.message);
+                Refusal::new(refusal.kind, message)
+            })?;
+        }
+        if engine.sizes.is_empty() {
+            engine.probe_of(own_size, 0)?;
+            engine.sizes.push(own_size);
         }
         Ok(engine)
     }

@@ -50,11 +50,11 @@ fn every_field_has_its_effect() {
         "prompt": "cat", "negative_prompt": "dog",
         "parameters": {
             "num_inference_steps": 5, "guidance_scale": 1, "guidance_rescale": 0.5, "width": 32,
-            "height": 48, "seed": u64::MAX, "num_images": 2, "scheduler": "heun",
+            "height": 48, "seed": u64::MAX - 1, "num_images": 2, "scheduler": "heun",
         },
     }));
     let seeds: Vec<u64> = request.images.iter().map(|image| image.seed).collect();
-    assert_eq!((seeds, size), (vec![u64::MAX, 0], [32, 48]));
+    assert_eq!((seeds, size), (vec![u64::MAX - 1, u64::MAX], [32, 48]));
     assert!(request.images.iter().all(|image| image.negative == "dog"));
     assert_eq!((request.guidance, request.guidance_rescale), (1.0, 0.5));
     assert_eq!(request.scheduler.name, Some(SchedulerName::Heun));
