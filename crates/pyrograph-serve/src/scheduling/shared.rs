@@ -170,7 +170,7 @@ impl<I> State<I> {
         // What cannot be beaten decides, so that a slow moment does not refuse for ever.
         if least > left {
             let message = format!(
-                "the request would take about {least:.1} s on this server, but its deadline is in {left:.1} s: ask for fewer \
+                "the request would take about {least:.1} s on this server, but its deadline is in {left:.2} s: ask for fewer \
                  steps or a smaller image, or post it to /v1/jobs, which answers at once"
             );
             return Err(Refusal::new(RefusalKind::Invalid, message));
@@ -179,7 +179,7 @@ impl<I> State<I> {
         let whole = self.until_done(before) + least;
         if whole > left {
             let message = format!(
-                "with the requests before it the request would take about {whole:.1} s, but its deadline is in {left:.1} s: \
+                "with the requests before it the request would take about {whole:.1} s, but its deadline is in {left:.2} s: \
                  try again later, or post it to /v1/jobs, which answers at once"
             );
             let wait = Duration::try_from_secs_f64(whole - left).unwrap_or_default();
