@@ -160,13 +160,20 @@ impl Progress {
     }
 }
 
-/// Whether anybody still waits for the requests of a step, and how a long step tells its progress.
+/// What a step is told: how many rows pay in one pass, and whether anybody still waits; and how it tells its progress.
 pub struct Watch<'a> {
+    pub(crate) rows: usize,
     pub(crate) stopped: &'a dyn Fn() -> bool,
     pub(crate) progress: &'a dyn Fn(Progress),
 }
 
 impl Watch<'_> {
+    /// The most rows that pay in one pass of the network. A step of more rows, such as that of a request for many images,
+    /// is better taken in several passes.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Whether every request of the step was cancelled or passed its deadline.
     pub fn is_stopped(&self) -> bool {
         (self.stopped)()

@@ -132,6 +132,7 @@ pub(crate) fn steps_of<E: Engine>(engine: &E, demand: &Demand) -> u32 {
 
 fn step<E: Engine>(engine: &mut E, states: &mut [E::State]) -> Result<Duration, TaskError> {
     let watch = Watch {
+        rows: usize::MAX,
         stopped: &|| false,
         progress: &|_: Progress| {},
     };

@@ -232,12 +232,13 @@ impl<E: Engine> Rounds<'_, E> {
                 running.state.is_some() && running.demand.key == key
             })
             .collect();
+        let rows = self.caps.rows(&self.active[group[0]].demand);
         let shared = self.worker.shared;
         let stops = &|| shared.lock().is_stopping;
         let begun = Instant::now();
         let result = self
             .turn
-            .take(|| step(&mut self.engine, &mut self.active, &group, stops));
+            .take(|| step(&mut self.engine, &mut self.active, &group, rows, stops));
         let time = begun.elapsed();
         self.count(&key, time.as_secs_f64());
         match result {
@@ -353,11 +354,13 @@ impl<E: Engine> Rounds<'_, E> {
     }
 }
 
-/// One step of the requests at the places of `group`; `stops` tells whether the server does.
+/// One step of the requests at the places of `group`, of which `rows` rows pay in a pass; `stops` tells whether the server
+/// does.
 fn step<E: Engine>(
     engine: &mut E,
     active: &mut [Running<E::State>],
     group: &[usize],
+    rows: usize,
     stops: &dyn Fn() -> bool,
 ) -> Result<(), TaskError> {
     let mut states = Vec::with_capacity(group.len());
@@ -372,6 +375,7 @@ fn step<E: Engine>(
     }
     let told = Cell::new(None);
     let watch = Watch {
+        rows,
         stopped: &|| {
             let now = Instant::now();
             let is_gone = |listener: &&Listener| listener.gone(now).is_some();

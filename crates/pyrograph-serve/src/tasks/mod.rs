@@ -8,6 +8,7 @@ mod body;
 mod detect;
 mod faults;
 mod locate;
+mod passes;
 mod schema;
 mod sprites;
 mod text_to_image;

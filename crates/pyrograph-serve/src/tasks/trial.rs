@@ -9,6 +9,7 @@ use crate::{Engine, Limits, Progress, Refusal, Task, TaskBody, TaskError, TaskOu
 /// A watch that goes on.
 pub(super) fn on() -> Watch<'static> {
     Watch {
+        rows: usize::MAX,
         stopped: &|| false,
         progress: &|_: Progress| {},
     }

@@ -161,6 +161,7 @@ fn score(engine: &mut AnomalyEngine<A>, inputs: &[AnomalyInput]) -> Vec<Value> {
     let mut states: Vec<_> = inputs.iter().map(begin).collect();
     let told = Cell::new(0);
     let watch = Watch {
+        rows: usize::MAX,
         stopped: &|| false,
         progress: &|progress: Progress| told.set(told.get().max(progress.taken)),
     };
@@ -229,6 +230,7 @@ fn a_search_that_nobody_waits_for_ends_early() {
         .begin(engine.probe(0, 1).expect("a probe"))
         .expect("begins");
     let watch = Watch {
+        rows: usize::MAX,
         stopped: &|| true,
         progress: &|_: Progress| {},
     };

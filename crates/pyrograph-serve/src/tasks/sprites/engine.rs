@@ -12,7 +12,10 @@ use pyrograph_vision::{RgbImage, VisionError, batch_from_chw, enlarge};
 use super::SpriteInput;
 use crate::{
     Batching, Engine, OutputImage, Progress, TaskError, TaskOutput, Watch,
-    tasks::faults::{of_model, of_request},
+    tasks::{
+        faults::{of_model, of_request},
+        passes::in_passes,
+    },
 };
 
 /// Steps of warm-up: the first fills caches, the second is measured.
@@ -79,12 +82,18 @@ impl<B: VisionBackend> Engine for SpriteEngine<B> {
         })
     }
 
-    fn step(&mut self, states: &mut [&mut SpriteState<B>], _: &Watch<'_>) -> Result<(), TaskError> {
+    fn step(
+        &mut self,
+        states: &mut [&mut SpriteState<B>],
+        watch: &Watch<'_>,
+    ) -> Result<(), TaskError> {
         let mut walks: Vec<_> = states
             .iter_mut()
             .flat_map(|state| &mut state.walks)
             .collect();
-        self.pipeline.advance(&mut walks).map_err(of_model)?;
+        in_passes(&mut walks, watch.rows(), SpriteWalk::rows, |walks| {
+            self.pipeline.advance(walks).map_err(of_model)
+        })?;
         // The time of a step is that of its work.
         B::sync(&self.device).map_err(|error| of_model(PipelineError::Device(format!("{error:?}"))))
     }

@@ -13,7 +13,10 @@ use pyrograph_vision::{Rgb, RgbImage, enlarge};
 use super::ImageInput;
 use crate::{
     Batching, Engine, OutputImage, Progress, Refusal, TaskError, TaskOutput, Watch,
-    tasks::faults::{of_model, of_request},
+    tasks::{
+        faults::{of_model, of_request},
+        passes::in_passes,
+    },
 };
 
 /// The prompt of warm-up.
@@ -126,13 +129,19 @@ impl<B: VisionBackend> Engine for ImageEngine<B> {
         })
     }
 
-    fn step(&mut self, states: &mut [&mut ImageState<B>], _: &Watch<'_>) -> Result<(), TaskError> {
+    fn step(
+        &mut self,
+        states: &mut [&mut ImageState<B>],
+        watch: &Watch<'_>,
+    ) -> Result<(), TaskError> {
         let mut walks: Vec<_> = states
             .iter_mut()
             .flat_map(|state| &mut state.walks)
             .collect();
-        self.pipeline.advance(&mut walks).map_err(of_model)?;
-        self.wait()
+        in_passes(&mut walks, watch.rows(), ImageWalk::rows, |walks| {
+            self.pipeline.advance(walks).map_err(of_model)?;
+            self.wait()
+        })
     }
 
     fn progress(&self, state: &ImageState<B>) -> Progress {
