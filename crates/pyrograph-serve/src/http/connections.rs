@@ -15,7 +15,15 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{app::SharedApp, auth::Peer, routes};
+use super::{
+    app::SharedApp,
+    auth::Peer,
+    heads::{Heads, Watched},
+    routes,
+};
+
+/// Time that a connection waits for its next request: above the minute of balancers, so that none sends into a closed one.
+const IDLE: Duration = Duration::from_secs(75);
 
 /// Pause after an accept that failed for want of files or memory.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -58,6 +66,8 @@ struct Lane {
     permits: Arc<Semaphore>,
     builder: http1::Builder,
     router: Router,
+    /// Time for the head of a request.
+    header_timeout: Duration,
     /// Time of a connection; nothing where it may stay.
     time: Option<Duration>,
 }
@@ -68,12 +78,13 @@ impl Lane {
         // A client that closes its side while it waits has gone away: half-closed sockets are not kept.
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(header_timeout)
+            .header_read_timeout(header_timeout.max(IDLE))
             .half_close(false);
         Self {
             permits: Arc::new(Semaphore::new(connections.clamp(1, Semaphore::MAX_PERMITS))),
             builder,
             router,
+            header_timeout,
             time: None,
         }
     }
@@ -143,15 +154,26 @@ impl Connections {
         let _ = stream.set_nodelay(true);
         #[cfg(target_os = "linux")]
         let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD));
-        let router = lane.router.clone();
+        let (router, heads) = (lane.router.clone(), Heads::new());
+        let served = Arc::clone(&heads);
         let service = service_fn(move |request: Request<Incoming>| {
+            served.serving();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            router.clone().oneshot(request)
+            let (answer, served) = (router.clone().oneshot(request), Arc::clone(&served));
+            async move {
+                let answer = answer.await;
+                served.answered();
+                answer
+            }
         });
-        let connection = lane.builder.serve_connection(TokioIo::new(stream), service);
+        let socket = Watched {
+            stream,
+            heads: Arc::clone(&heads),
+        };
+        let connection = lane.builder.serve_connection(TokioIo::new(socket), service);
         let connection = self.graceful.watch(connection);
-        let (kill, time) = (self.kill.clone(), lane.time);
+        let (kill, time, header_timeout) = (self.kill.clone(), lane.time, lane.header_timeout);
         let over = async move {
             match time {
                 Some(time) => tokio::time::sleep(time).await,
@@ -167,6 +189,9 @@ impl Connections {
                 }
                 () = kill.cancelled() => {}
                 () = over => {}
+                () = heads.overdue(header_timeout) => {
+                    tracing::debug!(peer = %peer.0, "the head of a request came too slowly");
+                }
             }
             drop(permit);
         });

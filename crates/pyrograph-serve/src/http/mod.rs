@@ -11,6 +11,7 @@ mod connections;
 mod encode;
 mod errors;
 mod events;
+mod heads;
 mod jobs;
 mod masks;
 mod observe;

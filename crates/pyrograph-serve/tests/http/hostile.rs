@@ -46,6 +46,35 @@ async fn slow_headers_and_bodies_are_closed_in_time() {
 }
 
 #[tokio::test]
+async fn a_connection_waits_for_its_next_request_longer_than_for_a_slow_head() {
+    let mut setup = Setup::default();
+    setup.server.header_timeout = Duration::from_millis(300);
+    let server = setup.start().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut answers = 0;
+    for _ in 0..2 {
+        stream
+            .write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n")
+            .await
+            .unwrap();
+        let mut bytes = [0; 4096];
+        let count = stream.read(&mut bytes).await.unwrap();
+        answers += usize::from(bytes[..count].starts_with(b"HTTP/1.1 200"));
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    assert_eq!(answers, 2);
+    // The head of the third request does not end.
+    stream
+        .write_all(b"GET /livez HTTP/1.1\r\nhost:")
+        .await
+        .unwrap();
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(LONG, stream.read_to_end(&mut rest)).await;
+    closed.expect("the server closes").unwrap();
+    assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_get_health_checks_and_a_refusal() {
     let mut setup = Setup::default();
     setup.server.connections = 4;
