@@ -170,6 +170,23 @@ pub(super) fn slow(time: Duration) -> Refusal {
     Refusal::new(RefusalKind::Timeout, message)
 }
 
+/// A request, and what `check` says of it before its body is read. The body of one that is refused is thrown away.
+///
+/// # Errors
+/// Those of `check`.
+pub(super) async fn checked<T>(
+    request: Request,
+    check: impl FnOnce(&Request) -> Result<T, Refusal>,
+) -> Result<(T, Request), Refusal> {
+    match check(&request) {
+        Ok(checked) => Ok((checked, request)),
+        Err(refusal) => {
+            discard(request).await;
+            Err(refusal)
+        }
+    }
+}
+
 /// Throws the body of a refused request away. A client that waits for leave to send it keeps it.
 pub(super) async fn discard(request: Request) {
     discard_within(request, DISCARD_TIME).await;

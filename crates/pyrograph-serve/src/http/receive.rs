@@ -42,14 +42,8 @@ pub(super) async fn receive(
     is_job: bool,
 ) -> Result<Received, Refusal> {
     let arrived = Instant::now();
-    let begun = begin(app, path_model, &request);
-    let begun = match begun {
-        Ok(begun) => begun,
-        Err(refusal) => {
-            body::discard(request).await;
-            return Err(refusal);
-        }
-    };
+    let (begun, request) =
+        body::checked(request, |request| begin(app, path_model, request)).await?;
     let accept = Accept::of(request.headers());
     let (headers, bytes, share) = take_bytes(app, request, begun.limit).await?;
     let size = bytes.len();

@@ -21,17 +21,7 @@ fn a_client_that_goes_away_frees_its_place() {
     let result = server.runtime.block_on(async { request.send().await });
     assert!(result.is_err_and(|error| error.is_timeout()));
     // 200 steps take seconds; a place that is free at the next step is free at once.
-    server.until("the place is free", || async {
-        let response = server
-            .client
-            .get(format!("{}/metrics", server.url))
-            .send()
-            .await
-            .unwrap();
-        let text = response.text().await.unwrap();
-        text.lines()
-            .any(|line| line.starts_with("pyrograph_requests_running{") && line.ends_with(" 0"))
-    });
+    server.until("the place is free", || server.is_idle());
     assert_eq!(
         server.metric("pyrograph_stage_seconds_count", "stage=\"vae\""),
         0.0
@@ -85,13 +75,7 @@ fn sigterm_under_load_answers_every_request_and_exits_with_0() {
             .collect();
         // All of them are accepted.
         loop {
-            let response = server
-                .client
-                .get(format!("{}/metrics", server.url))
-                .send()
-                .await
-                .unwrap();
-            let text = response.text().await.unwrap();
+            let text = server.metrics_now().await;
             let value = |name: &str| {
                 let line = text.lines().find(|line| line.starts_with(name));
                 line.and_then(|line| line.rsplit(' ').next()?.parse::<usize>().ok())

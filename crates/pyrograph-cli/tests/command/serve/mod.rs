@@ -108,9 +108,28 @@ impl Server {
     }
 
     /// The text of `/metrics`.
+    async fn metrics_now(&self) -> String {
+        let response = self
+            .client
+            .get(format!("{}/metrics", self.url))
+            .send()
+            .await;
+        response.expect("an answer").text().await.expect("text")
+    }
+
     fn metrics(&self) -> String {
-        let answer = self.answer(self.client.get(format!("{}/metrics", self.url)));
-        String::from_utf8(answer.body).expect("text")
+        self.runtime.block_on(self.metrics_now())
+    }
+
+    /// Whether nothing waits or runs.
+    async fn is_idle(&self) -> bool {
+        let text = self.metrics_now().await;
+        ["pyrograph_requests_running{", "pyrograph_requests_waiting{"]
+            .iter()
+            .all(|name| {
+                text.lines()
+                    .any(|line| line.starts_with(name) && line.ends_with(" 0"))
+            })
     }
 
     /// The sum of the samples of a metric whose line holds `part`.

@@ -55,13 +55,7 @@ pub(in crate::http::routes) async fn edit(
     request: Request,
 ) -> Result<Response, Failure> {
     let arrived = Instant::now();
-    let limit = match begin(&app, request.headers()) {
-        Ok(limit) => limit,
-        Err(refusal) => {
-            body::discard(request).await;
-            return Err(refusal.into());
-        }
-    };
+    let (limit, request) = body::checked(request, |request| begin(&app, request.headers())).await?;
     let headers = request.headers().clone();
     let (head, body) = request.into_parts();
     // The whole form is bounded and timed as any other body is.

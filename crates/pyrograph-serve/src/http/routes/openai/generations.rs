@@ -38,13 +38,7 @@ pub(in crate::http::routes) async fn generate(
     request: Request,
 ) -> Result<Response, Failure> {
     let arrived = Instant::now();
-    let limit = match begin(&app, request.headers()) {
-        Ok(limit) => limit,
-        Err(refusal) => {
-            body::discard(request).await;
-            return Err(refusal.into());
-        }
-    };
+    let (limit, request) = body::checked(request, |request| begin(&app, request.headers())).await?;
     let (head, body) = request.into_parts();
     let (bytes, share) = body::read(body, limit, app.settings.body_timeout, &app.bodies).await?;
     let Value::Object(fields) = body::json(&bytes)? else {
