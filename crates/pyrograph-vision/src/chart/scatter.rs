@@ -1,6 +1,6 @@
 //! Labelled points, such as the accuracy of several networks against their latency.
 
-use image::{Rgb, RgbImage};
+use image::RgbImage;
 
 use super::axis::{Axis, Scale};
 use super::frame::{Frame, INK, Labels, LegendEntry, Shape};
@@ -193,6 +193,8 @@ fn draw_tags(frame: &mut Frame, points: &[&ScatterPoint]) {
 
 #[cfg(test)]
 mod tests {
+    use image::Rgb;
+
     use super::*;
 
     fn point(label: &str, group: &str, x: f64, y: f64, spread: Option<f64>) -> ScatterPoint {
