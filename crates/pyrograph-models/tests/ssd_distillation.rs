@@ -327,7 +327,7 @@ fn projectors_of_other_maps_are_refused_by_name() {
     assert!(message.contains(shapes), "{message}");
     let message = load(ProjectorKind::Mlp, &STUDENT, &TEACHER);
     assert!(
-        message.contains("missing: projectors.0.0.bias"),
+        message.contains("24 missing: projectors.0.0.weight"),
         "{message}"
     );
     let message = load(ProjectorKind::Linear, &STUDENT[..5], &TEACHER[..5]);
