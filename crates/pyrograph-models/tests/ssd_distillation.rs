@@ -348,3 +348,49 @@ fn projectors_of_other_maps_are_refused_by_name() {
         "{message}"
     );
 }
+
+/// A count by PyTorch; see `fixtures/ssd/make_cost.py`.
+#[derive(serde::Deserialize)]
+struct Counted {
+    config: SsdConfig,
+    parameters: u64,
+    flops: u64,
+}
+
+#[test]
+fn parameters_and_flops_are_those_that_pytorch_counts() {
+    let text = std::fs::read_to_string(common::fixture("ssd", "cost.json")).expect("a fixture");
+    let cases: Vec<Counted> = serde_json::from_str(&text).expect("cases");
+    assert!(cases.len() >= 20);
+    for case in cases {
+        let ours = case.config.cost().expect("legal");
+        assert_eq!(ours.parameters, case.parameters, "{:?}", case.config);
+        assert_eq!(ours.flops, case.flops, "{:?}", case.config);
+    }
+}
+
+#[test]
+fn the_cost_has_as_many_parameters_as_the_network() {
+    let wider = SsdConfig {
+        width: 0.1,
+        num_classes: 5,
+        ..SsdConfig::vgg16(5)
+    };
+    let uneven = SsdConfig {
+        width: 0.3,
+        ..SsdConfig::mobilenet_v2(2)
+    };
+    for config in configs().into_iter().chain([wider, uneven]) {
+        let model = config.init::<Flex>(&Default::default(), 0).expect("legal");
+        let dict = state_dict_of(&model).expect("readable");
+        let trained = dict.keys().filter(|key| !key.contains("running_"));
+        let sizes = trained.map(|key| dict.get(key).expect(key).shape().iter().product::<usize>());
+        let cost = config.cost().expect("legal");
+        assert_eq!(cost.parameters, sizes.sum::<usize>() as u64, "{config:?}");
+    }
+    let refused = SsdConfig::vgg16(1)
+        .cost()
+        .expect_err("one class")
+        .to_string();
+    assert!(refused.contains("num_classes is 1"), "{refused}");
+}

@@ -25,6 +25,7 @@
 
 mod card;
 mod config;
+mod cost;
 mod detector;
 mod heads;
 mod l2_norm;
@@ -42,6 +43,7 @@ mod weights;
 
 pub use card::DetectorCard;
 pub use config::{PriorTable, SsdBackbone, SsdConfig};
+pub use cost::SsdCost;
 pub use detector::{Detector, DetectorInput};
 pub use l2_norm::L2Norm;
 pub use model::{Ssd, SsdFeatures, SsdOutput};
