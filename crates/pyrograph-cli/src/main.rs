@@ -141,6 +141,15 @@ enum Eval {
     Sprites(Box<commands::eval_sprites::EvalSprites>),
     /// Average precision and recall of an SSD, as Pascal VOC and COCO count them.
     Ssd(Box<commands::eval_ssd::EvalSsd>),
+    /// Runs of detectors against each other on one set: accuracy over seeds, gains, size and latency.
+    ///
+    /// A gain is the mean over the common seeds of AP@[.5:.95] above the run of the same seed of the baseline, which is
+    /// the first group of the same network and data that was trained without a teacher.
+    ///
+    /// --json and compare.json give {rows: [{name, group, seeds, params, flops (2 × multiply-adds), latency_ms, ap50,
+    /// ap50_std, ap, ap_std, baseline, gain, gain_std}], runs: [{run, group, seed, ap50, ap}], images, objects, repeat}.
+    /// A group has one row; name is its name, of a single run its folder. Spreads are sample standard deviations.
+    Compare(Box<commands::eval_compare::EvalCompare>),
 }
 
 #[derive(Subcommand)]
@@ -169,6 +178,7 @@ fn main() -> ExitCode {
         Command::Anomaly(command) => command.run().map(done),
         Command::Eval(Eval::Sprites(command)) => command.run().map(done),
         Command::Eval(Eval::Ssd(command)) => command.run().map(done),
+        Command::Eval(Eval::Compare(command)) => command.run().map(done),
         Command::Txt2img(command) => command.run().map(done),
         Command::Img2img(command) => command.run().map(done),
         Command::Inpaint(command) => command.run().map(done),

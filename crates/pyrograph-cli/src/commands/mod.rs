@@ -6,6 +6,7 @@ pub(crate) mod convert;
 pub(crate) mod data_preview;
 pub(crate) mod detect;
 pub(crate) mod devices;
+pub(crate) mod eval_compare;
 pub(crate) mod eval_sprites;
 pub(crate) mod eval_ssd;
 pub(crate) mod forward;
