@@ -30,10 +30,10 @@ pub(super) struct CacheKey {
     pub(super) data: DataFingerprint,
     pub(super) pseudo: Option<DataFingerprint>,
     pub(super) augment: SsdAugment,
+    pub(super) difficult: bool,
     pub(super) seed: u64,
     pub(super) draws: u64,
     pub(super) maps: bool,
-    pub(super) student_side: usize,
 }
 
 /// The shapes of one image's answers: maps [channels, side, side], and rows of offsets and logits.
@@ -250,10 +250,10 @@ fn check_header(seen: &[u8], key: &CacheKey, path: &Path) -> Result<(), TrainErr
     let theirs: CacheKey = serde_json::from_slice(body).map_err(|_| no_cache(path))?;
     let differs = [
         ("another teacher", theirs.teacher != key.teacher || theirs.teacher_classes != key.teacher_classes),
-        ("other data", theirs.data != key.data || theirs.pseudo != key.pseudo),
+        ("other data", theirs.data != key.data || theirs.pseudo != key.pseudo || theirs.difficult != key.difficult),
         ("another augmentation", theirs.augment != key.augment || theirs.draws != key.draws),
         ("another seed", theirs.seed != key.seed),
-        ("other methods", theirs.maps != key.maps || theirs.student_side != key.student_side),
+        ("other methods", theirs.maps != key.maps),
     ];
     match differs.iter().find(|(_, differs)| *differs) {
         None => Ok(()),

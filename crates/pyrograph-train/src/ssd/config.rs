@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use pyrograph_data::detection::{DetectionSet, SsdAugment};
-use pyrograph_losses::MultiBoxLoss;
+use pyrograph_losses::{MultiBoxLoss, PriorMatcher};
 use pyrograph_models::ssd::{ProjectorKind, SsdBackbone, SsdConfig, Transfer};
 use pyrograph_vision::{ColourNormalisation, DetectOptions};
 use serde::{Deserialize, Serialize};
@@ -172,6 +172,12 @@ impl SsdTraining {
     pub(super) fn labelled_per_batch(&self) -> usize {
         let unlabelled = self.distillation.as_ref().and_then(|d| d.unlabelled.as_ref());
         self.batch_size - unlabelled.map_or(0, |u| u.per_batch(self.batch_size))
+    }
+
+    /// What matches the network's priors with objects.
+    pub(super) fn matcher(&self) -> Result<PriorMatcher, TrainError> {
+        let coder = self.model.prior_config().coder();
+        Ok(PriorMatcher::new(self.model.prior_boxes()?, coder))
     }
 
     /// Whether maps of the network are compared with a teacher's.

@@ -122,13 +122,8 @@ impl Distillation {
 
     /// What the methods that count ask of the teacher.
     pub(super) fn needs(&self) -> Needs {
-        let mut all = Needs::default();
-        for weighted in self.active() {
-            let needs = weighted.method.needs();
-            all.responses |= needs.responses;
-            all.maps |= needs.maps;
-        }
-        all
+        let needs = self.active().map(|weighted| weighted.method.needs());
+        needs.fold(Needs::default(), Needs::union)
     }
 
     /// Whether a method sets the answers of both networks side by side, prior by prior.

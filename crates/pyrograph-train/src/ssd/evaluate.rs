@@ -51,6 +51,7 @@ pub(super) fn judge<B: VisionBackend>(
     config: &SsdTraining,
 ) -> Result<Judged, TrainError> {
     let model = detector.config();
+    // A teacher's priors may be others than the student's.
     let matcher = PriorMatcher::new(model.prior_boxes()?, model.prior_config().coder());
     let mut scorer = DetectionScorer::new(set.class_names().len())?;
     let (mut loc, mut conf, mut positives) = (0.0, 0.0, 0);

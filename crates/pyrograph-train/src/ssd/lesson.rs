@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, backend::AutodiffBackend};
 use pyrograph_backend::vision::VisionAutodiff;
 use pyrograph_losses::{
-    DistillStep, HardPriors, MatchedBoxes, MultiBoxTerms, Objective, PriorMatcher, PriorOutputs,
+    DistillStep, HardPriors, MatchedBoxes, MultiBoxLoss, MultiBoxTerms, Objective, PriorMatcher, PriorOutputs,
     TruthBox,
 };
 
@@ -13,6 +13,7 @@ use super::{Distillation, learner::Learner, teacher::Answers};
 pub(super) struct Lesson<'a, B: AutodiffBackend> {
     pub(super) distillation: &'a Distillation,
     pub(super) answers: Answers<B::InnerBackend>,
+    pub(super) loss: &'a MultiBoxLoss,
     pub(super) matcher: &'a PriorMatcher,
     pub(super) truths: &'a [Vec<TruthBox>],
     pub(super) teacher_priors_per_cell: &'a [usize],
@@ -46,6 +47,7 @@ impl<B: VisionAutodiff> Lesson<'_, B> {
             student_maps: &projected,
             teacher_maps: &teacher_maps,
             teacher_priors_per_cell: self.teacher_priors_per_cell,
+            loss: self.loss,
             matcher: self.matcher,
             truths: self.truths,
             matched: student.matched,
