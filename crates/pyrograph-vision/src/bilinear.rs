@@ -39,7 +39,13 @@ pub fn resize_bilinear_chw(
     out: &mut [f32],
 ) -> Result<(), VisionError> {
     normalisation.check()?;
-    fill_chw(image, width, height, out, &[0, 1, 2].map(|channel| normalisation.line(channel)))
+    fill_chw(
+        image,
+        width,
+        height,
+        out,
+        &[0, 1, 2].map(|channel| normalisation.line(channel)),
+    )
 }
 
 /// Fills `out` with the bytes of the image at `width` by `height`, channels first (CHW): resized as by [`resize_bilinear`] but

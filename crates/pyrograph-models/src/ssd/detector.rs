@@ -195,7 +195,9 @@ impl<B: VisionBackend> Detector<B> {
         }
         let shape = [count, 3, side, side];
         self.config.check_images(&shape)?;
-        let output = self.network.forward(host_tensor(values, shape, &self.device));
+        let output = self
+            .network
+            .forward(host_tensor(values, shape, &self.device));
         Ok(self.of_classes(output))
     }
 
@@ -388,14 +390,21 @@ mod tests {
     fn a_detector_for_other_classes_says_its_own_by_their_names_and_leaves_the_rest_out() {
         let image = [RgbImage::from_fn(80, 60, |x, y| Rgb([x as u8, y as u8, 9]))];
         let options = DetectOptions::default();
-        let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| name.to_string())
+                .collect::<Vec<_>>()
+        };
         let (plain, mapped) = (detector(), detector());
         let mapped = mapped.for_classes(&names(&["x", "y"]), &names(&["b", "a"]));
         let mapped = mapped.expect("both are there");
         assert_eq!(mapped.classes(), ["x", "y"]);
         let scores = |found: &[Detection], class| {
             let of_class = found.iter().filter(|found| found.class == class);
-            of_class.map(|found| found.score.to_bits()).collect::<Vec<_>>()
+            of_class
+                .map(|found| found.score.to_bits())
+                .collect::<Vec<_>>()
         };
         let (theirs, ours) = (
             &plain.detect(&image, &options).expect("found")[0],
@@ -403,13 +412,17 @@ mod tests {
         );
         let near = |a: &[u32], b: &[u32]| {
             let pairs = a.iter().zip(b);
-            let near = |(a, b): (&u32, &u32)| (f32::from_bits(*a) - f32::from_bits(*b)).abs() < 1e-5;
+            let near =
+                |(a, b): (&u32, &u32)| (f32::from_bits(*a) - f32::from_bits(*b)).abs() < 1e-5;
             a.len() == b.len() && !a.is_empty() && pairs.clone().all(near)
         };
         assert!(near(&scores(theirs, 0), &scores(ours, 1)));
         assert!(near(&scores(theirs, 1), &scores(ours, 0)));
         let alone = detector().for_classes(&names(&["x"]), &names(&["b"]));
-        let alone = alone.expect("there").detect(&image, &options).expect("found");
+        let alone = alone
+            .expect("there")
+            .detect(&image, &options)
+            .expect("found");
         assert!(alone[0].iter().all(|found| found.class == 0));
         for (theirs, word) in [(&["b"][..], "1 names"), (&["b", "c"], "`c`")] {
             let error = detector().for_classes(&names(&["x", "y"]), &names(theirs));

@@ -155,7 +155,9 @@ impl Recipe {
             let epoch = draws.map_or(item.epoch, |draws| item.epoch % draws);
             let image = item.set.image(item.place)?;
             let (image, objects) =
-                training.augment.apply(image, &trained, training.seed, epoch, item.number);
+                training
+                    .augment
+                    .apply(image, &trained, training.seed, epoch, item.number);
             // The side is a constant of the architecture, far below u32's bound.
             resize_bilinear_bytes_chw(&image, side as u32, side as u32, pixels)
                 .map_err(DataError::from)?;
@@ -198,7 +200,10 @@ impl Recipe {
         let Some(pseudo) = &self.images.pseudo else {
             return items;
         };
-        let (count, len) = ((training.batch_size - per_batch) as u64, pseudo.len() as u64);
+        let (count, len) = (
+            (training.batch_size - per_batch) as u64,
+            pseudo.len() as u64,
+        );
         let seed = training.seed ^ PSEUDO_ORDER;
         for position in step * count..(step + 1) * count {
             let epoch = position / len;

@@ -46,7 +46,11 @@ struct Shapes {
 impl Shapes {
     /// Bytes of one image: maps in half precision, the rest in single.
     fn bytes(&self) -> usize {
-        let maps: usize = self.maps.iter().map(|shape| shape.iter().product::<usize>()).sum();
+        let maps: usize = self
+            .maps
+            .iter()
+            .map(|shape| shape.iter().product::<usize>())
+            .sum();
         2 * maps + 4 * self.priors * (4 + self.classes)
     }
 }
@@ -75,13 +79,20 @@ impl TeacherCache {
         let maps = teacher.map_channels().into_iter().zip(teacher.map_sides());
         let shapes = Shapes {
             maps: match key.maps {
-                true => maps.map(|(channels, side)| [channels, side, side]).collect(),
+                true => maps
+                    .map(|(channels, side)| [channels, side, side])
+                    .collect(),
                 false => Vec::new(),
             },
             priors: teacher.prior_boxes()?.len(),
             classes,
         };
-        let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).clone();
+        let options = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .clone();
         let mut file = options.open(path).map_err(io)?;
         let header = header_of(key, path)?;
         let mut seen = vec![0; header.len()];
@@ -126,7 +137,9 @@ impl TeacherCache {
         for &view in views {
             kept.push(self.read(view)?);
         }
-        let missing: Vec<usize> = (0..views.len()).filter(|place| kept[*place].is_none()).collect();
+        let missing: Vec<usize> = (0..views.len())
+            .filter(|place| kept[*place].is_none())
+            .collect();
         if !missing.is_empty() {
             let asked: Vec<f32> = missing
                 .iter()
@@ -199,14 +212,24 @@ impl TeacherCache {
         let mut maps = Vec::with_capacity(self.shapes.maps.len());
         for &[channels, height, width] in &self.shapes.maps {
             let end = start + 2 * channels * height * width;
-            let halves = bodies.iter().flat_map(|body| body[start..end].as_chunks::<2>().0);
-            let values = halves.map(|half| f16::from_le_bytes(*half).to_f32()).collect();
-            maps.push(host_tensor(values, [images, channels, height, width], device));
+            let halves = bodies
+                .iter()
+                .flat_map(|body| body[start..end].as_chunks::<2>().0);
+            let values = halves
+                .map(|half| f16::from_le_bytes(*half).to_f32())
+                .collect();
+            maps.push(host_tensor(
+                values,
+                [images, channels, height, width],
+                device,
+            ));
             start = end;
         }
         let mut rows = |width: usize| -> Tensor<B, 3> {
             let end = start + 4 * self.shapes.priors * width;
-            let words = bodies.iter().flat_map(|body| body[start..end].as_chunks::<4>().0);
+            let words = bodies
+                .iter()
+                .flat_map(|body| body[start..end].as_chunks::<4>().0);
             let values = words.map(|word| f32::from_le_bytes(*word)).collect();
             start = end;
             host_tensor(values, [images, self.shapes.priors, width], device)
@@ -234,7 +257,9 @@ fn header_of(key: &CacheKey, path: &Path) -> Result<Vec<u8>, TrainError> {
     serde_json::to_writer(&mut header, key).map_err(|error| TrainError::io(path, error))?;
     let length = MAGIC.len() + HEADER;
     if header.len() > length {
-        let reason = format!("the names of the teacher's classes take more than {HEADER} bytes: cache nothing");
+        let reason = format!(
+            "the names of the teacher's classes take more than {HEADER} bytes: cache nothing"
+        );
         return Err(TrainError::Run {
             path: path.into(),
             reason,
@@ -246,12 +271,25 @@ fn header_of(key: &CacheKey, path: &Path) -> Result<Vec<u8>, TrainError> {
 
 /// Refuses a file that is no cache, or one of something else.
 fn check_header(seen: &[u8], key: &CacheKey, path: &Path) -> Result<(), TrainError> {
-    let body = seen.strip_prefix(&MAGIC[..]).ok_or_else(|| no_cache(path))?;
+    let body = seen
+        .strip_prefix(&MAGIC[..])
+        .ok_or_else(|| no_cache(path))?;
     let theirs: CacheKey = serde_json::from_slice(body).map_err(|_| no_cache(path))?;
     let differs = [
-        ("another teacher", theirs.teacher != key.teacher || theirs.teacher_classes != key.teacher_classes),
-        ("other data", theirs.data != key.data || theirs.pseudo != key.pseudo || theirs.difficult != key.difficult),
-        ("another augmentation", theirs.augment != key.augment || theirs.draws != key.draws),
+        (
+            "another teacher",
+            theirs.teacher != key.teacher || theirs.teacher_classes != key.teacher_classes,
+        ),
+        (
+            "other data",
+            theirs.data != key.data
+                || theirs.pseudo != key.pseudo
+                || theirs.difficult != key.difficult,
+        ),
+        (
+            "another augmentation",
+            theirs.augment != key.augment || theirs.draws != key.draws,
+        ),
         ("another seed", theirs.seed != key.seed),
         ("other methods", theirs.maps != key.maps),
     ];

@@ -170,7 +170,10 @@ impl SsdTraining {
 
     /// Images of a batch that come from the labelled data; the others are pseudo-labelled.
     pub(super) fn labelled_per_batch(&self) -> usize {
-        let unlabelled = self.distillation.as_ref().and_then(|d| d.unlabelled.as_ref());
+        let unlabelled = self
+            .distillation
+            .as_ref()
+            .and_then(|d| d.unlabelled.as_ref());
         self.batch_size - unlabelled.map_or(0, |u| u.per_batch(self.batch_size))
     }
 
@@ -186,7 +189,9 @@ impl SsdTraining {
     }
 
     pub(super) fn projector_kind(&self) -> ProjectorKind {
-        self.distillation.as_ref().map_or_else(Default::default, |d| d.projector)
+        self.distillation
+            .as_ref()
+            .map_or_else(Default::default, |d| d.projector)
     }
 
     /// Steps of one pass over `items` labelled images. The last batch may be smaller, but never one image: a batch norm needs two.
@@ -230,11 +235,19 @@ impl SsdTraining {
     /// The full rate of the leg that `step` is in, and the step and the progress within it. A run is one leg unless the second has a
     /// rate of its own.
     fn leg(&self, step: u64, progress: f64, limits: &Limits) -> (f64, u64, f64) {
-        let second = self.unfreeze.and_then(|leg| Some((leg.at, leg.learning_rate?)));
+        let second = self
+            .unfreeze
+            .and_then(|leg| Some((leg.at, leg.learning_rate?)));
         match second {
             Some((at, rate)) if progress >= at => {
-                let begun = limits.steps.map_or(0, |steps| (at * steps as f64).ceil() as u64);
-                (rate, step.saturating_sub(begun), (progress - at) / (1.0 - at))
+                let begun = limits
+                    .steps
+                    .map_or(0, |steps| (at * steps as f64).ceil() as u64);
+                (
+                    rate,
+                    step.saturating_sub(begun),
+                    (progress - at) / (1.0 - at),
+                )
             }
             Some((at, _)) => (self.learning_rate, step, progress / at),
             None => (self.learning_rate, step, progress),

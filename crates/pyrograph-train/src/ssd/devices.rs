@@ -71,7 +71,12 @@ impl<B: VisionAutodiff> Devices<B> {
     }
 
     /// The whole batch as one share, on the main device.
-    pub(super) fn whole(&self, pixels: &[f32], matched: MatchedBoxes, config: &SsdTraining) -> Share<B> {
+    pub(super) fn whole(
+        &self,
+        pixels: &[f32],
+        matched: MatchedBoxes,
+        config: &SsdTraining,
+    ) -> Share<B> {
         // One device has one share.
         Share::of_batch(pixels, matched, config, &self.all[..1]).remove(0)
     }
@@ -81,7 +86,11 @@ impl<B: VisionAutodiff> Devices<B> {
     }
 
     #[cfg(feature = "several-devices")]
-    fn on_several(&self, network: &Ssd<B>, shares: Vec<Share<B>>) -> Result<Computed<B>, TrainError> {
+    fn on_several(
+        &self,
+        network: &Ssd<B>,
+        shares: Vec<Share<B>>,
+    ) -> Result<Computed<B>, TrainError> {
         self.pool.compute(network, shares, self.main())
     }
 

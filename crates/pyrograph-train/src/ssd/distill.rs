@@ -140,7 +140,10 @@ impl Distillation {
     pub(super) fn hard_shares(&self) -> (f64, f64) {
         self.active().fold((1.0, 1.0), |(loc, conf), weighted| {
             let taken = weighted.method.takes_over();
-            (loc - weighted.weight * taken.loc, conf - weighted.weight * taken.conf)
+            (
+                loc - weighted.weight * taken.loc,
+                conf - weighted.weight * taken.conf,
+            )
         })
     }
 
@@ -150,24 +153,43 @@ impl Distillation {
     /// Names the first that is not allowed.
     pub fn check(&self, batch_size: usize) -> Result<(), TrainError> {
         if self.methods.is_empty() && self.unlabelled.is_none() {
-            return Err(refuse("method", "none", "one at least, or unlabelled images"));
+            return Err(refuse(
+                "method",
+                "none",
+                "one at least, or unlabelled images",
+            ));
         }
         for (place, weighted) in self.methods.iter().enumerate() {
             weighted.method.check()?;
             if !(weighted.weight.is_finite() && weighted.weight >= 0.0) {
                 let seen = format!("{}:{}", weighted.method.name(), number(weighted.weight));
-                return Err(refuse("the weight of a method", seen, "a finite number of 0 or more"));
+                return Err(refuse(
+                    "the weight of a method",
+                    seen,
+                    "a finite number of 0 or more",
+                ));
             }
             let name = weighted.method.name();
-            if self.methods[..place].iter().any(|other| other.method.name() == name) {
-                return Err(refuse("method", format!("{name} twice"), "each method once"));
+            if self.methods[..place]
+                .iter()
+                .any(|other| other.method.name() == name)
+            {
+                return Err(refuse(
+                    "method",
+                    format!("{name} twice"),
+                    "each method once",
+                ));
             }
         }
         let (loc, conf) = self.hard_shares();
         if loc < -SLACK || conf < -SLACK {
             let allowed = "such that no hard loss counts below 0: chen takes over 0.3 of the classes' loss, lad both losses";
             let seen = format!("boxes {}, classes {}", number(loc), number(conf));
-            return Err(refuse("the share of the hard losses that is left", seen, allowed));
+            return Err(refuse(
+                "the share of the hard losses that is left",
+                seen,
+                allowed,
+            ));
         }
         if !(self.until > 0.0 && self.until <= 1.0) {
             return Err(refuse("until", number(self.until), "above 0, up to 1"));
@@ -183,7 +205,11 @@ impl Distillation {
         if let Some(unlabelled) = &self.unlabelled {
             if !(unlabelled.share > 0.0 && unlabelled.share < 1.0) {
                 let allowed = "between 0 and 1";
-                return Err(refuse("the share of unlabelled images", number(unlabelled.share), allowed));
+                return Err(refuse(
+                    "the share of unlabelled images",
+                    number(unlabelled.share),
+                    allowed,
+                ));
             }
             if batch_size < 3 {
                 let allowed = "3 or more with unlabelled images: a batch holds two labelled ones";

@@ -24,7 +24,14 @@ pub fn score_set<B: VisionBackend>(
 ) -> Result<DetectionScorer, TrainError> {
     let mut scorer = DetectionScorer::new(set.class_names().len())?;
     for_each_batch(detector, set, batch, &mut |places, inputs, output| {
-        push_found(&mut scorer, detector, set, options, places, (inputs, output))?;
+        push_found(
+            &mut scorer,
+            detector,
+            set,
+            options,
+            places,
+            (inputs, output),
+        )?;
         each(places.last().map_or(0, |place| place + 1));
         Ok(())
     })?;
@@ -55,21 +62,36 @@ pub(super) fn judge<B: VisionBackend>(
     let matcher = PriorMatcher::new(model.prior_boxes()?, model.prior_config().coder());
     let mut scorer = DetectionScorer::new(set.class_names().len())?;
     let (mut loc, mut conf, mut positives) = (0.0, 0.0, 0);
-    for_each_batch(detector, set, config.batch_size, &mut |places, inputs, output| {
-        let truths: Vec<_> = places.iter().map(|&place| truths_of(set, place, config)).collect();
-        let matched = matcher.matches(&truths, config.loss.iou_threshold);
-        let (theirs, logits) = (output.loc.clone(), output.conf.clone());
-        let terms = config.loss.forward_matched(theirs, logits, &matched);
-        // Sums again: batches have more and fewer objects.
-        let divisor = terms.positives.max(1) as f64;
-        let sum = |tensor: burn::tensor::Tensor<B, 1>| {
-            divisor * f64::from(tensor.into_data().iter::<f32>().sum::<f32>())
-        };
-        loc += sum(terms.loc);
-        conf += sum(terms.conf);
-        positives += terms.positives;
-        push_found(&mut scorer, detector, set, &config.detect, places, (inputs, output))
-    })?;
+    for_each_batch(
+        detector,
+        set,
+        config.batch_size,
+        &mut |places, inputs, output| {
+            let truths: Vec<_> = places
+                .iter()
+                .map(|&place| truths_of(set, place, config))
+                .collect();
+            let matched = matcher.matches(&truths, config.loss.iou_threshold);
+            let (theirs, logits) = (output.loc.clone(), output.conf.clone());
+            let terms = config.loss.forward_matched(theirs, logits, &matched);
+            // Sums again: batches have more and fewer objects.
+            let divisor = terms.positives.max(1) as f64;
+            let sum = |tensor: burn::tensor::Tensor<B, 1>| {
+                divisor * f64::from(tensor.into_data().iter::<f32>().sum::<f32>())
+            };
+            loc += sum(terms.loc);
+            conf += sum(terms.conf);
+            positives += terms.positives;
+            push_found(
+                &mut scorer,
+                detector,
+                set,
+                &config.detect,
+                places,
+                (inputs, output),
+            )
+        },
+    )?;
     let divisor = positives.max(1) as f64;
     Ok(Judged {
         report: scorer.voc(&VocConfig::default())?,
@@ -82,7 +104,10 @@ pub(super) fn judge<B: VisionBackend>(
 fn truths_of(set: &DetectionSet, place: usize, config: &SsdTraining) -> Vec<TruthBox> {
     let sample = &set.samples()[place];
     let (x, y) = (1.0 / sample.width as f32, 1.0 / sample.height as f32);
-    let trained = sample.objects.iter().filter(|object| object.is_trained_on(config.difficult));
+    let trained = sample
+        .objects
+        .iter()
+        .filter(|object| object.is_trained_on(config.difficult));
     let truth = |object: &BoxObject| TruthBox {
         bbox: object.bbox.scaled(x, y),
         class: object.class,
@@ -106,7 +131,11 @@ fn for_each_batch<B: VisionBackend>(
             .iter()
             .map(|place| {
                 let image = set.image(*place)?;
-                Ok(DetectorInput::new(&image, detector.config(), detector.card())?)
+                Ok(DetectorInput::new(
+                    &image,
+                    detector.config(),
+                    detector.card(),
+                )?)
             })
             .collect::<Result<Vec<_>, TrainError>>()?;
         let output = detector.forward(&inputs.iter().collect::<Vec<_>>())?;

@@ -3,8 +3,8 @@
 use burn::tensor::{Tensor, backend::AutodiffBackend};
 use pyrograph_backend::vision::VisionAutodiff;
 use pyrograph_losses::{
-    DistillStep, HardPriors, MatchedBoxes, MultiBoxLoss, MultiBoxTerms, Objective, PriorMatcher, PriorOutputs,
-    TruthBox,
+    DistillStep, HardPriors, MatchedBoxes, MultiBoxLoss, MultiBoxTerms, Objective, PriorMatcher,
+    PriorOutputs, TruthBox,
 };
 
 use super::{Distillation, learner::Learner, teacher::Answers};
@@ -33,7 +33,11 @@ pub(super) type NamedTerm<B> = (&'static str, Tensor<B, 1>);
 
 impl<B: VisionAutodiff> Lesson<'_, B> {
     /// Every term that was asked for.
-    pub(super) fn terms(&self, learner: &Learner<B>, student: &Student<'_, B>) -> Vec<NamedTerm<B>> {
+    pub(super) fn terms(
+        &self,
+        learner: &Learner<B>,
+        student: &Student<'_, B>,
+    ) -> Vec<NamedTerm<B>> {
         let constant = |tensor| Tensor::<B, 4>::from_inner(tensor);
         let teacher = PriorOutputs {
             loc: Tensor::from_inner(self.answers.outputs.loc.clone()),

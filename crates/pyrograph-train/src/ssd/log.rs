@@ -146,7 +146,9 @@ impl<'a, B: Backend> Log<'a, B> {
                 loss,
                 ratio: loss / detection,
             };
-            record.distillation = terms.map(|(name, loss)| ((*name).into(), term(*loss))).collect();
+            record.distillation = terms
+                .map(|(name, loss)| ((*name).into(), term(*loss)))
+                .collect();
             records.push(record);
         }
         if !records.is_empty() {
@@ -187,11 +189,18 @@ const FIGURES: [&str; 3] = [
 /// The first figure that is no number. The terms of a distillation come first, as they are part of the norm.
 fn not_finite(values: &[f32], names: &[&'static str]) -> Option<(String, f32)> {
     let (figures, terms) = values.split_at(FIGURES.len());
-    let losses = FIGURES.iter().zip(figures).take(2).map(|(name, value)| (name.to_string(), *value));
+    let losses = FIGURES
+        .iter()
+        .zip(figures)
+        .take(2)
+        .map(|(name, value)| (name.to_string(), *value));
     let terms = names
         .iter()
         .zip(terms)
         .map(|(name, value)| (format!("distillation term `{name}`"), *value));
     let norm = std::iter::once((FIGURES[2].to_string(), figures[2]));
-    losses.chain(terms).chain(norm).find(|(_, value)| !value.is_finite())
+    losses
+        .chain(terms)
+        .chain(norm)
+        .find(|(_, value)| !value.is_finite())
 }

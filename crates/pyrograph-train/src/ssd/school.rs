@@ -87,7 +87,13 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         if step > 0 {
             return Ok(());
         }
-        let Inputs { config, data, validation, devices, .. } = self.inputs;
+        let Inputs {
+            config,
+            data,
+            validation,
+            devices,
+            ..
+        } = self.inputs;
         let (set, which) = match validation {
             Some(set) => (set, "validation"),
             None => (data, "training"),
@@ -99,12 +105,16 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
                     classes: data.class_names().to_vec(),
                     normalisation: config.normalisation,
                 };
-                judge_network(student.clone(), config, &card, set, devices.main())?.report.map
+                judge_network(student.clone(), config, &card, set, devices.main())?
+                    .report
+                    .map
             }
         };
         let any = self.distillation.any_teacher;
         let map = self.teacher.measure(set, student, config, any)?;
-        let beside = student.map_or(String::new(), |map| format!("; the student begins at {map:.4}"));
+        let beside = student.map_or(String::new(), |map| {
+            format!("; the student begins at {map:.4}")
+        });
         hooks.remark(&format!(
             "the teacher finds mAP@.5 {map:.4} on the {} {which} images{beside}",
             set.len()
@@ -134,7 +144,10 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             truths: &batch.truths,
             teacher_priors_per_cell: &self.priors_per_cell,
         };
-        let share = self.inputs.devices.whole(&batch.pixels, batch.matched, self.inputs.config);
+        let share = self
+            .inputs
+            .devices
+            .whole(&batch.pixels, batch.matched, self.inputs.config);
         let asked = step / self.distillation.every;
         let looks = match &self.without_gradient {
             None => true,
@@ -155,7 +168,9 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         if let Some(cache) = &mut self.cache {
             return cache.answers(&self.teacher, &batch.pixels, &batch.views, main);
         }
-        let answers = self.teacher.answers(&batch.pixels, batch.views.len(), needs);
+        let answers = self
+            .teacher
+            .answers(&batch.pixels, batch.views.len(), needs);
         Ok(answers.on(main))
     }
 
@@ -194,7 +209,13 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
 
     /// Lets the teacher find objects in the images without boxes.
     fn label(&mut self, hooks: &mut impl SsdHooks<B::InnerBackend>) -> Result<(), TrainError> {
-        let Inputs { config, data, validation, run, .. } = self.inputs;
+        let Inputs {
+            config,
+            data,
+            validation,
+            run,
+            ..
+        } = self.inputs;
         let Some(unlabelled) = &self.distillation.unlabelled else {
             return Ok(());
         };
@@ -209,7 +230,7 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             UnlabelledSource::Source(source) => source.load()?.without_objects(),
         };
         let given = images.len();
-        let images = images.without(&[data, validation]);
+        let images = images.without(data).without(validation);
         if given > images.len() {
             hooks.remark(&format!(
                 "{} of {given} unlabelled images are left out: they are trained on or validated with",
@@ -220,7 +241,9 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         let (detector, batch) = (self.teacher.detector(), config.batch_size);
         let labels = label_by_teacher(detector, validation, images, labelling, batch, &mut |_| ())?;
         let thresholds = data.class_names().iter().zip(&labels.thresholds);
-        let thresholds: Vec<_> = thresholds.map(|(name, at)| format!("{name} {at:.2}")).collect();
+        let thresholds: Vec<_> = thresholds
+            .map(|(name, at)| format!("{name} {at:.2}"))
+            .collect();
         hooks.remark(&format!(
             "the teacher found {} objects in {} unlabelled images ({} without any are left out), from these scores on: {}",
             labels.set.objects(),
@@ -229,7 +252,7 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             thresholds.join(", ")
         ));
         let path = run.path().join(PSEUDO_LABELS);
-        let json = serde_json::to_vec_pretty(&labels.to_coco())
+        let json = serde_json::to_vec_pretty(&labels.to_coco()?)
             .map_err(|error| TrainError::io(&path, error))?;
         atomic_write(&path, &json)?;
         self.pseudo = Some(Arc::new(labels.set));
@@ -237,7 +260,9 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
     }
 
     fn open_cache(&mut self, hooks: &mut impl SsdHooks<B::InnerBackend>) -> Result<(), TrainError> {
-        let Inputs { config, data, run, .. } = self.inputs;
+        let Inputs {
+            config, data, run, ..
+        } = self.inputs;
         let Some(options) = &self.distillation.cache else {
             return Ok(());
         };
@@ -246,14 +271,20 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             teacher: self.distillation.teacher_checksum,
             teacher_classes: self.distillation.teacher_classes.clone(),
             data: DataFingerprint::of(data),
-            pseudo: self.pseudo.as_ref().map(|set| DataFingerprint::of(set.as_ref())),
+            pseudo: self
+                .pseudo
+                .as_ref()
+                .map(|set| DataFingerprint::of(set.as_ref())),
             augment: config.augment.clone(),
             difficult: config.difficult,
             seed: config.seed,
             draws: options.draws,
             maps: needs.maps,
         };
-        let path = options.file.clone().unwrap_or_else(|| run.path().join(CACHE));
+        let path = options
+            .file
+            .clone()
+            .unwrap_or_else(|| run.path().join(CACHE));
         let (teacher, classes) = (self.teacher_config(), data.class_names().len() + 1);
         let cache = TeacherCache::open(&path, &key, teacher, classes)?;
         let images = Images {
@@ -275,7 +306,11 @@ impl<B: VisionBackend> Answers<B> {
     /// The same on another device.
     fn on(self, device: &B::Device) -> Self {
         Self {
-            maps: self.maps.into_iter().map(|map| map.to_device(device)).collect(),
+            maps: self
+                .maps
+                .into_iter()
+                .map(|map| map.to_device(device))
+                .collect(),
             outputs: pyrograph_losses::PriorOutputs {
                 loc: self.outputs.loc.to_device(device),
                 conf: self.outputs.conf.to_device(device),

@@ -62,7 +62,9 @@ where
             };
             let learner = Learner::new(model, fresh_projectors(config, teacher, device)?);
             return Ok(Self {
-                ema: config.ema.map(|decay| Ema::new(learner.network.valid(), decay, 0)),
+                ema: config
+                    .ema
+                    .map(|decay| Ema::new(learner.network.valid(), decay, 0)),
                 learner: learner.freeze(config.freeze),
                 optimizer,
                 state: TrainState {

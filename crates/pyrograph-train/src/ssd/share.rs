@@ -1,6 +1,10 @@
 //! What one device computes of a step.
 
-use burn::{module::Module, optim::GradientsParams, tensor::{Tensor, backend::Backend}};
+use burn::{
+    module::Module,
+    optim::GradientsParams,
+    tensor::{Tensor, backend::Backend},
+};
 use pyrograph_backend::{lock_autodiff, rng::host_tensor, vision::VisionAutodiff};
 use pyrograph_losses::{HardPriors, MatchedBoxes, MultiBoxLoss, MultiBoxTerms, PriorOutputs};
 use pyrograph_models::{
@@ -97,7 +101,11 @@ impl<B: VisionAutodiff> Share<B> {
     }
 
     /// The same of a step that a teacher's answers belong to.
-    pub(super) fn compute_taught(self, learner: &Learner<B>, lesson: &Lesson<'_, B>) -> Computed<B> {
+    pub(super) fn compute_taught(
+        self,
+        learner: &Learner<B>,
+        lesson: &Lesson<'_, B>,
+    ) -> Computed<B> {
         let turn_to_differentiate = lock_autodiff();
         let pass = self.forward(&learner.network, lesson.distillation.needs().maps);
         let taught = lesson.terms(learner, &self.student(&pass));
@@ -107,7 +115,10 @@ impl<B: VisionAutodiff> Share<B> {
         Computed {
             gradients,
             terms: inner_terms(pass.hard),
-            taught: taught.into_iter().map(|(name, value)| (name, value.inner())).collect(),
+            taught: taught
+                .into_iter()
+                .map(|(name, value)| (name, value.inner()))
+                .collect(),
             statistics: pass.statistics,
         }
     }
@@ -144,11 +155,16 @@ impl<B: VisionAutodiff> Share<B> {
                     network.forward_features_training(images, &mut statistics);
                 (maps, output)
             }
-            false => (Vec::new(), network.forward_training(images, &mut statistics)),
+            false => (
+                Vec::new(),
+                network.forward_training(images, &mut statistics),
+            ),
         };
         let selected = self.loss.select(&output.conf, &self.matched);
         let (loc, conf) = (output.loc, output.conf);
-        let hard = self.loss.forward_selected(loc.clone(), conf.clone(), &self.matched, &selected);
+        let hard = self
+            .loss
+            .forward_selected(loc.clone(), conf.clone(), &self.matched, &selected);
         Pass {
             maps,
             outputs: PriorOutputs { loc, conf },

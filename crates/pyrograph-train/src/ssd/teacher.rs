@@ -98,9 +98,11 @@ impl<B: VisionBackend> Teacher<B> {
         any: bool,
     ) -> Result<f64, TrainError> {
         let judged = judge(&self.detector, set, config).map_err(|error| match error {
-            TrainError::Model(ModelError::NonFiniteOutput { output, value, .. }) => {
-                refuse("the teacher's output", format!("{value} in {output}"), "numbers")
-            }
+            TrainError::Model(ModelError::NonFiniteOutput { output, value, .. }) => refuse(
+                "the teacher's output",
+                format!("{value} in {output}"),
+                "numbers",
+            ),
             error => error,
         })?;
         let map = judged.report.map.unwrap_or(0.0);
@@ -115,7 +117,11 @@ impl<B: VisionBackend> Teacher<B> {
                     set.len()
                 ),
             };
-            return Err(refuse("the teacher's mAP@.5", number((map * 1e4).round() / 1e4), &allowed));
+            return Err(refuse(
+                "the teacher's mAP@.5",
+                number((map * 1e4).round() / 1e4),
+                &allowed,
+            ));
         }
         Ok(map)
     }
@@ -150,7 +156,8 @@ fn card_of(path: &Path, config: &SsdConfig) -> Result<DetectorCard, TrainError> 
     let dict = StateDict::open(path)?;
     DetectorCard::of(&dict, config)?.ok_or_else(|| TrainError::Run {
         path: path.into(),
-        reason: "the teacher's file does not name its classes: give one that `train ssd` wrote".into(),
+        reason: "the teacher's file does not name its classes: give one that `train ssd` wrote"
+            .into(),
     })
 }
 
@@ -171,7 +178,11 @@ fn names_for(
         "the data's ({}), or be mapped to them with `teacher_classes` (--teacher-classes): the teacher's name of each, in their order",
         classes.join(", ")
     );
-    Err(refuse("the teacher's classes", card.classes.join(", "), &allowed))
+    Err(refuse(
+        "the teacher's classes",
+        card.classes.join(", "),
+        &allowed,
+    ))
 }
 
 /// Whether the answers of a network of these numbers can be compared with the student's.
@@ -182,10 +193,15 @@ fn check_pair(
 ) -> Result<(), TrainError> {
     if theirs.side() != config.model.side() {
         let allowed = format!("{}, the student's", config.model.side());
-        return Err(refuse("the side of the teacher's images", theirs.side(), &allowed));
+        return Err(refuse(
+            "the side of the teacher's images",
+            theirs.side(),
+            &allowed,
+        ));
     }
     if distillation.compares_priors() && theirs.prior_boxes()? != config.model.prior_boxes()? {
-        let priors = |config: &SsdConfig| format!("{} on {}", config.prior_table(), config.backbone);
+        let priors =
+            |config: &SsdConfig| format!("{} on {}", config.prior_table(), config.backbone);
         let allowed = format!(
             "the student's, {}, for the methods chen, response and lad, which compare both prior by prior; cwd, pkd and score-l2 take any",
             priors(&config.model)

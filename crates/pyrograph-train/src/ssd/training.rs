@@ -88,7 +88,15 @@ pub fn train_ssd<B: VisionAutodiff>(
     devices: &[B::Device],
 ) -> Result<TrainedSsd<B::InnerBackend>, TrainError> {
     let teacher_device = devices.first().cloned().unwrap_or_default();
-    train_ssd_beside(config, data, validation, run, hooks, devices, &teacher_device)
+    train_ssd_beside::<B>(
+        config,
+        data,
+        validation,
+        run,
+        hooks,
+        devices,
+        &teacher_device,
+    )
 }
 
 /// [`train_ssd`] with the teacher on `teacher_device`.
@@ -143,7 +151,14 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
     optimizer: Parted<O>,
     hooks: &mut impl SsdHooks<B::InnerBackend>,
 ) -> Result<TrainedSsd<B::InnerBackend>, TrainError> {
-    let Inputs { config, data, validation, run, devices, .. } = inputs;
+    let Inputs {
+        config,
+        data,
+        validation,
+        run,
+        devices,
+        ..
+    } = inputs;
     let device = devices.main();
     let limits = config.limits(data.len());
     let per_epoch = config.steps_per_epoch(data.len());
@@ -194,7 +209,10 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         if frozen > 0 && config.frozen_at(progress) == 0 {
             frozen = 0;
             session.learner = session.learner.thaw();
-            hooks.remark(&format!("step {}: every layer is trained", session.state.step));
+            hooks.remark(&format!(
+                "step {}: every layer is trained",
+                session.state.step
+            ));
         }
         let batch = match batches.next() {
             Ok(batch) => batch,
@@ -209,7 +227,9 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
 
         // 2. Forward, loss, backward.
         let names = batch.names.clone();
-        let teaches = school.as_mut().filter(|school| school.asks_at(session.state.step, progress));
+        let teaches = school
+            .as_mut()
+            .filter(|school| school.asks_at(session.state.step, progress));
         let mut computed = match teaches {
             Some(school) => school.lesson(&session.learner, batch, &matcher, session.state.step)?,
             None => devices.compute(&session.learner, &batch.pixels, batch.matched, config)?,

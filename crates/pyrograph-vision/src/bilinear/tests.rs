@@ -159,7 +159,9 @@ proptest! {
 
 #[test]
 fn bytes_that_are_normalised_later_are_the_values_to_the_bit() {
-    let image = RgbImage::from_fn(31, 17, |x, y| Rgb([x as u8 * 7, y as u8 * 11, (x * y) as u8]));
+    let image = RgbImage::from_fn(31, 17, |x, y| {
+        Rgb([x as u8 * 7, y as u8 * 11, (x * y) as u8])
+    });
     for normalisation in [
         ColourNormalisation::SSD,
         ColourNormalisation::MOBILENET,
