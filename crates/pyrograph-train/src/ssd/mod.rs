@@ -28,5 +28,5 @@ pub use log::{DetectionRecord, TermRecord};
 pub use pseudo::{PseudoLabelling, PseudoLabels, label_by_teacher};
 pub use run::{DetectionSource, SsdRun};
 pub use session::best_weights;
-pub use teacher::teacher_checksum;
+pub use teacher::{check_teacher, teacher_checksum};
 pub use training::{SsdHooks, TrainedSsd, train_ssd, train_ssd_beside};

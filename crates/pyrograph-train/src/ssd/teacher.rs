@@ -127,6 +127,23 @@ impl<B: VisionBackend> Teacher<B> {
     }
 }
 
+/// Whether the teacher of a training can be loaded, and fits the student.
+///
+/// # Errors
+/// When the file does not read, was changed since the run was begun, or is of other classes, priors or images than the student.
+pub fn check_teacher<B: VisionBackend>(
+    config: &SsdTraining,
+    classes: &[String],
+    device: &B::Device,
+) -> Result<(), TrainError> {
+    match &config.distillation {
+        Some(distillation) => {
+            Teacher::<B>::load(config, distillation, classes, device).map(|_| ())
+        }
+        None => Ok(()),
+    }
+}
+
 /// CRC-32 of a teacher's file, by which a resumed run knows it again.
 ///
 /// # Errors
