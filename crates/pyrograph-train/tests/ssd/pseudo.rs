@@ -212,8 +212,8 @@ fn few() -> PseudoLabelling {
     }
 }
 
-/// What the teacher finds in two scenes, and these scenes with its detections as objects. Detections
-/// without an area, which it has as well, are misses.
+/// The detections of the teacher in two scenes, and these scenes with its detections as objects.
+/// Detections without an area, which it has as well, are misses.
 fn validation(teacher: &Detector<Flex>) -> (Vec<Vec<Detection>>, DetectionSet) {
     let scenes = DetectionSet::scenes(2, 48, 4).expect("a small set");
     let images = [0, 1].map(|place| scenes.image(place).expect("drawn"));
@@ -253,7 +253,7 @@ fn a_teacher_labels_images_by_thresholds_from_the_validation_images() {
         let mut heard = Vec::new();
         let each = &mut |done| heard.push(done);
         let labels = label_by_teacher(&teacher, &validation, bare(), &few(), batch, each);
-        assert_eq!(heard, [1, 2, 3, 4, 5, 6]);
+        assert!(heard.is_sorted() && heard.last() == Some(&6), "{heard:?}");
         labels.expect("labelled")
     };
     let labels = label(3);
