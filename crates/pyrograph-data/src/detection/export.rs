@@ -60,8 +60,8 @@ impl CocoInstances {
 impl DetectionSet {
     /// The images and objects in the form of COCO's annotations.
     ///
-    /// - The `file_name` of an image is its name in the set. A name without the extension of its file,
-    ///   as VOC's ids are, gets it; the name of a scene gets `.png`.
+    /// - The `file_name` of an image is its name in the set. A name without the extension of its
+    ///   file, as VOC's ids are, gets it; the name of a scene gets `.png`.
     /// - The id of a category is the number of the class, from 1.
     /// - The `area` of an object without one is that of its box.
     /// - COCO has no place for VOC's `difficult` and `truncated`, which are left out.
@@ -73,8 +73,8 @@ impl DetectionSet {
         self.instances(scores.collect())
     }
 
-    /// As [`to_coco`](Self::to_coco), with a `score` for each object: one list for each image, as long
-    /// as that of its objects.
+    /// As [`to_coco`](Self::to_coco), with a `score` for each object: one list for each image, as
+    /// long as that of its objects.
     ///
     /// # Errors
     /// [`DataError::Parts`] where the scores are not as many as the images and objects,

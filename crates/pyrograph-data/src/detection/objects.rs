@@ -25,13 +25,13 @@ impl DetectionSet {
         self
     }
 
-    /// The same images with other objects: one list for each image, in their order. Boxes are clipped
-    /// to their image. Remarks and skipped classes are dropped with the objects that they are about.
+    /// The same images with other objects: one list for each image, in their order. Boxes are
+    /// clipped to their image. Remarks and skipped classes are dropped with the old objects.
     ///
     /// # Errors
     /// - [`DataError::Parts`] if the lists are not as many as the images;
-    /// - [`DataError::ObjectValue`] for a class that the set has not, for a box with a corner that is
-    ///   not finite or without an area in its image, and for an area that is not finite or below 0.
+    /// - [`DataError::ObjectValue`] for a class that the set has not, for a box with a corner that
+    ///   is not finite or without an area in its image, and for an area that is not finite or below 0.
     pub fn with_objects(mut self, objects: Vec<Vec<BoxObject>>) -> Result<Self, DataError> {
         if objects.len() != self.len() {
             return Err(DataError::Parts {

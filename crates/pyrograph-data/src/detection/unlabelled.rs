@@ -15,13 +15,13 @@ impl DetectionSet {
     /// Every image in `folder` and in the folders below it, without objects, sorted by name.
     ///
     /// Images are the files that end in `.png`, `.jpg`, `.jpeg`, `.gif`, `.bmp` or `.webp`, in
-    /// letters of either case. Other files and hidden files and folders are left out. The name of an
-    /// image is its path in the folder, with `/` between the parts. Its size is that of the file's
-    /// header; pixels are read by [`image`](Self::image). `class_names` are the classes of objects
-    /// that the images may get later.
+    /// letters of either case. Other files, hidden files and hidden folders are left out. The name
+    /// of an image is its path in the folder, with `/` between the parts. Its size is that of the
+    /// file's header; pixels are read by [`image`](Self::image). `class_names` are the classes of
+    /// objects that the images may get later.
     ///
     /// # Errors
-    /// - [`DataError::BadClasses`] without a class, for one without a name, and for two of one name;
+    /// - [`DataError::BadClasses`] without a class, for one without a name or two of one name;
     /// - [`DataError::Read`] for a folder that is missing or cannot be read;
     /// - [`DataError::Image`] for a file with the name of an image that is none;
     /// - [`DataError::Empty`] without images.

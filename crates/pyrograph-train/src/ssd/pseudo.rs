@@ -18,8 +18,9 @@ use crate::{
 
 /// The lowest threshold unless another is asked for.
 const FLOOR: f64 = 0.5;
-/// The threshold of a class that the teacher never gets right: its highest score.
-const HIGHEST: f64 = 1.0;
+/// The threshold of a class that the teacher never gets right: above every score, of which 1 occurs
+/// where the softmax saturates.
+const OUT_OF_REACH: f64 = 2.0;
 
 /// How the detections of a teacher become labels.
 ///
@@ -51,7 +52,7 @@ impl PseudoLabelling {
     /// Names the first field that is not allowed.
     pub fn check(&self) -> Result<(), TrainError> {
         // NaN is refused as well.
-        if !(self.floor > 0.0 && self.floor <= HIGHEST) {
+        if !(self.floor > 0.0 && self.floor <= 1.0) {
             let (seen, allowed) = (number(self.floor), "above 0 and at most 1");
             return Err(refuse("floor", seen, allowed));
         }
@@ -61,8 +62,9 @@ impl PseudoLabelling {
     /// The threshold of each class, of a report on validation images at an IoU of 0.5.
     ///
     /// It is the score with the best F1, and at least the floor. A class without an object in the
-    /// validation images gets the mean threshold of the classes with a best F1, or the floor if there
-    /// is none. A class with objects of which the teacher finds none gets 1, so that it gives no labels.
+    /// validation images gets the mean threshold of the classes with a best F1, or the floor if
+    /// there is none. A class with objects of which the teacher finds none gets 2, which no score
+    /// reaches.
     pub fn thresholds(&self, validation: &VocReport) -> Vec<f64> {
         let best_of = |class: &VocClass| {
             let score = class.best.map(|point| f64::from(point.score));
@@ -76,7 +78,7 @@ impl PseudoLabelling {
         let threshold = |class: &VocClass| match best_of(class) {
             Some(best) => best,
             None if class.truths == 0 => mean,
-            None => HIGHEST,
+            None => OUT_OF_REACH,
         };
         validation.classes.iter().map(threshold).collect()
     }
@@ -87,7 +89,8 @@ impl PseudoLabelling {
 pub struct PseudoLabels {
     /// The images with at least one label, in the order of the unlabelled set.
     pub set: DetectionSet,
-    /// The threshold of each class: the score that its detections had to reach.
+    /// The threshold of each class: the score that its detections had to reach; above 1 for a class
+    /// that gives no labels.
     pub thresholds: Vec<f64>,
     /// The number of unlabelled images.
     pub images: usize,
@@ -97,13 +100,14 @@ pub struct PseudoLabels {
 }
 
 impl PseudoLabels {
-    /// The labels that `detections`, one list for each image of `unlabelled`, give by `thresholds`, one
-    /// for each class. Boxes are clipped to their image; one without an area in it is no label.
+    /// The labels that `detections`, one list for each image of `unlabelled`, give by `thresholds`,
+    /// one for each class. Boxes are clipped to their image; one without an area in it is no label.
     ///
     /// # Errors
     /// - [`TrainError::Config`] if the thresholds are not as many as the classes, and, with the
     ///   thresholds, if no image has a label;
-    /// - [`TrainError::Data`] if the lists are not as many as the images, or a class is none of the set's.
+    /// - [`TrainError::Data`] if the lists are not as many as the images, or the set has not the
+    ///   class of a detection.
     pub fn from_detections(
         unlabelled: DetectionSet,
         detections: &[Vec<Detection>],
@@ -185,7 +189,10 @@ fn no_label(names: &[String], thresholds: &[f64]) -> TrainError {
     let thresholds: Vec<String> = names
         .iter()
         .zip(thresholds)
-        .map(|(name, threshold)| format!("{name} {threshold:.3}"))
+        .map(|(name, &threshold)| match threshold >= OUT_OF_REACH {
+            true => format!("{name} out of reach"),
+            false => format!("{name} {threshold:.3}"),
+        })
         .collect();
     let allowed = format!(
         "1 or more; the thresholds are {}: lower the floor, or train the teacher further",
@@ -198,16 +205,16 @@ fn no_label(names: &[String], thresholds: &[f64]) -> TrainError {
     )
 }
 
-/// Labels `unlabelled` by the confident detections of `teacher`, `batch` images at a time; thresholds
-/// are chosen on `validation`, by [`PseudoLabelling::thresholds`]. Nothing in it is random.
+/// Labels `unlabelled` by the confident detections of `teacher`, `batch` images at a time.
+/// Thresholds are chosen on `validation`, by [`PseudoLabelling::thresholds`]. Nothing is random.
 ///
-/// `each` hears how many images are done, those of `validation` first.
+/// `each` hears how many images are done after each batch, those of `validation` first.
 ///
 /// # Errors
-/// - [`TrainError::Config`] for a floor that is not above 0 and at most 1, without validation images or
-///   unlabelled images, for an unlabelled image that is a validation image too
-///   ([`DetectionSet::without`] leaves such out), for sets whose classes are not the teacher's, and,
-///   with the thresholds, if no image has a confident detection;
+/// - [`TrainError::Config`] for a floor that is not above 0 and at most 1, without validation
+///   images or unlabelled images, for an unlabelled image that is a validation image too
+///   ([`DetectionSet::without`] leaves such images out), for sets whose classes are not the
+///   teacher's, and, with the thresholds, if no image has a confident detection;
 /// - when an image does not read, or the teacher puts out values that are not finite.
 pub fn label_by_teacher<B: VisionBackend>(
     teacher: &Detector<B>,
@@ -228,10 +235,8 @@ pub fn label_by_teacher<B: VisionBackend>(
             .iter()
             .map(|place| unlabelled.image(*place))
             .collect::<Result<Vec<_>, _>>()?;
-        for found in teacher.detect(&images, &config.detect)? {
-            detections.push(found);
-            each(validation.len() + detections.len());
-        }
+        detections.extend(teacher.detect(&images, &config.detect)?);
+        each(validation.len() + detections.len());
     }
     PseudoLabels::from_detections(unlabelled, &detections, thresholds)
 }
