@@ -110,7 +110,11 @@ impl RunFolder {
                 _ => {}
             }
         }
-        for folder in [self.path.join(CHECKPOINTS), self.samples(), self.path.clone()] {
+        for folder in [
+            self.path.join(CHECKPOINTS),
+            self.samples(),
+            self.path.clone(),
+        ] {
             // A folder with a file of someone else's stays.
             let _ = fs::remove_dir(folder);
         }

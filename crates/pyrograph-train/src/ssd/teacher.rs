@@ -137,9 +137,7 @@ pub fn check_teacher<B: VisionBackend>(
     device: &B::Device,
 ) -> Result<(), TrainError> {
     match &config.distillation {
-        Some(distillation) => {
-            Teacher::<B>::load(config, distillation, classes, device).map(|_| ())
-        }
+        Some(distillation) => Teacher::<B>::load(config, distillation, classes, device).map(|_| ()),
         None => Ok(()),
     }
 }

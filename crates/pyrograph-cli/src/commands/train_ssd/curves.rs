@@ -28,11 +28,17 @@ pub(super) fn write_curves(run: &RunFolder) -> anyhow::Result<Option<PathBuf>> {
         series("boxes", &|record| Some(f64::from(record.loc_loss))),
         series("classes", &|record| Some(f64::from(record.conf_loss))),
         series("mAP@.5", &|record| record.map),
-        series("boxes, validation", &|record| Some(f64::from(record.val_loc_loss?))),
-        series("classes, validation", &|record| Some(f64::from(record.val_conf_loss?))),
+        series("boxes, validation", &|record| {
+            Some(f64::from(record.val_loc_loss?))
+        }),
+        series("classes, validation", &|record| {
+            Some(f64::from(record.val_conf_loss?))
+        }),
     ];
-    let terms: std::collections::BTreeSet<_> =
-        records.iter().flat_map(|record| record.distillation.keys()).collect();
+    let terms: std::collections::BTreeSet<_> = records
+        .iter()
+        .flat_map(|record| record.distillation.keys())
+        .collect();
     // A term may be 0 now and then, which a logarithmic axis has no place for.
     curves.extend(terms.into_iter().map(|name| {
         series(name, &|record| {

@@ -30,7 +30,10 @@ pub(super) struct DistillFlags {
     /// where the teacher sees objects), response (outputs, by the teacher's scores), lad (the teacher assigns the priors); one, or several
     /// with weights: cwd:1,chen:0.5 [default: chen].
     #[arg(long, value_delimiter = ',', value_name = "METHOD[:WEIGHT]")]
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_many"
+    )]
     method: Vec<String>,
     /// The share of the run after which the teacher is not asked any more, above 0 and up to 1 [default: 1].
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
@@ -149,10 +152,16 @@ impl DistillFlags {
     /// Whether a flag says how something is done that is not asked for.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         if self.teacher.is_none() {
-            bail!("--teacher is needed: the run folder or the model file of the detector to learn from");
+            bail!(
+                "--teacher is needed: the run folder or the model file of the detector to learn from"
+            );
         }
         let methods = self.weighted_methods()?;
-        let asked = |name: &str| methods.iter().any(|weighted| weighted.method.name() == name);
+        let asked = |name: &str| {
+            methods
+                .iter()
+                .any(|weighted| weighted.method.name() == name)
+        };
         let of_chen = [
             ("margin", self.margin.is_some()),
             ("background-weight", self.background_weight.is_some()),
@@ -170,11 +179,29 @@ impl DistillFlags {
             bail!("--projector needs --method cwd, pkd or score-l2, which compare maps");
         }
         let needs = [
-            ("cache-file", self.cache_file.is_some(), "cache", self.cache.is_some()),
-            ("unlabelled-share", self.unlabelled_share.is_some(), "unlabelled", self.unlabelled.is_some()),
-            ("unlabelled-floor", self.unlabelled_floor.is_some(), "unlabelled", self.unlabelled.is_some()),
+            (
+                "cache-file",
+                self.cache_file.is_some(),
+                "cache",
+                self.cache.is_some(),
+            ),
+            (
+                "unlabelled-share",
+                self.unlabelled_share.is_some(),
+                "unlabelled",
+                self.unlabelled.is_some(),
+            ),
+            (
+                "unlabelled-floor",
+                self.unlabelled_floor.is_some(),
+                "unlabelled",
+                self.unlabelled.is_some(),
+            ),
         ];
-        match needs.iter().find(|(_, given, _, is_there)| *given && !is_there) {
+        match needs
+            .iter()
+            .find(|(_, given, _, is_there)| *given && !is_there)
+        {
             Some((flag, _, needed, _)) => bail!("--{flag} needs --{needed}"),
             None => Ok(()),
         }
@@ -264,7 +291,9 @@ impl DistillFlags {
         let scenes = from.to_str().and_then(|text| text.strip_prefix("scenes:"));
         let images = match scenes {
             Some(count) => {
-                let count = count.parse().context("--unlabelled scenes:COUNT: COUNT is a number")?;
+                let count = count
+                    .parse()
+                    .context("--unlabelled scenes:COUNT: COUNT is a number")?;
                 let (side, seed) = match data {
                     DetectionSource::Scenes { side, seed, .. } => (*side, *seed),
                     DetectionSource::Files { .. } => (SIDE, SEED),
@@ -335,7 +364,10 @@ mod tests {
         let flags = |text: &str| toml::from_str::<DistillFlags>(text).expect("reads");
         let methods = flags("method = \"cwd:2, chen:0.5,pkd\"\ntemperature = 3.0");
         let methods = methods.weighted_methods().expect("known");
-        let seen: Vec<_> = methods.iter().map(|w| (w.method.name(), w.weight)).collect();
+        let seen: Vec<_> = methods
+            .iter()
+            .map(|w| (w.method.name(), w.weight))
+            .collect();
         assert_eq!(seen, [("cwd", 2.0), ("chen", 0.5), ("pkd", 1.0)]);
         assert!(matches!(methods[1].method, DistillMethod::Chen(chen) if chen.temperature == 3.0));
         for (text, word) in [

@@ -96,7 +96,10 @@ impl DevicesTask for Job {
 
     fn run<B: VisionAutodiff>(mut self, device: Device<B>, others: Vec<Device<B>>) -> Self::Output {
         let (devices, teacher) = match self.distils {
-            true => (vec![device.clone()], others.first().cloned().unwrap_or(device)),
+            true => (
+                vec![device.clone()],
+                others.first().cloned().unwrap_or(device),
+            ),
             false => ([vec![device.clone()], others].concat(), device),
         };
         let trained = train_ssd_beside::<B>(

@@ -64,8 +64,8 @@ pub(crate) struct TrainDistill {
 impl TrainDistill {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         let recipe: toml::Table = read_recipe(self.run.config.as_ref())?;
-        let (recipe, distill) = table::parted(recipe)
-            .with_context(|| table::named(self.run.config.as_deref()))?;
+        let (recipe, distill) =
+            table::parted(recipe).with_context(|| table::named(self.run.config.as_deref()))?;
         let order = Order {
             out: self.run.out,
             resume: self.run.resume,

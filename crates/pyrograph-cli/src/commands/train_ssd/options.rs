@@ -221,7 +221,6 @@ names! {
     }
 }
 
-
 impl Options {
     /// Refuses options that say how something is to be used that is not given, be it by a flag or by a recipe.
     pub(super) fn check(&self) -> anyhow::Result<()> {

@@ -71,7 +71,10 @@ impl TrainedRun {
         }
         text += &format!("\nrun folder: {}", self.run.path().display());
         let weights = best_weights(&self.run).ok();
-        for (what, path) in [("weights to detect with", &weights), ("losses", &self.curves)] {
+        for (what, path) in [
+            ("weights to detect with", &weights),
+            ("losses", &self.curves),
+        ] {
             if let Some(path) = path {
                 text += &format!("\n{what}: {}", path.display());
             }
@@ -168,7 +171,9 @@ impl Order<'_> {
             training: plan.training.clone(),
             classes: plan.classes.clone(),
         };
-        self.common.device.run_with(&self.other_devices(), start)??;
+        self.common
+            .device
+            .run_with(&self.other_devices(), start)??;
         Ok(Begun {
             run: RunFolder::create(&self.out, &plan)?,
             plan,
@@ -281,4 +286,3 @@ struct Begun {
     data: DetectionSet,
     validation: Option<DetectionSet>,
 }
-

@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::Context;
 use pyrograph::{
-    backend::{Device, DevicesTask, vision::{VisionAutodiff, VisionBackend}},
+    backend::{
+        Device, DevicesTask,
+        vision::{VisionAutodiff, VisionBackend},
+    },
     data::detection::DetectionSet,
     train::{
         run_folder::RunFolder,
@@ -15,9 +18,7 @@ use pyrograph::{
     },
 };
 
-use super::{
-    DistillFlags, Options, Order, TrainedRun,
-};
+use super::{DistillFlags, Options, Order, TrainedRun};
 use crate::arguments::Common;
 
 /// A table's keys of `train ssd`, and those of `train distill` alone.
@@ -90,7 +91,11 @@ pub(crate) fn train_by_table(
 }
 
 /// Seconds that a step of such a training takes, by the median of tens of steps; no file of it stays.
-pub(crate) fn seconds_a_step(table: toml::Table, steps: u64, common: &Common) -> anyhow::Result<f64> {
+pub(crate) fn seconds_a_step(
+    table: toml::Table,
+    steps: u64,
+    common: &Common,
+) -> anyhow::Result<f64> {
     let order = order_of(table, PathBuf::new(), common)?;
     let plan = order.plan()?;
     let folder = tempfile::tempdir().context("a folder for the measurement")?;
@@ -137,10 +142,19 @@ impl DevicesTask for Stopwatch {
         let mut laps = Laps(self.laps);
         let teacher = others.first().unwrap_or(&device).clone();
         let devices = [device];
-        train_ssd_beside::<B>(&self.training, &self.data, None, &run, &mut laps, &devices, &teacher)?;
-        let each = laps.0.windows(2).map(|pair| {
-            (pair[1].0 - pair[0].0).as_secs_f64() / pair[1].1.max(1) as f64
-        });
+        train_ssd_beside::<B>(
+            &self.training,
+            &self.data,
+            None,
+            &run,
+            &mut laps,
+            &devices,
+            &teacher,
+        )?;
+        let each = laps
+            .0
+            .windows(2)
+            .map(|pair| (pair[1].0 - pair[0].0).as_secs_f64() / pair[1].1.max(1) as f64);
         let mut each: Vec<f64> = each.collect();
         each.sort_by(f64::total_cmp);
         let middle = each.get(each.len() / 2).copied();
