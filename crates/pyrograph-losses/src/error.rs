@@ -38,4 +38,47 @@ pub enum LossError {
         /// Classes that the detector tells.
         classes: usize,
     },
+    /// The student and the teacher give different numbers of feature maps.
+    #[error(
+        "the student gives {student} feature maps and the teacher {teacher}; both must give the \
+         same number, at least 1"
+    )]
+    MapCount {
+        /// Maps of the student.
+        student: usize,
+        /// Maps of the teacher.
+        teacher: usize,
+    },
+    /// The batch or the channels of a student's and a teacher's feature map differ.
+    #[error(
+        "feature map {level} has shape {student:?} in the student but {teacher:?} in the teacher; \
+         batch and channels must be equal: add a projector"
+    )]
+    Map {
+        /// Number of the level, from 0.
+        level: usize,
+        /// [batch, channels, height, width] of the student, behind the projector.
+        student: Vec<usize>,
+        /// [batch, channels, height, width] of the teacher.
+        teacher: Vec<usize>,
+    },
+    /// The priors of the teacher's feature maps are not the priors that it predicts.
+    #[error(
+        "{per_cell:?} priors per cell give {seen} priors on the teacher's feature maps, but the \
+         teacher predicts {priors}"
+    )]
+    PriorsPerCell {
+        /// Priors of a cell, for each map.
+        per_cell: Vec<usize>,
+        /// Priors that all cells have.
+        seen: usize,
+        /// Priors that the teacher predicts.
+        priors: usize,
+    },
+    /// A distillation method that is not known.
+    #[error("unknown distillation method {seen:?}; known are {}", crate::DistillMethod::NAMES.join(", "))]
+    Method {
+        /// The name.
+        seen: String,
+    },
 }

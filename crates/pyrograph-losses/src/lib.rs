@@ -5,6 +5,8 @@
 //!   derivative.
 //! - [`AnomalyScore`]: AnoGAN's score of an image and its twin; [`EncoderLoss`]: what trains f-AnoGAN's encoder.
 //! - [`MultiBoxLoss`]: SSD's, with matching ([`PriorMatcher`]) and hard negatives.
+//! - [`MultiBoxLossKd`]: the same with a teacher. [`DistillMethod`] names it and the other
+//!   distillation objectives; each is an [`Objective`].
 //!
 //! ```
 //! use burn::tensor::Tensor;
@@ -22,6 +24,7 @@
 mod adversarial;
 mod anomaly;
 mod denoising;
+mod distill;
 mod error;
 mod gradient_penalty;
 mod multibox;
@@ -29,6 +32,10 @@ mod multibox;
 pub use adversarial::AdversarialLoss;
 pub use anomaly::{AnomalyScore, EncoderLoss, ScoreParts};
 pub use denoising::DenoisingLoss;
+pub use distill::{
+    ChannelWiseKl, DistillMethod, DistillStep, LabelAssignment, MultiBoxKdTerms, MultiBoxLossKd,
+    Needs, Objective, PearsonLoss, PriorOutputs, ResponseLoss, ScoreWeightedL2, TakesOver, Term,
+};
 pub use error::LossError;
 pub use gradient_penalty::GradientPenalty;
-pub use multibox::{MatchedBoxes, MultiBoxLoss, MultiBoxTerms, PriorMatcher, TruthBox};
+pub use multibox::{HardPriors, MatchedBoxes, MultiBoxLoss, MultiBoxTerms, PriorMatcher, TruthBox};

@@ -3,7 +3,10 @@
 use burn::tensor::{Element, Int, Tensor, TensorData, activation::log_softmax, backend::Backend};
 use serde::{Deserialize, Serialize};
 
-use super::{MatchedBoxes, PriorMatcher, TruthBox, mining};
+use super::{
+    HardPriors, MatchedBoxes, PriorMatcher, TruthBox,
+    rows::{rows, smooth_l1, zero_of},
+};
 use crate::LossError;
 
 /// SSD's loss ([Liu et al., 2016](https://arxiv.org/abs/1512.02325), equation 1): `(L_conf + L_loc) / max(1, N)` with
@@ -96,30 +99,7 @@ impl MultiBoxLoss {
         truths: &[Vec<TruthBox>],
     ) -> Result<MultiBoxTerms<B>, LossError> {
         self.check()?;
-        let [batch, priors, classes] = conf.dims();
-        if loc.dims() != [batch, priors, 4] {
-            return Err(LossError::Shape {
-                prediction: loc.dims().to_vec(),
-                target: vec![batch, priors, 4],
-            });
-        }
-        let is_empty = batch == 0 || priors == 0 || classes < 2;
-        if is_empty || priors != matcher.priors().len() || truths.len() != batch {
-            return Err(LossError::Shape {
-                prediction: conf.dims().to_vec(),
-                target: vec![
-                    truths.len().max(1),
-                    matcher.priors().len().max(1),
-                    classes.max(2),
-                ],
-            });
-        }
-        if let Some(truth) = truths.iter().flatten().find(|t| t.class >= classes - 1) {
-            return Err(LossError::Class {
-                seen: truth.class,
-                classes: classes - 1,
-            });
-        }
+        check_outputs(&loc, &conf, matcher, truths)?;
         let matched = matcher.matches(truths, self.iou_threshold);
         Ok(self.forward_matched(loc, conf, &matched))
     }
@@ -131,36 +111,92 @@ impl MultiBoxLoss {
         conf: Tensor<B, 3>,
         matched: &MatchedBoxes,
     ) -> MultiBoxTerms<B> {
+        let selected = self.select(&conf, matched);
+        self.forward_selected(loc, conf, matched, &selected)
+    }
+
+    /// Selects the priors of the cross-entropy: all positives and the hardest negatives.
+    ///
+    /// Mining is host work: the logits are read from the device.
+    ///
+    /// # Shapes
+    /// `conf` [batch, priors, classes], the background first.
+    pub fn select<B: Backend>(&self, conf: &Tensor<B, 3>, matched: &MatchedBoxes) -> HardPriors {
         let logits: Vec<f32> = conf.to_data().iter::<f32>().collect();
-        let kept = mining::kept(
+        HardPriors::mine(
             &logits,
             matched,
             self.negatives_per_positive,
             self.negatives_for_hard,
-        );
+        )
+    }
+
+    /// The loss for matched boxes and selected priors.
+    ///
+    /// # Shapes
+    /// As in [`forward`](Self::forward); the caller checks the shapes.
+    pub fn forward_selected<B: Backend>(
+        &self,
+        loc: Tensor<B, 3>,
+        conf: Tensor<B, 3>,
+        matched: &MatchedBoxes,
+        selected: &HardPriors,
+    ) -> MultiBoxTerms<B> {
         let positives = matched.positives.len();
-        let divisor = matched.positives_of_batch.max(1) as f64;
+        let divisor = matched.divisor();
         MultiBoxTerms {
             loc: localisation(loc, matched) / divisor,
-            conf: classification(conf, matched, &kept) / divisor,
+            conf: classification(conf, matched, selected.places()) / divisor,
             positives,
-            negatives: kept.len() - positives,
+            negatives: selected.places().len() - positives,
         }
     }
 }
 
-/// Σ smooth L1 over the priors with an object, `[1]`: ½d² for |d| < 1, else |d| − ½.
+/// Checks the outputs of a network against priors and objects.
+///
+/// # Errors
+/// As [`MultiBoxLoss::forward`].
+pub(crate) fn check_outputs<B: Backend>(
+    loc: &Tensor<B, 3>,
+    conf: &Tensor<B, 3>,
+    matcher: &PriorMatcher,
+    truths: &[Vec<TruthBox>],
+) -> Result<(), LossError> {
+    let [batch, priors, classes] = conf.dims();
+    if loc.dims() != [batch, priors, 4] {
+        return Err(LossError::Shape {
+            prediction: loc.dims().to_vec(),
+            target: vec![batch, priors, 4],
+        });
+    }
+    let is_empty = batch == 0 || priors == 0 || classes < 2;
+    if is_empty || priors != matcher.priors().len() || truths.len() != batch {
+        return Err(LossError::Shape {
+            prediction: conf.dims().to_vec(),
+            target: vec![
+                truths.len().max(1),
+                matcher.priors().len().max(1),
+                classes.max(2),
+            ],
+        });
+    }
+    if let Some(truth) = truths.iter().flatten().find(|t| t.class >= classes - 1) {
+        return Err(LossError::Class {
+            seen: truth.class,
+            classes: classes - 1,
+        });
+    }
+    Ok(())
+}
+
+/// Σ smooth L1 over the priors with an object, `[1]`.
 fn localisation<B: Backend>(loc: Tensor<B, 3>, matched: &MatchedBoxes) -> Tensor<B, 1> {
-    let places: Vec<usize> = matched.positives.iter().map(|(place, _)| *place).collect();
-    let device = loc.device();
-    let Some(found) = rows(loc.clone(), &places) else {
-        return nothing(loc);
+    let Some(found) = rows(loc.clone(), &matched.positive_places()) else {
+        return zero_of(loc);
     };
-    let targets = matched.positives.iter().flat_map(|(_, offsets)| *offsets);
-    let targets = TensorData::new(targets.collect(), [places.len(), 4]);
-    let distance = (found - Tensor::from_data(targets, (&device, B::FloatElem::dtype()))).abs();
-    let near = distance.clone().clamp_max(1.0);
-    (near.clone().square() * 0.5 + (distance - near)).sum()
+    let targets = matched.positive_offsets(&found.device());
+    smooth_l1(found, targets).sum()
 }
 
 /// Σ cross-entropy over the priors that count, `[1]`.
@@ -171,7 +207,7 @@ fn classification<B: Backend>(
 ) -> Tensor<B, 1> {
     let device = conf.device();
     let Some(logits) = rows(conf.clone(), kept) else {
-        return nothing(conf);
+        return zero_of(conf);
     };
     let targets: Vec<i64> = kept
         .iter()
@@ -180,23 +216,4 @@ fn classification<B: Backend>(
     let targets = TensorData::new(targets, [kept.len(), 1]);
     let targets = Tensor::<B, 2, Int>::from_data(targets, (&device, B::IntElem::dtype()));
     log_softmax(logits, 1).gather(1, targets).sum().neg()
-}
-
-/// These rows of [batch, priors, values], as [rows, values]; none where there are none.
-fn rows<B: Backend>(output: Tensor<B, 3>, places: &[usize]) -> Option<Tensor<B, 2>> {
-    if places.is_empty() {
-        return None;
-    }
-    let [batch, priors, values] = output.dims();
-    let device = output.device();
-    let places: Vec<i64> = places.iter().map(|place| *place as i64).collect();
-    let count = places.len();
-    let data = TensorData::new(places, [count]);
-    let places = Tensor::<B, 1, Int>::from_data(data, (&device, B::IntElem::dtype()));
-    Some(output.reshape([batch * priors, values]).select(0, places))
-}
-
-/// A sum of nothing that still hangs on the network's output, so that it can be differentiated.
-fn nothing<B: Backend>(output: Tensor<B, 3>) -> Tensor<B, 1> {
-    output.slice([0..1, 0..1, 0..1]).sum() * 0.0
 }

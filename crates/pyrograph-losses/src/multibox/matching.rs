@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use burn::tensor::{Element, Tensor, TensorData, backend::Backend};
 use pyrograph_vision::{BoundingBox, BoxCoder, CenterBox};
 
 /// An object that a detector is to find.
@@ -16,9 +17,9 @@ pub struct TruthBox {
 /// Sets priors against objects ([SSD](https://arxiv.org/abs/1512.02325), section 2.2).
 #[derive(Clone, Debug)]
 pub struct PriorMatcher {
-    centers: Vec<CenterBox>,
-    corners: Vec<BoundingBox>,
-    coder: BoxCoder,
+    pub(super) centers: Vec<CenterBox>,
+    pub(super) corners: Vec<BoundingBox>,
+    pub(super) coder: BoxCoder,
 }
 
 /// What stands for the overlap of a prior that is forced: above any other.
@@ -32,6 +33,8 @@ pub struct MatchedBoxes {
     pub(super) classes: Vec<usize>,
     /// Place of each prior with an object in `classes`, ascending, and its encoded offsets.
     pub(super) positives: Vec<(usize, [f32; 4])>,
+    /// The object of each positive: its place in the image's list.
+    pub(super) objects: Vec<usize>,
     /// Priors with an object in the whole batch, of which this may be a part.
     pub(super) positives_of_batch: usize,
 }
@@ -45,16 +48,68 @@ impl MatchedBoxes {
     /// These images of the batch alone. Losses of parts are divided by the objects of the whole, so that their sum is its loss.
     pub fn part(&self, images: Range<usize>) -> Self {
         let places = images.start * self.priors..images.end * self.priors;
-        let positives = self.positives.iter();
+        let (positives, objects) = self
+            .positives
+            .iter()
+            .zip(&self.objects)
+            .filter(|((place, _), _)| places.contains(place))
+            .map(|((place, offsets), object)| ((place - places.start, *offsets), *object))
+            .unzip();
         Self {
             priors: self.priors,
-            classes: self.classes[places.clone()].to_vec(),
-            positives: positives
-                .filter(|(place, _)| places.contains(place))
-                .map(|(place, offsets)| (place - places.start, *offsets))
-                .collect(),
+            classes: self.classes[places].to_vec(),
+            positives,
+            objects,
             positives_of_batch: self.positives_of_batch,
         }
+    }
+
+    /// Images without objects, for `priors` priors each.
+    pub(super) fn background(batch: usize, priors: usize) -> Self {
+        Self {
+            priors,
+            classes: vec![0; priors * batch],
+            positives: Vec::new(),
+            objects: Vec::new(),
+            positives_of_batch: 0,
+        }
+    }
+
+    /// Gives the object with number `object` of image `item` to `prior`.
+    pub(super) fn push(
+        &mut self,
+        item: usize,
+        prior: usize,
+        object: usize,
+        class: usize,
+        offsets: [f32; 4],
+    ) {
+        let place = item * self.priors + prior;
+        self.classes[place] = class + 1;
+        self.positives.push((place, offsets));
+        self.objects.push(object);
+    }
+
+    /// The divisor of the losses: max(1, N), N the priors with an object in the whole batch.
+    pub(crate) fn divisor(&self) -> f64 {
+        self.positives_of_batch.max(1) as f64
+    }
+
+    /// The number of priors of an image.
+    pub(crate) fn priors(&self) -> usize {
+        self.priors
+    }
+
+    /// The places of the positives, ascending.
+    pub(crate) fn positive_places(&self) -> Vec<usize> {
+        self.positives.iter().map(|(place, _)| *place).collect()
+    }
+
+    /// The offsets that the positives are to say, [positives, 4].
+    pub(crate) fn positive_offsets<B: Backend>(&self, device: &B::Device) -> Tensor<B, 2> {
+        let offsets = self.positives.iter().flat_map(|(_, offsets)| *offsets);
+        let offsets = TensorData::new(offsets.collect(), [self.positives.len(), 4]);
+        Tensor::from_data(offsets, (device, B::FloatElem::dtype()))
     }
 
     /// The class of every prior, image by image: 0 for the background, or the object's class + 1.
@@ -94,15 +149,10 @@ impl PriorMatcher {
     /// object without an area, or with corners that are no numbers, has no prior. A threshold that is no number is met by none.
     pub fn matches(&self, truths: &[Vec<TruthBox>], threshold: f32) -> MatchedBoxes {
         let priors = self.centers.len();
-        let mut matched = MatchedBoxes {
-            priors,
-            classes: vec![0; priors * truths.len()],
-            positives: Vec::new(),
-            positives_of_batch: 0,
-        };
+        let mut matched = MatchedBoxes::background(truths.len(), priors);
         let mut best = vec![(0.0_f32, 0_usize); priors];
         for (item, truths) in truths.iter().enumerate() {
-            let proper: Vec<_> = truths.iter().filter(|t| t.bbox.is_proper()).collect();
+            let proper: Vec<_> = proper(truths).collect();
             if proper.is_empty() || priors == 0 {
                 continue;
             }
@@ -113,11 +163,9 @@ impl PriorMatcher {
                 if !meets {
                     continue;
                 }
-                let truth = proper[truth];
-                let place = item * priors + prior;
-                matched.classes[place] = truth.class + 1;
+                let (object, truth) = proper[truth];
                 let offsets = self.coder.encode(truth.bbox, self.centers[prior]);
-                matched.positives.push((place, offsets));
+                matched.push(item, prior, object, truth.class, offsets);
             }
         }
         matched.positives_of_batch = matched.positives.len();
@@ -125,10 +173,10 @@ impl PriorMatcher {
     }
 
     /// The overlap and the number of every prior's object in one image; a forced one has an overlap above any other.
-    fn assign(&self, truths: &[&TruthBox], best: &mut [(f32, usize)]) {
+    fn assign(&self, truths: &[(usize, &TruthBox)], best: &mut [(f32, usize)]) {
         best.fill((f32::NEG_INFINITY, 0));
         let mut forced = Vec::with_capacity(truths.len());
-        for (number, truth) in truths.iter().enumerate() {
+        for (number, (_, truth)) in truths.iter().enumerate() {
             let mut found = (f32::NEG_INFINITY, 0);
             for (prior, (corners, best)) in self.corners.iter().zip(best.iter_mut()).enumerate() {
                 let overlap = truth.bbox.iou(*corners);
@@ -145,6 +193,14 @@ impl PriorMatcher {
             best[prior] = (FORCED, number);
         }
     }
+}
+
+/// The objects of an image that have an area, each with its place in the list.
+pub(super) fn proper(truths: &[TruthBox]) -> impl Iterator<Item = (usize, &TruthBox)> {
+    truths
+        .iter()
+        .enumerate()
+        .filter(|(_, t)| t.bbox.is_proper())
 }
 
 #[cfg(test)]

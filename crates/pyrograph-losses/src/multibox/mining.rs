@@ -2,15 +2,37 @@
 
 use super::MatchedBoxes;
 
+/// The priors that count in the cross-entropy: the positives and the mined negatives of a batch.
+///
+/// [`MultiBoxLoss::select`](crate::MultiBoxLoss::select) makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HardPriors {
+    places: Vec<usize>,
+}
+
+impl HardPriors {
+    /// The places of the priors in [batch · priors], ascending.
+    pub fn places(&self) -> &[usize] {
+        &self.places
+    }
+
+    /// Mines the negatives of each image by falling loss; see [`kept`].
+    pub(super) fn mine(
+        logits: &[f32],
+        matched: &MatchedBoxes,
+        ratio: usize,
+        for_empty: usize,
+    ) -> Self {
+        Self {
+            places: kept(logits, matched, ratio, for_empty),
+        }
+    }
+}
+
 /// The places of the priors that count in the cross-entropy, ascending: those with an object and, image by image, the
 /// negatives of the largest loss: `ratio` for each positive, or `for_empty` in an image without objects. Of equal losses the
 /// first count.
-pub(super) fn kept(
-    logits: &[f32],
-    matched: &MatchedBoxes,
-    ratio: usize,
-    for_empty: usize,
-) -> Vec<usize> {
+fn kept(logits: &[f32], matched: &MatchedBoxes, ratio: usize, for_empty: usize) -> Vec<usize> {
     let priors = matched.priors;
     let classes = logits.len() / matched.classes.len().max(1);
     let mut kept = Vec::new();

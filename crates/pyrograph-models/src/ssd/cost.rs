@@ -2,20 +2,18 @@
 
 use super::{
     SsdBackbone, SsdConfig,
-    mobilenet::{self, FIRST_MAP, ResidualShape, STEM, around},
+    mobilenet::{self, FIRST_MAP, POINT, ResidualShape, STEM, around},
     vgg::{self, CONV4, FC6, POOL_ROUNDED_UP, SAME, STAGES},
 };
 use crate::{ModelError, blocks::Kernel};
 
-/// The window of a pointwise convolution.
-const POINT: Kernel = mobilenet::POINT;
 /// The values that a head predicts for the box of a prior.
 const BOX: usize = 4;
 
 /// The size of a detector and the arithmetic of one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SsdCost {
-    /// Values that training changes: weights and biases of convolutions, scales and shifts of
+    /// Trained values: weights and biases of convolutions, scales and shifts of
     /// norms. Running statistics do not count.
     pub parameters: u64,
     /// Floating-point operations of the convolutions for one image of 300×300: two for each
@@ -25,7 +23,7 @@ pub struct SsdCost {
 }
 
 impl SsdConfig {
-    /// The size and the arithmetic of a network with these numbers, which this does not make.
+    /// Counts the parameters and the operations from the layers' shapes, without making a network.
     ///
     /// # Errors
     /// When a number of the config is not allowed.
@@ -68,7 +66,7 @@ impl Walk {
         self.cost.flops += 2 * weight * (self.side * self.side) as u64;
     }
 
-    /// So many vectors of a value for each of `channels`: a bias is one, a batch norm two.
+    /// Adds `count` parameters for each of `channels`: a bias has one, a batch norm two.
     fn vectors(&mut self, count: usize, channels: usize) {
         self.cost.parameters += (count * channels) as u64;
     }
@@ -79,6 +77,7 @@ impl Walk {
         self.vectors(2, channels[1]);
     }
 
+    /// Notes the side of a map that has heads.
     fn map(&mut self) {
         self.map_sides.push(self.side);
     }

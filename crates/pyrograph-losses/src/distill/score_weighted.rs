@@ -1,0 +1,94 @@
+//! Distillation of feature maps where the teacher sees objects.
+
+use burn::tensor::{Tensor, backend::Backend};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    DistillStep, Needs, Objective, Term,
+    constants::{check_weights, constant},
+    divergence::foreground_scores,
+    resize::resize_bilinear,
+};
+use crate::LossError;
+
+/// Keeps the sum of the scores from 0.
+const EPSILON: f64 = 1e-9;
+
+/// The squared distance of feature maps, weighted by the teacher's scores, as in
+/// [Ultralytics](https://docs.ultralytics.com).
+///
+/// Per level: `Σ s·(F_s − F_t)² / (C·Σ s + 1e-9)` over images, channels and cells, C channels;
+/// summed over the levels, times `dis`. `s` is the teacher's highest foreground softmax probability
+/// over the priors of a cell. `F_s` is the student's map behind its projector, resized bilinearly
+/// to the teacher's size. The only term is `score_l2`.
+///
+/// The source has a further factor B, the batch size: it belongs to that program's losses, which
+/// are all multiplied by the batch size. The losses here are not, so the factor is left out. The
+/// source takes sigmoid scores; SSD's classes share a softmax.
+///
+/// Priors lie level by level, cell by cell in row-major order, prior by prior.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScoreWeightedL2 {
+    /// The factor of the term; 6.
+    pub dis: f64,
+}
+
+impl Default for ScoreWeightedL2 {
+    fn default() -> Self {
+        Self { dis: 6.0 }
+    }
+}
+
+impl Objective for ScoreWeightedL2 {
+    fn name(&self) -> &'static str {
+        "score-l2"
+    }
+
+    fn check(&self) -> Result<(), LossError> {
+        check_weights(&[("the factor `dis` of score-l2", self.dis)])
+    }
+
+    fn needs(&self) -> Needs {
+        Needs {
+            maps: true,
+            scores: true,
+            ..Needs::default()
+        }
+    }
+
+    fn terms<B: Backend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
+        let scores = foreground_scores(constant(&step.teacher.conf));
+        let levels = step.student_maps.iter().zip(step.teacher_maps);
+        let mut first = 0;
+        let sum = levels
+            .zip(step.teacher_priors_per_cell)
+            .map(|((student, teacher), per_cell)| {
+                let [batch, _, height, width] = teacher.dims();
+                let end = first + height * width * per_cell;
+                let scores = scores.clone().slice([0..batch, first..end, 0..1]);
+                first = end;
+                let scores = scores.reshape([batch, height, width, *per_cell]).max_dim(3);
+                of_level(student, teacher, scores.reshape([batch, 1, height, width]))
+            })
+            .reduce(|sum, level| sum + level);
+        let named = |value: Tensor<B, 1>| Term {
+            name: "score_l2",
+            value: value * self.dis,
+        };
+        sum.map(named).into_iter().collect()
+    }
+}
+
+/// The weighted squared distance of one level; `scores` [batch, 1, height, width].
+fn of_level<B: Backend>(
+    student: &Tensor<B, 4>,
+    teacher: &Tensor<B, 4>,
+    scores: Tensor<B, 4>,
+) -> Tensor<B, 1> {
+    let [_, channels, height, width] = teacher.dims();
+    let student = resize_bilinear(student.clone(), [height, width]);
+    let divisor = scores.clone().sum() * channels as f64 + EPSILON;
+    let distance = (student - constant(teacher)).square().sum_dim(1);
+    (distance * scores).sum() / divisor
+}
