@@ -127,6 +127,17 @@ enum Train {
     Ssd(Box<commands::train_ssd::TrainSsd>),
     /// An SSD300 that learns from the boxes and from another SSD300, its teacher.
     Distill(Box<commands::train_ssd::TrainDistill>),
+    /// Detectors by a recipe, one after another: teachers, students, several seeds.
+    ///
+    /// A [[run]] has two keys of its own. teacher names an earlier run, whose best weights of the same seed are taken,
+    /// else of its first seed; or a path. equal-time-with names an earlier run: as many steps are taken as fill its time.
+    /// Both are timed once, by turns, and sweep.json keeps the steps.
+    ///
+    /// Ctrl-C stops after a checkpoint. The same command goes on: what is finished is not trained again. A run that is
+    /// not what the recipe asks for is refused.
+    ///
+    /// --json prints {recipe, out, runs: [{name, seed, run, steps, seconds, best_map}], interrupted}.
+    Sweep(Box<commands::train_sweep::TrainSweep>),
 }
 
 #[derive(Subcommand)]
@@ -176,6 +187,7 @@ fn main() -> ExitCode {
         Command::Train(Train::Dcgan(command)) => command.run().map(done),
         Command::Train(Train::Ssd(command)) => command.run().map(done),
         Command::Train(Train::Distill(command)) => command.run().map(done),
+        Command::Train(Train::Sweep(command)) => command.run().map(done),
         Command::Sample(Sample::Sprites(command)) => command.run().map(done),
         Command::Sample(Sample::Dcgan(command)) => command.run().map(done),
         Command::Anomaly(command) => command.run().map(done),

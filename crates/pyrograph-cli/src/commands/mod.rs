@@ -21,3 +21,4 @@ pub(crate) mod serve;
 pub(crate) mod train_dcgan;
 pub(crate) mod train_sprites;
 pub(crate) mod train_ssd;
+pub(crate) mod train_sweep;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// The bits that tell the parts of the built-in scenes apart, see [`DetectionSource::part`](crate::ssd::DetectionSource::part).
-const PART_BITS: u64 = 0b11 << 62;
+const PART_BITS: u64 = 0b111 << 61;
 
 /// A number that may come from the run's seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,7 @@ impl Identity {
         remove(config.pointer_mut("/training"), &["seed"]);
         let mut draws = BTreeMap::new();
         take_draws(&mut config, "", seed, &mut draws);
-        let chosen = config.get("images").is_some_and(|images| !images.is_null());
-        if chosen || draws.keys().any(|place| !place.starts_with("/training/")) {
+        if draws.keys().any(|place| !place.starts_with("/training/")) {
             for fingerprint in ["/fingerprint", "/validation_fingerprint"] {
                 remove(config.pointer_mut(fingerprint), &["checksum", "side"]);
             }
