@@ -51,6 +51,8 @@ pub(super) struct Figures {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Calibration {
+    /// The names of the run and of the one that it is to take as long as.
+    pub(super) runs: [String; 2],
     /// What the recipe asked for then: of the run, without steps, and of the one that it is to take as long as.
     pub(super) asked: [Table; 2],
     /// Their seconds a step.

@@ -202,6 +202,7 @@ impl<T: Trainer> Sweep<'_, T> {
             1000.0 * own
         ));
         record.calibrate(Calibration {
+            runs: [run.name.clone(), theirs.name.clone()],
             asked,
             seconds_a_step: [own, their],
             steps,

@@ -21,6 +21,7 @@ use crate::common::succeeds;
 mod comparing;
 mod finding;
 mod sets;
+mod sweeping;
 mod training;
 mod weights;
 
