@@ -12,8 +12,8 @@ const EPSILON: f64 = 1e-6;
 /// Pearson knowledge distillation (PKD,
 /// [Cao et al., 2022](https://arxiv.org/abs/2207.02039), section 3).
 ///
-/// Per level: `mean((F̂_s − F̂_t)²) / 2`, where `F̂ = (F − mean) / (std + 1e-6)` for each channel over
-/// (N, H, W), with the unbiased standard deviation; summed over the levels. Up to the ratio
+/// Per level: `mean((F̂_s − F̂_t)²) / 2`, where `F̂ = (F − mean) / (std + 1e-6)` for each channel
+/// over (N, H, W), with the unbiased standard deviation; summed over the levels. Up to the ratio
 /// (n − 1)/n it is 1 minus the mean Pearson correlation of the channels. `F_s` is the student's map
 /// behind its projector, resized bilinearly to the teacher's size. A level with fewer than two
 /// values a channel has no deviation and is left out. The only term is `pkd`.
