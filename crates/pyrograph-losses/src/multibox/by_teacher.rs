@@ -31,8 +31,8 @@ impl PriorMatcher {
     ///
     /// and the first n are the object's positives, where n is the number of priors that `plain`
     /// gave to it. Of equal scores the lower prior counts first; a score that is not a number
-    /// counts last. Where two objects claim one prior, the higher score has it, then the earlier object;
-    /// the other object gets no replacement. So this matching never has more positives than
+    /// counts last. Where two objects claim one prior, the higher score has it, then the earlier
+    /// object; the other object gets no replacement. So this matching never has more positives than
     /// `plain`. The divisor of the losses stays that of `plain`, so that losses of
     /// [parts](MatchedBoxes::part) of a batch still add up to the loss of the batch.
     ///
