@@ -125,6 +125,8 @@ enum Train {
     Dcgan(Box<commands::train_dcgan::TrainDcgan>),
     /// An SSD300 on images with boxes, for `detect`.
     Ssd(Box<commands::train_ssd::TrainSsd>),
+    /// An SSD300 that learns from the boxes and from another SSD300, its teacher.
+    Distill(Box<commands::train_ssd::TrainDistill>),
 }
 
 #[derive(Subcommand)]
@@ -164,6 +166,7 @@ fn main() -> ExitCode {
         Command::Train(Train::Sprites(command)) => command.run().map(done),
         Command::Train(Train::Dcgan(command)) => command.run().map(done),
         Command::Train(Train::Ssd(command)) => command.run().map(done),
+        Command::Train(Train::Distill(command)) => command.run().map(done),
         Command::Sample(Sample::Sprites(command)) => command.run().map(done),
         Command::Sample(Sample::Dcgan(command)) => command.run().map(done),
         Command::Anomaly(command) => command.run().map(done),

@@ -20,6 +20,8 @@ pub(crate) enum Purpose {
     Mirror = 8,
     /// A scene of shapes.
     Scene = 9,
+    /// The images of a subset.
+    Choice = 10,
 }
 
 /// The order in which epoch `epoch` goes through `len` items: a permutation of `0..len` that
@@ -110,6 +112,11 @@ impl Draws {
 /// Shuffles in the way of a split: by seed and class.
 pub(crate) fn shuffle_for_split(items: &mut [usize], seed: u64, class: usize) {
     shuffle(items, key(Purpose::Split, seed, class as u64));
+}
+
+/// Shuffles in the way of a choice of some items: by seed.
+pub(crate) fn shuffle_for_choice(items: &mut [usize], seed: u64) {
+    shuffle(items, key(Purpose::Choice, seed, 0));
 }
 
 /// The shuffle of Fisher and Yates; see [`epoch_order`].

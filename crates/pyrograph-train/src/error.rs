@@ -87,11 +87,23 @@ pub enum TrainError {
         /// The step.
         step: u64,
         /// The part of the loss, or the gradients.
-        term: &'static str,
+        term: String,
         /// Its value.
         value: f32,
         /// The images of the batch.
         images: Vec<String>,
+    },
+    /// A term of a distillation teaches nothing.
+    #[error(
+        "the distillation term `{term}` {fault} in each of the first {steps} steps that asked the teacher: leave its method out, or see whether the layers that it reaches are frozen"
+    )]
+    SilentTerm {
+        /// The term.
+        term: String,
+        /// What is wrong with it.
+        fault: &'static str,
+        /// The steps.
+        steps: u64,
     },
     /// A weight is no longer a number, though the loss before it was.
     #[error(

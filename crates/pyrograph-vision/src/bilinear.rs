@@ -39,6 +39,37 @@ pub fn resize_bilinear_chw(
     out: &mut [f32],
 ) -> Result<(), VisionError> {
     normalisation.check()?;
+    fill_chw(
+        image,
+        width,
+        height,
+        out,
+        &[0, 1, 2].map(|channel| normalisation.line(channel)),
+    )
+}
+
+/// Fills `out` with the bytes of the image at `width` by `height`, channels first (CHW): resized as by [`resize_bilinear`] but
+/// without rounding, 0 to 255. [`ColourNormalisation::normalise_chw`] makes of them what [`resize_bilinear_chw`] gives, to the bit.
+///
+/// # Errors
+/// Those of [`resize_bilinear_chw`].
+pub fn resize_bilinear_bytes_chw(
+    image: &RgbImage,
+    width: u32,
+    height: u32,
+    out: &mut [f32],
+) -> Result<(), VisionError> {
+    fill_chw(image, width, height, out, &[(1.0, 0.0); 3])
+}
+
+/// Fills `out` with bytes times a factor and plus a summand for each channel.
+fn fill_chw(
+    image: &RgbImage,
+    width: u32,
+    height: u32,
+    out: &mut [f32],
+    lines: &[(f32, f32); 3],
+) -> Result<(), VisionError> {
     check(image, width, height)?;
     let (width, height) = (width as usize, height as usize);
     // At most 2^28 pixels, as checked.
@@ -52,10 +83,9 @@ pub fn resize_bilinear_chw(
             width,
         });
     }
-    let lines = [0, 1, 2].map(|channel| normalisation.line(channel));
     let mut start = 0;
     each_row(image, width, height, |values| {
-        for (channel, (factor, summand)) in lines.into_iter().enumerate() {
+        for (channel, (factor, summand)) in lines.iter().enumerate() {
             let row = &mut out[channel * plane + start..][..width];
             for (value, pixel) in row.iter_mut().zip(values.chunks_exact(3)) {
                 *value = pixel[channel] * factor + summand;

@@ -76,6 +76,19 @@ impl ColourNormalisation {
         std::array::from_fn(|c| (f32::from(pixel[c]) / 255.0 - self.mean[c]) / self.std[c])
     }
 
+    /// Turns bytes into values, in place: images one after another, channels first, each channel of `plane` bytes.
+    ///
+    /// # Shapes
+    /// `bytes` [images, 3, plane].
+    pub fn normalise_chw(&self, bytes: &mut [f32], plane: usize) {
+        for (place, channel) in bytes.chunks_mut(plane.max(1)).enumerate() {
+            let (factor, summand) = self.line(place % 3);
+            for value in channel {
+                *value = *value * factor + summand;
+            }
+        }
+    }
+
     /// The factor and the summand that turn a channel's bytes into values.
     pub(crate) fn line(&self, channel: usize) -> (f32, f32) {
         let (mean, std) = (f64::from(self.mean[channel]), f64::from(self.std[channel]));

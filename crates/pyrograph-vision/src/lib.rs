@@ -72,7 +72,7 @@ pub use image;
 pub use image::{Rgb, RgbImage};
 
 pub use bicubic::{resize_bicubic, resize_plane_bicubic};
-pub use bilinear::{resize_bilinear, resize_bilinear_chw};
+pub use bilinear::{resize_bilinear, resize_bilinear_bytes_chw, resize_bilinear_chw};
 pub use boxes::{
     BoundingBox, BoxCoder, BoxLabel, CenterBox, DetectOptions, Detection, PriorClip, PriorConfig,
     PriorMap, class_colour, draw_boxes, nms, nms_per_class, postprocess,

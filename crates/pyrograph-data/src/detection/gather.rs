@@ -10,6 +10,19 @@ use super::remark::{BoxAction, BoxRemark, Place};
 use super::{BoxObject, DetectionSample, DetectionSet};
 use crate::DataError;
 
+/// The number of each class by its name.
+///
+/// # Errors
+/// [`DataError::BadClasses`] without a class, for one without a name, and for two of one name.
+pub(super) fn numbers_of(class_names: &[String]) -> Result<HashMap<String, usize>, DataError> {
+    let classes: HashMap<String, usize> = class_names.iter().cloned().zip(0..).collect();
+    if classes.is_empty() || classes.len() != class_names.len() || classes.contains_key("") {
+        let seen = class_names.to_vec();
+        return Err(DataError::BadClasses { seen });
+    }
+    Ok(classes)
+}
+
 /// An object as it stands in a file.
 pub(super) struct RawObject<'a> {
     /// The name of its class.
@@ -42,12 +55,7 @@ impl Gatherer {
             Some(classes) => classes.clone(),
             None => of_data()?,
         };
-        let numbered = class_names.iter().cloned().zip(0..);
-        let classes: HashMap<String, usize> = numbered.collect();
-        let distinct = classes.len() == class_names.len();
-        if classes.is_empty() || !distinct || classes.contains_key("") {
-            return Err(DataError::BadClasses { seen: class_names });
-        }
+        let classes = numbers_of(&class_names)?;
         Ok(Self {
             class_names,
             classes,

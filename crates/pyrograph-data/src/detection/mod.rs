@@ -4,6 +4,10 @@
 //! from is said by a [`BoxPolicy`], and every box that it changes or leaves out is named in
 //! [`remarks`](DetectionSet::remarks).
 //!
+//! [`DetectionSet::unlabelled`] reads a folder of images without annotations.
+//! [`DetectionSet::with_objects`] gives such images objects, as those that a detector finds in them,
+//! and [`DetectionSet::to_coco`] writes the objects of any set.
+//!
 //! ```no_run
 //! use pyrograph_data::detection::{DetectionFormat, DetectionOptions, DetectionSet};
 //!
@@ -25,20 +29,24 @@
 mod augment;
 mod clean;
 mod coco;
+mod export;
 mod gather;
+mod objects;
 mod open;
 mod options;
 mod remark;
 mod scenes;
+mod shared;
 mod split;
+mod unlabelled;
 mod voc;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use pyrograph_vision::{BoundingBox, RgbImage, image_size, read_image};
 
 pub use augment::{Expand, IouCrop, Mirror, PhotometricDistort, SsdAugment};
+pub use export::CocoInstances;
 pub use open::DetectionFormat;
 pub use options::{BeyondImage, BoxPolicy, Degenerate, DetectionOptions, UnknownClass, VocCorners};
 pub(crate) use remark::Corners;
@@ -261,16 +269,6 @@ impl DetectionSet {
                 Pixels::Scene { .. } => None,
             });
         files.collect()
-    }
-
-    /// The name of the first image that is in `other` too: the same file, or the same scene.
-    pub fn shared_with(&self, other: &DetectionSet) -> Option<&str> {
-        let theirs: HashSet<&Pixels> = other.samples.iter().map(|sample| &sample.pixels).collect();
-        let shared = self
-            .samples
-            .iter()
-            .find(|sample| theirs.contains(&sample.pixels));
-        shared.map(|sample| sample.name.as_str())
     }
 
     /// A CRC-32 of the classes, and of the names, sizes and objects of all images in their order: two sets that differ in any of

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::DetectionSet;
 use crate::DataError;
-use crate::order::shuffle_for_split;
+use crate::order::{shuffle_for_choice, shuffle_for_split};
 
 /// Images of a detection set hold several classes, so the shuffle is one over all of them.
 const ALL_CLASSES: usize = 0;
@@ -27,6 +27,28 @@ impl DetectionSet {
             samples,
             skipped_classes: self.skipped_classes.clone(),
         }
+    }
+
+    /// `count` images, as when the labels of a large set are to be few; they keep their order.
+    ///
+    /// `seed` and the number of images decide the choice. It is the first `count` places of one
+    /// permutation, so that a smaller choice by the same seed is a part of a larger one. Remarks on
+    /// the other images are dropped, as by [`subset`](Self::subset).
+    ///
+    /// # Errors
+    /// [`DataError::ChoiceSize`] for a count of 0, or above the number of images.
+    pub fn choose(&self, count: usize, seed: u64) -> Result<DetectionSet, DataError> {
+        if !(1..=self.len()).contains(&count) {
+            return Err(DataError::ChoiceSize {
+                seen: count,
+                present: self.len(),
+            });
+        }
+        let mut indices: Vec<usize> = (0..self.len()).collect();
+        shuffle_for_choice(&mut indices, seed);
+        indices.truncate(count);
+        indices.sort_unstable();
+        Ok(self.subset(&indices))
     }
 
     /// Splits a set that comes in one part: the rest, and the share `held_out` of the images, rounded to whole ones.

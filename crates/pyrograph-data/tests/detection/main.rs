@@ -3,8 +3,11 @@
 mod bccd;
 mod coco;
 mod coco_files;
+mod export;
+mod objects;
 mod options;
 mod parts;
+mod unlabelled;
 mod voc;
 
 use std::fs;

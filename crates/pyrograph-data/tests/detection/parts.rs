@@ -79,6 +79,67 @@ fn a_part_held_out_may_be_nothing_or_all() {
 }
 
 #[test]
+fn a_smaller_choice_is_a_part_of_a_larger_one_and_keeps_the_order() {
+    let (_root, set) = ten();
+    for seed in 0..8 {
+        let chosen: Vec<DetectionSet> = (1..=10)
+            .map(|count| set.choose(count, seed).unwrap())
+            .collect();
+        for (count, part) in (1..).zip(&chosen) {
+            assert_eq!(part.len(), count);
+            assert!(names(part).is_sorted());
+            assert_eq!(part.class_names(), set.class_names());
+            let has_first = names(part).contains(&"0.png");
+            assert_eq!(part.remarks().len(), usize::from(has_first));
+        }
+        for pair in chosen.windows(2) {
+            let larger = names(&pair[1]);
+            assert!(names(&pair[0]).iter().all(|name| larger.contains(name)));
+        }
+        assert_eq!(chosen[9], set);
+        assert_eq!(set.choose(4, seed).unwrap(), chosen[3]);
+    }
+    let of_four = |seed| set.choose(4, seed).unwrap();
+    assert!((1..20).any(|seed| names(&of_four(seed)) != names(&of_four(0))));
+    // Scenes as well as files.
+    let scenes = DetectionSet::scenes(100, 48, 3).unwrap();
+    let [few, more] = [25, 50].map(|count| scenes.choose(count, 7).unwrap());
+    assert!(names(&few).iter().all(|name| names(&more).contains(name)));
+    assert_eq!(few.image(0).unwrap().dimensions(), (48, 48));
+}
+
+#[test]
+fn a_choice_differs_from_the_split_of_the_same_seed() {
+    let scenes = DetectionSet::scenes(100, 48, 3).unwrap();
+    for seed in 0..4 {
+        let (_, held_out) = scenes.split_off(0.5, seed).unwrap();
+        let chosen = scenes.choose(50, seed).unwrap();
+        assert_ne!(names(&held_out), names(&chosen));
+    }
+}
+
+#[test]
+fn a_choice_is_the_same_in_every_release() {
+    let (_root, set) = ten();
+    let chosen = set.choose(4, 0).unwrap();
+    assert_eq!(names(&chosen), CHOSEN);
+}
+
+/// `choose(4, 0)` of ten images, computed once by a second implementation in Python.
+const CHOSEN: [&str; 4] = ["1.png", "2.png", "4.png", "9.png"];
+
+#[test]
+fn a_choice_of_none_or_of_more_than_there_are_is_refused() {
+    let (_root, set) = ten();
+    for count in [0, 11, usize::MAX] {
+        let allowed = "allowed is 1 to the number there are";
+        let said = format!("{count} images cannot be chosen from 10: {allowed}");
+        assert_eq!(set.choose(count, 0).unwrap_err().to_string(), said);
+    }
+    assert!(set.subset(&[]).choose(1, 0).is_err());
+}
+
+#[test]
 fn the_checksum_sees_images_objects_and_their_order() {
     let (root, set) = ten();
     assert_eq!(set.checksum(), ten().1.checksum());

@@ -77,6 +77,8 @@ macro_rules! named {
     };
 }
 
+pub(super) use named;
+
 named!(SsdBackbone, "backbone", ["vgg16" => Self::Vgg16, "mobilenet-v2" => Self::MobilenetV2]);
 named!(PriorTable, "priors", [
     "voc" => Self::Voc, "coco" => Self::Coco, "torchvision" => Self::Torchvision, "mobilenet" => Self::Mobilenet
@@ -216,11 +218,6 @@ impl SsdConfig {
     /// Channels of a layer of MobileNetV2 that has `channels` at width 1, as the published code rounds.
     pub(super) fn mobilenet_channels(&self, channels: usize) -> usize {
         ((channels as f64 * self.width) as usize).max(1)
-    }
-
-    /// Priors a cell of each map has.
-    pub(super) fn priors_per_cell(&self) -> Vec<usize> {
-        self.prior_config().per_cell()
     }
 
     /// Checks every number.

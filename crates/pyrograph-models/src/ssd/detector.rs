@@ -1,12 +1,12 @@
 //! From pictures to objects.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Element, Int, Tensor, TensorData};
 use pyrograph_backend::{rng::host_tensor, vision::VisionBackend};
 use pyrograph_vision::{
     BoxCoder, CenterBox, DetectOptions, Detection, RgbImage, postprocess, resize_bilinear_chw,
 };
 
-use super::{DetectorCard, Ssd, SsdConfig, SsdOutput};
+use super::{DetectorCard, Ssd, SsdConfig, SsdFeatures, SsdOutput};
 use crate::ModelError;
 
 /// A picture as the network takes it, and its size: it takes no more memory than the network's side asks for, however large the
@@ -61,6 +61,8 @@ pub struct Detector<B: VisionBackend> {
     priors: Vec<CenterBox>,
     coder: BoxCoder,
     device: B::Device,
+    /// The columns of the network's logits that count, the background first; none for all as they are.
+    columns: Option<Vec<i64>>,
 }
 
 impl<B: VisionBackend> Detector<B> {
@@ -82,6 +84,44 @@ impl<B: VisionBackend> Detector<B> {
             config,
             card,
             device,
+            columns: None,
+        })
+    }
+
+    /// The same detector for other classes: `classes` names them, and `theirs` has this detector's name of each. Logits of its other
+    /// classes are left out.
+    ///
+    /// # Errors
+    /// When the lists differ in length, or a name of `theirs` is none of its classes.
+    pub fn for_classes(self, classes: &[String], theirs: &[String]) -> Result<Self, ModelError> {
+        let refuse = |seen: String, allowed: String| ModelError::Config {
+            model: super::NAME,
+            field: "classes",
+            seen,
+            allowed,
+        };
+        if classes.len() != theirs.len() {
+            let allowed = format!("{}: one for each of {}", classes.len(), classes.join(", "));
+            return Err(refuse(format!("{} names", theirs.len()), allowed));
+        }
+        let mut columns = vec![0];
+        for name in theirs {
+            let place = self.card.classes.iter().position(|class| class == name);
+            let place = place.ok_or_else(|| {
+                let allowed = format!("one of {}", self.card.classes.join(", "));
+                refuse(format!("`{name}`"), allowed)
+            })?;
+            // A column of a tensor: far below the bound.
+            columns.push(place as i64 + 1);
+        }
+        let card = DetectorCard {
+            classes: classes.to_vec(),
+            normalisation: self.card.normalisation,
+        };
+        Ok(Self {
+            card,
+            columns: Some(columns),
+            ..self
         })
     }
 
@@ -128,13 +168,21 @@ impl<B: VisionBackend> Detector<B> {
         &self,
         pictures: &[(&DetectorInput, &DetectOptions)],
     ) -> Result<Vec<Vec<Detection>>, ModelError> {
-        let count = pictures.len();
-        if count == 0 {
+        if pictures.is_empty() {
             return Ok(Vec::new());
         }
-        let side = self.config.side();
+        let inputs: Vec<_> = pictures.iter().map(|(input, _)| *input).collect();
+        self.objects(self.forward(&inputs)?, pictures)
+    }
+
+    /// The offsets and logits of a batch of pictures, one at least.
+    ///
+    /// # Errors
+    /// When a picture is for a network of another side, or there is none.
+    pub fn forward(&self, pictures: &[&DetectorInput]) -> Result<SsdOutput<B>, ModelError> {
+        let (count, side) = (pictures.len(), self.config.side());
         let mut values = Vec::with_capacity(count * 3 * side * side);
-        for (input, _) in pictures {
+        for input in pictures {
             if input.values.len() != 3 * side * side {
                 return Err(ModelError::Input {
                     model: super::NAME,
@@ -145,9 +193,45 @@ impl<B: VisionBackend> Detector<B> {
             }
             values.extend_from_slice(&input.values);
         }
-        let x = host_tensor(values, [count, 3, side, side], &self.device);
-        let SsdOutput { loc, conf } = self.network.forward(x);
-        let (loc, conf) = (host_values(loc), host_values(conf));
+        let shape = [count, 3, side, side];
+        self.config.check_images(&shape)?;
+        let output = self
+            .network
+            .forward(host_tensor(values, shape, &self.device));
+        Ok(self.of_classes(output))
+    }
+
+    /// The source maps, offsets and logits of normalised images.
+    ///
+    /// # Shapes
+    /// `x` [batch, 3, 300, 300]; see [`SsdFeatures`].
+    pub fn forward_features(&self, x: Tensor<B, 4>) -> SsdFeatures<B> {
+        let SsdFeatures { maps, output } = self.network.forward_features(x);
+        SsdFeatures {
+            maps,
+            output: self.of_classes(output),
+        }
+    }
+
+    /// The objects that an output of [`forward`](Self::forward) says are in its pictures, of each by its own options.
+    ///
+    /// # Errors
+    /// When an option is not allowed, the output is not of so many pictures, or it holds what is no number.
+    pub fn objects(
+        &self,
+        output: SsdOutput<B>,
+        pictures: &[(&DetectorInput, &DetectOptions)],
+    ) -> Result<Vec<Vec<Detection>>, ModelError> {
+        let count = pictures.len();
+        if output.loc.dims()[0] != count || count == 0 {
+            return Err(ModelError::Input {
+                model: super::NAME,
+                input: "output",
+                seen: output.loc.dims().to_vec(),
+                allowed: format!("of {count} pictures, 1 or more"),
+            });
+        }
+        let (loc, conf) = (host_values(output.loc), host_values(output.conf));
         let (loc_size, conf_size) = (loc.len() / count, conf.len() / count);
         pictures
             .iter()
@@ -173,6 +257,19 @@ impl<B: VisionBackend> Detector<B> {
                 Ok(found)
             })
             .collect()
+    }
+
+    /// The output with the logits of this detector's classes alone.
+    fn of_classes(&self, output: SsdOutput<B>) -> SsdOutput<B> {
+        let Some(columns) = &self.columns else {
+            return output;
+        };
+        let data = TensorData::new(columns.clone(), [columns.len()]);
+        let columns = Tensor::<B, 1, Int>::from_data(data, (&self.device, B::IntElem::dtype()));
+        SsdOutput {
+            loc: output.loc,
+            conf: output.conf.select(2, columns),
+        }
     }
 }
 
@@ -287,5 +384,50 @@ mod tests {
         card.classes.pop();
         let error = Detector::new(network, config, card, device).expect_err("one name");
         assert!(error.to_string().contains("1 names"), "{error}");
+    }
+
+    #[test]
+    fn a_detector_for_other_classes_says_its_own_by_their_names_and_leaves_the_rest_out() {
+        let image = [RgbImage::from_fn(80, 60, |x, y| Rgb([x as u8, y as u8, 9]))];
+        let options = DetectOptions::default();
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| name.to_string())
+                .collect::<Vec<_>>()
+        };
+        let (plain, mapped) = (detector(), detector());
+        let mapped = mapped.for_classes(&names(&["x", "y"]), &names(&["b", "a"]));
+        let mapped = mapped.expect("both are there");
+        assert_eq!(mapped.classes(), ["x", "y"]);
+        let scores = |found: &[Detection], class| {
+            let of_class = found.iter().filter(|found| found.class == class);
+            of_class
+                .map(|found| found.score.to_bits())
+                .collect::<Vec<_>>()
+        };
+        let (theirs, ours) = (
+            &plain.detect(&image, &options).expect("found")[0],
+            &mapped.detect(&image, &options).expect("found")[0],
+        );
+        let near = |a: &[u32], b: &[u32]| {
+            let pairs = a.iter().zip(b);
+            let near =
+                |(a, b): (&u32, &u32)| (f32::from_bits(*a) - f32::from_bits(*b)).abs() < 1e-5;
+            a.len() == b.len() && !a.is_empty() && pairs.clone().all(near)
+        };
+        assert!(near(&scores(theirs, 0), &scores(ours, 1)));
+        assert!(near(&scores(theirs, 1), &scores(ours, 0)));
+        let alone = detector().for_classes(&names(&["x"]), &names(&["b"]));
+        let alone = alone
+            .expect("there")
+            .detect(&image, &options)
+            .expect("found");
+        assert!(alone[0].iter().all(|found| found.class == 0));
+        for (theirs, word) in [(&["b"][..], "1 names"), (&["b", "c"], "`c`")] {
+            let error = detector().for_classes(&names(&["x", "y"]), &names(theirs));
+            let error = error.expect_err(word).to_string();
+            assert!(error.contains(word), "{error}");
+        }
     }
 }

@@ -6,11 +6,11 @@ use burn::{
 };
 use pyrograph_backend::vision::{Activation, VisionBackend};
 
-use super::{MAPS, SsdConfig, SsdOutput, heads};
+use super::{MAPS, SsdConfig, SsdFeatures, heads};
 use crate::blocks::{BatchNorm2d, Conv2d, InitScheme, Kernel, NormMode, ParamInit};
 
 /// Channels of the first convolution.
-const STEM: usize = 32;
+pub(super) const STEM: usize = 32;
 /// Expansion, channels, blocks and stride of each row of Table 2 of the paper.
 const ROWS: [(usize, usize, usize, usize); 7] = [
     (1, 16, 1, 1),
@@ -22,23 +22,66 @@ const ROWS: [(usize, usize, usize, usize); 7] = [
     (6, 320, 1, 1),
 ];
 /// The block whose expansion is the first feature map, 19×19: the first of the row of 160 channels.
-const FIRST_MAP: usize = 13;
+pub(super) const FIRST_MAP: usize = 13;
 /// Channels of the last convolution, which widths below 1 leave.
 const LAST: usize = 1280;
 /// Channels and share of hidden channels of the blocks behind, which no width changes.
 const EXTRAS: [(usize, f64); 4] = [(512, 0.2), (256, 0.25), (256, 0.5), (64, 0.25)];
-const POINT: Kernel = Kernel {
+pub(super) const POINT: Kernel = Kernel {
     size: 1,
     stride: 1,
     padding: 0,
 };
 
-fn around(stride: usize) -> Kernel {
+pub(super) fn around(stride: usize) -> Kernel {
     Kernel {
         size: 3,
         stride,
         padding: 1,
     }
+}
+
+/// Channels [in, hidden, out] and stride of an inverted residual.
+pub(super) type ResidualShape = ([usize; 3], usize);
+
+/// The blocks of the backbone.
+pub(super) fn block_shapes(config: &SsdConfig) -> Vec<ResidualShape> {
+    let mut shapes = Vec::new();
+    let mut channels = config.mobilenet_channels(STEM);
+    for (expansion, next, count, stride) in ROWS {
+        let next = config.mobilenet_channels(next);
+        for place in 0..count {
+            let stride = if place == 0 { stride } else { 1 };
+            shapes.push(([channels, channels * expansion, next], stride));
+            channels = next;
+        }
+    }
+    shapes
+}
+
+/// Channels of the last convolution of the backbone.
+pub(super) fn last_channels(config: &SsdConfig) -> usize {
+    LAST.max((LAST as f64 * config.width) as usize)
+}
+
+/// The blocks behind the backbone.
+pub(super) fn extra_shapes(config: &SsdConfig) -> Vec<ResidualShape> {
+    let mut channels = last_channels(config);
+    let shape = |(next, share): (usize, f64)| {
+        let hidden = (channels as f64 * share).round_ties_even() as usize;
+        ([std::mem::replace(&mut channels, next), hidden, next], 2)
+    };
+    EXTRAS.into_iter().map(shape).collect()
+}
+
+/// Channels of the six feature maps.
+pub(super) fn map_channels(config: &SsdConfig) -> Vec<usize> {
+    let ([_, expanded, _], _) = block_shapes(config)[FIRST_MAP];
+    let extras = EXTRAS.map(|(channels, _)| channels);
+    [expanded, last_channels(config)]
+        .into_iter()
+        .chain(extras)
+        .collect()
 }
 
 /// SSDLite on MobileNetV2.
@@ -58,35 +101,17 @@ pub struct MobilenetSsd<B: Backend> {
 impl<B: Backend> MobilenetSsd<B> {
     /// Fresh parameters; the config was checked.
     pub(super) fn new(init: &mut ParamInit<'_, B>, config: &SsdConfig) -> Self {
-        let wide = |channels| config.mobilenet_channels(channels);
         init.set_scheme(InitScheme::He);
-        let mut channels = wide(STEM);
-        let stem = ConvNorm::new(init, [3, channels], around(2));
-        let mut blocks = Vec::new();
-        for (expansion, next, count, stride) in ROWS {
-            for place in 0..count {
-                let stride = if place == 0 { stride } else { 1 };
-                let hidden = channels * expansion;
-                blocks.push(InvertedResidual::new(
-                    init,
-                    [channels, hidden, wide(next)],
-                    stride,
-                ));
-                channels = wide(next);
-            }
-        }
-        let last_channels = LAST.max((LAST as f64 * config.width) as usize);
-        let last = ConvNorm::new(init, [channels, last_channels], POINT);
-
-        let mut sources = vec![blocks[FIRST_MAP].hidden, last_channels];
-        let mut extras = Vec::new();
-        let mut channels = last_channels;
-        for (next, share) in EXTRAS {
-            let hidden = (channels as f64 * share).round_ties_even() as usize;
-            extras.push(InvertedResidual::new(init, [channels, hidden, next], 2));
-            channels = next;
-            sources.push(channels);
-        }
+        let stem = config.mobilenet_channels(STEM);
+        let stem = ConvNorm::new(init, [3, stem], around(2));
+        let shapes = block_shapes(config);
+        let channels = shapes
+            .last()
+            .map_or(STEM, |([_, _, channels], _)| *channels);
+        let blocks = InvertedResidual::all(init, shapes);
+        let last = ConvNorm::new(init, [channels, last_channels(config)], POINT);
+        let extras = InvertedResidual::all(init, extra_shapes(config));
+        let sources = map_channels(config);
         let priors = config.priors_per_cell();
         let mut heads = |values: usize| -> Vec<_> {
             let maps = sources.iter().zip(&priors).enumerate();
@@ -122,8 +147,8 @@ impl<B: Backend> MobilenetSsd<B> {
 
 impl<B: VisionBackend> MobilenetSsd<B> {
     /// # Shapes
-    /// `x` [batch, 3, 300, 300]; see [`SsdOutput`].
-    pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdOutput<B> {
+    /// `x` [batch, 3, 300, 300]; see [`SsdFeatures`].
+    pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdFeatures<B> {
         // 1. The backbone: 300 → 150 → … → 10. The first map is inside a block, after its expansion.
         let mut maps = Vec::with_capacity(MAPS);
         // The norms of frozen layers keep their statistics.
@@ -161,7 +186,8 @@ impl<B: VisionBackend> MobilenetSsd<B> {
             heads(&self.classification_headers),
             heads(&self.regression_headers),
         );
-        heads::output(loc, conf, self.num_classes)
+        let output = heads::output(loc, conf, self.num_classes);
+        SsdFeatures { maps, output }
     }
 }
 
@@ -206,21 +232,23 @@ struct InvertedResidual<B: Backend> {
     expand: Option<ConvNorm<B>>,
     depthwise: ConvNorm<B>,
     project: ConvNorm<B>,
-    hidden: usize,
     adds: bool,
 }
 
 impl<B: Backend> InvertedResidual<B> {
-    /// `channels` [in, hidden, out].
-    fn new(init: &mut ParamInit<'_, B>, channels: [usize; 3], stride: usize) -> Self {
+    fn new(init: &mut ParamInit<'_, B>, (channels, stride): ResidualShape) -> Self {
         let [before, hidden, after] = channels;
         Self {
             expand: (hidden != before).then(|| ConvNorm::new(init, [before, hidden], POINT)),
             depthwise: ConvNorm::depthwise(init, hidden, stride),
             project: ConvNorm::new(init, [hidden, after], POINT),
-            hidden,
             adds: stride == 1 && before == after,
         }
+    }
+
+    fn all(init: &mut ParamInit<'_, B>, shapes: Vec<ResidualShape>) -> Vec<Self> {
+        let shapes = shapes.into_iter();
+        shapes.map(|shape| Self::new(init, shape)).collect()
     }
 }
 

@@ -6,6 +6,9 @@
 //! [Sandler et al., 2018](https://arxiv.org/abs/1801.04381)), which reads those of qfgaohao/pytorch-ssd. A width multiplier
 //! makes either narrower.
 //!
+//! [`Ssd::forward_features`] returns the six maps too, and [`Projectors`] map a student's maps to the
+//! channels of a teacher, for knowledge distillation.
+//!
 //! ```
 //! use burn::tensor::Tensor;
 //! use burn_flex::Flex;
@@ -22,13 +25,17 @@
 
 mod card;
 mod config;
+mod cost;
 mod detector;
 mod heads;
 mod l2_norm;
+mod maps;
 mod mobilenet;
 mod model;
 mod plain_mobilenet;
 mod plain_vgg;
+mod projectors;
+mod thaw;
 mod torchvision;
 mod transfer;
 mod vgg;
@@ -36,9 +43,11 @@ mod weights;
 
 pub use card::DetectorCard;
 pub use config::{PriorTable, SsdBackbone, SsdConfig};
+pub use cost::SsdCost;
 pub use detector::{Detector, DetectorInput};
 pub use l2_norm::L2Norm;
-pub use model::{Ssd, SsdOutput};
+pub use model::{Ssd, SsdFeatures, SsdOutput};
+pub use projectors::{ProjectorConfig, ProjectorKind, Projectors};
 pub use transfer::{Start, Transfer};
 
 /// Its name on the command line and in model files.

@@ -6,7 +6,7 @@ use burn::{
 };
 use pyrograph_backend::vision::VisionBackend;
 
-use super::{SsdBackbone, SsdConfig, mobilenet::MobilenetSsd, vgg::VggSsd};
+use super::{SsdBackbone, SsdConfig, mobilenet::MobilenetSsd, thaw::Thaw, vgg::VggSsd};
 use crate::{
     ModelError,
     blocks::{BatchStatistics, NormMode, ParamInit},
@@ -44,6 +44,16 @@ pub struct SsdOutput<B: Backend> {
     pub conf: Tensor<B, 3>,
 }
 
+/// The output of a detector, with the feature maps that its heads read.
+#[derive(Clone, Debug)]
+pub struct SsdFeatures<B: Backend> {
+    /// Six maps, each [batch, channels, side, side], as the heads read them: the first map of VGG16
+    /// after its L2 norm. [`SsdConfig::map_channels`] and [`SsdConfig::map_sides`] give the sizes.
+    pub maps: Vec<Tensor<B, 4>>,
+    /// The output of the heads.
+    pub output: SsdOutput<B>,
+}
+
 /// A single-shot detector for images of 300×300.
 // A program holds one or two of them: what a box would save is nothing.
 #[allow(clippy::large_enum_variant)]
@@ -64,6 +74,12 @@ impl<B: Backend> Ssd<B> {
             Self::MobilenetV2(network) => Self::MobilenetV2(network.freeze(layers)),
         }
     }
+
+    /// Undoes [`freeze`](Self::freeze): every parameter requires a gradient again, except the
+    /// running statistics, and every norm observes its batches again.
+    pub fn thaw(self) -> Self {
+        self.freeze(0).map(&mut Thaw::default())
+    }
 }
 
 impl<B: VisionBackend> Ssd<B> {
@@ -72,6 +88,14 @@ impl<B: VisionBackend> Ssd<B> {
     /// # Shapes
     /// `x` [batch, 3, 300, 300], normalised; see [`SsdOutput`] and [`SsdConfig::check_images`].
     pub fn forward(&self, x: Tensor<B, 4>) -> SsdOutput<B> {
+        self.run(x, &mut NormMode::Eval).output
+    }
+
+    /// The output of [`forward`](Self::forward) with the feature maps.
+    ///
+    /// # Shapes
+    /// `x` [batch, 3, 300, 300], normalised; see [`SsdFeatures`].
+    pub fn forward_features(&self, x: Tensor<B, 4>) -> SsdFeatures<B> {
         self.run(x, &mut NormMode::Eval)
     }
 
@@ -84,10 +108,22 @@ impl<B: VisionBackend> Ssd<B> {
         x: Tensor<B, 4>,
         statistics: &mut BatchStatistics<B>,
     ) -> SsdOutput<B> {
+        self.run(x, &mut NormMode::Train(statistics)).output
+    }
+
+    /// The output of [`forward_training`](Self::forward_training) with the feature maps.
+    ///
+    /// # Shapes
+    /// As [`forward_features`](Self::forward_features).
+    pub fn forward_features_training(
+        &self,
+        x: Tensor<B, 4>,
+        statistics: &mut BatchStatistics<B>,
+    ) -> SsdFeatures<B> {
         self.run(x, &mut NormMode::Train(statistics))
     }
 
-    fn run(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdOutput<B> {
+    fn run(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdFeatures<B> {
         match self {
             Self::Vgg16(network) => network.forward(x, mode),
             Self::MobilenetV2(network) => network.forward(x, mode),

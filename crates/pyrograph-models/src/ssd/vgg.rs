@@ -6,13 +6,13 @@ use burn::{
 };
 use pyrograph_backend::vision::{Activation, VisionBackend, Window, max_pool2d};
 
-use super::{L2Norm, MAPS, SsdConfig, SsdOutput, heads};
+use super::{L2Norm, MAPS, SsdConfig, SsdFeatures, heads};
 use crate::blocks::{
     BatchNorm2d, Conv2d, InitScheme, Kernel, NormMode, ParamInit, with_zeros_after,
 };
 
 /// Channels of VGG16's convolutions (Simonyan and Zisserman, configuration D), stage by stage.
-const STAGES: [&[usize]; 5] = [
+pub(super) const STAGES: [&[usize]; 5] = [
     &[64, 64],
     &[128, 128],
     &[256, 256, 256],
@@ -20,13 +20,13 @@ const STAGES: [&[usize]; 5] = [
     &[512, 512, 512],
 ];
 /// The stage whose output is the first feature map, and its channels.
-const CONV4: usize = 3;
+pub(super) const CONV4: usize = 3;
 const CONV4_CHANNELS: usize = 512;
 /// The stage before which the pooling rounds up, as Caffe's did.
-const POOL_ROUNDED_UP: usize = 3;
+pub(super) const POOL_ROUNDED_UP: usize = 3;
 /// fc6 and fc7 as convolutions.
 const FC_CHANNELS: usize = 1024;
-const FC6: Kernel = Kernel {
+pub(super) const FC6: Kernel = Kernel {
     size: 3,
     stride: 1,
     padding: 6,
@@ -59,7 +59,7 @@ const VALID: Kernel = Kernel {
     padding: 0,
 };
 /// The window of VGG16's convolutions, and of the heads.
-const SAME: Kernel = Kernel {
+pub(super) const SAME: Kernel = Kernel {
     size: 3,
     stride: 1,
     padding: 1,
@@ -70,6 +70,38 @@ const POOL5: Window = Window {
     stride: [1, 1],
     padding: [1, 1],
 };
+
+/// Channels [in, out] and window of conv1_1 to conv5_3, fc6 and fc7.
+pub(super) fn vgg_shapes(config: &SsdConfig) -> Vec<([usize; 2], Kernel)> {
+    let fc = config.vgg_channels(FC_CHANNELS);
+    let mut shapes = Vec::new();
+    let mut channels = 3;
+    for &next in STAGES.into_iter().flatten() {
+        let next = config.vgg_channels(next);
+        shapes.push(([channels, next], SAME));
+        channels = next;
+    }
+    shapes.extend([([channels, fc], FC6), ([fc, fc], POINT)]);
+    shapes
+}
+
+/// Channels [in, out] and window of the layers behind fc7.
+pub(super) fn extra_shapes(config: &SsdConfig) -> Vec<([usize; 2], Kernel)> {
+    let mut channels = config.vgg_channels(FC_CHANNELS);
+    let shape = |(next, kernel)| {
+        let next = config.vgg_channels(next);
+        ([std::mem::replace(&mut channels, next), next], kernel)
+    };
+    EXTRAS.into_iter().map(shape).collect()
+}
+
+/// Channels of the six feature maps.
+pub(super) fn map_channels(config: &SsdConfig) -> Vec<usize> {
+    let first = [CONV4_CHANNELS, FC_CHANNELS].map(|channels| config.vgg_channels(channels));
+    let behind = extra_shapes(config).into_iter().skip(1).step_by(2);
+    let behind = behind.map(|([_, channels], _)| channels);
+    first.into_iter().chain(behind).collect()
+}
 
 /// SSD300 on VGG16.
 #[derive(Module, Debug)]
@@ -88,31 +120,22 @@ pub struct VggSsd<B: Backend> {
 impl<B: Backend> VggSsd<B> {
     /// Fresh parameters; the config was checked.
     pub(super) fn new(init: &mut ParamInit<'_, B>, config: &SsdConfig) -> Self {
-        let wide = |channels| config.vgg_channels(channels);
         let norm = config.batch_norm;
         init.set_scheme(InitScheme::He);
-        let mut vgg = Vec::new();
-        let mut channels = 3;
-        for next in STAGES.into_iter().flatten().map(|&next| wide(next)) {
-            vgg.push(Layer::new(init, [channels, next], SAME, norm));
-            channels = next;
-        }
-        let fc = wide(FC_CHANNELS);
-        vgg.push(Layer::new(init, [channels, fc], FC6, norm).dilated(FC6_DILATION));
-        vgg.push(Layer::new(init, [fc, fc], POINT, norm));
-
-        let mut sources = vec![wide(CONV4_CHANNELS), fc];
-        let mut extras = Vec::new();
-        let mut channels = fc;
-        for (place, (next, kernel)) in EXTRAS.into_iter().enumerate() {
-            extras.push(Layer::new(init, [channels, wide(next)], kernel, norm));
-            channels = wide(next);
-            if place % 2 == 1 {
-                sources.push(channels);
+        let vgg = vgg_shapes(config).into_iter().map(|(channels, kernel)| {
+            let layer = Layer::new(init, channels, kernel, norm);
+            match kernel == FC6 {
+                true => layer.dilated(FC6_DILATION),
+                false => layer,
             }
-        }
+        });
+        let vgg = vgg.collect();
+        let extras = extra_shapes(config).into_iter();
+        let extras = extras.map(|(channels, kernel)| Layer::new(init, channels, kernel, norm));
+        let extras = extras.collect();
 
         init.set_scheme(InitScheme::Xavier);
+        let sources = map_channels(config);
         let priors = config.priors_per_cell();
         let mut heads = |values: usize| -> Vec<_> {
             let maps = sources.iter().zip(&priors);
@@ -142,8 +165,8 @@ impl<B: Backend> VggSsd<B> {
 
 impl<B: VisionBackend> VggSsd<B> {
     /// # Shapes
-    /// `x` [batch, 3, 300, 300]; see [`SsdOutput`].
-    pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdOutput<B> {
+    /// `x` [batch, 3, 300, 300]; see [`SsdFeatures`].
+    pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdFeatures<B> {
         // 1. conv1_1 to conv4_3, with a pooling before each stage but the first: 300 → 150 → 75 → 38.
         let mut x = x;
         let mut layer = 0;
@@ -183,7 +206,8 @@ impl<B: VisionBackend> VggSsd<B> {
             maps.map(|(head, map)| head.forward(map.clone(), Activation::Identity))
                 .collect()
         };
-        heads::output(heads(&self.loc), heads(&self.conf), self.num_classes)
+        let output = heads::output(heads(&self.loc), heads(&self.conf), self.num_classes);
+        SsdFeatures { maps, output }
     }
 
     /// One layer of `vgg`; the norm of a frozen one keeps its statistics.

@@ -33,6 +33,8 @@ const SAMPLES: &str = "samples";
 const STEP: &str = "step-";
 const PARTIAL: &str = ".partial-";
 const DAMAGED: &str = "damaged-";
+/// Files that a run has before its first step.
+const BEFORE_THE_FIRST_STEP: [&str; 4] = [CONFIG, LOCK, "pseudo-labels.json", "teacher-cache.bin"];
 /// How the temporary files of `atomic_write` begin.
 const TEMPORARY: &str = ".pyrograph-";
 
@@ -88,6 +90,35 @@ impl RunFolder {
         let run = Self::open(path)?;
         let lock = Some(run.lock()?);
         Ok(Self { lock, ..run })
+    }
+
+    /// Removes a run that was refused before its first step, so that nothing half-begun is left; a run that has a checkpoint or a log,
+    /// and a file that no run writes there, stay.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn discard_unbegun(self) -> Result<(), TrainError> {
+        if self.metrics_path().exists() || !self.checkpoints()?.is_empty() {
+            return Ok(());
+        }
+        for name in BEFORE_THE_FIRST_STEP {
+            let file = self.path.join(name);
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(TrainError::io(file, error));
+                }
+                _ => {}
+            }
+        }
+        for folder in [
+            self.path.join(CHECKPOINTS),
+            self.samples(),
+            self.path.clone(),
+        ] {
+            // A folder with a file of someone else's stays.
+            let _ = fs::remove_dir(folder);
+        }
+        Ok(())
     }
 
     /// The lock that this value holds, or a new one.

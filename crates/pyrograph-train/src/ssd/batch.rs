@@ -14,26 +14,58 @@ use pyrograph_data::{
     epoch_order,
 };
 use pyrograph_losses::{MatchedBoxes, PriorMatcher, TruthBox};
-use pyrograph_vision::{RgbImage, resize_bilinear_chw};
+use pyrograph_vision::{RgbImage, resize_bilinear_bytes_chw};
 
 use super::SsdTraining;
 use crate::TrainError;
 
 /// Batches that wait for the trainer, for each loader.
 const AHEAD: usize = 2;
+/// What the seed of the pseudo-labelled images' order differs by from that of the labelled ones.
+const PSEUDO_ORDER: u64 = 0x5EED_0F_7EAC_4E25;
 
 /// One step's images, and what the network is to say of them.
 pub(super) struct Batch {
-    /// [images, 3, side, side], normalised.
-    pub(super) values: Vec<f32>,
+    /// [images, 3, side, side]: bytes, which each network normalises in its own way.
+    pub(super) pixels: Vec<f32>,
+    pub(super) truths: Vec<Vec<TruthBox>>,
     pub(super) matched: MatchedBoxes,
+    /// Which drawn view of which image each is; a cached training sees a view again.
+    pub(super) views: Vec<u64>,
     pub(super) names: Vec<String>,
+}
+
+/// The images of a run.
+#[derive(Clone)]
+pub(super) struct Images {
+    pub(super) labelled: Arc<DetectionSet>,
+    /// Images whose objects a teacher found.
+    pub(super) pseudo: Option<Arc<DetectionSet>>,
+}
+
+impl Images {
+    fn len(&self) -> usize {
+        self.labelled.len() + self.pseudo.as_ref().map_or(0, |set| set.len())
+    }
+
+    /// The views that a run with `draws` augmentations an image has.
+    pub(super) fn views(&self, draws: u64) -> u64 {
+        self.len() as u64 * draws
+    }
+}
+
+/// An image of a batch: its number among all, its set and its place there, and the epoch whose augmentation it has.
+struct Item<'a> {
+    number: usize,
+    set: &'a DetectionSet,
+    place: usize,
+    epoch: u64,
 }
 
 /// What a batch is made of: a function of the step alone.
 struct Recipe {
-    set: Arc<DetectionSet>,
-    matcher: PriorMatcher,
+    images: Images,
+    matcher: Arc<PriorMatcher>,
     training: SsdTraining,
     per_epoch: u64,
 }
@@ -48,16 +80,16 @@ pub(super) struct Loader {
 impl Loader {
     /// Batches from step `first` on, counted from 0.
     pub(super) fn start(
-        set: Arc<DetectionSet>,
+        images: Images,
+        matcher: Arc<PriorMatcher>,
         training: &SsdTraining,
         first: u64,
     ) -> Result<Self, TrainError> {
-        let priors = training.model.prior_boxes()?;
         let recipe = Arc::new(Recipe {
-            per_epoch: training.steps_per_epoch(set.len()),
-            matcher: PriorMatcher::new(priors, training.model.prior_config().coder()),
+            per_epoch: training.steps_per_epoch(images.labelled.len()),
+            matcher,
             training: training.clone(),
-            set,
+            images,
         });
         let loaders = training.loaders as u64;
         let receivers = (0..loaders)
@@ -103,18 +135,16 @@ fn load(
 impl Recipe {
     fn batch(&self, step: u64) -> Result<Batch, TrainError> {
         let training = &self.training;
-        let epoch = step / self.per_epoch;
-        let order = epoch_order(self.set.len(), training.seed, epoch);
-        let start = (step % self.per_epoch) as usize * training.batch_size;
-        let items = &order[start..(start + training.batch_size).min(order.len())];
+        let items = self.items(step);
         let side = training.model.side();
         let size = 3 * side * side;
-        let mut values = vec![0.0; items.len() * size];
+        let mut pixels = vec![0.0; items.len() * size];
         let mut truths = Vec::with_capacity(items.len());
         let mut names = Vec::with_capacity(items.len());
-        for (values, &item) in values.chunks_exact_mut(size).zip(items) {
-            let item = item as usize;
-            let sample = &self.set.samples()[item];
+        let draws = self.draws();
+        let mut views = Vec::with_capacity(items.len());
+        for (pixels, item) in pixels.chunks_exact_mut(size).zip(&items) {
+            let sample = &item.set.samples()[item.place];
             // Before anything is cut: a part of the image is chosen by what is trained on.
             let trained: Vec<BoxObject> = sample
                 .objects
@@ -122,27 +152,75 @@ impl Recipe {
                 .filter(|object| object.is_trained_on(training.difficult))
                 .copied()
                 .collect();
+            let epoch = draws.map_or(item.epoch, |draws| item.epoch % draws);
+            let image = item.set.image(item.place)?;
             let (image, objects) =
                 training
                     .augment
-                    .apply(self.set.image(item)?, &trained, training.seed, epoch, item);
+                    .apply(image, &trained, training.seed, epoch, item.number);
             // The side is a constant of the architecture, far below u32's bound.
-            let normalisation = &training.normalisation;
-            resize_bilinear_chw(&image, side as u32, side as u32, normalisation, values)
+            resize_bilinear_bytes_chw(&image, side as u32, side as u32, pixels)
                 .map_err(DataError::from)?;
             truths.push(truths_of(&image, &objects));
             names.push(sample.name.clone());
+            views.push(item.number as u64 * draws.unwrap_or(1) + epoch);
         }
         Ok(Batch {
-            values,
+            pixels,
             matched: self.matcher.matches(&truths, training.loss.iou_threshold),
+            truths,
+            views,
             names,
         })
+    }
+
+    /// The augmentations of an image that repeat; none where each epoch draws its own.
+    fn draws(&self) -> Option<u64> {
+        let distillation = self.training.distillation.as_ref()?;
+        Some(distillation.cache.as_ref()?.draws)
+    }
+
+    /// Labelled images of this epoch's order, then pseudo-labelled ones of theirs.
+    fn items(&self, step: u64) -> Vec<Item<'_>> {
+        let (training, labelled) = (&self.training, &self.images.labelled);
+        let epoch = step / self.per_epoch;
+        let order = epoch_order(labelled.len(), training.seed, epoch);
+        let per_batch = training.labelled_per_batch();
+        let start = (step % self.per_epoch) as usize * per_batch;
+        let places = &order[start..(start + per_batch).min(order.len())];
+        let mut items: Vec<Item<'_>> = places
+            .iter()
+            .map(|&place| Item {
+                number: place as usize,
+                set: labelled,
+                place: place as usize,
+                epoch,
+            })
+            .collect();
+        let Some(pseudo) = &self.images.pseudo else {
+            return items;
+        };
+        let (count, len) = (
+            (training.batch_size - per_batch) as u64,
+            pseudo.len() as u64,
+        );
+        let seed = training.seed ^ PSEUDO_ORDER;
+        for position in step * count..(step + 1) * count {
+            let epoch = position / len;
+            let place = epoch_order(pseudo.len(), seed, epoch)[(position % len) as usize] as usize;
+            items.push(Item {
+                number: labelled.len() + place,
+                set: pseudo,
+                place,
+                epoch,
+            });
+        }
+        items
     }
 }
 
 /// The objects in shares of the image.
-fn truths_of(image: &RgbImage, objects: &[BoxObject]) -> Vec<TruthBox> {
+pub(super) fn truths_of(image: &RgbImage, objects: &[BoxObject]) -> Vec<TruthBox> {
     let (x, y) = (1.0 / image.width() as f32, 1.0 / image.height() as f32);
     objects
         .iter()

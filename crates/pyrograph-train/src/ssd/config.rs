@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use pyrograph_data::detection::{DetectionSet, SsdAugment};
-use pyrograph_losses::MultiBoxLoss;
-use pyrograph_models::ssd::{SsdBackbone, SsdConfig, Transfer};
+use pyrograph_losses::{MultiBoxLoss, PriorMatcher};
+use pyrograph_models::ssd::{ProjectorKind, SsdBackbone, SsdConfig, Transfer};
 use pyrograph_vision::{ColourNormalisation, DetectOptions};
 use serde::{Deserialize, Serialize};
 
+use super::Distillation;
 use crate::{
     Limits, TrainError,
     checks::{check_clip_norm, check_ema, check_limits, number, positive, refuse},
@@ -27,6 +28,19 @@ pub enum RateSchedule {
     Cosine,
     /// Times a tenth after each of these shares of the run, ascending: the published recipes' way.
     Steps(Vec<f64>),
+    /// Times this factor after every epoch: `torch.optim.lr_scheduler.ExponentialLR`.
+    Exponential(f64),
+}
+
+/// The second leg of a training that begins with frozen layers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unfreeze {
+    /// The share of the run after which every layer is trained, between 0 and 1.
+    pub at: f64,
+    /// The learning rate from there on, by a schedule that begins anew; none to go on with the first leg's schedule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
 }
 
 /// What takes gradients to steps.
@@ -83,8 +97,14 @@ pub struct SsdTraining {
     pub clip_norm: Option<f64>,
     /// Decay of the weights' moving average; none turns it off.
     pub ema: Option<f64>,
-    /// So many of the backbone's first layers stay as they are.
+    /// Number of the backbone's first layers that stay as they are.
     pub freeze: usize,
+    /// When the frozen layers join the training; none for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfreeze: Option<Unfreeze>,
+    /// What the network learns from a teacher; none for a plain training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distillation: Option<Distillation>,
     /// Passes over the data.
     pub epochs: Option<u64>,
     /// Steps in all.
@@ -135,6 +155,8 @@ impl SsdTraining {
             clip_norm: Some(10.0),
             ema: Some(0.998),
             freeze: 0,
+            unfreeze: None,
+            distillation: None,
             epochs: None,
             steps: None,
             max_minutes: None,
@@ -146,9 +168,35 @@ impl SsdTraining {
         }
     }
 
-    /// Steps of one pass over `items` images; the last batch may be smaller, but never one image: a batch norm needs two.
+    /// Images of a batch that come from the labelled data; the others are pseudo-labelled.
+    pub(super) fn labelled_per_batch(&self) -> usize {
+        let unlabelled = self
+            .distillation
+            .as_ref()
+            .and_then(|d| d.unlabelled.as_ref());
+        self.batch_size - unlabelled.map_or(0, |u| u.per_batch(self.batch_size))
+    }
+
+    /// What matches the network's priors with objects.
+    pub(super) fn matcher(&self) -> Result<PriorMatcher, TrainError> {
+        let coder = self.model.prior_config().coder();
+        Ok(PriorMatcher::new(self.model.prior_boxes()?, coder))
+    }
+
+    /// Whether maps of the network are compared with a teacher's.
+    pub(super) fn wants_projectors(&self) -> bool {
+        self.distillation.as_ref().is_some_and(|d| d.needs().maps)
+    }
+
+    pub(super) fn projector_kind(&self) -> ProjectorKind {
+        self.distillation
+            .as_ref()
+            .map_or_else(Default::default, |d| d.projector)
+    }
+
+    /// Steps of one pass over `items` labelled images. The last batch may be smaller, but never one image: a batch norm needs two.
     pub fn steps_per_epoch(&self, items: usize) -> u64 {
-        batches_per_epoch(items, self.batch_size)
+        batches_per_epoch(items, self.labelled_per_batch())
     }
 
     /// When the run ends.
@@ -163,12 +211,14 @@ impl SsdTraining {
         )
     }
 
-    /// The rate of step `step`, counted from 0, when `progress` of the run is done.
-    pub(super) fn rate_at(&self, step: u64, progress: f64) -> f64 {
+    /// The rate of `step`, counted from 0, in a run of these `limits` whose epochs have `per_epoch` steps, when `progress` of the
+    /// run is done.
+    pub(super) fn rate_at(&self, step: u64, progress: f64, per_epoch: u64, limits: &Limits) -> f64 {
         let warm = match step < self.warm_up {
             true => (step + 1) as f64 / self.warm_up as f64,
             false => 1.0,
         };
+        let (base, step, progress) = self.leg(step, progress, limits);
         let share = match &self.schedule {
             RateSchedule::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
             RateSchedule::Steps(after) => {
@@ -177,8 +227,39 @@ impl SsdTraining {
                 let passed = after.iter().filter(|share| progress >= **share).count();
                 TENTH.powi(passed as i32)
             }
+            RateSchedule::Exponential(gamma) => gamma.powf((step / per_epoch.max(1)) as f64),
         };
-        self.learning_rate * warm * share
+        base * warm * share
+    }
+
+    /// The full rate of the leg that `step` is in, and the step and the progress within it. A run is one leg unless the second has a
+    /// rate of its own.
+    fn leg(&self, step: u64, progress: f64, limits: &Limits) -> (f64, u64, f64) {
+        let second = self
+            .unfreeze
+            .and_then(|leg| Some((leg.at, leg.learning_rate?)));
+        match second {
+            Some((at, rate)) if progress >= at => {
+                let begun = limits
+                    .steps
+                    .map_or(0, |steps| (at * steps as f64).ceil() as u64);
+                (
+                    rate,
+                    step.saturating_sub(begun),
+                    (progress - at) / (1.0 - at),
+                )
+            }
+            Some((at, _)) => (self.learning_rate, step, progress / at),
+            None => (self.learning_rate, step, progress),
+        }
+    }
+
+    /// Number of frozen layers when `progress` of the run is done.
+    pub(super) fn frozen_at(&self, progress: f64) -> usize {
+        match self.unfreeze {
+            Some(leg) if progress >= leg.at => 0,
+            _ => self.freeze,
+        }
     }
 
     /// Checks every number, and that the images fit the network.
@@ -226,6 +307,15 @@ impl SsdTraining {
             let allowed = "ascending shares of the run, between 0 and 1";
             return Err(refuse("schedule", format!("{after:?}"), allowed));
         }
+        if let RateSchedule::Exponential(gamma) = self.schedule
+            && !(gamma > 0.0 && gamma <= 1.0)
+        {
+            return Err(refuse("gamma", number(gamma), "above 0, up to 1"));
+        }
+        self.check_unfreeze()?;
+        if let Some(distillation) = &self.distillation {
+            distillation.check(self.batch_size)?;
+        }
         if !(1..=MAX_LOADERS).contains(&self.loaders) {
             return Err(refuse(
                 "loaders",
@@ -236,5 +326,27 @@ impl SsdTraining {
         check_clip_norm(self.clip_norm)?;
         check_ema(self.ema)?;
         check_limits(self.epochs, self.steps, self.max_minutes)
+    }
+
+    fn check_unfreeze(&self) -> Result<(), TrainError> {
+        let Some(leg) = self.unfreeze else {
+            return Ok(());
+        };
+        if !(leg.at > 0.0 && leg.at < 1.0) {
+            return Err(refuse("unfreeze_at", number(leg.at), "between 0 and 1"));
+        }
+        if self.freeze == 0 {
+            let allowed = "given with a number of frozen layers above 0 (`freeze`)";
+            return Err(refuse("unfreeze_at", number(leg.at), allowed));
+        }
+        if let Some(rate) = leg.learning_rate.filter(|rate| !positive(*rate)) {
+            return Err(refuse("the rate after unfreezing", number(rate), "above 0"));
+        }
+        // A resumed run could not tell when the second leg began by the clock.
+        if self.max_minutes.is_some() && leg.learning_rate.is_some() {
+            let allowed = "left out with max_minutes: give steps or epochs";
+            return Err(refuse("the rate after unfreezing", "given", allowed));
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use pyrograph_models::ssd::Ssd;
 use super::pool::Pool;
 use super::{
     SsdTraining,
+    learner::Learner,
     share::{Computed, Share},
 };
 use crate::{TrainError, checks::refuse};
@@ -56,22 +57,41 @@ impl<B: VisionAutodiff> Devices<B> {
     /// The gradients, the loss and the observed statistics of a batch, all on the main device.
     pub(super) fn compute(
         &self,
-        model: &Ssd<B>,
-        values: Vec<f32>,
+        learner: &Learner<B>,
+        pixels: &[f32],
         matched: MatchedBoxes,
         config: &SsdTraining,
     ) -> Result<Computed<B>, TrainError> {
-        let mut shares = Share::of_batch(values, matched, config, &self.all);
+        let mut shares = Share::of_batch(pixels, matched, config, &self.all);
         if shares.len() > 1 {
-            return self.on_several(model, shares);
+            return self.on_several(&learner.network, shares);
         }
         // A batch has one share at least.
-        Ok(shares.remove(0).compute(model))
+        Ok(shares.remove(0).compute(&learner.network))
+    }
+
+    /// The whole batch as one share, on the main device.
+    pub(super) fn whole(
+        &self,
+        pixels: &[f32],
+        matched: MatchedBoxes,
+        config: &SsdTraining,
+    ) -> Share<B> {
+        // One device has one share.
+        Share::of_batch(pixels, matched, config, &self.all[..1]).remove(0)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
     }
 
     #[cfg(feature = "several-devices")]
-    fn on_several(&self, model: &Ssd<B>, shares: Vec<Share<B>>) -> Result<Computed<B>, TrainError> {
-        self.pool.compute(model, shares, self.main())
+    fn on_several(
+        &self,
+        network: &Ssd<B>,
+        shares: Vec<Share<B>>,
+    ) -> Result<Computed<B>, TrainError> {
+        self.pool.compute(network, shares, self.main())
     }
 
     #[cfg(not(feature = "several-devices"))]

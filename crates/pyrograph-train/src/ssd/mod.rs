@@ -1,22 +1,32 @@
 //! SSD trained on images with boxes, and how well it finds them.
 
 mod batch;
+mod cache;
 mod config;
 mod devices;
+mod distill;
 mod evaluate;
+mod learner;
+mod lesson;
 mod log;
 mod optimizer;
 #[cfg(feature = "several-devices")]
 mod pool;
+mod pseudo;
 mod run;
+mod school;
 mod session;
 mod share;
+mod teacher;
 mod training;
 
-pub use config::{RateSchedule, SsdOptimizer, SsdTraining, StartFrom};
+pub use config::{RateSchedule, SsdOptimizer, SsdTraining, StartFrom, Unfreeze};
 pub use devices::check_devices;
+pub use distill::{CacheOptions, Distillation, Unlabelled, UnlabelledSource, WeightedMethod};
 pub use evaluate::score_set;
-pub use log::DetectionRecord;
+pub use log::{DetectionRecord, TermRecord};
+pub use pseudo::{PseudoLabelling, PseudoLabels, label_by_teacher};
 pub use run::{DetectionSource, SsdRun};
 pub use session::best_weights;
-pub use training::{SsdHooks, TrainedSsd, train_ssd};
+pub use teacher::{check_teacher, teacher_checksum};
+pub use training::{SsdHooks, TrainedSsd, train_ssd, train_ssd_beside};

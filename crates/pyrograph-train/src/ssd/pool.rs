@@ -110,6 +110,7 @@ impl<B: VisionAutodiff> Pool<B> {
         Ok(Computed {
             gradients: gradients.grads(),
             terms: terms.ok_or_else(nothing)?,
+            taught: Vec::new(),
             statistics: BatchStatistics::averaged(statistics, main),
         })
     }
@@ -169,6 +170,7 @@ impl<B: VisionAutodiff> TrainStep for DetectionTask<B> {
                 gradients,
                 terms,
                 statistics,
+                ..
             }) => (
                 gradients,
                 Ok(Seen {

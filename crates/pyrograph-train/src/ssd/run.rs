@@ -54,8 +54,8 @@ impl DetectionSource {
         })
     }
 
-    /// The same source with another part: `split` of files, and scenes that no other part draws, whose parts are `train`, `val` and
-    /// `test`.
+    /// The same source with another part: `split` of files, and scenes that no other part draws, whose parts are `train`, `val`,
+    /// `test` and `unlabelled`.
     ///
     /// # Errors
     /// When scenes have no such part, or the files are one annotation file of COCO's, which is a part by itself.
@@ -63,9 +63,10 @@ impl DetectionSource {
         /// Each part of the scenes is drawn from seeds that the others never use.
         const VALIDATION_SEEDS: u64 = 1 << 63;
         const TEST_SEEDS: u64 = 1 << 62;
+        const UNLABELLED_SEEDS: u64 = 1 << 61;
         Ok(match self {
             Self::Scenes { count, side, seed } => {
-                let seed = seed & !(VALIDATION_SEEDS | TEST_SEEDS);
+                let seed = seed & !(VALIDATION_SEEDS | TEST_SEEDS | UNLABELLED_SEEDS);
                 Self::Scenes {
                     count: *count,
                     side: *side,
@@ -73,11 +74,12 @@ impl DetectionSource {
                         "train" => seed,
                         "val" => seed | VALIDATION_SEEDS,
                         "test" => seed | TEST_SEEDS,
+                        "unlabelled" => seed | UNLABELLED_SEEDS,
                         _ => {
                             return Err(refuse(
                                 "the part of the scenes",
                                 split,
-                                "train, val or test",
+                                "train, val, test or unlabelled",
                             ));
                         }
                     },
@@ -122,6 +124,9 @@ pub struct SsdRun {
     pub validation_fingerprint: Option<DataFingerprint>,
     /// The share of `data` that is held out where there is no `validation`, 0 to below 1.
     pub held_out: f64,
+    /// Number of the images to train on, chosen by the training's seed; none for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<usize>,
     /// The classes by name, without the background.
     pub classes: Vec<String>,
     /// The training.
@@ -143,6 +148,18 @@ impl SsdRun {
     /// # Errors
     /// As [`load_data`](Self::load_data).
     pub fn split(
+        &self,
+        set: DetectionSet,
+    ) -> Result<(DetectionSet, Option<DetectionSet>), TrainError> {
+        let (training, validation) = self.whole_parts(set)?;
+        match self.images {
+            None => Ok((training, validation)),
+            Some(count) => Ok((training.choose(count, self.training.seed)?, validation)),
+        }
+    }
+
+    /// Both parts with all their images.
+    fn whole_parts(
         &self,
         set: DetectionSet,
     ) -> Result<(DetectionSet, Option<DetectionSet>), TrainError> {

@@ -5,15 +5,14 @@ use std::path::PathBuf;
 use burn::{module::AutodiffModule, optim::Optimizer};
 use pyrograph_backend::vision::VisionAutodiff;
 use pyrograph_models::{
-    ssd::{DetectorCard, Ssd},
+    ssd::{DetectorCard, Projectors, Ssd, SsdConfig},
     weights::{StateDict, save_model, state_dict_of},
 };
 
-use super::{DetectionRecord, SsdTraining, StartFrom, optimizer::Parted};
+use super::{DetectionRecord, SsdTraining, StartFrom, learner::Learner, optimizer::Parted};
 use crate::{
     DataFingerprint, Ema, TrainError, TrainState,
     checkpoint::{self, EMA, MODEL},
-    ids::with_stable_ids,
     resume::{
         check_finite, check_same_run, drop_metrics_after, last_whole_checkpoint, load_checked,
         weights_path,
@@ -23,12 +22,16 @@ use crate::{
 
 /// Checkpoints that stay on disk.
 const KEEP: usize = 2;
+/// The projectors of a distillation, beside the network: they are no part of it.
+const PROJECTORS: &str = "projectors.safetensors";
+/// The seed of fresh projectors differs from the network's by this.
+const PROJECTOR_SEED: u64 = 0x9707_EC70;
 /// The network of the best evaluation, in the run's folder.
 const BEST: &str = "best.safetensors";
 
 /// What changes from step to step.
 pub(super) struct Session<B: VisionAutodiff, O> {
-    pub(super) model: Ssd<B>,
+    pub(super) learner: Learner<B>,
     pub(super) ema: Option<Ema<Ssd<B::InnerBackend>>>,
     pub(super) optimizer: Parted<O>,
     pub(super) state: TrainState,
@@ -38,7 +41,7 @@ pub(super) struct Session<B: VisionAutodiff, O> {
 impl<B, O> Session<B, O>
 where
     B: VisionAutodiff,
-    O: Optimizer<Ssd<B>, B>,
+    O: Optimizer<Learner<B>, B>,
 {
     /// Continues from the last whole checkpoint of `run`, or begins; what the user should know goes to `remark`.
     pub(super) fn start(
@@ -47,6 +50,7 @@ where
         data: DataFingerprint,
         run: &RunFolder,
         optimizer: Parted<O>,
+        teacher: Option<&SsdConfig>,
         remark: &mut dyn FnMut(&str),
         device: &B::Device,
     ) -> Result<Self, TrainError> {
@@ -56,10 +60,12 @@ where
                 None => config.model.init::<B>(device, config.seed)?,
                 Some(from) => begin_from(config, from, remark, device)?,
             };
-            let model = with_stable_ids(model);
+            let learner = Learner::new(model, fresh_projectors(config, teacher, device)?);
             return Ok(Self {
-                ema: config.ema.map(|decay| Ema::new(model.valid(), decay, 0)),
-                model: model.freeze(config.freeze),
+                ema: config
+                    .ema
+                    .map(|decay| Ema::new(learner.network.valid(), decay, 0)),
+                learner: learner.freeze(config.freeze),
                 optimizer,
                 state: TrainState {
                     step: 0,
@@ -81,11 +87,20 @@ where
                 Some(Ema::new(average.valid(), decay, state.step))
             }
         };
+        let projectors = match teacher.filter(|_| config.wants_projectors()) {
+            None => Projectors::none(),
+            Some(teacher) => {
+                let (theirs, ours) = (teacher.map_channels(), config.model.map_channels());
+                let path = folder.join(PROJECTORS);
+                Projectors::load(path, config.projector_kind(), &ours, &theirs, device)?
+            }
+        };
         drop_metrics_after(run, state.step, |line: &DetectionRecord| line.step)?;
+        let learner = Learner::new(model, projectors);
         Ok(Self {
-            model: model.freeze(config.freeze),
+            learner: learner.freeze(config.freeze),
             ema,
-            optimizer: optimizer.load::<B, Ssd<B>>(&folder, device)?,
+            optimizer: optimizer.load::<B, Learner<B>>(&folder, device)?,
             state,
             card,
         })
@@ -93,7 +108,7 @@ where
 
     /// Writes a checkpoint; one whose weights are no numbers would push out those that can be resumed.
     pub(super) fn save(&self, config: &SsdTraining, run: &RunFolder) -> Result<(), TrainError> {
-        let model = self.model.valid();
+        let model = self.learner.network.valid();
         check_finite(&state_dict_of(&model)?, self.state.step)?;
         run.write_checkpoint(self.state.step, KEEP, |folder| {
             let note = || self.card.to_note();
@@ -101,7 +116,10 @@ where
             if let Some(ema) = &self.ema {
                 save_model(ema.model(), &config.model, note()?, folder.join(EMA))?;
             }
-            self.optimizer.save::<B, Ssd<B>>(folder)?;
+            if !self.learner.projectors.is_empty() {
+                self.learner.projectors.save(folder.join(PROJECTORS))?;
+            }
+            self.optimizer.save::<B, Learner<B>>(folder)?;
             checkpoint::save_state(&self.state, folder)
         })?;
         Ok(())
@@ -129,9 +147,23 @@ where
     pub(super) fn network(&self) -> Ssd<B::InnerBackend> {
         match &self.ema {
             Some(ema) => ema.model().clone(),
-            None => self.model.valid(),
+            None => self.learner.network.valid(),
         }
     }
+}
+
+/// Projectors as the run begins with them; none where no method compares maps.
+fn fresh_projectors<B: VisionAutodiff>(
+    config: &SsdTraining,
+    teacher: Option<&SsdConfig>,
+    device: &B::Device,
+) -> Result<Projectors<B>, TrainError> {
+    let Some(teacher) = teacher.filter(|_| config.wants_projectors()) else {
+        return Ok(Projectors::none());
+    };
+    let (theirs, ours) = (teacher.map_channels(), config.model.map_channels());
+    let (kind, seed) = (config.projector_kind(), config.seed ^ PROJECTOR_SEED);
+    Ok(Projectors::new(device, seed, kind, &ours, &theirs)?)
 }
 
 fn begin_from<B: VisionAutodiff>(

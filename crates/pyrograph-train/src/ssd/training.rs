@@ -1,23 +1,28 @@
 //! The loop.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use burn::{module::AutodiffModule, optim::Optimizer, tensor::backend::Backend};
 use pyrograph_backend::vision::{VisionAutodiff, VisionBackend};
 use pyrograph_data::detection::DetectionSet;
-use pyrograph_metrics::{VocConfig, VocReport};
+use pyrograph_metrics::VocReport;
 use pyrograph_models::ssd::{Detector, DetectorCard, Ssd};
 
 use super::{
     DetectionRecord, SsdOptimizer, SsdTraining,
-    batch::Loader,
+    batch::{Images, Loader},
     devices::Devices,
+    evaluate::{Judged, judge},
+    learner::Learner,
     log::Log,
     optimizer::{Parted, adam_w, sgd},
-    score_set,
+    school::School,
     session::Session,
 };
-use crate::{DataFingerprint, TrainError, clip_global_norm, run_folder::RunFolder};
+use crate::{
+    DataFingerprint, TrainError, TrainState, checks::refuse, clip_global_norm,
+    run_folder::RunFolder,
+};
 
 /// What a caller does while training goes on.
 pub trait SsdHooks<B: Backend> {
@@ -63,6 +68,7 @@ pub struct TrainedSsd<B: Backend> {
 }
 
 /// Trains a detector on `data`, from `run`'s last whole checkpoint if it has one, and keeps the network that is best on `validation`.
+/// Where the config names a teacher, the network learns from it too, on the first of `devices`.
 ///
 /// The first of `devices` is the main one. Further ones, with the feature `several-devices`, each take a share of every batch of two
 /// images or more; gradients are those of the whole batch, but for batch norms, which see the statistics of a share.
@@ -70,9 +76,9 @@ pub struct TrainedSsd<B: Backend> {
 /// A resumed run takes the same steps with the same losses as an unbroken one, on the same machine and backend.
 ///
 /// # Errors
-/// When the config, the data, the devices or the run folder is not right, when another process trains there, when an image does not
-/// read, after which the run can be resumed where it was, or when a loss is no longer a number, which names the images of the batch;
-/// the last checkpoint is whole in every case.
+/// When the config, the data, the devices, the teacher or the run folder is not right, when another process trains there, when an image
+/// does not read, after which the run can be resumed where it was, when a loss is no longer a number, which names the images of the
+/// batch, or when a term of the distillation teaches nothing; the last checkpoint is whole in every case.
 pub fn train_ssd<B: VisionAutodiff>(
     config: &SsdTraining,
     data: &DetectionSet,
@@ -81,32 +87,78 @@ pub fn train_ssd<B: VisionAutodiff>(
     hooks: &mut impl SsdHooks<B::InnerBackend>,
     devices: &[B::Device],
 ) -> Result<TrainedSsd<B::InnerBackend>, TrainError> {
-    config.check(data)?;
-    let devices = &Devices::new(devices)?;
-    let _lock = run.lock()?;
-    let (momentum, decay) = (config.momentum, config.weight_decay);
-    match config.optimizer {
-        SsdOptimizer::Sgd => {
-            let optimizer = sgd(momentum, decay);
-            run_with::<B, _>(config, optimizer, data, validation, run, hooks, devices)
-        }
-        SsdOptimizer::AdamW => {
-            let optimizer = adam_w(momentum, decay);
-            run_with::<B, _>(config, optimizer, data, validation, run, hooks, devices)
-        }
-    }
+    let teacher_device = devices.first().cloned().unwrap_or_default();
+    train_ssd_beside::<B>(
+        config,
+        data,
+        validation,
+        run,
+        hooks,
+        devices,
+        &teacher_device,
+    )
 }
 
-/// The loop itself.
-fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
+/// [`train_ssd`] with the teacher on `teacher_device`.
+///
+/// # Errors
+/// As [`train_ssd`].
+pub fn train_ssd_beside<B: VisionAutodiff>(
     config: &SsdTraining,
-    optimizer: Parted<O>,
     data: &DetectionSet,
     validation: Option<&DetectionSet>,
     run: &RunFolder,
     hooks: &mut impl SsdHooks<B::InnerBackend>,
-    devices: &Devices<B>,
+    devices: &[B::Device],
+    teacher_device: &B::Device,
 ) -> Result<TrainedSsd<B::InnerBackend>, TrainError> {
+    config.check(data)?;
+    let devices = &Devices::new(devices)?;
+    if config.distillation.is_some() && devices.count() > 1 {
+        let allowed = "1 with a teacher, which may have a device of its own";
+        return Err(refuse("the number of devices", devices.count(), allowed));
+    }
+    let _lock = run.lock()?;
+    let inputs = Inputs {
+        config,
+        data,
+        validation,
+        run,
+        devices,
+        teacher_device,
+    };
+    let (momentum, decay) = (config.momentum, config.weight_decay);
+    match config.optimizer {
+        SsdOptimizer::Sgd => run_with::<B, _>(inputs, sgd(momentum, decay), hooks),
+        SsdOptimizer::AdamW => run_with::<B, _>(inputs, adam_w(momentum, decay), hooks),
+    }
+}
+
+/// What a run is made of.
+#[derive(Clone, Copy)]
+pub(super) struct Inputs<'a, B: VisionAutodiff> {
+    pub(super) config: &'a SsdTraining,
+    pub(super) data: &'a DetectionSet,
+    pub(super) validation: Option<&'a DetectionSet>,
+    pub(super) run: &'a RunFolder,
+    pub(super) devices: &'a Devices<B>,
+    pub(super) teacher_device: &'a B::Device,
+}
+
+/// The loop itself.
+fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
+    inputs: Inputs<'_, B>,
+    optimizer: Parted<O>,
+    hooks: &mut impl SsdHooks<B::InnerBackend>,
+) -> Result<TrainedSsd<B::InnerBackend>, TrainError> {
+    let Inputs {
+        config,
+        data,
+        validation,
+        run,
+        devices,
+        ..
+    } = inputs;
     let device = devices.main();
     let limits = config.limits(data.len());
     let per_epoch = config.steps_per_epoch(data.len());
@@ -114,20 +166,35 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
         classes: data.class_names().to_vec(),
         normalisation: config.normalisation,
     };
+    let mut school = School::open(inputs, hooks)?;
     let mut session = Session::<B, _>::start(
         config,
         card.clone(),
         DataFingerprint::of(data),
         run,
         optimizer,
+        school.as_ref().map(School::teacher_config),
         &mut |text| hooks.remark(text),
         device,
     )?;
-    let mut batches = Loader::start(Arc::new(data.clone()), config, session.state.step)?;
+    if let Some(school) = &mut school {
+        school.begin(session.state.step, &session.network(), hooks)?;
+    }
+    let images = Images {
+        labelled: Arc::new(data.clone()),
+        pseudo: school.as_ref().and_then(School::pseudo_labelled),
+    };
+    let matcher = Arc::new(config.matcher()?);
+    let mut batches = Loader::start(images, Arc::clone(&matcher), config, session.state.step)?;
     let mut log = Log::new(run);
     let (earlier, started) = (session.state.elapsed(), Instant::now());
     let mut interrupted = false;
     let falls_due = |step: u64, every: u64| every > 0 && step.is_multiple_of(every);
+    let progress_of = |state: &TrainState| limits.progress(state.step, state.elapsed());
+    let mut frozen = config.frozen_at(progress_of(&session.state));
+    if frozen == 0 && config.freeze > 0 {
+        session.learner = session.learner.thaw();
+    }
 
     let mut has_ended = limits.reached(session.state.step, session.state.elapsed());
     while !has_ended {
@@ -136,9 +203,17 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
             break;
         }
 
-        // 1. Rate and batch.
-        let progress = limits.progress(session.state.step, session.state.elapsed());
-        let rate = config.rate_at(session.state.step, progress);
+        // 1. Rate, frozen layers, batch.
+        let progress = progress_of(&session.state);
+        let rate = config.rate_at(session.state.step, progress, per_epoch, &limits);
+        if frozen > 0 && config.frozen_at(progress) == 0 {
+            frozen = 0;
+            session.learner = session.learner.thaw();
+            hooks.remark(&format!(
+                "step {}: every layer is trained",
+                session.state.step
+            ));
+        }
         let batch = match batches.next() {
             Ok(batch) => batch,
             Err(error) => {
@@ -151,18 +226,26 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
         };
 
         // 2. Forward, loss, backward.
-        let mut computed = devices.compute(&session.model, batch.values, batch.matched, config)?;
+        let names = batch.names.clone();
+        let teaches = school
+            .as_mut()
+            .filter(|school| school.asks_at(session.state.step, progress));
+        let mut computed = match teaches {
+            Some(school) => school.lesson(&session.learner, batch, &matcher, session.state.step)?,
+            None => devices.compute(&session.learner, &batch.pixels, batch.matched, config)?,
+        };
 
         // 3. Step.
         let norm = config.clip_norm.and_then(|norm| {
-            clip_global_norm::<B, _>(&session.model, &mut computed.gradients, norm)
+            clip_global_norm::<B, _>(&session.learner, &mut computed.gradients, norm)
         });
-        let model = session
+        let mut learner = session
             .optimizer
-            .step(rate, session.model, computed.gradients);
-        session.model = computed.statistics.update(model);
+            .step(rate, session.learner, computed.gradients);
+        learner.network = computed.statistics.update(learner.network);
+        session.learner = learner;
         if let Some(ema) = &mut session.ema {
-            ema.update(&session.model.valid());
+            ema.update(&session.learner.network.valid());
         }
         session.state.step += 1;
         session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
@@ -172,20 +255,21 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
         has_ended = limits.reached(step, session.state.elapsed());
         let judged = match validation {
             Some(set) if falls_due(step, config.evaluate_every) || has_ended => {
-                Some(judge(session.network(), config, &card, set, device))
+                Some(judge_network(session.network(), config, &card, set, device))
             }
             _ => None,
         };
         // What that took counts too, and the end may have come with it.
         session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
         has_ended |= judged.is_some() && limits.reached(step, session.state.elapsed());
-        let report = judged.transpose();
-        if let Ok(Some(report)) = &report {
-            hooks.evaluated(step, report);
+        let judged = judged.transpose();
+        let figures = judged.as_ref().ok().and_then(Option::as_ref);
+        if let Some(judged) = figures {
+            hooks.evaluated(step, &judged.report);
         }
 
         // 5. Log and checkpoint.
-        let map = report.as_ref().ok().and_then(|report| report.as_ref()?.map);
+        let map = figures.and_then(|judged| judged.report.map);
         let record = DetectionRecord {
             step,
             epoch: (step - 1) / per_epoch,
@@ -194,10 +278,13 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
             positives: computed.terms.positives,
             gradient_norm: norm.as_ref().map(|_| f32::NAN),
             rate,
+            distillation: BTreeMap::new(),
             map,
+            val_loc_loss: figures.map(|judged| judged.loc_loss),
+            val_conf_loss: figures.map(|judged| judged.conf_loss),
         };
-        log.push(computed.terms, norm, record, batch.names);
-        let saves = falls_due(step, config.checkpoint_every) || has_ended || report.is_err();
+        log.push(computed.terms, computed.taught, norm, record, names);
+        let saves = falls_due(step, config.checkpoint_every) || has_ended || judged.is_err();
         if log.is_full() || saves || map.is_some() {
             log.flush(progress, hooks)?;
         }
@@ -208,10 +295,13 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
             session.save(config, run)?;
         }
         // What cannot be judged was trained all the same.
-        report?;
+        judged?;
+        if let Some(school) = &mut school {
+            school.refuse_silent_terms(step, &mut log, progress, hooks)?;
+        }
     }
 
-    let progress = limits.progress(session.state.step, session.state.elapsed());
+    let progress = progress_of(&session.state);
     log.flush(progress, hooks)?;
     if interrupted && session.state.step > 0 {
         session.save(config, run)?;
@@ -227,15 +317,13 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Ssd<B>, B>>(
 }
 
 /// What the network finds on the validation images.
-fn judge<B: VisionBackend>(
+pub(super) fn judge_network<B: VisionBackend>(
     network: Ssd<B>,
     config: &SsdTraining,
     card: &DetectorCard,
     set: &DetectionSet,
     device: &B::Device,
-) -> Result<VocReport, TrainError> {
+) -> Result<Judged, TrainError> {
     let detector = Detector::new(network, config.model.clone(), card.clone(), device.clone())?;
-    let batch = config.batch_size;
-    let scorer = score_set(&detector, set, &config.detect, batch, &mut |_| ())?;
-    Ok(scorer.voc(&VocConfig::default())?)
+    judge(&detector, set, config)
 }

@@ -3,6 +3,7 @@
 mod common;
 mod devices;
 mod files;
+mod pseudo;
 mod refusals;
 mod resume;
 mod training;

@@ -156,3 +156,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn bytes_that_are_normalised_later_are_the_values_to_the_bit() {
+    let image = RgbImage::from_fn(31, 17, |x, y| {
+        Rgb([x as u8 * 7, y as u8 * 11, (x * y) as u8])
+    });
+    for normalisation in [
+        ColourNormalisation::SSD,
+        ColourNormalisation::MOBILENET,
+        ColourNormalisation::IMAGENET,
+    ] {
+        let at_once = chw(&image, 23, 19, &normalisation);
+        let mut later = vec![0.0; 3 * 23 * 19];
+        crate::resize_bilinear_bytes_chw(&image, 23, 19, &mut later).unwrap();
+        assert!(later.iter().all(|byte| (0.0..=255.0).contains(byte)));
+        normalisation.normalise_chw(&mut later, 23 * 19);
+        assert_eq!(at_once, later);
+    }
+}

@@ -11,7 +11,9 @@ use pyrograph::{
     models::{ModelError, ssd::Transfer, weights::StateDict},
     train::{
         run_folder::RunFolder,
-        ssd::{DetectionRecord, SsdHooks, SsdTraining, check_devices, train_ssd},
+        ssd::{
+            DetectionRecord, SsdHooks, SsdTraining, check_devices, check_teacher, train_ssd_beside,
+        },
     },
 };
 
@@ -20,13 +22,18 @@ use crate::training::Watch;
 /// Whether a training can begin: its devices start, and the weights that it begins from fit.
 pub(super) struct Start {
     pub(super) training: SsdTraining,
+    pub(super) classes: Vec<String>,
 }
 
 impl DevicesTask for Start {
     type Output = anyhow::Result<()>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>, others: Vec<Device<B>>) -> Self::Output {
-        check_devices(1 + others.len())?;
+        if self.training.distillation.is_none() {
+            check_devices(1 + others.len())?;
+        }
+        let teacher_device = others.first().unwrap_or(&device);
+        check_teacher::<B::InnerBackend>(&self.training, &self.classes, teacher_device)?;
         let Some(start) = &self.training.start else {
             return Ok(());
         };
@@ -68,6 +75,8 @@ fn hint(error: &ModelError, transfer: Transfer) -> &'static str {
 
 pub(super) struct Job {
     pub(super) run: RunFolder,
+    /// Whether the further device is a teacher's.
+    pub(super) distils: bool,
     pub(super) training: SsdTraining,
     pub(super) data: DetectionSet,
     pub(super) validation: Option<DetectionSet>,
@@ -86,14 +95,21 @@ impl DevicesTask for Job {
     type Output = anyhow::Result<Summary>;
 
     fn run<B: VisionAutodiff>(mut self, device: Device<B>, others: Vec<Device<B>>) -> Self::Output {
-        let devices = [vec![device], others].concat();
-        let trained = train_ssd::<B>(
+        let (devices, teacher) = match self.distils {
+            true => (
+                vec![device.clone()],
+                others.first().cloned().unwrap_or(device),
+            ),
+            false => ([vec![device.clone()], others].concat(), device),
+        };
+        let trained = train_ssd_beside::<B>(
             &self.training,
             &self.data,
             self.validation.as_ref(),
             &self.run,
             &mut self.watch,
             &devices,
+            &teacher,
         );
         self.watch.finish();
         let trained = trained?;

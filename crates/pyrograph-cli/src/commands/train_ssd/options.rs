@@ -1,26 +1,15 @@
 //! What a recipe and the flags may set.
 
-use std::path::{self, PathBuf};
+mod plan;
 
-use anyhow::{Context, bail};
+use std::path::PathBuf;
+
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    data::{
-        DataError,
-        detection::{
-            BeyondImage, BoxPolicy, Degenerate, DetectionFormat, DetectionOptions, DetectionSet,
-            SsdAugment, UnknownClass, VocCorners,
-        },
-    },
-    models::{
-        ssd::{DetectorCard, PriorTable, SsdBackbone, SsdConfig, Transfer},
-        weights::StateDict,
-    },
-    train::{
-        TrainError,
-        ssd::{DetectionSource, RateSchedule, SsdOptimizer, SsdTraining, StartFrom},
-    },
-    vision::ColourNormalisation,
+    data::detection::DetectionFormat,
+    models::ssd::{PriorTable, SsdBackbone},
+    train::ssd::SsdTraining,
 };
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +61,10 @@ pub(super) struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "is_false")]
     difficult: bool,
+    /// Train on so many of the images alone, chosen by the seed: 25 of them are among the 50 of the same seed [default: all].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    images: Option<usize>,
     /// How many built-in scenes are drawn [default: 4000].
     #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,8 +74,8 @@ pub(super) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     backbone: Option<SsdBackbone>,
     /// What every number of channels is multiplied with [default: 1, or as --start has it].
-    #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[arg(long, visible_alias = "student-width", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none", alias = "student-width")]
     width: Option<f64>,
     /// The prior boxes: voc, coco, torchvision or mobilenet [default: the backbone's].
     #[arg(long)]
@@ -105,10 +98,18 @@ pub(super) struct Options {
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     normalisation: Option<NormalisationName>,
-    /// So many of the backbone's first layers stay as they are [default: 0].
+    /// Freezes the first FREEZE layers of the backbone [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     freeze: Option<usize>,
+    /// The share of the run after which frozen layers are trained too, between 0 and 1 [default: never].
+    #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfreeze_at: Option<f64>,
+    /// The rate from there on, by a schedule that begins anew [default: the one schedule goes on].
+    #[arg(long, allow_negative_numbers = true, value_name = "RATE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfreeze_rate: Option<f64>,
     /// What happens to training images: ssd is all of the paper's, light a change of colours and a mirror [default: ssd].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,10 +142,14 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     warm_up: Option<u64>,
-    /// How the rate falls: a cosine, or a tenth after two thirds and after five sixths of the run.
+    /// How the rate falls: by a cosine, to a tenth after two thirds and after five sixths of the run, or by --gamma after every epoch.
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<ScheduleName>,
+    /// The factor of an exponential schedule, above 0 and up to 1.
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gamma: Option<f64>,
     /// SGD's momentum, or Adam's β₁.
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -206,7 +211,7 @@ names! {
     DegenerateName { Skip, Refuse }
     BeyondName { Clip, Skip, Refuse, Keep }
     AugmentName { Ssd, Light, None }
-    ScheduleName { Cosine, Steps }
+    ScheduleName { Cosine, Steps, Exponential }
     OptimizerName { Sgd, AdamW }
     NormalisationName { Ssd, Imagenet, Mobilenet }
     TransferName {
@@ -215,17 +220,6 @@ names! {
         #[doc = "The backbone alone."] Backbone
     }
 }
-
-/// Built-in scenes when no number is given, and how large they are.
-const SCENES: usize = 4000;
-const SCENE_SIDE: u32 = 300;
-/// Scenes that the best network is chosen by.
-const VALIDATION_SCENES: usize = 100;
-/// Adam's usual rate, and SGD's where weights are there: the published recipe's.
-const LOW_RATE: f64 = 1e-3;
-const VALIDATION: &str = "val";
-/// The shares of the run after which the published recipes lower the rate: 80,000 and 100,000 of 120,000 steps.
-const PUBLISHED_STEPS: [f64; 2] = [2.0 / 3.0, 5.0 / 6.0];
 
 impl Options {
     /// Refuses options that say how something is to be used that is not given, be it by a flag or by a recipe.
@@ -254,7 +248,26 @@ impl Options {
                 "start",
                 self.start.is_some(),
             ),
+            (
+                &[("gamma", self.gamma.is_some())],
+                "schedule exponential",
+                self.schedule == Some(ScheduleName::Exponential),
+            ),
+            (
+                &[("unfreeze-at", self.unfreeze_at.is_some())],
+                "freeze",
+                self.freeze.is_some(),
+            ),
+            (
+                &[("unfreeze-rate", self.unfreeze_rate.is_some())],
+                "unfreeze-at",
+                self.unfreeze_at.is_some(),
+            ),
         ];
+        let exponential = self.schedule == Some(ScheduleName::Exponential);
+        if exponential && self.gamma.is_none() {
+            bail!("--schedule exponential needs --gamma, the factor of the rate after every epoch");
+        }
         for (options, needed, is_there) in needs {
             if let Some((option, _)) = options.iter().find(|(_, given)| *given && !is_there) {
                 bail!("--{option} needs --{needed}");
@@ -289,200 +302,11 @@ impl Options {
             (self.epochs, self.steps, self.max_minutes);
     }
 
+    pub(super) fn images(&self) -> Option<usize> {
+        self.images
+    }
+
     pub(super) fn held_out(&self) -> f64 {
         self.held_out.unwrap_or(0.1)
-    }
-
-    /// The data, with a path that holds from any folder.
-    pub(super) fn source(&self) -> anyhow::Result<DetectionSource> {
-        let Some(data) = &self.data else {
-            return Ok(DetectionSource::Scenes {
-                count: self.scenes.unwrap_or(SCENES),
-                side: SCENE_SIDE,
-                seed: self.seed.unwrap_or(0),
-            }
-            .part("train")?);
-        };
-        Ok(DetectionSource::Files {
-            path: path::absolute(data).context("--data")?,
-            format: self.format.unwrap_or(DetectionFormat::Voc),
-            split: self.split.clone().unwrap_or_else(|| "train".into()),
-            options: self.reading(),
-        })
-    }
-
-    fn reading(&self) -> DetectionOptions {
-        DetectionOptions {
-            classes: (!self.classes.is_empty()).then(|| self.classes.clone()),
-            unknown: match self.unknown_classes {
-                None | Some(UnknownName::Refuse) => UnknownClass::Refuse,
-                Some(UnknownName::Skip) => UnknownClass::Skip,
-            },
-            boxes: BoxPolicy {
-                degenerate: match self.degenerate_boxes {
-                    None | Some(DegenerateName::Skip) => Degenerate::Skip,
-                    Some(DegenerateName::Refuse) => Degenerate::Refuse,
-                },
-                beyond: match self.boxes_beyond {
-                    None | Some(BeyondName::Clip) => BeyondImage::Clip,
-                    Some(BeyondName::Skip) => BeyondImage::Skip,
-                    Some(BeyondName::Refuse) => BeyondImage::Refuse,
-                    Some(BeyondName::Keep) => BeyondImage::Keep,
-                },
-            },
-            voc_corners: match self.one_based {
-                true => VocCorners::OneBased,
-                false => VocCorners::ZeroBased,
-            },
-        }
-    }
-
-    /// The part that the best network is chosen by; none where a share is to be held out of `set`, which is `data`.
-    pub(super) fn validation(
-        &self,
-        data: &DetectionSource,
-        set: &DetectionSet,
-    ) -> anyhow::Result<Option<DetectionSource>> {
-        if let (DetectionSource::Scenes { side, seed, .. }, None) = (data, self.held_out) {
-            let scenes = DetectionSource::Scenes {
-                count: VALIDATION_SCENES,
-                side: *side,
-                seed: *seed,
-            };
-            return Ok(Some(scenes.part(VALIDATION)?));
-        }
-        if let Some(split) = &self.validation_split {
-            return Ok(Some(data.part(split)?));
-        }
-        if self.held_out.is_some() {
-            return Ok(None);
-        }
-        // An annotation file has no other part.
-        let Ok(usual) = data.part(VALIDATION) else {
-            return Ok(None);
-        };
-        match usual.load() {
-            // As where `trainval` is trained on.
-            Ok(validation) if validation.shared_with(set).is_some() => Ok(None),
-            Ok(_) => Ok(Some(usual)),
-            Err(TrainError::Data(
-                DataError::NoDetectionSplit { .. } | DataError::NoDetectionSet { .. },
-            )) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    pub(super) fn training(&self, set: &DetectionSet) -> anyhow::Result<SsdTraining> {
-        let mut t = SsdTraining::for_set(
-            set,
-            self.backbone.unwrap_or(SsdBackbone::Vgg16),
-            self.width.unwrap_or(1.0),
-        );
-        if let Some(path) = &self.start {
-            self.begin_from(path, set, &mut t)?;
-        }
-        match self.normalisation {
-            None => {}
-            Some(NormalisationName::Ssd) => t.normalisation = ColourNormalisation::SSD,
-            Some(NormalisationName::Imagenet) => t.normalisation = ColourNormalisation::IMAGENET,
-            Some(NormalisationName::Mobilenet) => t.normalisation = ColourNormalisation::MOBILENET,
-        }
-        t.model.priors = self.priors.or(t.model.priors);
-        if let Some(switch) = self.batch_norm {
-            t.model.batch_norm = switch == Switch::On;
-        }
-        match self.augment {
-            None | Some(AugmentName::Ssd) => {}
-            Some(AugmentName::Light) => t.augment = SsdAugment::light(),
-            Some(AugmentName::None) => t.augment = SsdAugment::none(),
-        }
-        match self.schedule {
-            None | Some(ScheduleName::Cosine) => {}
-            Some(ScheduleName::Steps) => t.schedule = RateSchedule::Steps(PUBLISHED_STEPS.into()),
-        }
-        match self.optimizer {
-            None | Some(OptimizerName::Sgd) => {}
-            Some(OptimizerName::AdamW) => {
-                (t.optimizer, t.learning_rate) = (SsdOptimizer::AdamW, LOW_RATE);
-            }
-        }
-        t.difficult = self.difficult;
-        let set_to = |field: &mut f64, given: Option<f64>| *field = given.unwrap_or(*field);
-        set_to(&mut t.learning_rate, self.learning_rate);
-        set_to(&mut t.momentum, self.momentum);
-        set_to(&mut t.weight_decay, self.weight_decay);
-        let set_to = |field: &mut usize, given: Option<usize>| *field = given.unwrap_or(*field);
-        set_to(&mut t.batch_size, self.batch_size);
-        set_to(&mut t.freeze, self.freeze);
-        set_to(&mut t.loaders, self.loaders);
-        set_to(
-            &mut t.loss.negatives_per_positive,
-            self.negatives_per_positive,
-        );
-        set_to(&mut t.loss.negatives_for_hard, self.negatives_for_hard);
-        let set_to = |field: &mut u64, given: Option<u64>| *field = given.unwrap_or(*field);
-        set_to(&mut t.warm_up, self.warm_up);
-        set_to(&mut t.checkpoint_every, self.checkpoint_every);
-        set_to(&mut t.evaluate_every, self.evaluate_every);
-        set_to(&mut t.seed, self.seed);
-        // 0 is how a flag says "off".
-        let switched = |given: Option<f64>, usual| match given {
-            None => usual,
-            Some(value) => Some(value).filter(|value| *value != 0.0),
-        };
-        t.ema = switched(self.ema, t.ema);
-        t.clip_norm = switched(self.clip_norm, t.clip_norm);
-        if self.limits_alone() != Self::default() {
-            self.set_limits(&mut t);
-        }
-        Ok(t)
-    }
-
-    /// Takes the numbers of a model file of pyrograph over, where the flags do not say otherwise.
-    fn begin_from(
-        &self,
-        path: &PathBuf,
-        set: &DetectionSet,
-        t: &mut SsdTraining,
-    ) -> anyhow::Result<()> {
-        let dict = StateDict::open(path)?;
-        t.model.batch_norm = false;
-        t.learning_rate = LOW_RATE;
-        t.model = t.model.clone().with_priors_of(&dict);
-        if let Ok(theirs) = SsdConfig::of(&dict) {
-            if let Some(backbone) = self.backbone.filter(|seen| *seen != theirs.backbone) {
-                bail!(
-                    "--start {} is a detector on {}, but --backbone is {backbone}",
-                    path.display(),
-                    theirs.backbone
-                );
-            }
-            if let Some(card) = DetectorCard::of(&dict, &theirs)? {
-                t.normalisation = card.normalisation;
-                let takes_classes = matches!(self.transfer, None | Some(TransferName::All));
-                if takes_classes && card.classes != set.class_names() {
-                    bail!(
-                        "{} tells the classes {}, the data have {}: give --classes in the file's order, or --transfer replace-heads",
-                        path.display(),
-                        card.classes.join(", "),
-                        set.class_names().join(", ")
-                    );
-                }
-            }
-            t.model = SsdConfig {
-                num_classes: t.model.num_classes,
-                width: self.width.unwrap_or(theirs.width),
-                ..theirs
-            };
-        }
-        t.start = Some(StartFrom {
-            path: path::absolute(path).context("--start")?,
-            transfer: match self.transfer {
-                None | Some(TransferName::All) => Transfer::All,
-                Some(TransferName::ReplaceHeads) => Transfer::ReplaceHeads,
-                Some(TransferName::Backbone) => Transfer::Backbone,
-            },
-        });
-        Ok(())
     }
 }

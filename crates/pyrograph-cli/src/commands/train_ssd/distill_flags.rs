@@ -1,0 +1,382 @@
+//! What `train distill` asks beside `train ssd`.
+
+use std::path::{self, Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use pyrograph::{
+    backend::DeviceSpec,
+    losses::{DistillMethod, Objective},
+    models::ssd::ProjectorKind,
+    train::{
+        run_folder::RunFolder,
+        ssd::{
+            CacheOptions, DetectionSource, Distillation, PseudoLabelling, Unlabelled,
+            UnlabelledSource, WeightedMethod, best_weights, teacher_checksum,
+        },
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// What a recipe file may set; the command's flags go before it.
+#[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct DistillFlags {
+    /// The detector to learn from: a run folder of `train ssd`, whose best network it is, or a model file.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    teacher: Option<PathBuf>,
+    /// What is learned: chen (soft targets, bounded regression), cwd (maps, channel by channel), pkd (maps, correlated), score-l2 (maps,
+    /// where the teacher sees objects), response (outputs, by the teacher's scores), lad (the teacher assigns the priors); one, or several
+    /// with weights: cwd:1,chen:0.5 [default: chen].
+    #[arg(long, value_delimiter = ',', value_name = "METHOD[:WEIGHT]")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_many"
+    )]
+    method: Vec<String>,
+    /// The share of the run after which the teacher is not asked any more, above 0 and up to 1 [default: 1].
+    #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<f64>,
+    /// Ask the teacher at every STEPS-th step; those between are plain [default: 1].
+    #[arg(long, allow_negative_numbers = true, value_name = "STEPS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    teacher_every: Option<u64>,
+    /// Keep the teacher's answers on disk, for so many augmentations of each image, which then repeat.
+    #[arg(long, allow_negative_numbers = true, value_name = "DRAWS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<u64>,
+    /// The file of these answers, which another run with the same data, seed and teacher may use [default: in the run folder].
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_file: Option<PathBuf>,
+    /// What fits the student's maps to the teacher's: linear (1×1) or mlp (1×1, ReLU, 1×1) [default: linear].
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    projector: Option<ProjectorKind>,
+    /// The temperature of chen and cwd, above 0 [default: 1].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    /// chen: the margin of the bounded regression [default: 0].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    margin: Option<f64>,
+    /// chen: the weight of the background in the soft targets [default: 1.5].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    background_weight: Option<f64>,
+    /// chen: the weight of the soft targets [default: 0.3].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    soft_weight: Option<f64>,
+    /// chen: the weight of the hard classification [default: 0.7].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hard_weight: Option<f64>,
+    /// chen: the weight of the bounded regression [default: 0.5].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bounded_weight: Option<f64>,
+    /// The teacher's name of each class of the data, in the data's order, where the names differ.
+    #[arg(long, value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    teacher_classes: Vec<String>,
+    /// Take a teacher with an mAP@.5 below 0.05, or below that of a student that begins with weights.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "is_false")]
+    any_teacher: bool,
+    /// Images without boxes, which join with the teacher's confident detections as their objects: a folder, or scenes:COUNT.
+    #[arg(long, value_name = "DIR")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlabelled: Option<PathBuf>,
+    /// The share of these images in every batch, between 0 and 1 [default: 0.5].
+    #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlabelled_share: Option<f64>,
+    /// No detection below this score counts as an object, whatever the validation images say [default: 0.5].
+    #[arg(long, allow_negative_numbers = true, value_name = "SCORE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unlabelled_floor: Option<f64>,
+    /// The device of the teacher, of the backend of --device [default: --device].
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    teacher_device: Option<DeviceSpec>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// `method = "cwd:1,chen:0.5"` or a list of such words.
+fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Words {
+        One(String),
+        Many(Vec<String>),
+    }
+    let words = match Words::deserialize(from)? {
+        Words::One(words) => vec![words],
+        Words::Many(words) => words,
+    };
+    let each = words.iter().flat_map(|words| words.split(','));
+    Ok(each.map(|word| word.trim().to_owned()).collect())
+}
+
+impl DistillFlags {
+    /// The keys of a recipe that are these flags'.
+    pub(super) const KEYS: [&str; 19] = [
+        "teacher",
+        "method",
+        "until",
+        "teacher-every",
+        "cache",
+        "cache-file",
+        "projector",
+        "temperature",
+        "margin",
+        "background-weight",
+        "soft-weight",
+        "hard-weight",
+        "bounded-weight",
+        "teacher-classes",
+        "any-teacher",
+        "unlabelled",
+        "unlabelled-share",
+        "unlabelled-floor",
+        "teacher-device",
+    ];
+
+    /// Whether a flag says how something is done that is not asked for.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        if self.teacher.is_none() {
+            bail!(
+                "--teacher is needed: the run folder or the model file of the detector to learn from"
+            );
+        }
+        let methods = self.weighted_methods()?;
+        let asked = |name: &str| {
+            methods
+                .iter()
+                .any(|weighted| weighted.method.name() == name)
+        };
+        let of_chen = [
+            ("margin", self.margin.is_some()),
+            ("background-weight", self.background_weight.is_some()),
+            ("soft-weight", self.soft_weight.is_some()),
+            ("hard-weight", self.hard_weight.is_some()),
+            ("bounded-weight", self.bounded_weight.is_some()),
+        ];
+        if let Some((flag, _)) = of_chen.iter().find(|(_, given)| *given && !asked("chen")) {
+            bail!("--{flag} needs --method chen");
+        }
+        if self.temperature.is_some() && !asked("chen") && !asked("cwd") {
+            bail!("--temperature needs --method chen or cwd");
+        }
+        if self.projector.is_some() && !methods.iter().any(|w| w.method.needs().maps) {
+            bail!("--projector needs --method cwd, pkd or score-l2, which compare maps");
+        }
+        let needs = [
+            (
+                "cache-file",
+                self.cache_file.is_some(),
+                "cache",
+                self.cache.is_some(),
+            ),
+            (
+                "unlabelled-share",
+                self.unlabelled_share.is_some(),
+                "unlabelled",
+                self.unlabelled.is_some(),
+            ),
+            (
+                "unlabelled-floor",
+                self.unlabelled_floor.is_some(),
+                "unlabelled",
+                self.unlabelled.is_some(),
+            ),
+        ];
+        match needs
+            .iter()
+            .find(|(_, given, _, is_there)| *given && !is_there)
+        {
+            Some((flag, _, needed, _)) => bail!("--{flag} needs --{needed}"),
+            None => Ok(()),
+        }
+    }
+
+    /// The methods with their numbers and weights.
+    fn weighted_methods(&self) -> anyhow::Result<Vec<WeightedMethod>> {
+        let words = match self.method.is_empty() && self.unlabelled.is_none() {
+            true => vec!["chen".to_owned()],
+            false => self.method.clone(),
+        };
+        let method = |word: &String| {
+            let (name, weight) = match word.split_once(':') {
+                None => (word.as_str(), 1.0),
+                Some((name, weight)) => {
+                    let seen = || format!("--method {word}: the weight is a number of 0 or more");
+                    (name, weight.parse().with_context(seen)?)
+                }
+            };
+            let mut method: DistillMethod = name.parse().context("--method")?;
+            self.set_numbers(&mut method);
+            method.check().context("--method")?;
+            Ok(WeightedMethod { method, weight })
+        };
+        words.iter().map(method).collect()
+    }
+
+    fn set_numbers(&self, method: &mut DistillMethod) {
+        let set_to = |field: &mut f64, given: Option<f64>| *field = given.unwrap_or(*field);
+        match method {
+            DistillMethod::Chen(chen) => {
+                set_to(&mut chen.temperature, self.temperature);
+                set_to(&mut chen.margin, self.margin);
+                set_to(&mut chen.background_weight, self.background_weight);
+                set_to(&mut chen.soft, self.soft_weight);
+                set_to(&mut chen.conf, self.hard_weight);
+                set_to(&mut chen.bounded, self.bounded_weight);
+            }
+            DistillMethod::Cwd(cwd) => set_to(&mut cwd.temperature, self.temperature),
+            DistillMethod::Pkd(_)
+            | DistillMethod::ScoreL2(_)
+            | DistillMethod::Response(_)
+            | DistillMethod::Lad(_) => {}
+        }
+    }
+
+    pub(super) fn teacher_device(&self) -> Option<DeviceSpec> {
+        self.teacher_device
+    }
+
+    /// What a student of `data` is to learn.
+    pub(super) fn distillation(&self, data: &DetectionSource) -> anyhow::Result<Distillation> {
+        let teacher = self.teacher.as_deref().context("--teacher is needed")?;
+        let teacher = path::absolute(teacher_file(teacher)?).context("--teacher")?;
+        Ok(Distillation {
+            teacher_checksum: teacher_checksum(&teacher).context("--teacher")?,
+            teacher,
+            teacher_classes: self.teacher_classes.clone(),
+            methods: self.weighted_methods()?,
+            until: self.until.unwrap_or(1.0),
+            every: self.teacher_every.unwrap_or(1),
+            projector: self.projector.unwrap_or_default(),
+            cache: match self.cache {
+                None => None,
+                Some(draws) => Some(CacheOptions {
+                    draws,
+                    file: match &self.cache_file {
+                        None => None,
+                        Some(file) => Some(path::absolute(file).context("--cache-file")?),
+                    },
+                }),
+            },
+            any_teacher: self.any_teacher,
+            unlabelled: match &self.unlabelled {
+                None => None,
+                Some(from) => Some(self.unlabelled_images(from, data)?),
+            },
+        })
+    }
+
+    fn unlabelled_images(&self, from: &Path, data: &DetectionSource) -> anyhow::Result<Unlabelled> {
+        /// The side and the seed where the labelled images are no scenes.
+        const SIDE: u32 = 300;
+        const SEED: u64 = 0;
+        /// Half of every batch.
+        const SHARE: f64 = 0.5;
+        let scenes = from.to_str().and_then(|text| text.strip_prefix("scenes:"));
+        let images = match scenes {
+            Some(count) => {
+                let count = count
+                    .parse()
+                    .context("--unlabelled scenes:COUNT: COUNT is a number")?;
+                let (side, seed) = match data {
+                    DetectionSource::Scenes { side, seed, .. } => (*side, *seed),
+                    DetectionSource::Files { .. } => (SIDE, SEED),
+                };
+                let scenes = DetectionSource::Scenes { count, side, seed };
+                UnlabelledSource::Source(scenes.part("unlabelled")?)
+            }
+            None => UnlabelledSource::Folder(path::absolute(from).context("--unlabelled")?),
+        };
+        let mut labelling = PseudoLabelling::default();
+        labelling.floor = self.unlabelled_floor.unwrap_or(labelling.floor);
+        Ok(Unlabelled {
+            images,
+            share: self.unlabelled_share.unwrap_or(SHARE),
+            labelling,
+        })
+    }
+}
+
+/// The model file that a run folder or a path stands for.
+fn teacher_file(path: &Path) -> anyhow::Result<PathBuf> {
+    match path.is_dir() {
+        false => Ok(path.to_owned()),
+        true => {
+            let run = RunFolder::open(path).context("--teacher")?;
+            Ok(best_weights(&run).context("--teacher")?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_a_recipe_are_the_flags() {
+        let all = DistillFlags {
+            teacher: Some("t".into()),
+            method: vec!["cwd:1".into()],
+            until: Some(0.9),
+            teacher_every: Some(2),
+            cache: Some(4),
+            cache_file: Some("c".into()),
+            projector: Some(ProjectorKind::Mlp),
+            temperature: Some(2.0),
+            margin: Some(0.1),
+            background_weight: Some(1.0),
+            soft_weight: Some(0.3),
+            hard_weight: Some(0.7),
+            bounded_weight: Some(0.5),
+            teacher_classes: vec!["a".into()],
+            any_teacher: true,
+            unlabelled: Some("u".into()),
+            unlabelled_share: Some(0.5),
+            unlabelled_floor: Some(0.5),
+            teacher_device: Some("cpu".parse().expect("a device")),
+        };
+        let table = toml::Table::try_from(all).expect("a table");
+        let mut keys: Vec<&str> = table.keys().map(String::as_str).collect();
+        let mut known = DistillFlags::KEYS;
+        keys.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(keys, known);
+    }
+
+    #[test]
+    fn several_methods_have_weights_and_an_unknown_one_is_refused_with_the_list() {
+        let flags = |text: &str| toml::from_str::<DistillFlags>(text).expect("reads");
+        let methods = flags("method = \"cwd:2, chen:0.5,pkd\"\ntemperature = 3.0");
+        let methods = methods.weighted_methods().expect("known");
+        let seen: Vec<_> = methods
+            .iter()
+            .map(|w| (w.method.name(), w.weight))
+            .collect();
+        assert_eq!(seen, [("cwd", 2.0), ("chen", 0.5), ("pkd", 1.0)]);
+        assert!(matches!(methods[1].method, DistillMethod::Chen(chen) if chen.temperature == 3.0));
+        for (text, word) in [
+            ("method = \"fgd\"", "score-l2"),
+            ("method = \"cwd:much\"", "cwd:much"),
+            ("method = \"chen\"\ntemperature = 0.0", "temperature"),
+        ] {
+            let error = flags(text).weighted_methods().expect_err(word);
+            assert!(format!("{error:#}").contains(word), "{error:#}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! What a training of a detector is ordered by, from the flags to the end of the run.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use pyrograph::{
+    backend::DeviceSpec,
+    data::detection::DetectionSet,
+    train::{
+        DataFingerprint, TrainError,
+        run_folder::RunFolder,
+        ssd::{DetectionRecord, SsdRun, best_weights},
+    },
+};
+use serde_json::json;
+
+use super::{
+    curves::write_curves,
+    distill_flags::DistillFlags,
+    job::{Job, Start, Summary},
+    options::Options,
+};
+use crate::{
+    arguments::Common,
+    commands::data_preview::say_remarks,
+    stop::on_interrupt,
+    training::{LIMITS_ALONE, Watch, outcome},
+};
+
+/// A training that is asked for.
+pub(super) struct Order<'a> {
+    pub(super) out: PathBuf,
+    pub(super) resume: bool,
+    pub(super) options: Options,
+    /// What is learned from a teacher; none in a plain training.
+    pub(super) distill: Option<DistillFlags>,
+    pub(super) more_devices: Vec<DeviceSpec>,
+    pub(super) common: &'a Common,
+}
+
+/// A training as it ended.
+pub(crate) struct TrainedRun {
+    run: RunFolder,
+    /// Steps taken, over every resume.
+    pub(crate) steps: u64,
+    /// Seconds trained, over every resume.
+    pub(crate) seconds: f64,
+    last: Option<DetectionRecord>,
+    /// The best mAP@.5 on the validation images.
+    pub(crate) best: Option<f64>,
+    /// Whether Ctrl-C stopped it.
+    pub(crate) interrupted: bool,
+    curves: Option<PathBuf>,
+}
+
+impl TrainedRun {
+    /// Whether nothing was left to do: the run had finished before.
+    pub(crate) fn finished_before(&self) -> bool {
+        !self.interrupted && self.last.is_none()
+    }
+
+    pub(super) fn print(&self, common: &Common) -> anyhow::Result<()> {
+        let ended = outcome(self.interrupted, self.last.is_some());
+        let mut text = format!("{ended} {} steps in {:.0} s", self.steps, self.seconds);
+        if let Some(last) = &self.last {
+            let (loc, conf) = (last.loc_loss, last.conf_loss);
+            text += &format!("; last losses: boxes {loc:.4}, classes {conf:.4}");
+        }
+        if let Some(best) = self.best {
+            text += &format!("; best mAP@.5 on the validation images {best:.4}");
+        }
+        text += &format!("\nrun folder: {}", self.run.path().display());
+        let weights = best_weights(&self.run).ok();
+        for (what, path) in [
+            ("weights to detect with", &weights),
+            ("losses", &self.curves),
+        ] {
+            if let Some(path) = path {
+                text += &format!("\n{what}: {}", path.display());
+            }
+        }
+        let value = json!({
+            "run": self.run.path(), "steps": self.steps, "seconds": self.seconds,
+            "last": self.last, "best_map": self.best, "interrupted": self.interrupted,
+            "weights": weights, "loss_curve": self.curves,
+        });
+        common.print(&value, &text)
+    }
+}
+
+impl Order<'_> {
+    pub(super) fn train(self) -> anyhow::Result<TrainedRun> {
+        self.check()?;
+        let Begun {
+            run,
+            plan,
+            data,
+            validation,
+        } = if self.resume {
+            self.reopen()?
+        } else {
+            self.begin()?
+        };
+        self.say_data(&data, validation.as_ref());
+        let steps = plan.training.limits(data.len()).steps;
+        let watch = Watch::new(steps, on_interrupt()?, self.common.quiet);
+        let job = Job {
+            run: run.clone(),
+            distils: plan.training.distillation.is_some(),
+            training: plan.training,
+            data,
+            validation,
+            watch,
+        };
+        let trained = self.common.device.run_with(&self.other_devices(), job)?;
+        let Summary {
+            steps,
+            seconds,
+            last,
+            best,
+            interrupted,
+        } = match trained {
+            Ok(summary) => summary,
+            Err(error) => {
+                let refused = matches!(error.downcast_ref(), Some(TrainError::Config { .. }));
+                if refused && !self.resume {
+                    run.discard_unbegun()?;
+                }
+                return Err(error);
+            }
+        };
+        Ok(TrainedRun {
+            curves: write_curves(&run)?,
+            run,
+            steps,
+            seconds,
+            last,
+            best,
+            interrupted,
+        })
+    }
+
+    /// Refuses options that do not go together, or that a resumed run does not take.
+    fn check(&self) -> anyhow::Result<()> {
+        self.options.check()?;
+        match &self.distill {
+            Some(distill) if self.resume && *distill != DistillFlags::default() => {
+                bail!(LIMITS_ALONE)
+            }
+            Some(distill) if !self.resume => distill.check(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Those that share the batches, or the teacher's.
+    pub(super) fn other_devices(&self) -> Vec<DeviceSpec> {
+        let teacher = self.distill.as_ref().and_then(DistillFlags::teacher_device);
+        self.more_devices.iter().copied().chain(teacher).collect()
+    }
+    /// Begins a run; nothing is made on disk before every check has passed.
+    fn begin(&self) -> anyhow::Result<Begun> {
+        let (mut plan, set) = self.plan_of_set()?;
+        let (data, validation) = self.parts(&plan, set)?;
+        complete(&mut plan, validation.as_ref());
+        plan.training.check(&data)?;
+        for set in [Some(&data), validation.as_ref()].into_iter().flatten() {
+            set.check_images()?;
+        }
+        // The devices, the weights to begin from and the teacher, too, are tried before a folder is made.
+        let start = Start {
+            training: plan.training.clone(),
+            classes: plan.classes.clone(),
+        };
+        self.common
+            .device
+            .run_with(&self.other_devices(), start)??;
+        Ok(Begun {
+            run: RunFolder::create(&self.out, &plan)?,
+            plan,
+            data,
+            validation,
+        })
+    }
+
+    /// The run that is asked for, as its config has it.
+    pub(super) fn plan(&self) -> anyhow::Result<SsdRun> {
+        self.check()?;
+        let (mut plan, set) = self.plan_of_set()?;
+        let (_, validation) = plan.split(set)?;
+        complete(&mut plan, validation.as_ref());
+        Ok(plan)
+    }
+
+    /// The run and its whole data; what the validation images were is not noted yet.
+    fn plan_of_set(&self) -> anyhow::Result<(SsdRun, DetectionSet)> {
+        let options = &self.options;
+        let data = options.source()?;
+        let set = data.load()?;
+        let validation = options.validation(&data, &set)?;
+        let mut training = options.training(&set)?;
+        if let Some(distill) = &self.distill {
+            training.distillation = Some(distill.distillation(&data)?);
+        }
+        let plan = SsdRun {
+            data,
+            fingerprint: DataFingerprint::of(&set),
+            validation_fingerprint: None,
+            held_out: match validation {
+                Some(_) => 0.0,
+                None => options.held_out(),
+            },
+            validation,
+            images: options.images(),
+            classes: set.class_names().to_vec(),
+            training,
+        };
+        Ok((plan, set))
+    }
+
+    /// Goes on with a run; its config is replaced only after the changed one has passed every check.
+    fn reopen(&self) -> anyhow::Result<Begun> {
+        let options = &self.options;
+        let run = RunFolder::open_locked(&self.out)?;
+        let mut plan: SsdRun = run.config()?;
+        let limits = options.limits_alone();
+        if limits != *options {
+            bail!(LIMITS_ALONE);
+        }
+        let changed = limits != Options::default();
+        if changed {
+            options.set_limits(&mut plan.training);
+        }
+        let (data, validation) = self.parts(&plan, plan.data.load()?)?;
+        plan.training.check(&data)?;
+        self.common.try_device()?;
+        if changed {
+            run.save_config(&plan)?;
+        }
+        Ok(Begun {
+            run,
+            plan,
+            data,
+            validation,
+        })
+    }
+
+    /// The images to train on and those to judge by, after what was done to boxes was said: of the whole where it is split.
+    fn parts(
+        &self,
+        plan: &SsdRun,
+        set: DetectionSet,
+    ) -> anyhow::Result<(DetectionSet, Option<DetectionSet>)> {
+        say_remarks(&set, self.common);
+        let (data, validation) = plan.split(set)?;
+        if let (Some(_), Some(set)) = (&plan.validation, &validation) {
+            say_remarks(set, self.common);
+        }
+        Ok((data, validation))
+    }
+
+    fn say_data(&self, data: &DetectionSet, validation: Option<&DetectionSet>) {
+        let counts = data.class_names().iter().zip(data.class_counts());
+        let classes: Vec<String> = counts
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        self.common.say(format!(
+            "{} images to train on, {} to choose the best network by; objects: {}",
+            data.len(),
+            validation.map_or(0, DetectionSet::len),
+            classes.join(", "),
+        ));
+    }
+}
+
+/// Notes what the validation images were.
+fn complete(plan: &mut SsdRun, validation: Option<&DetectionSet>) {
+    if plan.validation.is_some() {
+        plan.validation_fingerprint = validation.map(DataFingerprint::of);
+    }
+}
+
+/// A run that can be trained: its folder, locked, and its data.
+struct Begun {
+    run: RunFolder,
+    plan: SsdRun,
+    data: DetectionSet,
+    validation: Option<DetectionSet>,
+}

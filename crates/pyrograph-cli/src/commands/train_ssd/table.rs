@@ -1,0 +1,163 @@
+//! Trainings by tables, as a sweep orders them.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use anyhow::Context;
+use pyrograph::{
+    backend::{
+        Device, DevicesTask,
+        vision::{VisionAutodiff, VisionBackend},
+    },
+    data::detection::DetectionSet,
+    train::{
+        run_folder::RunFolder,
+        ssd::{DetectionRecord, SsdHooks, SsdRun, SsdTraining, train_ssd_beside},
+    },
+};
+
+use super::{DistillFlags, Options, Order, TrainedRun};
+use crate::arguments::Common;
+
+/// A table's keys of `train ssd`, and those of `train distill` alone.
+pub(super) fn parted(table: toml::Table) -> anyhow::Result<(Options, DistillFlags)> {
+    let (mut plain, mut distill) = (toml::Table::new(), toml::Table::new());
+    for (key, value) in table {
+        match DistillFlags::KEYS.contains(&key.as_str()) {
+            true => distill.insert(key, value),
+            false => plain.insert(key, value),
+        };
+    }
+    Ok((plain.try_into()?, distill.try_into()?))
+}
+
+/// How a recipe is called in an error.
+pub(super) fn named(path: Option<&Path>) -> String {
+    path.map_or("the recipe".into(), |path| path.display().to_string())
+}
+
+fn order_of<'a>(table: toml::Table, out: PathBuf, common: &'a Common) -> anyhow::Result<Order<'a>> {
+    let (options, distill) = parted(table)?;
+    Ok(Order {
+        out,
+        resume: false,
+        options,
+        distill: (distill != DistillFlags::default()).then_some(distill),
+        more_devices: Vec::new(),
+        common,
+    })
+}
+
+/// Whether a table has keys and values that a training takes. Files and folders that it names are not looked at.
+pub(crate) fn check_table(table: &toml::Table) -> anyhow::Result<()> {
+    let (options, distill) = parted(table.clone())?;
+    options.check()?;
+    match distill == DistillFlags::default() {
+        true => Ok(()),
+        false => distill.check(),
+    }
+}
+
+/// Trains by a table with the keys of `train ssd` and `train distill`; goes on where `out` holds a run.
+///
+/// # Errors
+/// As the commands; and when `out` holds a run that the table does not ask for.
+pub(crate) fn train_by_table(
+    table: toml::Table,
+    out: &Path,
+    common: &Common,
+) -> anyhow::Result<TrainedRun> {
+    let order = order_of(table, out.to_owned(), common)?;
+    let Ok(run) = RunFolder::open(out) else {
+        return order.train();
+    };
+    let seen: SsdRun = run.config()?;
+    let asked = order.plan()?;
+    anyhow::ensure!(
+        seen == asked,
+        "{}: this run is not what the recipe asks for: the recipe has changed since it was begun; give another --out, or bring the recipe back",
+        out.display()
+    );
+    let going_on = Order {
+        resume: true,
+        options: Options::default(),
+        distill: None,
+        more_devices: order.other_devices(),
+        ..order
+    };
+    going_on.train()
+}
+
+/// Seconds that a step of such a training takes, by the median of tens of steps; no file of it stays.
+pub(crate) fn seconds_a_step(
+    table: toml::Table,
+    steps: u64,
+    common: &Common,
+) -> anyhow::Result<f64> {
+    let order = order_of(table, PathBuf::new(), common)?;
+    let plan = order.plan()?;
+    let folder = tempfile::tempdir().context("a folder for the measurement")?;
+    let (data, _) = plan.load_data()?;
+    let mut training = plan.training;
+    (training.epochs, training.max_minutes, training.steps) = (None, None, Some(steps));
+    (training.checkpoint_every, training.evaluate_every) = (0, 0);
+    if let Some(distillation) = &mut training.distillation {
+        // Measured by the run itself.
+        distillation.any_teacher = true;
+        distillation.unlabelled = None;
+    }
+    let stopwatch = Stopwatch {
+        training,
+        data,
+        folder: folder.path().join("run"),
+        laps: Vec::new(),
+    };
+    common.device.run_with(&order.other_devices(), stopwatch)?
+}
+
+/// A short training that is only timed.
+struct Stopwatch {
+    training: SsdTraining,
+    data: DetectionSet,
+    folder: PathBuf,
+    laps: Vec<(Instant, usize)>,
+}
+
+/// Notes when figures were read, and of how many steps.
+struct Laps(Vec<(Instant, usize)>);
+
+impl<B: VisionBackend> SsdHooks<B> for Laps {
+    fn logged(&mut self, records: &[DetectionRecord], _: f64) {
+        self.0.push((Instant::now(), records.len()));
+    }
+}
+
+impl DevicesTask for Stopwatch {
+    type Output = anyhow::Result<f64>;
+
+    fn run<B: VisionAutodiff>(self, device: Device<B>, others: Vec<Device<B>>) -> Self::Output {
+        let run = RunFolder::create(&self.folder, &self.training)?;
+        let mut laps = Laps(self.laps);
+        let teacher = others.first().unwrap_or(&device).clone();
+        let devices = [device];
+        train_ssd_beside::<B>(
+            &self.training,
+            &self.data,
+            None,
+            &run,
+            &mut laps,
+            &devices,
+            &teacher,
+        )?;
+        let each = laps
+            .0
+            .windows(2)
+            .map(|pair| (pair[1].0 - pair[0].0).as_secs_f64() / pair[1].1.max(1) as f64);
+        let mut each: Vec<f64> = each.collect();
+        each.sort_by(f64::total_cmp);
+        let middle = each.get(each.len() / 2).copied();
+        middle.context("too few steps to tell what one takes: give 20 or more")
+    }
+}

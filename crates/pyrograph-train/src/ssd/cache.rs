@@ -1,0 +1,310 @@
+//! The teacher's answers on disk, so that a view of an image asks it once.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{ErrorKind, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::{Tensor, f16};
+use pyrograph_backend::{rng::host_tensor, vision::VisionBackend};
+use pyrograph_data::detection::SsdAugment;
+use pyrograph_losses::{Needs, PriorOutputs};
+use pyrograph_models::ssd::SsdConfig;
+use serde::{Deserialize, Serialize};
+
+use super::teacher::{Answers, Teacher};
+use crate::{DataFingerprint, TrainError};
+
+/// What a cache file begins with.
+const MAGIC: &[u8; 16] = b"pyrograph-cache1";
+/// Room for the header behind the magic.
+const HEADER: usize = 4096;
+
+/// What a cache's answers depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CacheKey {
+    pub(super) teacher: u32,
+    pub(super) teacher_classes: Vec<String>,
+    pub(super) data: DataFingerprint,
+    pub(super) pseudo: Option<DataFingerprint>,
+    pub(super) augment: SsdAugment,
+    pub(super) difficult: bool,
+    pub(super) seed: u64,
+    pub(super) draws: u64,
+    pub(super) maps: bool,
+}
+
+/// The shapes of one image's answers: maps [channels, side, side], and rows of offsets and logits.
+struct Shapes {
+    maps: Vec<[usize; 3]>,
+    priors: usize,
+    classes: usize,
+}
+
+impl Shapes {
+    /// Bytes of one image: maps in half precision, the rest in single.
+    fn bytes(&self) -> usize {
+        let maps: usize = self
+            .maps
+            .iter()
+            .map(|shape| shape.iter().product::<usize>())
+            .sum();
+        2 * maps + 4 * self.priors * (4 + self.classes)
+    }
+}
+
+/// Answers by the view that they are of. Maps are kept in half precision: a view's first answer is rounded like those that are read
+/// again, so that it does not matter which of them a step sees.
+pub(super) struct TeacherCache {
+    path: PathBuf,
+    file: File,
+    shapes: Shapes,
+    needs: Needs,
+}
+
+impl TeacherCache {
+    /// The cache at `path`, new or as an earlier run left it.
+    ///
+    /// # Errors
+    /// When the file does not open, or is a cache of other data, another teacher or another training.
+    pub(super) fn open(
+        path: &Path,
+        key: &CacheKey,
+        teacher: &SsdConfig,
+        classes: usize,
+    ) -> Result<Self, TrainError> {
+        let io = |error| TrainError::io(path, error);
+        let maps = teacher.map_channels().into_iter().zip(teacher.map_sides());
+        let shapes = Shapes {
+            maps: match key.maps {
+                true => maps
+                    .map(|(channels, side)| [channels, side, side])
+                    .collect(),
+                false => Vec::new(),
+            },
+            priors: teacher.prior_boxes()?.len(),
+            classes,
+        };
+        let options = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .clone();
+        let mut file = options.open(path).map_err(io)?;
+        let header = header_of(key, path)?;
+        let mut seen = vec![0; header.len()];
+        match file.read_exact(&mut seen) {
+            Ok(()) => check_header(&seen, key, path)?,
+            // A file that was only begun holds no answers.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                if !header.starts_with(&seen[..seen.len().min(file_length(&file).map_err(io)?)]) {
+                    return Err(no_cache(path));
+                }
+                file.seek(SeekFrom::Start(0)).map_err(io)?;
+                file.write_all(&header).map_err(io)?;
+            }
+            Err(error) => return Err(io(error)),
+        }
+        Ok(Self {
+            path: path.into(),
+            file,
+            shapes,
+            needs: Needs {
+                maps: key.maps,
+                ..Needs::default()
+            },
+        })
+    }
+
+    /// Bytes of one image's answers.
+    pub(super) fn bytes_per_view(&self) -> usize {
+        self.shapes.bytes()
+    }
+
+    /// What the teacher says of the images of `views`: read, or asked for and kept.
+    pub(super) fn answers<B: VisionBackend>(
+        &mut self,
+        teacher: &Teacher<B>,
+        pixels: &[f32],
+        views: &[u64],
+        device: &B::Device,
+    ) -> Result<Answers<B>, TrainError> {
+        let size = pixels.len() / views.len().max(1);
+        let mut kept = Vec::with_capacity(views.len());
+        for &view in views {
+            kept.push(self.read(view)?);
+        }
+        let missing: Vec<usize> = (0..views.len())
+            .filter(|place| kept[*place].is_none())
+            .collect();
+        if !missing.is_empty() {
+            let asked: Vec<f32> = missing
+                .iter()
+                .flat_map(|place| &pixels[place * size..(place + 1) * size])
+                .copied()
+                .collect();
+            let answers = teacher.answers(&asked, missing.len(), self.needs);
+            for (place, bytes) in missing.into_iter().zip(self.encode(answers)) {
+                self.write(views[place], &bytes)?;
+                kept[place] = Some(bytes);
+            }
+        }
+        let kept: Vec<Vec<u8>> = kept.into_iter().flatten().collect();
+        Ok(self.decode(&kept, device))
+    }
+
+    fn slot(&self, view: u64) -> SeekFrom {
+        let slot = 4 + self.shapes.bytes() as u64;
+        SeekFrom::Start((MAGIC.len() + HEADER) as u64 + view * slot)
+    }
+
+    /// The bytes of a view; none where they were never written, or not to the end.
+    fn read(&mut self, view: u64) -> Result<Option<Vec<u8>>, TrainError> {
+        let io = |error| TrainError::io(&self.path, error);
+        let slot = self.slot(view);
+        self.file.seek(slot).map_err(io)?;
+        let mut bytes = vec![0; 4 + self.shapes.bytes()];
+        match self.file.read_exact(&mut bytes) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(None),
+            Err(error) => return Err(TrainError::io(&self.path, error)),
+        }
+        let body = bytes.split_off(4);
+        Ok((bytes == checksum(&body)).then_some(body))
+    }
+
+    fn write(&mut self, view: u64, body: &[u8]) -> Result<(), TrainError> {
+        let io = |error| TrainError::io(&self.path, error);
+        let slot = self.slot(view);
+        self.file.seek(slot).map_err(io)?;
+        self.file.write_all(&checksum(body)).map_err(io)?;
+        self.file.write_all(body).map_err(io)
+    }
+
+    /// The bytes of each image of a batch.
+    fn encode<B: VisionBackend>(&self, answers: Answers<B>) -> Vec<Vec<u8>> {
+        let images = answers.outputs.loc.dims()[0];
+        let mut bodies = vec![Vec::with_capacity(self.shapes.bytes()); images];
+        for map in answers.maps {
+            let values: Vec<f32> = map.into_data().iter::<f32>().collect();
+            let each = values.chunks(values.len() / images);
+            for (body, values) in bodies.iter_mut().zip(each) {
+                body.extend(values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()));
+            }
+        }
+        for rows in [answers.outputs.loc, answers.outputs.conf] {
+            let values: Vec<f32> = rows.into_data().iter::<f32>().collect();
+            let each = values.chunks(values.len() / images);
+            for (body, values) in bodies.iter_mut().zip(each) {
+                body.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+            }
+        }
+        bodies
+    }
+
+    /// The batch that the bytes of some images are.
+    fn decode<B: VisionBackend>(&self, bodies: &[Vec<u8>], device: &B::Device) -> Answers<B> {
+        let images = bodies.len();
+        let mut start = 0;
+        let mut maps = Vec::with_capacity(self.shapes.maps.len());
+        for &[channels, height, width] in &self.shapes.maps {
+            let end = start + 2 * channels * height * width;
+            let halves = bodies
+                .iter()
+                .flat_map(|body| body[start..end].as_chunks::<2>().0);
+            let values = halves
+                .map(|half| f16::from_le_bytes(*half).to_f32())
+                .collect();
+            maps.push(host_tensor(
+                values,
+                [images, channels, height, width],
+                device,
+            ));
+            start = end;
+        }
+        let mut rows = |width: usize| -> Tensor<B, 3> {
+            let end = start + 4 * self.shapes.priors * width;
+            let words = bodies
+                .iter()
+                .flat_map(|body| body[start..end].as_chunks::<4>().0);
+            let values = words.map(|word| f32::from_le_bytes(*word)).collect();
+            start = end;
+            host_tensor(values, [images, self.shapes.priors, width], device)
+        };
+        let (loc, conf) = (rows(4), rows(self.shapes.classes));
+        Answers {
+            maps,
+            outputs: PriorOutputs { loc, conf },
+        }
+    }
+}
+
+/// CRC-32, but never that of a slot that nothing was written to.
+fn checksum(body: &[u8]) -> [u8; 4] {
+    crc32fast::hash(body).max(1).to_le_bytes()
+}
+
+fn file_length(file: &File) -> std::io::Result<usize> {
+    Ok(usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX))
+}
+
+/// The magic and the key as JSON, padded with spaces.
+fn header_of(key: &CacheKey, path: &Path) -> Result<Vec<u8>, TrainError> {
+    let mut header = MAGIC.to_vec();
+    serde_json::to_writer(&mut header, key).map_err(|error| TrainError::io(path, error))?;
+    let length = MAGIC.len() + HEADER;
+    if header.len() > length {
+        let reason = format!(
+            "the names of the teacher's classes take more than {HEADER} bytes: cache nothing"
+        );
+        return Err(TrainError::Run {
+            path: path.into(),
+            reason,
+        });
+    }
+    header.resize(length, b' ');
+    Ok(header)
+}
+
+/// Refuses a file that is no cache, or one of something else.
+fn check_header(seen: &[u8], key: &CacheKey, path: &Path) -> Result<(), TrainError> {
+    let body = seen
+        .strip_prefix(&MAGIC[..])
+        .ok_or_else(|| no_cache(path))?;
+    let theirs: CacheKey = serde_json::from_slice(body).map_err(|_| no_cache(path))?;
+    let differs = [
+        (
+            "another teacher",
+            theirs.teacher != key.teacher || theirs.teacher_classes != key.teacher_classes,
+        ),
+        (
+            "other data",
+            theirs.data != key.data
+                || theirs.pseudo != key.pseudo
+                || theirs.difficult != key.difficult,
+        ),
+        (
+            "another augmentation",
+            theirs.augment != key.augment || theirs.draws != key.draws,
+        ),
+        ("another seed", theirs.seed != key.seed),
+        ("other methods", theirs.maps != key.maps),
+    ];
+    match differs.iter().find(|(_, differs)| *differs) {
+        None => Ok(()),
+        Some((what, _)) => Err(TrainError::Run {
+            path: path.into(),
+            reason: format!("this cache is of {what}: delete it, or give another file"),
+        }),
+    }
+}
+
+fn no_cache(path: &Path) -> TrainError {
+    TrainError::Run {
+        path: path.into(),
+        reason: "this is no cache of a teacher's answers: give another file".into(),
+    }
+}

@@ -1,0 +1,224 @@
+//! What a detector is to learn from a teacher.
+
+use std::path::PathBuf;
+
+use pyrograph_losses::{DistillMethod, Needs, Objective};
+use pyrograph_models::ssd::ProjectorKind;
+use serde::{Deserialize, Serialize};
+
+use super::{DetectionSource, PseudoLabelling};
+use crate::{
+    TrainError,
+    checks::{number, refuse},
+};
+
+/// A method and how much it counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightedMethod {
+    /// What is learned.
+    pub method: DistillMethod,
+    /// What its terms are multiplied with; 0 leaves the method out.
+    pub weight: f64,
+}
+
+/// Images without boxes, which join with the teacher's confident detections as their objects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unlabelled {
+    /// The images.
+    pub images: UnlabelledSource,
+    /// Their share of every batch, between 0 and 1; rounded to whole images, one at least.
+    pub share: f64,
+    /// Which detections count as objects.
+    #[serde(default)]
+    pub labelling: PseudoLabelling,
+}
+
+/// Where images without boxes come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum UnlabelledSource {
+    /// Every image below a folder; the path is absolute in the config of a run.
+    Folder(PathBuf),
+    /// A source of images whose boxes are not looked at.
+    Source(DetectionSource),
+}
+
+impl Unlabelled {
+    /// Pseudo-labelled images of a batch of `batch_size`.
+    pub(super) fn per_batch(&self, batch_size: usize) -> usize {
+        let images = (batch_size as f64 * self.share).round() as usize;
+        images.clamp(1, batch_size.saturating_sub(1).max(1))
+    }
+}
+
+/// What a detector (the student) learns from another one (the teacher), beside the boxes.
+///
+/// The total that a step minimises is `(1 − Σ w·tₗ)·L_loc + (1 − Σ w·t꜀)·L_conf + Σ w·Σ terms`, with a weight `w` for each method and
+/// the shares `tₗ` and `t꜀` of the hard losses that the method takes over
+/// ([`Objective::takes_over`](pyrograph_losses::Objective::takes_over)).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distillation {
+    /// The teacher's model file; absolute in the config of a run.
+    pub teacher: PathBuf,
+    /// CRC-32 of that file when the run was begun.
+    pub teacher_checksum: u32,
+    /// For each class of the student, the teacher's name of it; empty where both have the same names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teacher_classes: Vec<String>,
+    /// The methods, each with its weight.
+    pub methods: Vec<WeightedMethod>,
+    /// The share of the run after which the teacher is not asked any more, above 0 and up to 1.
+    #[serde(default = "one")]
+    pub until: f64,
+    /// The teacher is asked at every so many steps; the steps between are plain.
+    #[serde(default = "each")]
+    pub every: u64,
+    /// What fits the student's maps to the teacher's.
+    #[serde(default)]
+    pub projector: ProjectorKind,
+    /// The teacher's answers are kept; none for asking it each time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheOptions>,
+    /// Whether a teacher may be one that finds next to nothing, or less than the student does at its start.
+    #[serde(default)]
+    pub any_teacher: bool,
+    /// Images without boxes that join the training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlabelled: Option<Unlabelled>,
+}
+
+/// How the teacher's answers are kept on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CacheOptions {
+    /// Augmentations that are drawn for each image; they repeat after so many epochs.
+    pub draws: u64,
+    /// The file; none for `teacher-cache.bin` in the run folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn each() -> u64 {
+    1
+}
+
+impl Distillation {
+    /// The methods that count, in their order.
+    pub(super) fn active(&self) -> impl Iterator<Item = &WeightedMethod> {
+        self.methods.iter().filter(|method| method.weight > 0.0)
+    }
+
+    /// Whether a step that is `progress` into the run asks the teacher.
+    pub(super) fn asks_at(&self, step: u64, progress: f64) -> bool {
+        progress < self.until && step.is_multiple_of(self.every) && self.active().next().is_some()
+    }
+
+    /// What the methods that count ask of the teacher.
+    pub(super) fn needs(&self) -> Needs {
+        let needs = self.active().map(|weighted| weighted.method.needs());
+        needs.fold(Needs::default(), Needs::union)
+    }
+
+    /// Whether a method sets the answers of both networks side by side, prior by prior.
+    pub(super) fn compares_priors(&self) -> bool {
+        self.active().any(|weighted| {
+            matches!(
+                weighted.method,
+                DistillMethod::Chen(_) | DistillMethod::Response(_) | DistillMethod::Lad(_)
+            )
+        })
+    }
+
+    /// Shares of the hard losses of boxes and classes that stay.
+    pub(super) fn hard_shares(&self) -> (f64, f64) {
+        self.active().fold((1.0, 1.0), |(loc, conf), weighted| {
+            let taken = weighted.method.takes_over();
+            (
+                loc - weighted.weight * taken.loc,
+                conf - weighted.weight * taken.conf,
+            )
+        })
+    }
+
+    /// Checks every number.
+    ///
+    /// # Errors
+    /// Names the first that is not allowed.
+    pub fn check(&self, batch_size: usize) -> Result<(), TrainError> {
+        if self.methods.is_empty() && self.unlabelled.is_none() {
+            return Err(refuse(
+                "method",
+                "none",
+                "one at least, or unlabelled images",
+            ));
+        }
+        for (place, weighted) in self.methods.iter().enumerate() {
+            weighted.method.check()?;
+            if !(weighted.weight.is_finite() && weighted.weight >= 0.0) {
+                let seen = format!("{}:{}", weighted.method.name(), number(weighted.weight));
+                return Err(refuse(
+                    "the weight of a method",
+                    seen,
+                    "a finite number of 0 or more",
+                ));
+            }
+            let name = weighted.method.name();
+            if self.methods[..place]
+                .iter()
+                .any(|other| other.method.name() == name)
+            {
+                return Err(refuse(
+                    "method",
+                    format!("{name} twice"),
+                    "each method once",
+                ));
+            }
+        }
+        let (loc, conf) = self.hard_shares();
+        if loc < -SLACK || conf < -SLACK {
+            let allowed = "such that no hard loss counts below 0: chen takes over 0.3 of the classes' loss, lad both losses";
+            let seen = format!("boxes {}, classes {}", number(loc), number(conf));
+            return Err(refuse(
+                "the share of the hard losses that is left",
+                seen,
+                allowed,
+            ));
+        }
+        if !(self.until > 0.0 && self.until <= 1.0) {
+            return Err(refuse("until", number(self.until), "above 0, up to 1"));
+        }
+        if self.every == 0 {
+            return Err(refuse("teacher_every", 0, "1 or more"));
+        }
+        if let Some(cache) = &self.cache
+            && cache.draws == 0
+        {
+            return Err(refuse("cached augmentations", 0, "1 or more"));
+        }
+        if let Some(unlabelled) = &self.unlabelled {
+            if !(unlabelled.share > 0.0 && unlabelled.share < 1.0) {
+                let allowed = "between 0 and 1";
+                return Err(refuse(
+                    "the share of unlabelled images",
+                    number(unlabelled.share),
+                    allowed,
+                ));
+            }
+            if batch_size < 3 {
+                let allowed = "3 or more with unlabelled images: a batch holds two labelled ones";
+                return Err(refuse("batch_size", batch_size, allowed));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Rounding of sums of shares.
+const SLACK: f64 = 1e-9;
