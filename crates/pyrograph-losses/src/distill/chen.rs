@@ -204,7 +204,7 @@ impl MultiBoxLossKd {
     }
 }
 
-/// Adds the terms `soft` and `bounded` with their weights, and takes over the rest of the hard
+/// Adds the terms `soft` and `bounded` with their weights, each unless its weight is 0, and takes over the rest of the hard
 /// loss: at weight 1 a run minimises [`MultiBoxLossKd::total`].
 impl Objective for MultiBoxLossKd {
     fn name(&self) -> &'static str {
@@ -233,15 +233,16 @@ impl Objective for MultiBoxLossKd {
         let (student, teacher) = (step.student, step.teacher);
         let soft = self.soft_term(student, teacher, step.matched, step.selected);
         let bounded = self.bounded_term(student, teacher, step.matched);
-        vec![
-            Term {
-                name: "soft",
-                value: soft * self.soft,
-            },
-            Term {
-                name: "bounded",
-                value: bounded * self.bounded,
-            },
+        [
+            ("soft", soft, self.soft),
+            ("bounded", bounded, self.bounded),
         ]
+        .into_iter()
+        .filter(|(_, _, weight)| *weight > 0.0)
+        .map(|(name, value, weight)| Term {
+            name,
+            value: value * weight,
+        })
+        .collect()
     }
 }
