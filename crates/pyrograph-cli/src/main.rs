@@ -127,6 +127,17 @@ enum Train {
     Ssd(Box<commands::train_ssd::TrainSsd>),
     /// An SSD300 that learns from the boxes and from another SSD300, its teacher.
     Distill(Box<commands::train_ssd::TrainDistill>),
+    /// Detectors by a recipe, one after another: teachers, students, several seeds.
+    ///
+    /// A [[run]] has two keys of its own. teacher names an earlier run, whose best weights of the same seed are taken,
+    /// else of its first seed; or a path. equal-time-with names an earlier run: as many steps are taken as fill its time.
+    /// Both are timed once, by turns, and sweep.json keeps the steps.
+    ///
+    /// Ctrl-C stops after a checkpoint. The same command goes on: what is finished is not trained again. A run that is
+    /// not what the recipe asks for is refused.
+    ///
+    /// --json prints {recipe, out, runs: [{name, seed, run, steps, seconds, best_map}], interrupted}.
+    Sweep(Box<commands::train_sweep::TrainSweep>),
 }
 
 #[derive(Subcommand)]
@@ -143,6 +154,15 @@ enum Eval {
     Sprites(Box<commands::eval_sprites::EvalSprites>),
     /// Average precision and recall of an SSD, as Pascal VOC and COCO count them.
     Ssd(Box<commands::eval_ssd::EvalSsd>),
+    /// Runs of detectors against each other on one set: accuracy over seeds, gains, size and latency.
+    ///
+    /// A gain is the mean over the common seeds of AP@[.5:.95] above the run of the same seed of the baseline, which is
+    /// the first group of the same network and data that was trained without a teacher.
+    ///
+    /// --json and compare.json give {rows: [{name, group, seeds, params, flops (2 × multiply-adds), latency_ms, ap50,
+    /// ap50_std, ap, ap_std, baseline, gain, gain_std}], runs: [{run, group, seed, ap50, ap}], images, objects, repeat}.
+    /// A group has one row; name is its name, of a single run its folder. Spreads are sample standard deviations.
+    Compare(Box<commands::eval_compare::EvalCompare>),
 }
 
 #[derive(Subcommand)]
@@ -167,11 +187,13 @@ fn main() -> ExitCode {
         Command::Train(Train::Dcgan(command)) => command.run().map(done),
         Command::Train(Train::Ssd(command)) => command.run().map(done),
         Command::Train(Train::Distill(command)) => command.run().map(done),
+        Command::Train(Train::Sweep(command)) => command.run().map(done),
         Command::Sample(Sample::Sprites(command)) => command.run().map(done),
         Command::Sample(Sample::Dcgan(command)) => command.run().map(done),
         Command::Anomaly(command) => command.run().map(done),
         Command::Eval(Eval::Sprites(command)) => command.run().map(done),
         Command::Eval(Eval::Ssd(command)) => command.run().map(done),
+        Command::Eval(Eval::Compare(command)) => command.run().map(done),
         Command::Txt2img(command) => command.run().map(done),
         Command::Img2img(command) => command.run().map(done),
         Command::Inpaint(command) => command.run().map(done),

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     process,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -13,8 +13,14 @@ use std::{
 /// The exit code of a command that Ctrl-C ends.
 const INTERRUPTED: i32 = 130;
 
-/// A flag that the first Ctrl-C sets.
+/// A flag that the first Ctrl-C sets: one for the whole program, however often it is asked for.
 pub(crate) fn on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+    static FLAG: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
+    // Nothing panics while it is held.
+    let mut flag = FLAG.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(stop) = &*flag {
+        return Ok(Arc::clone(stop));
+    }
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
@@ -23,6 +29,7 @@ pub(crate) fn on_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
             process::exit(INTERRUPTED);
         }
     })?;
+    *flag = Some(Arc::clone(&stop));
     Ok(stop)
 }
 

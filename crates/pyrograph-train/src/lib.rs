@@ -3,6 +3,7 @@
 //! - [`sprites`]: a ContextUnet as a diffusion model; and how good its samples are ([`sprites::SpriteJudge`]).
 //! - [`dcgan`]: a generator and a discriminator against each other, and the encoder of f-AnoGAN.
 //! - [`ssd`]: a detector on images with boxes, and how well it finds them ([`ssd::score_set`]).
+//! - [`compare`]: finished detector runs against each other, over several seeds.
 //! - [`run_folder`]: what a run keeps on disk; nothing half-written is ever trusted.
 //! - [`Ema`]: the moving average of a model's weights.
 //!
@@ -25,6 +26,7 @@
 mod checkpoint;
 mod checks;
 mod clip;
+pub mod compare;
 pub mod dcgan;
 mod ema;
 mod error;

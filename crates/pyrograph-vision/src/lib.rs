@@ -17,6 +17,7 @@
 //! | show images beside their twins and what differs | [`twin_figure`], [`heat_map`] |
 //! | plot losses over steps | [`line_chart`] |
 //! | plot scores and how well they tell classes apart | [`histogram_chart`], [`curve_chart`] |
+//! | plot one figure of several models against another | [`scatter_chart`] |
 //! | read and write files | [`read_image`], [`read_image_within`], [`decode_image_within`], [`image_size`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`], [`atomic_write`], [`check_target`] |
 //!
 //! Nothing is ever half written: every file goes under a temporary name into the folder it is meant
@@ -78,8 +79,8 @@ pub use boxes::{
     PriorMap, class_colour, draw_boxes, nms, nms_per_class, postprocess,
 };
 pub use chart::{
-    ChartOptions, CurveOptions, Distribution, HistogramOptions, HistogramScale, Join, Mark, Series,
-    curve_chart, histogram_chart, line_chart,
+    ChartOptions, CurveOptions, Distribution, HistogramOptions, HistogramScale, Join, Mark,
+    ScatterOptions, ScatterPoint, Series, curve_chart, histogram_chart, line_chart, scatter_chart,
 };
 pub use colour::ColourNormalisation;
 pub use convert::{batch_from_chw, bytes_to_chw, from_chw, to_chw};

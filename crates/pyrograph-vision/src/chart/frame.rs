@@ -208,7 +208,21 @@ impl Frame {
             right
         };
         let top = (self.plot.top + GAP).saturating_add(line.saturating_mul(height));
-        // Paper under the letters keeps them apart from bars and grid lines.
+        self.text_on_paper(left, top, text, ink);
+    }
+
+    /// Writes at `corner`, the upper left one in pixels of the area for the data.
+    pub(super) fn write(&mut self, corner: (f32, f32), text: &str, ink: Rgb<u8>) {
+        // Saturates at 0 and is kept within the plot.
+        let inside = |place: f32, side: u32| (place.round() as u32).min(side);
+        let left = self.plot.left + inside(corner.0, self.plot.width);
+        let top = self.plot.top + inside(corner.1, self.plot.height);
+        self.text_on_paper(left, top, text, ink);
+    }
+
+    /// Paper under the letters keeps them apart from bars and grid lines.
+    fn text_on_paper(&mut self, left: u32, top: u32, text: &str, ink: Rgb<u8>) {
+        let (width, height) = text_size(text, TextSize::Label);
         for y in top..top.saturating_add(height).min(self.picture.height()) {
             for x in left..left.saturating_add(width).min(self.picture.width()) {
                 canvas::blend(&mut self.picture, x.into(), y.into(), WHITE, PAPER);

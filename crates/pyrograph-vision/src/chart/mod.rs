@@ -1,8 +1,9 @@
 //! Charts as pictures: [`line`] for losses over steps, [`curve`] for shares against shares,
-//! [`histogram`] for the spread of scores.
+//! [`histogram`] for the spread of scores, [`scatter`] for labelled points.
 //!
 //! [`frame`] draws what every chart has around its data (titles, axes, ticks, legend), [`axis`]
-//! chooses ticks and their labels, [`bins`] counts, [`stroke`] draws smooth lines.
+//! chooses ticks and their labels, [`bins`] counts, [`stroke`] draws smooth lines, [`tags`] finds
+//! places for the labels of points.
 
 mod axis;
 mod bins;
@@ -10,12 +11,15 @@ mod curve;
 mod frame;
 mod histogram;
 mod line;
+mod scatter;
 mod stroke;
+mod tags;
 
 pub use bins::HistogramScale;
 pub use curve::{CurveOptions, Join, curve_chart};
 pub use histogram::{Distribution, HistogramOptions, Mark, histogram_chart};
 pub use line::{ChartOptions, line_chart};
+pub use scatter::{ScatterOptions, ScatterPoint, scatter_chart};
 
 use image::Rgb;
 

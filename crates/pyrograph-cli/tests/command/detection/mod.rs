@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use crate::common::succeeds;
 
+mod comparing;
 mod finding;
 mod sets;
 mod training;

@@ -23,7 +23,7 @@ const TINY: [&str; 8] = [
 ];
 
 /// Six images in the layout of Pascal VOC: four to train on, two to judge by, and a part that is both.
-fn write_voc(folder: &Path) {
+pub(super) fn write_voc(folder: &Path) {
     let id = |number: usize| format!("image{number}");
     for number in 0..6 {
         let (width, height) = (64, 48);

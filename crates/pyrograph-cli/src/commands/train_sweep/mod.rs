@@ -1,0 +1,95 @@
+//! `pyrograph train sweep`.
+
+mod recipe;
+mod record;
+#[cfg(test)]
+mod tests;
+mod trainer;
+mod walk;
+
+use std::{
+    fs,
+    path::{self, PathBuf},
+    sync::atomic::Ordering,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::json;
+
+use self::{
+    recipe::Recipe,
+    trainer::ByTable,
+    walk::{Finished, Sweep},
+};
+use crate::{arguments::Common, stop::on_interrupt};
+
+#[derive(Args)]
+pub(crate) struct TrainSweep {
+    /// The recipe (TOML): `[base]` with options of `train ssd` and `train distill` by their long names, then a `[[run]]`
+    /// for each run with its `name`, its `seeds` [default: [0]], and the options that it has instead of the base's.
+    recipe: PathBuf,
+    /// The folder of the sweep: each run is in NAME/seed-N, and sweep.json says how far it is.
+    #[arg(long)]
+    out: PathBuf,
+    /// The data, in place of those of the base.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl TrainSweep {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        let name = || self.recipe.display().to_string();
+        let text = fs::read_to_string(&self.recipe).with_context(name)?;
+        let data = match &self.data {
+            Some(data) => Some(path::absolute(data).context("--data")?),
+            None => None,
+        };
+        let recipe = Recipe::read(&text, data.as_deref()).with_context(name)?;
+        let out = path::absolute(&self.out).context("--out")?;
+        if out.exists() && !out.is_dir() {
+            bail!("--out {} is a file: give a folder", self.out.display());
+        }
+        let trainer = ByTable(&self.common);
+        recipe.check(&trainer).with_context(name)?;
+        self.common.try_device()?;
+        let stop = on_interrupt()?;
+        let sweep = Sweep {
+            recipe: &recipe,
+            out: &out,
+            trainer: &trainer,
+            stopped: &|| stop.load(Ordering::SeqCst),
+            say: &|text| self.common.say(text),
+        };
+        let (runs, interrupted) = sweep.walk()?;
+        self.print(&recipe, &runs, interrupted)
+    }
+
+    fn print(&self, recipe: &Recipe, runs: &[Finished], interrupted: bool) -> anyhow::Result<()> {
+        let mut text: String = runs.iter().map(|run| run.in_words() + "\n").collect();
+        let of = recipe.trainings().count();
+        text += &match interrupted {
+            true => format!(
+                "stopped after {} of {of} runs: the same command goes on",
+                runs.len()
+            ),
+            false => format!("{of} runs in {}", self.out.display()),
+        };
+        let rows: Vec<_> = runs
+            .iter()
+            .map(|run| {
+                json!({
+                    "name": run.name, "seed": run.seed, "run": run.folder,
+                    "steps": run.figures.steps, "seconds": run.figures.seconds,
+                    "best_map": run.figures.best,
+                })
+            })
+            .collect();
+        let value = json!({
+            "recipe": self.recipe, "out": self.out, "runs": rows, "interrupted": interrupted,
+        });
+        self.common.print(&value, &text)
+    }
+}
