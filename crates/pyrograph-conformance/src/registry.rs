@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     entries::{
-        convolutions, layers, losses, models, operations, sampling, sequence, ssd,
+        convolutions, distill, layers, losses, models, operations, sampling, sequence, ssd,
         stable_diffusion, training, walks,
     },
     recorder::{Recorded, Recorder, Work},
@@ -99,12 +99,17 @@ registry! {
     Layer "LayerNorm" => sequence::layer_norm_layer;
     Layer "Embedding" => sequence::embedding_layer;
     Layer "L2Norm" => ssd::l2_norm;
+    Layer "Projectors" with ["Mlp"] => distill::projectors;
     Loss "DenoisingLoss" => losses::denoising;
     Loss "AdversarialLoss" => losses::adversarial;
     Loss "GradientPenalty" => losses::gradient_penalty;
     Loss "AnomalyScore" with ["ScoreParts"] => losses::anomaly_score;
     Loss "EncoderLoss" => losses::encoder;
-    Loss "MultiBoxLoss" with ["MultiBoxTerms", "MatchedBoxes", "PriorMatcher", "TruthBox"] => ssd::multibox;
+    Loss "MultiBoxLoss" with ["MultiBoxTerms", "MatchedBoxes", "PriorMatcher", "TruthBox", "HardPriors"] => ssd::multibox;
+    Loss "DistillMethod" with [
+        "ChannelWiseKl", "LabelAssignment", "MultiBoxLossKd", "MultiBoxKdTerms", "PearsonLoss", "ResponseLoss", "ScoreWeightedL2",
+        "DistillStep", "Needs", "PriorOutputs", "TakesOver", "Term"
+    ] => distill::methods;
     Loss "CrossEntropyLoss" => losses::cross_entropy;
     Model "ContextUnet" with [
         "ConvNormAct", "ResidualConvBlock", "UnetDown", "UnetUp", "Embedding", "UpFromVector", "OutputHead"

@@ -76,7 +76,10 @@ pub enum LossError {
         priors: usize,
     },
     /// A distillation method that is not known.
-    #[error("unknown distillation method {seen:?}; known are {}", crate::DistillMethod::NAMES.join(", "))]
+    #[error(
+        "unknown distillation method {seen:?}; known are {}",
+        crate::DistillMethod::NAMES.join(", ")
+    )]
     Method {
         /// The name.
         seen: String,

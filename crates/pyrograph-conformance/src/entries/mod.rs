@@ -1,6 +1,7 @@
 //! The cases of every entry.
 
 pub(crate) mod convolutions;
+pub(crate) mod distill;
 pub(crate) mod layers;
 mod layout;
 mod lived_in;

@@ -12,7 +12,7 @@ use super::{
 use crate::LossError;
 
 /// Channel-wise knowledge distillation (CWD,
-/// [Shu et al., 2021](https://arxiv.org/abs/2011.13256), equations 3 and 4).
+/// [Shu et al., 2021](https://arxiv.org/abs/2011.13256), section 3).
 ///
 /// Per level: `T² / (C·N) · Σ_{n,c} KL(softmax(F_t[n,c] / T) ‖ softmax(F_s[n,c] / T))`, the softmax
 /// over the H·W places of a channel, C channels, N images; summed over the levels. `F_s` is the

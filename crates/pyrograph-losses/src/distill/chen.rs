@@ -14,7 +14,7 @@ use crate::{
     multibox::{check_outputs, rows, zero_of},
 };
 
-/// The distillation loss of [Chen et al., 2017](https://papers.nips.cc/paper/6676), for SSD's priors.
+/// SSD's loss with a teacher ([Chen et al., 2017](https://papers.nips.cc/paper/6676)).
 ///
 /// With `N` the priors of the batch that have an object, each term over max(1, N):
 ///
@@ -23,12 +23,15 @@ use crate::{
 ///   `background_weight` for the background and `foreground_weight` for all other classes. This is
 ///   the class-weighted KL divergence of the student from the teacher. The paper's equation 3 is
 ///   the class-weighted cross-entropy `−Σ_c w_c · p_t(c) · ln p_s(c)`, which has the same gradient.
-/// - bounded: equation 5, for each positive prior: the student's `‖loc_s − y‖²` where
-///   `‖loc_s − y‖² + margin > ‖loc_t − y‖²`, else 0; `y` are the offsets of the object.
+/// - bounded: the paper's teacher-bounded regression, for each positive prior: the student's
+///   `‖loc_s − y‖²` where `‖loc_s − y‖² + margin > ‖loc_t − y‖²`, else 0; `y` are the offsets of
+///   the object.
 /// - conf and loc: the cross-entropy and the smooth L1 distance of [`MultiBoxLoss`].
 ///
 /// Class weights act only with a `background_weight` above 1. With one of 1 or less every class
-/// weighs 1, whatever `foreground_weight` says, and the soft term is the plain KL divergence.
+/// weighs 1, whatever `foreground_weight` says, and the soft term is the plain KL divergence. The
+/// plain divergence is least, 0, where student and teacher agree. The class-weighted one is not: it
+/// draws the student towards the classes of larger weight, and it can fall below 0.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MultiBoxLossKd {
@@ -201,7 +204,7 @@ impl MultiBoxLossKd {
     }
 }
 
-/// Adds the terms `soft` and `bounded` with their weights, and takes over the rest of the hard
+/// Adds the terms `soft` and `bounded` with their weights, each unless its weight is 0, and takes over the rest of the hard
 /// loss: at weight 1 a run minimises [`MultiBoxLossKd::total`].
 impl Objective for MultiBoxLossKd {
     fn name(&self) -> &'static str {
@@ -230,15 +233,16 @@ impl Objective for MultiBoxLossKd {
         let (student, teacher) = (step.student, step.teacher);
         let soft = self.soft_term(student, teacher, step.matched, step.selected);
         let bounded = self.bounded_term(student, teacher, step.matched);
-        vec![
-            Term {
-                name: "soft",
-                value: soft * self.soft,
-            },
-            Term {
-                name: "bounded",
-                value: bounded * self.bounded,
-            },
+        [
+            ("soft", soft, self.soft),
+            ("bounded", bounded, self.bounded),
         ]
+        .into_iter()
+        .filter(|(_, _, weight)| *weight > 0.0)
+        .map(|(name, value, weight)| Term {
+            name,
+            value: value * weight,
+        })
+        .collect()
     }
 }

@@ -42,3 +42,29 @@ fn interpolation<B: Backend>(from: usize, to: usize, device: &B::Device) -> Tens
     let weights = TensorData::new(weights, [from, to]);
     Tensor::from_data(weights, (device, B::FloatElem::dtype()))
 }
+
+#[cfg(test)]
+mod tests {
+    use burn_flex::Flex;
+
+    use super::*;
+
+    fn resized(values: &[f32], from: [usize; 2], to: [usize; 2]) -> Vec<f32> {
+        let data = TensorData::new(values.to_vec(), [1, 1, from[0], from[1]]);
+        let map = Tensor::<Flex, 4>::from_data(data, &Default::default());
+        resize_bilinear(map, to).into_data().iter().collect()
+    }
+
+    #[test]
+    fn centres_are_half_pixels_and_borders_repeat() {
+        assert_eq!(resized(&[0.0, 1.0], [1, 2], [1, 4]), [0.0, 0.25, 0.75, 1.0]);
+        assert_eq!(resized(&[0.0, 1.0], [2, 1], [4, 1]), [0.0, 0.25, 0.75, 1.0]);
+        assert_eq!(resized(&[7.0], [1, 1], [2, 3]), [7.0; 6]);
+        // Without antialiasing: the two values beside the centre, not all five.
+        let fifth = [9.0, 1.0, 2.0, 3.0, 9.0];
+        assert_eq!(resized(&fifth, [1, 5], [1, 1]), [2.0]);
+        let square = [1.0, 2.0, 3.0, 4.0];
+        assert_eq!(resized(&square, [2, 2], [2, 2]), square);
+        assert_eq!(resized(&square, [2, 2], [1, 1]), [2.5]);
+    }
+}

@@ -15,7 +15,7 @@ use crate::LossError;
 const EPSILON: f64 = 1e-9;
 
 /// The squared distance of feature maps, weighted by the teacher's scores, as in
-/// [Ultralytics](https://docs.ultralytics.com).
+/// [Ultralytics YOLO](https://docs.ultralytics.com/reference/nn/distill_model).
 ///
 /// Per level: `Σ s·(F_s − F_t)² / (C·Σ s + 1e-9)` over images, channels and cells, C channels;
 /// summed over the levels, times `dis`. `s` is the teacher's highest foreground softmax probability

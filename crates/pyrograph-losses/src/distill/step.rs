@@ -18,7 +18,7 @@ pub struct PriorOutputs<B: Backend> {
 }
 
 /// The parts of one step. Objectives treat the teacher's tensors as constants.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct DistillStep<'a, B: Backend> {
     /// The student's outputs.
     pub student: &'a PriorOutputs<B>,

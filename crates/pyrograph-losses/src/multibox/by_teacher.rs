@@ -30,16 +30,17 @@ impl PriorMatcher {
     /// `teacher's softmax probability of the object's class · IoU(teacher's decoded box, object)`
     ///
     /// and the first n are the object's positives, where n is the number of priors that `plain`
-    /// gave to it. Of equal scores the lower prior counts first; a score that is not a number counts
-    /// last. Where two objects claim one prior, the higher score has it, then the earlier object;
-    /// the other object gets no replacement. So this matching never has more positives than
+    /// gave to it. Of equal scores the lower prior counts first; a score that is not a number
+    /// counts last. Where two objects claim one prior, the higher score has it, then the earlier
+    /// object; the other object gets no replacement. So this matching never has more positives than
     /// `plain`. The divisor of the losses stays that of `plain`, so that losses of
     /// [parts](MatchedBoxes::part) of a batch still add up to the loss of the batch.
     ///
     /// # Shapes
     /// `loc` [batch, priors, 4] and `conf` [batch, priors, classes], the background first: offsets
     /// and logits of the teacher in row-major order. `plain` comes from [`matches`](Self::matches)
-    /// with the same objects. The caller checks the shapes: a prior without a prediction ranks last.
+    /// with the same objects. The caller checks the shapes; a prior without a prediction ranks
+    /// last.
     pub fn matches_by_teacher(
         &self,
         truths: &[Vec<TruthBox>],

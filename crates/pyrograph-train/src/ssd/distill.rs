@@ -211,6 +211,7 @@ impl Distillation {
                     allowed,
                 ));
             }
+            unlabelled.labelling.check()?;
             if batch_size < 3 {
                 let allowed = "3 or more with unlabelled images: a batch holds two labelled ones";
                 return Err(refuse("batch_size", batch_size, allowed));

@@ -8,6 +8,7 @@ use pyrograph_losses::{
 };
 
 use super::{Distillation, learner::Learner, teacher::Answers};
+use crate::TrainError;
 
 /// The teacher's answers to a batch, and what they are compared with.
 pub(super) struct Lesson<'a, B: AutodiffBackend> {
@@ -33,11 +34,14 @@ pub(super) type NamedTerm<B> = (&'static str, Tensor<B, 1>);
 
 impl<B: VisionAutodiff> Lesson<'_, B> {
     /// Every term that was asked for.
+    ///
+    /// # Errors
+    /// When the teacher's answers do not fit the student's.
     pub(super) fn terms(
         &self,
         learner: &Learner<B>,
         student: &Student<'_, B>,
-    ) -> Vec<NamedTerm<B>> {
+    ) -> Result<Vec<NamedTerm<B>>, TrainError> {
         let constant = |tensor| Tensor::<B, 4>::from_inner(tensor);
         let teacher = PriorOutputs {
             loc: Tensor::from_inner(self.answers.outputs.loc.clone()),
@@ -58,13 +62,14 @@ impl<B: VisionAutodiff> Lesson<'_, B> {
             selected: student.selected,
             hard: student.hard,
         };
+        step.check(self.distillation.needs())?;
         let mut terms = Vec::new();
         for weighted in self.distillation.active() {
             for term in weighted.method.terms(&step) {
                 terms.push((term.name, scaled(term.value, weighted.weight)));
             }
         }
-        terms
+        Ok(terms)
     }
 
     /// What a step minimises: the hard losses as far as they count, and the terms.

@@ -165,7 +165,7 @@ impl<'a, B: Backend> Log<'a, B> {
         let mut sums: BTreeMap<&str, (f32, usize)> = BTreeMap::new();
         for (name, term) in records.iter().flat_map(|record| &record.distillation) {
             let sum = sums.entry(name).or_default();
-            *sum = (sum.0 + term.ratio, sum.1 + 1);
+            *sum = (sum.0 + term.ratio.abs(), sum.1 + 1);
         }
         for (name, (sum, count)) in sums {
             let mean = sum / count as f32;

@@ -154,12 +154,12 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             Some(silent) => !silent.is_empty() && asked.is_multiple_of(LOOK_EVERY),
         };
         if looks && asked < TRIAL {
-            let now = share.terms_without_gradient(learner, &lesson);
+            let now = share.terms_without_gradient(learner, &lesson)?;
             let before = self.without_gradient.take().unwrap_or_else(|| now.clone());
             let still = before.into_iter().filter(|name| now.contains(name));
             self.without_gradient = Some(still.collect());
         }
-        Ok(share.compute_taught(learner, &lesson))
+        share.compute_taught(learner, &lesson)
     }
 
     fn answers(&mut self, batch: &Batch) -> Result<Answers<B::InnerBackend>, TrainError> {

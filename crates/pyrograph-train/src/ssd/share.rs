@@ -17,7 +17,7 @@ use super::{
     learner::Learner,
     lesson::{Lesson, NamedTerm, Student},
 };
-use crate::clip_global_norm;
+use crate::{TrainError, clip_global_norm};
 
 /// Images of a batch for one device: a batch norm needs two.
 const FEWEST: usize = 2;
@@ -101,40 +101,44 @@ impl<B: VisionAutodiff> Share<B> {
     }
 
     /// The same of a step that a teacher's answers belong to.
+    ///
+    /// # Errors
+    /// When the teacher's answers do not fit the student's.
     pub(super) fn compute_taught(
         self,
         learner: &Learner<B>,
         lesson: &Lesson<'_, B>,
-    ) -> Computed<B> {
+    ) -> Result<Computed<B>, TrainError> {
         let turn_to_differentiate = lock_autodiff();
         let pass = self.forward(&learner.network, lesson.distillation.needs().maps);
-        let taught = lesson.terms(learner, &self.student(&pass));
+        let taught = lesson.terms(learner, &self.student(&pass))?;
         let total = lesson.total(&pass.hard, &taught);
         let gradients = GradientsParams::from_grads(total.backward(), learner);
         drop(turn_to_differentiate);
-        Computed {
+        let taught = taught.into_iter();
+        Ok(Computed {
             gradients,
             terms: inner_terms(pass.hard),
-            taught: taught
-                .into_iter()
-                .map(|(name, value)| (name, value.inner()))
-                .collect(),
+            taught: taught.map(|(name, value)| (name, value.inner())).collect(),
             statistics: pass.statistics,
-        }
+        })
     }
 
     /// The names of the terms from which no gradient reaches the network: each term is differentiated by itself.
+    ///
+    /// # Errors
+    /// As [`compute_taught`](Self::compute_taught).
     pub(super) fn terms_without_gradient(
         &self,
         learner: &Learner<B>,
         lesson: &Lesson<'_, B>,
-    ) -> Vec<&'static str> {
+    ) -> Result<Vec<&'static str>, TrainError> {
         let _turn_to_differentiate = lock_autodiff();
         let mut silent = Vec::new();
         for place in 0.. {
             // A graph is differentiated once.
             let pass = self.forward(&learner.network, lesson.distillation.needs().maps);
-            let terms = lesson.terms(learner, &self.student(&pass));
+            let terms = lesson.terms(learner, &self.student(&pass))?;
             let Some((name, value)) = terms.into_iter().nth(place) else {
                 break;
             };
@@ -142,7 +146,7 @@ impl<B: VisionAutodiff> Share<B> {
                 silent.push(name);
             }
         }
-        silent
+        Ok(silent)
     }
 
     fn forward(&self, network: &Ssd<B>, with_maps: bool) -> Pass<B> {

@@ -66,6 +66,7 @@ fn a_run_of_files_has_its_parts_and_trains() {
         validation: Some(data.part("val").expect("a part")),
         validation_fingerprint: None,
         held_out: 0.0,
+        images: None,
         classes: set.class_names().to_vec(),
         training: tiny(1),
         data,

@@ -2,6 +2,7 @@
 
 mod common;
 mod devices;
+mod distill;
 mod files;
 mod pseudo;
 mod refusals;

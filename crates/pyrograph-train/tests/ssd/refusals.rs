@@ -4,15 +4,19 @@ use pyrograph_data::detection::DetectionSet;
 use pyrograph_models::ssd::PriorTable;
 use pyrograph_train::{
     TrainError,
-    ssd::{RateSchedule, SsdTraining, best_weights},
+    ssd::{RateSchedule, SsdTraining, Unfreeze, best_weights},
 };
 
 use super::common::{Run, scenes, tiny};
 
+fn unfreeze(at: f64, learning_rate: Option<f64>) -> Unfreeze {
+    Unfreeze { at, learning_rate }
+}
+
 #[test]
 fn numbers_out_of_range_are_refused_by_name() {
     type Change = fn(&mut SsdTraining);
-    let changes: [(&str, Change); 17] = [
+    let changes: [(&str, Change); 20] = [
         ("num_classes is 3", |c| c.model.num_classes = 3),
         ("width is 0", |c| c.model.width = 0.0),
         ("priors is mobilenet", |c| {
@@ -28,6 +32,15 @@ fn numbers_out_of_range_are_refused_by_name() {
         }),
         ("schedule is [1.5]", |c| {
             c.schedule = RateSchedule::Steps(vec![1.5])
+        }),
+        ("gamma is 1.5", |c| {
+            c.schedule = RateSchedule::Exponential(1.5);
+        }),
+        ("unfreeze_at is 1", |c| {
+            (c.freeze, c.unfreeze) = (1, Some(unfreeze(1.0, None)));
+        }),
+        ("unfreeze_at is 0.5", |c| {
+            c.unfreeze = Some(unfreeze(0.5, None))
         }),
         ("clip_norm is 0", |c| c.clip_norm = Some(0.0)),
         ("ema is 1", |c| c.ema = Some(1.0)),

@@ -1,7 +1,7 @@
 //! What a training does.
 
 use pyrograph_models::ssd::{SsdBackbone, Transfer};
-use pyrograph_train::ssd::{RateSchedule, SsdTraining, StartFrom};
+use pyrograph_train::ssd::{RateSchedule, SsdTraining, StartFrom, Unfreeze};
 
 use super::common::{Run, assert_same_weights, scenes, tiny, weights};
 
@@ -54,6 +54,69 @@ fn published_steps_lower_the_rate_to_tenths() {
     run.train(&config, &mut ()).expect("trained");
     let rates: Vec<f64> = run.log().iter().map(|record| record.rate / 0.02).collect();
     let expected = [1.0, 1.0, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01];
+    for (rate, expected) in rates.iter().zip(expected) {
+        assert!((rate - expected).abs() < 1e-9, "{rates:?}");
+    }
+}
+
+#[test]
+fn an_exponential_schedule_falls_after_every_epoch() {
+    let config = SsdTraining {
+        schedule: RateSchedule::Exponential(0.5),
+        warm_up: 0,
+        ..tiny(7)
+    };
+    let run = Run::new(&config);
+    run.train(&config, &mut ()).expect("trained");
+    let rates: Vec<f64> = run.log().iter().map(|record| record.rate / 0.02).collect();
+    // An epoch is three steps.
+    let expected = [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25];
+    for (rate, expected) in rates.iter().zip(expected) {
+        assert!((rate - expected).abs() < 1e-9, "{rates:?}");
+    }
+}
+
+#[test]
+fn a_frozen_leg_is_followed_by_a_free_one_with_its_own_rate_also_after_a_resume() {
+    let frozen = |key: &str| key.starts_with("vgg.0.") && key.ends_with("weight");
+    let config = SsdTraining {
+        schedule: RateSchedule::Exponential(0.5),
+        warm_up: 0,
+        freeze: 2,
+        unfreeze: Some(Unfreeze {
+            at: 0.5,
+            learning_rate: Some(0.01),
+        }),
+        ema: None,
+        ..tiny(8)
+    };
+    let fresh = config
+        .model
+        .init::<burn_flex::Flex>(&Default::default(), config.seed);
+    let fresh = weights(&fresh.expect("legal"));
+    let moved = |network: &_| {
+        let after = weights(network);
+        let moved = fresh
+            .keys()
+            .filter(|key| frozen(key))
+            .any(|key| fresh.get(key) != after.get(key));
+        moved
+    };
+    let broken = Run::new(&config);
+    let mut notes = super::common::Notes {
+        stop_after: Some(4),
+        ..Default::default()
+    };
+    let first = broken.train(&config, &mut notes).expect("stopped");
+    assert!(!moved(&first.network));
+    let second = broken.train(&config, &mut ()).expect("trained");
+    assert!(moved(&second.network));
+    let unbroken = Run::new(&config);
+    let whole = unbroken.train(&config, &mut ()).expect("trained");
+    assert_same_weights(&whole.network, &second.network);
+    assert_eq!(unbroken.log(), broken.log());
+    let rates: Vec<f64> = broken.log().iter().map(|record| record.rate).collect();
+    let expected = [0.02, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01, 0.005];
     for (rate, expected) in rates.iter().zip(expected) {
         assert!((rate - expected).abs() < 1e-9, "{rates:?}");
     }

@@ -69,6 +69,10 @@ pub(super) struct Options {
     #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     scenes: Option<usize>,
+    /// The seed that draws the scenes [default: --seed].
+    #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scenes_seed: Option<u64>,
     /// The network in front of the heads: vgg16 or mobilenet-v2 [default: vgg16].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -264,6 +268,9 @@ impl Options {
                 self.unfreeze_at.is_some(),
             ),
         ];
+        if self.data.is_some() && self.scenes_seed.is_some() {
+            bail!("--data and --scenes-seed are both given: scenes are trained on without --data");
+        }
         let exponential = self.schedule == Some(ScheduleName::Exponential);
         if exponential && self.gamma.is_none() {
             bail!("--schedule exponential needs --gamma, the factor of the rate after every epoch");
@@ -282,7 +289,7 @@ impl Options {
             (self.epochs, self.steps, self.max_minutes) = (None, None, None);
         }
         if flags.data.is_some() || flags.scenes.is_some() {
-            (self.data, self.scenes) = (None, None);
+            (self.data, self.scenes, self.scenes_seed) = (None, None, None);
         }
         self
     }

@@ -45,7 +45,7 @@ impl Options {
             return Ok(DetectionSource::Scenes {
                 count: self.scenes.unwrap_or(SCENES),
                 side: SCENE_SIDE,
-                seed: self.seed.unwrap_or(0),
+                seed: self.scenes_seed.or(self.seed).unwrap_or(0),
             }
             .part("train")?);
         };
