@@ -133,8 +133,8 @@ enum Train {
     /// else of its first seed; or a path. equal-time-with names an earlier run: as many steps are taken as fill its time.
     /// Both are timed once, by turns, and sweep.json keeps the steps.
     ///
-    /// Ctrl-C stops after a checkpoint. The same command goes on: what is finished is not trained again. A run that is
-    /// not what the recipe asks for is refused.
+    /// Ctrl-C stops after a checkpoint. The same command goes on; finished runs are not trained again. A run with other
+    /// options than the recipe asks for is refused.
     ///
     /// --json prints {recipe, out, runs: [{name, seed, run, steps, seconds, best_map}], interrupted}.
     Sweep(Box<commands::train_sweep::TrainSweep>),

@@ -52,9 +52,11 @@ pub struct RunGroup {
     pub(super) identity: Identity,
 }
 
-/// Groups runs by their configs without the seed and the numbers that follow it, in the order of their first runs.
+/// Groups runs by their configs without the seed and the numbers that follow it, in the order of
+/// their first runs.
 ///
-/// A group is called as its runs ask, or by what their folders have in common: `cwd` for `cwd/seed-0` and `cwd/seed-1`.
+/// A group has the name that its runs ask for, or the common part of their folders: `cwd` for
+/// `cwd/seed-0` and `cwd/seed-1`.
 ///
 /// # Errors
 /// When a group has a seed twice, when its runs ask for two names, or when two groups ask for one.
@@ -148,7 +150,7 @@ fn asked_name<'a>(group: &[usize], runs: &'a [ComparedRun]) -> Option<&'a str> {
     group.iter().find_map(|&place| runs[place].name.as_deref())
 }
 
-/// What the folders of a group have in common, without the seeds.
+/// The common part of the folders of a group, without the seeds.
 fn folder_name(group: &[usize], runs: &[ComparedRun]) -> String {
     let names: Vec<_> = group
         .iter()

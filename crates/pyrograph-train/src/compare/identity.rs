@@ -1,10 +1,11 @@
-//! The config of a run without what its seed decides.
+//! The config of a run without its seed and the numbers that follow from the seed.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The bits that tell the parts of the built-in scenes apart, see [`DetectionSource::part`](crate::ssd::DetectionSource::part).
+/// The bits that tell the parts of the built-in scenes apart, see
+/// [`DetectionSource::part`](crate::ssd::DetectionSource::part).
 const PART_BITS: u64 = 0b111 << 61;
 
 /// A number that may come from the run's seed.
@@ -27,9 +28,10 @@ pub(super) struct Identity {
 impl Identity {
     /// That of a config whose seed is `seed`.
     ///
-    /// The numbers that may follow the seed are those under a key that ends in `seed`, such as the seed of built-in
-    /// scenes, and those at the end of a folder or file name of the training, such as `teacher/seed-0`. Checksums of
-    /// the teacher, and of data that are drawn by a seed, are left out: they follow from the rest.
+    /// The numbers that may follow the seed are those under a key that ends in `seed`, such as the
+    /// seed of built-in scenes, and those at the end of a folder or file name of the training, such
+    /// as `teacher/seed-0`. Checksums of the teacher, and of data that are drawn by a seed, are
+    /// left out: they follow from the rest.
     pub(super) fn of(config: &Value, seed: u64) -> Self {
         let mut config = config.clone();
         remove(config.pointer_mut("/training"), &["seed"]);
@@ -45,8 +47,8 @@ impl Identity {
         Self { config, draws }
     }
 
-    /// Whether runs of these identities differ in their seed alone: each number follows the seed in all of them, or is
-    /// the same in all of them.
+    /// Whether runs of these identities differ in their seed alone: each number follows the seed in
+    /// all of them, or is the same in all of them.
     pub(super) fn same(all: &[&Self]) -> bool {
         let Some((first, rest)) = all.split_first() else {
             return true;

@@ -70,9 +70,9 @@ pub struct Comparison {
 impl Comparison {
     /// Groups `runs` and finds baselines.
     ///
-    /// The baseline of a group is the first group of the same network and data that learned without a teacher, and
-    /// `baseline` by name for all groups of its network. A group without one has no gain, as the teacher of a smaller
-    /// network.
+    /// The baseline of a group is the first group of the same network and data that learned without
+    /// a teacher, and `baseline` by name for all groups of its network. A group without one has no
+    /// gain, as the teacher of a smaller network.
     ///
     /// # Errors
     /// As [`group_runs`], and when no group is called `baseline`.

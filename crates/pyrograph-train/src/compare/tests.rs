@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// A config with what matters here, of built-in scenes that the seed draws.
+/// The parts of a config that matter here, of built-in scenes that the seed draws.
 fn config(seed: u64, width: f64) -> Value {
     json!({
         "data": {"scenes": {"count": 100, "side": 300, "seed": seed}},

@@ -400,7 +400,9 @@ fn unlabelled_images_join_with_the_teachers_detections() {
         )
     };
     // Without objects, every threshold is the floor.
-    let validation = DetectionSet::scenes(3, 48, 77).expect("a set").without_objects();
+    let validation = DetectionSet::scenes(3, 48, 77)
+        .expect("a set")
+        .without_objects();
     let run = Run::new(&config);
     let mut notes = Notes::default();
     let trained = run.train_on(&config, &scenes(), Some(&validation), &mut notes);

@@ -70,8 +70,8 @@ impl Default for ScatterOptions {
 /// cover another one or a point moves up or down, and a thin line joins it to its point.
 ///
 /// # Errors
-/// [`VisionError::NothingToPlot`] when no point is left, [`VisionError::Range`] for a spread that is
-/// not from 0 to 10¹⁰⁰, for a coordinate of a logarithmic axis that is not above zero, or for a
+/// [`VisionError::NothingToPlot`] when no point is left, [`VisionError::Range`] for a spread that
+/// is not from 0 to 10¹⁰⁰, for a coordinate of a logarithmic axis that is not above zero, or for a
 /// picture that is too small or too large.
 pub fn scatter_chart(
     options: &ScatterOptions,

@@ -43,8 +43,8 @@ impl Rect {
     }
 }
 
-/// Places for the labels `texts` of `points`, whose radius is `radius`, in an area of `size` pixels.
-/// Empty labels have none.
+/// Places for the labels `texts` of `points`, whose radius is `radius`, in an area of `size`
+/// pixels. Empty labels have none.
 pub(super) fn arrange<'a>(
     points: &[(f32, f32)],
     texts: impl Iterator<Item = &'a str>,

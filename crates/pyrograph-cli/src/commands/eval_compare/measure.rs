@@ -23,7 +23,7 @@ const IMAGES: usize = 8;
 /// Passes of each detector before the clock counts.
 const WARM_UP: usize = 2;
 
-/// What is measured, and how far it is.
+/// A measurement of several detectors, with its progress bar.
 pub(super) struct Measure<'a> {
     set: &'a DetectionSet,
     options: DetectOptions,
@@ -71,8 +71,8 @@ impl<'a> Measure<'a> {
         })
     }
 
-    /// The median milliseconds of one image by each detector, from pixels to boxes. The detectors take turns, so that a
-    /// machine that slows down does so for all of them.
+    /// The median milliseconds of one image by each detector, from pixels to boxes. The detectors
+    /// take turns, so that a machine that slows down does so for all of them.
     pub(super) fn latencies<B: VisionBackend>(
         &self,
         detectors: &[&Detector<B>],
@@ -85,7 +85,8 @@ impl<'a> Measure<'a> {
         for round in 0..WARM_UP + repeat as usize {
             let image = std::slice::from_ref(&images[round % images.len()]);
             for (detector, seconds) in detectors.iter().zip(&mut seconds) {
-                // The boxes are on the host when this returns: nothing is left for the device to do.
+                // The boxes are on the host when this returns: nothing is left for the device to
+                // do.
                 let begun = Instant::now();
                 detector.detect(image, &self.options)?;
                 let passed = begun.elapsed().as_secs_f64();

@@ -52,8 +52,8 @@ impl EvalCompare {
         Ok(first)
     }
 
-    /// The images to score a run on. The seeds of runs draw other scenes, so that their own test parts differ: all are
-    /// scored on those of --seed.
+    /// The images to score a run on. The seeds of runs draw other scenes, so that their own test
+    /// parts differ: all are scored on those of --seed.
     fn of_run(&self, run: &SsdRun) -> anyhow::Result<DetectionSource> {
         let source = match &run.data {
             DetectionSource::Scenes { side, .. } => DetectionSource::Scenes {

@@ -26,8 +26,9 @@ use crate::{arguments::Common, stop::on_interrupt};
 
 #[derive(Args)]
 pub(crate) struct TrainSweep {
-    /// The recipe (TOML): `[base]` with options of `train ssd` and `train distill` by their long names, then a `[[run]]`
-    /// for each run with its `name`, its `seeds` [default: [0]], and the options that it has instead of the base's.
+    /// The recipe (TOML): `[base]` with options of `train ssd` and `train distill` by their long
+    /// names, then a `[[run]]` for each run with its `name`, its `seeds` [default: [0]], and the
+    /// options that it has instead of the base's.
     recipe: PathBuf,
     /// The folder of the sweep: each run is in NAME/seed-N, and sweep.json says how far it is.
     #[arg(long)]

@@ -54,7 +54,7 @@ impl Recipe {
     /// The recipe that `text` is, on `data` in place of those of the base.
     ///
     /// # Errors
-    /// Names the run and what is wrong with it.
+    /// Names the run and its mistake.
     pub(super) fn read(text: &str, data: Option<&Path>) -> anyhow::Result<Self> {
         let File { mut base, run } = toml::from_str(text)?;
         for key in [NAME, SEED, TEACHER, EQUAL_TIME] {
@@ -126,7 +126,8 @@ impl Recipe {
         runs.flat_map(|(place, run)| run.seeds.iter().map(move |&seed| (place, seed)))
     }
 
-    /// What the recipe asks of a training: its options by name, with its seed, and the steps of a run of equal time.
+    /// The options of a training that the recipe asks for, with its seed, and the steps of a
+    /// run of equal time.
     pub(super) fn asked(&self, place: usize, seed: u64, steps: Option<u64>) -> Table {
         let run = &self.runs[place];
         let mut table = run.options.clone();
@@ -140,7 +141,8 @@ impl Recipe {
         table
     }
 
-    /// The options for the trainer: those asked for, with the folder of the teacher in the sweep's folder `out`.
+    /// The options for the trainer: those asked for, with the folder of the teacher in the sweep's
+    /// folder `out`.
     pub(super) fn options(&self, place: usize, seed: u64, asked: &Table, out: &Path) -> Table {
         let mut table = asked.clone();
         table.remove(EQUAL_TIME);

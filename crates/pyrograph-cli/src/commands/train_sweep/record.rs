@@ -15,7 +15,7 @@ const FILE: &str = "sweep.json";
 /// The config of a run, in its folder.
 const CONFIG: &str = "config.json";
 
-/// What was begun, finished and measured.
+/// The trainings that were begun and finished, and the measurements.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Record {
@@ -31,13 +31,13 @@ pub(super) struct Record {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Training {
-    /// What the recipe asked for then.
+    /// The options that the recipe asked for.
     asked: Table,
     /// None where it is not finished.
     finished: Option<Figures>,
 }
 
-/// What a finished training came to.
+/// The figures of a finished training.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Figures {
@@ -53,7 +53,8 @@ pub(super) struct Figures {
 pub(super) struct Calibration {
     /// The names of the run and of the one that it is to take as long as.
     pub(super) runs: [String; 2],
-    /// What the recipe asked for then: of the run, without steps, and of the one that it is to take as long as.
+    /// The options that the recipe asked for: of the run, without steps, and of the one that it is
+    /// to take as long as.
     pub(super) asked: [Table; 2],
     /// Their seconds a step.
     pub(super) seconds_a_step: [f64; 2],
@@ -62,7 +63,8 @@ pub(super) struct Calibration {
 }
 
 impl Record {
-    /// That of the sweep in `out`, an empty one where there is none. A training whose folder is gone was not begun.
+    /// That of the sweep in `out`, an empty one where there is none. A training whose folder is
+    /// gone was not begun.
     pub(super) fn load(out: &Path) -> anyhow::Result<Self> {
         let path = out.join(FILE);
         let mut record = match fs::read(&path) {
@@ -82,7 +84,8 @@ impl Record {
         Ok(atomic_write(&self.path, &serde_json::to_vec_pretty(self)?)?)
     }
 
-    /// Refuses a folder that holds a run which the recipe does not ask for; `asked` is none where that is not known.
+    /// Refuses a folder that holds a run which the recipe does not ask for; `asked` is none where
+    /// that is not known.
     pub(super) fn check(
         &self,
         out: &Path,
@@ -112,7 +115,7 @@ impl Record {
         }
     }
 
-    /// What the training in `folder` came to, where it is finished.
+    /// The figures of the training in `folder`, where it is finished.
     pub(super) fn finished(&self, folder: &str) -> Option<Figures> {
         self.trainings.get(folder)?.finished
     }
@@ -133,7 +136,7 @@ impl Record {
         self.save()
     }
 
-    /// The steps of a run of equal time, where they were measured for what is asked for.
+    /// The steps of a run of equal time, where they were measured for these options.
     pub(super) fn steps(&self, asked: &[Table; 2]) -> Option<u64> {
         let known = self
             .calibrations

@@ -14,7 +14,7 @@ use super::{
     walk::{Finished, Sweep},
 };
 
-/// A trainer that notes what it is asked for.
+/// A trainer that notes the options that it gets.
 #[derive(Default)]
 struct Fake {
     trained: RefCell<Vec<String>>,

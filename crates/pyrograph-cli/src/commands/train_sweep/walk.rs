@@ -50,7 +50,8 @@ impl Finished {
 }
 
 impl<T: Trainer> Sweep<'_, T> {
-    /// Trains what is not finished. Gives the finished trainings in the order of the recipe, and whether it was stopped.
+    /// Trains all that is not finished. Gives the finished trainings in the recipe's order, and
+    /// whether it was stopped.
     pub(super) fn walk(&self) -> anyhow::Result<(Vec<Finished>, bool)> {
         let mut record = Record::load(self.out)?;
         self.check(&record)?;
@@ -90,7 +91,7 @@ impl<T: Trainer> Sweep<'_, T> {
         Ok(())
     }
 
-    /// What the recipe asks of a training; none where its steps are not measured yet.
+    /// The options that the recipe asks for; none where the steps are not measured yet.
     fn known(&self, place: usize, seed: u64, record: &Record) -> Option<Table> {
         let steps = match self.recipe.runs[place].equal_time_with {
             None => None,
@@ -99,7 +100,7 @@ impl<T: Trainer> Sweep<'_, T> {
         Some(self.recipe.asked(place, seed, steps))
     }
 
-    /// What is asked of a run of equal time, and of the run at `other`, each with its first seed.
+    /// The options of a run of equal time, and of the run at `other`, each with its first seed.
     fn pair(&self, place: usize, other: usize, record: &Record) -> Option<[Table; 2]> {
         let first_seed = |place: usize| self.recipe.runs[place].seeds[0];
         let own = self.recipe.asked(place, first_seed(place), None);
@@ -192,7 +193,7 @@ impl<T: Trainer> Sweep<'_, T> {
         let [own, their] = seconds.map(|seconds| median(&seconds).unwrap_or(f64::NAN));
         let steps = asked[1].get("steps").and_then(toml::Value::as_integer);
         let steps = steps.context("the other run has no steps")? as f64 * their / own;
-        // One at least; saturates far above what any run takes.
+        // One at least; saturates far above the steps of any run.
         let steps = (steps.round() as u64).max(1);
         (self.say)(format!(
             "`{}`: {:.0} ms a step, `{}`: {:.0} ms: {steps} steps take as long",

@@ -93,7 +93,8 @@ fn runs_are_compared_over_their_seeds_in_a_table_and_a_picture() {
     assert!(number(0, "params") > 2.0 * number(1, "params"));
     assert!(number(0, "flops") > 1.5 * number(1, "flops"));
     assert!(number(1, "latency_ms") > 0.0);
-    // The gain of a single seed is that over the run of the same seed, which is not the group's mean.
+    // The gain of a single seed is that over the run of the same seed, which is not the group's
+    // mean.
     let of_run = |place: usize| value["runs"][place]["ap"].as_f64().expect("a number");
     assert_eq!(number(2, "gain"), of_run(3) - of_run(2));
     assert!((number(1, "ap") - 0.5 * (of_run(1) + of_run(2))).abs() < 1e-12);
