@@ -1,6 +1,6 @@
 //! A teacher at work: who it is, when it is asked, and whether its student hears it.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use pyrograph_backend::vision::{VisionAutodiff, VisionBackend};
 use pyrograph_data::detection::DetectionSet;
@@ -9,7 +9,7 @@ use pyrograph_models::ssd::{DetectorCard, Ssd, SsdConfig};
 use pyrograph_vision::atomic_write;
 
 use super::{
-    Distillation, SsdHooks, UnlabelledSource,
+    CacheOptions, Distillation, SsdHooks, UnlabelledSource,
     batch::{Batch, Images},
     cache::{CacheKey, TeacherCache},
     label_by_teacher,
@@ -172,6 +172,17 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             .teacher
             .answers(&batch.pixels, batch.views.len(), needs);
         Ok(answers.on(main))
+    }
+
+    /// Ends the lessons: answers that are in the run folder alone serve no other run, and are large.
+    pub(super) fn finish(self) -> Result<(), TrainError> {
+        let is_own = |options: &CacheOptions| options.file.is_none();
+        if self.cache.is_none() || !self.distillation.cache.as_ref().is_some_and(is_own) {
+            return Ok(());
+        }
+        drop(self.cache);
+        let path = self.inputs.run.path().join(CACHE);
+        fs::remove_file(&path).map_err(|error| TrainError::io(path, error))
     }
 
     /// Refuses a run of which a term was 0, or had no gradient, at each of its first steps that asked the teacher.

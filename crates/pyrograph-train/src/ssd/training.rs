@@ -306,6 +306,9 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
     if interrupted && session.state.step > 0 {
         session.save(config, run)?;
     }
+    if let Some(school) = school.filter(|_| !interrupted) {
+        school.finish()?;
+    }
     Ok(TrainedSsd {
         network: session.network(),
         steps: session.state.step,

@@ -198,7 +198,10 @@ fn a_resumed_distillation_ends_as_an_unbroken_one() {
     };
     let first = broken.train(&config, &mut notes).expect("stopped");
     assert!(first.interrupted && first.steps == 5);
+    let cache = broken.folder.path().join("teacher-cache.bin");
+    assert!(cache.is_file());
     let second = broken.train(&config, &mut ()).expect("trained");
+    assert!(!cache.exists(), "a finished run needs its answers no more");
     assert_same_weights(&whole.network, &second.network);
     assert_eq!(unbroken.log(), broken.log());
     // Steps 1, 3, 5, 7 ask the teacher; the last of the eight is past the share.

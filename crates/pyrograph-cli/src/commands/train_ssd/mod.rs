@@ -14,7 +14,7 @@ use pyrograph::backend::DeviceSpec;
 use self::{distill_flags::DistillFlags, options::Options, order::Order};
 pub(crate) use self::{
     order::TrainedRun,
-    table::{check_table, seconds_a_step, train_by_table},
+    table::{StepTime, check_table, step_time, train_by_table},
 };
 use crate::{
     arguments::{Common, read_recipe},

@@ -90,12 +90,43 @@ pub(crate) fn train_by_table(
     going_on.train()
 }
 
-/// Seconds that a step of such a training takes, by the median of tens of steps; no file of it stays.
-pub(crate) fn seconds_a_step(
+/// Seconds that the steps of a training take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct StepTime {
+    /// Of a step.
+    pub(crate) seconds: f64,
+    /// Further seconds of each step that fills a cache of the teacher's answers, and the number of these steps.
+    pub(crate) filling: Option<(f64, f64)>,
+}
+
+impl StepTime {
+    /// Seconds of the first `steps` steps.
+    pub(crate) fn of(&self, steps: f64) -> f64 {
+        let filling = self
+            .filling
+            .map_or(0.0, |(extra, filled_by)| extra * steps.min(filled_by));
+        self.seconds * steps + filling
+    }
+
+    /// Steps that `seconds` are enough for.
+    pub(crate) fn steps_in(&self, seconds: f64) -> f64 {
+        let Some((extra, filled_by)) = self.filling else {
+            return seconds / self.seconds;
+        };
+        let first = seconds / (self.seconds + extra);
+        match first <= filled_by {
+            true => first,
+            false => (seconds - extra * filled_by) / self.seconds,
+        }
+    }
+}
+
+/// How long the steps of such a training take, by the median of `steps` of them; no file of it stays.
+pub(crate) fn step_time(
     table: toml::Table,
     steps: u64,
     common: &Common,
-) -> anyhow::Result<f64> {
+) -> anyhow::Result<StepTime> {
     let order = order_of(table, PathBuf::new(), common)?;
     let plan = order.plan()?;
     let folder = tempfile::tempdir().context("a folder for the measurement")?;
@@ -103,18 +134,41 @@ pub(crate) fn seconds_a_step(
     let mut training = plan.training;
     (training.epochs, training.max_minutes, training.steps) = (None, None, Some(steps));
     (training.checkpoint_every, training.evaluate_every) = (0, 0);
+    let mut draws = None;
     if let Some(distillation) = &mut training.distillation {
-        // Measured by the run itself.
+        // The run itself looks at its teacher.
         distillation.any_teacher = true;
         distillation.unlabelled = None;
+        if let Some(cache) = &mut distillation.cache {
+            draws = Some(cache.draws);
+            cache.file = Some(folder.path().join("answers.bin"));
+        }
     }
-    let stopwatch = Stopwatch {
-        training,
-        data,
-        folder: folder.path().join("run"),
-        laps: Vec::new(),
+    let filled_by = draws.map(|draws| (draws * training.steps_per_epoch(data.len())) as f64);
+    let time = |name: &str| {
+        let stopwatch = Stopwatch {
+            training: training.clone(),
+            data: data.clone(),
+            folder: folder.path().join(name),
+        };
+        common.device.run_with(&order.other_devices(), stopwatch)?
     };
-    common.device.run_with(&order.other_devices(), stopwatch)?
+    let seconds = time("first")?;
+    Ok(match filled_by {
+        None => StepTime {
+            seconds,
+            filling: None,
+        },
+        // The same steps again find their answers.
+        Some(filled_by) => {
+            let filled = time("second")?;
+            let extra = (seconds - filled).max(0.0);
+            StepTime {
+                seconds: filled,
+                filling: Some((extra, filled_by)),
+            }
+        }
+    })
 }
 
 /// A short training that is only timed.
@@ -122,7 +176,6 @@ struct Stopwatch {
     training: SsdTraining,
     data: DetectionSet,
     folder: PathBuf,
-    laps: Vec<(Instant, usize)>,
 }
 
 /// Notes when figures were read, and of how many steps.
@@ -138,14 +191,21 @@ impl DevicesTask for Stopwatch {
     type Output = anyhow::Result<f64>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>, others: Vec<Device<B>>) -> Self::Output {
-        let run = RunFolder::create(&self.folder, &self.training)?;
-        let mut laps = Laps(self.laps);
+        let Self {
+            training,
+            data,
+            folder,
+        } = self;
+        let run = RunFolder::create(&folder, &training)?;
+        let mut laps = Laps(Vec::new());
         let teacher = others.first().unwrap_or(&device).clone();
+        // What a run is judged by is not timed.
+        let one = data.subset(&[0]);
         let devices = [device];
         train_ssd_beside::<B>(
-            &self.training,
-            &self.data,
-            None,
+            &training,
+            &data,
+            Some(&one),
             &run,
             &mut laps,
             &devices,
@@ -159,5 +219,25 @@ impl DevicesTask for Stopwatch {
         each.sort_by(f64::total_cmp);
         let middle = each.get(each.len() / 2).copied();
         middle.context("too few steps to tell what one takes: give 20 or more")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_that_fill_a_cache_cost_more() {
+        let plain = StepTime {
+            seconds: 0.5,
+            filling: None,
+        };
+        assert_eq!((plain.of(8.0), plain.steps_in(4.0)), (4.0, 8.0));
+        let cached = StepTime {
+            seconds: 0.5,
+            filling: Some((1.5, 4.0)),
+        };
+        assert_eq!((cached.of(2.0), cached.of(10.0)), (4.0, 11.0));
+        assert_eq!((cached.steps_in(4.0), cached.steps_in(11.0)), (2.0, 10.0));
     }
 }

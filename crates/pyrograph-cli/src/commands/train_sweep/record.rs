@@ -56,7 +56,7 @@ pub(super) struct Calibration {
     /// The options that the recipe asked for: of the run, without steps, and of the one that it is
     /// to take as long as.
     pub(super) asked: [Table; 2],
-    /// Their seconds a step.
+    /// Their seconds a step, on average of their runs.
     pub(super) seconds_a_step: [f64; 2],
     /// The steps of the run.
     pub(super) steps: u64,

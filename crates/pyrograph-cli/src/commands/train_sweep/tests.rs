@@ -13,6 +13,7 @@ use super::{
     trainer::{Outcome, Trainer},
     walk::{Finished, Sweep},
 };
+use crate::commands::train_ssd::StepTime;
 
 /// A trainer that notes the options that it gets.
 #[derive(Default)]
@@ -49,17 +50,20 @@ impl Trainer for Fake {
         })
     }
 
-    fn seconds_a_step(&self, table: Table, _: u64) -> anyhow::Result<f64> {
+    fn step_time(&self, table: Table, _: u64) -> anyhow::Result<StepTime> {
         let mut timed = self.timed.borrow_mut();
         timed.push(words(&table));
         // A first measurement that is far off does not count.
         let off = if timed.len() < 3 { 10.0 } else { 1.0 };
-        Ok(off
-            * if table.contains_key("teacher") {
-                0.3
-            } else {
-                0.2
-            })
+        let seconds = if table.contains_key("teacher") {
+            0.3
+        } else {
+            0.2
+        };
+        Ok(StepTime {
+            seconds: off * seconds,
+            filling: None,
+        })
     }
 }
 

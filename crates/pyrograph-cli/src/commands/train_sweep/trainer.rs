@@ -6,7 +6,7 @@ use toml::Table;
 
 use crate::{
     arguments::Common,
-    commands::train_ssd::{check_table, seconds_a_step, train_by_table},
+    commands::train_ssd::{StepTime, check_table, step_time, train_by_table},
 };
 
 /// A training as it ended.
@@ -31,8 +31,8 @@ pub(super) trait Trainer {
     /// Trains in the folder `out`, and goes on where it holds a run.
     fn train(&self, table: Table, out: &Path) -> anyhow::Result<Outcome>;
 
-    /// Seconds of one step, by a short training of `steps` steps that leaves no files.
-    fn seconds_a_step(&self, table: Table, steps: u64) -> anyhow::Result<f64>;
+    /// How long steps take, by a short training of `steps` steps that leaves no files.
+    fn step_time(&self, table: Table, steps: u64) -> anyhow::Result<StepTime>;
 }
 
 /// Trains as `train ssd` and `train distill` do.
@@ -54,7 +54,7 @@ impl Trainer for ByTable<'_> {
         })
     }
 
-    fn seconds_a_step(&self, table: Table, steps: u64) -> anyhow::Result<f64> {
-        seconds_a_step(table, steps, self.0)
+    fn step_time(&self, table: Table, steps: u64) -> anyhow::Result<StepTime> {
+        step_time(table, steps, self.0)
     }
 }

@@ -11,6 +11,7 @@ use super::{
     record::{Calibration, Figures, Record},
     trainer::{Outcome, Trainer},
 };
+use crate::commands::train_ssd::StepTime;
 
 /// Steps of a training that is timed.
 const TIMED_STEPS: u64 = 20;
@@ -185,16 +186,19 @@ impl<T: Trainer> Sweep<'_, T> {
         let mut seconds = [Vec::new(), Vec::new()];
         for _ in 0..TURNS {
             for (table, seconds) in tables.iter().zip(&mut seconds) {
-                let step = self.trainer.seconds_a_step(table.clone(), TIMED_STEPS)?;
+                let time = self.trainer.step_time(table.clone(), TIMED_STEPS)?;
+                let step = time.seconds;
                 ensure!(step.is_finite() && step > 0.0, "a step took {step} seconds");
-                seconds.push(step);
+                seconds.push(time);
             }
         }
-        let [own, their] = seconds.map(|seconds| median(&seconds).unwrap_or(f64::NAN));
+        let [own, their] = seconds.map(|times| middle(&times));
         let steps = asked[1].get("steps").and_then(toml::Value::as_integer);
-        let steps = steps.context("the other run has no steps")? as f64 * their / own;
+        let their_steps = steps.context("the other run has no steps")? as f64;
+        let budget = their.of(their_steps);
         // One at least; saturates far above the steps of any run.
-        let steps = (steps.round() as u64).max(1);
+        let steps = (own.steps_in(budget).round() as u64).max(1);
+        let [own, their] = [budget / steps as f64, budget / their_steps];
         (self.say)(format!(
             "`{}`: {:.0} ms a step, `{}`: {:.0} ms: {steps} steps take as long",
             theirs.name,
@@ -208,5 +212,19 @@ impl<T: Trainer> Sweep<'_, T> {
             seconds_a_step: [own, their],
             steps,
         })
+    }
+}
+
+/// The median of each part of some measurements.
+fn middle(times: &[StepTime]) -> StepTime {
+    let median_of = |part: fn(&StepTime) -> Option<f64>| {
+        let parts: Vec<f64> = times.iter().filter_map(part).collect();
+        median(&parts)
+    };
+    let extra = median_of(|time| time.filling.map(|(extra, _)| extra));
+    let filled_by = median_of(|time| time.filling.map(|(_, filled_by)| filled_by));
+    StepTime {
+        seconds: median_of(|time| Some(time.seconds)).unwrap_or(f64::NAN),
+        filling: extra.zip(filled_by),
     }
 }
