@@ -221,12 +221,28 @@ fn what_cannot_be_learned_is_refused_and_leaves_no_folder() {
         &other_classes,
         &["the teacher's classes", "ellipse", "--teacher-classes"],
     );
-    let sets = [
-        &["--unlabelled", text(&empty), "--any-teacher"][..],
-        &["--held-out", "0.4"],
-    ]
-    .concat();
-    refuses(&distill(&teacher, &out, &sets), &["empty"]);
+    let of_nothing = [
+        "train",
+        "distill",
+        "--scenes",
+        "6",
+        "--width",
+        "0.03125",
+        "--batch-size",
+        "4",
+        "--steps",
+        "1",
+        "--teacher",
+        text(&teacher),
+        "--unlabelled",
+        text(&empty),
+        "--any-teacher",
+        "--out",
+        text(&out),
+        "--device",
+        "cpu",
+    ];
+    refuses(&of_nothing, &["no image"]);
     assert!(!out.exists());
     let missing = path.join("missing");
     refuses(&distill(&missing, &out, &[]), &["--teacher", "missing"]);
