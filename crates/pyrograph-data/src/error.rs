@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use pyrograph_vision::{BoundingBox, VisionError};
 
-use crate::detection::{BoxFault, Corners};
+use crate::detection::{BoxFault, Corners, SetError};
 use crate::labelled::Split;
 
 /// The errors of this crate.
@@ -488,29 +488,9 @@ pub enum DataError {
         stated: (u32, u32),
     },
 
-    /// A subset of no image, or of more images than there are.
-    #[error("{seen} images cannot be chosen from {present}: allowed is 1 to the number there are")]
-    ChoiceSize {
-        /// The number wanted.
-        seen: usize,
-        /// The images of the set.
-        present: usize,
-    },
-
-    /// An object for an image of a set is not allowed there.
-    #[error("object {object} of {image}: {what} is {seen}: allowed is {allowed}")]
-    ObjectValue {
-        /// The name of the image.
-        image: Box<str>,
-        /// The number of the object among those of its image, from 1.
-        object: usize,
-        /// The value: the class, the box, the area or the score.
-        what: &'static str,
-        /// The value seen.
-        seen: Box<str>,
-        /// The values allowed, in words.
-        allowed: Box<str>,
-    },
+    /// A set of images cannot be made of another one.
+    #[error(transparent)]
+    Set(#[from] SetError),
 }
 
 impl From<VisionError> for DataError {

@@ -78,7 +78,7 @@ impl DetectionSet {
     ///
     /// # Errors
     /// [`DataError::Parts`] where the scores are not as many as the images and objects,
-    /// [`DataError::ObjectValue`] for a score that is not finite.
+    /// [`SetError::ObjectValue`](super::SetError::ObjectValue) for a score that is not finite.
     pub fn to_coco_with_scores(&self, scores: &[Vec<f32>]) -> Result<CocoInstances, DataError> {
         let parts = |what, seen, expected| DataError::Parts {
             what,

@@ -36,6 +36,7 @@ mod open;
 mod options;
 mod remark;
 mod scenes;
+mod set_error;
 mod shared;
 mod split;
 mod unlabelled;
@@ -51,6 +52,7 @@ pub use open::DetectionFormat;
 pub use options::{BeyondImage, BoxPolicy, Degenerate, DetectionOptions, UnknownClass, VocCorners};
 pub(crate) use remark::Corners;
 pub use remark::{BoxAction, BoxFault, BoxRemark};
+pub use set_error::SetError;
 pub use voc::ALL_ANNOTATIONS;
 
 use crate::DataError;

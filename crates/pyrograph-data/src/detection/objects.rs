@@ -3,7 +3,7 @@
 use super::clean::{Cleaned, clean};
 use super::{
     BeyondImage, BoxAction, BoxObject, BoxPolicy, Corners, Degenerate, DetectionSample,
-    DetectionSet,
+    DetectionSet, SetError,
 };
 use crate::DataError;
 
@@ -30,7 +30,7 @@ impl DetectionSet {
     ///
     /// # Errors
     /// - [`DataError::Parts`] if the lists are not as many as the images;
-    /// - [`DataError::ObjectValue`] for a class that the set has not, for a box with a corner that
+    /// - [`SetError::ObjectValue`] for a class that the set has not, for a box with a corner that
     ///   is not finite or without an area in its image, and for an area that is not finite or below 0.
     pub fn with_objects(mut self, objects: Vec<Vec<BoxObject>>) -> Result<Self, DataError> {
         if objects.len() != self.len() {
@@ -92,12 +92,13 @@ impl DetectionSample {
         seen: impl ToString,
         allowed: impl Into<Box<str>>,
     ) -> DataError {
-        DataError::ObjectValue {
+        let refused = SetError::ObjectValue {
             image: self.name.as_str().into(),
             object: number,
             what,
             seen: seen.to_string().into(),
             allowed: allowed.into(),
-        }
+        };
+        refused.into()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::DetectionSet;
+use super::{DetectionSet, SetError};
 use crate::DataError;
 use crate::order::{shuffle_for_choice, shuffle_for_split};
 
@@ -36,13 +36,11 @@ impl DetectionSet {
     /// the other images are dropped, as by [`subset`](Self::subset).
     ///
     /// # Errors
-    /// [`DataError::ChoiceSize`] for a count of 0, or above the number of images.
+    /// [`SetError::ChoiceSize`] for a count of 0, or above the number of images.
     pub fn choose(&self, count: usize, seed: u64) -> Result<DetectionSet, DataError> {
         if !(1..=self.len()).contains(&count) {
-            return Err(DataError::ChoiceSize {
-                seen: count,
-                present: self.len(),
-            });
+            let (seen, present) = (count, self.len());
+            return Err(SetError::ChoiceSize { seen, present }.into());
         }
         let mut indices: Vec<usize> = (0..self.len()).collect();
         shuffle_for_choice(&mut indices, seed);

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use pyrograph_data::DataError;
-use pyrograph_data::detection::{BoxObject, CocoInstances, DetectionOptions, DetectionSet};
+use pyrograph_data::detection::{
+    BoxObject, CocoInstances, DetectionOptions, DetectionSet, SetError,
+};
 use pyrograph_vision::{BoundingBox, write_png};
 
 use crate::coco::{INSTANCES, folder, open};
@@ -130,7 +132,10 @@ fn scores_that_do_not_fit_the_objects_are_refused() {
     let said = "the number of scores: 1 where 2, one for each object of 000042.png, is needed";
     assert_eq!(error.to_string(), said);
     let error = refusal(&[vec![0.5, f32::NAN], vec![]]);
-    assert!(matches!(error, DataError::ObjectValue { .. }));
+    assert!(matches!(
+        error,
+        DataError::Set(SetError::ObjectValue { .. })
+    ));
     let said = "object 2 of 000042.png: the score is NaN: allowed is a finite number";
     assert_eq!(error.to_string(), said);
 }

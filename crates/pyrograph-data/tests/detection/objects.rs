@@ -1,7 +1,7 @@
 //! Sets that get other objects.
 
 use pyrograph_data::DataError;
-use pyrograph_data::detection::{BoxObject, DetectionSet};
+use pyrograph_data::detection::{BoxObject, DetectionSet, SetError};
 use pyrograph_vision::BoundingBox;
 
 use crate::coco::{INSTANCES, folder, open};
@@ -106,7 +106,10 @@ fn objects_that_cannot_be_are_refused_by_their_place() {
     for (bad, said) in cases {
         let objects = vec![vec![good], vec![good, bad], vec![]];
         let error = scenes().with_objects(objects).unwrap_err();
-        assert!(matches!(error, DataError::ObjectValue { .. }), "{error:?}");
+        assert!(
+            matches!(error, DataError::Set(SetError::ObjectValue { .. })),
+            "{error:?}"
+        );
         assert_eq!(error.to_string(), said);
     }
 }

@@ -3,8 +3,10 @@
 mod common;
 mod devices;
 mod distill;
+mod distill_refusals;
 mod files;
 mod pseudo;
 mod refusals;
 mod resume;
+mod teachers;
 mod training;

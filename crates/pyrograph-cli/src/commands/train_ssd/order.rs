@@ -7,7 +7,7 @@ use pyrograph::{
     backend::DeviceSpec,
     data::detection::DetectionSet,
     train::{
-        DataFingerprint, TrainError,
+        DataFingerprint,
         run_folder::RunFolder,
         ssd::{DetectionRecord, SsdRun, best_weights},
     },
@@ -122,8 +122,8 @@ impl Order<'_> {
         } = match trained {
             Ok(summary) => summary,
             Err(error) => {
-                let refused = matches!(error.downcast_ref(), Some(TrainError::Config { .. }));
-                if refused && !self.resume {
+                // Only a run without a step goes.
+                if !self.resume {
                     run.discard_unbegun()?;
                 }
                 return Err(error);

@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::common::succeeds;
 
 mod comparing;
+mod distilling;
 mod finding;
 mod sets;
 mod sweeping;
