@@ -11,6 +11,7 @@ use super::{
     features::vectorised,
     math::exp_below_zero,
     planes::{change_and_sum, lane_sum},
+    scratch,
     softmax::greatest,
     tensors::{floats, image, planes_of, vector},
 };
@@ -49,29 +50,32 @@ vectorised! {
             let out = plane.values;
             let x = &map[plane.number * size..][..out.len()];
             let t = &target[plane.number * size..][..out.len()];
-            let (top, top_t) = (greatest(x) * inverse, greatest(t) * inverse);
-            // 1. The exponentials of x, and both sums.
-            for (out, x) in out.iter_mut().zip(x) {
-                *out = exp_below_zero::<FUSED>(x * inverse - top);
-            }
-            let [sum, sum_t] = lane_sum(out.len(), |i| {
-                [out[i], exp_below_zero::<FUSED>(t[i] * inverse - top_t)]
-            });
-            // 2. The divergence, from logarithms; the largest exponential is 1, and so is no sum
-            // below 1.
-            let (log, log_t) = (sum.ln(), sum_t.ln());
-            let (share, share_t) = (1.0 / sum, 1.0 / sum_t);
-            let [part] = lane_sum(out.len(), |i| {
-                let below = t[i] * inverse - top_t;
-                let ratio = (below - log_t) - ((x[i] * inverse - top) - log);
-                [exp_below_zero::<FUSED>(below) * share_t * ratio]
-            });
-            // 3. The gradient.
-            for (out, t) in out.iter_mut().zip(t) {
-                let wanted = exp_below_zero::<FUSED>(t * inverse - top_t) * share_t;
-                *out = (*out * share - wanted) * inverse;
-            }
-            [part, 0.0]
+            scratch::with(out.len(), |wanted| {
+                let wanted = &mut wanted[..out.len()];
+                // 1. The exponentials.
+                let (top, top_t) = (greatest(x) * inverse, greatest(t) * inverse);
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out = exp_below_zero::<FUSED>(x * inverse - top);
+                }
+                for (wanted, t) in wanted.iter_mut().zip(t) {
+                    *wanted = exp_below_zero::<FUSED>(t * inverse - top_t);
+                }
+                // 2. The divergence, from logarithms; the largest exponential is 1, and so is no
+                // sum below 1.
+                let [sum, sum_t] = lane_sum(out.len(), |i| [out[i], wanted[i]]);
+                let (log, log_t) = (sum.ln(), sum_t.ln());
+                let (share, share_t) = (1.0 / sum, 1.0 / sum_t);
+                let [part] = lane_sum(out.len(), |i| {
+                    let of_x = (x[i] * inverse - top) - log;
+                    let of_t = (t[i] * inverse - top_t) - log_t;
+                    [wanted[i] * share_t * (of_t - of_x)]
+                });
+                // 3. The gradient.
+                for (out, wanted) in out.iter_mut().zip(wanted) {
+                    *out = (*out * share - *wanted * share_t) * inverse;
+                }
+                [part, 0.0]
+            })
         });
         distance(total(&parts), gradient, x)
     }
