@@ -253,7 +253,11 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         let labels = label_by_teacher(detector, validation, images, labelling, batch, &mut |_| ())?;
         let thresholds = data.class_names().iter().zip(&labels.thresholds);
         let thresholds: Vec<_> = thresholds
-            .map(|(name, at)| format!("{name} {at:.2}"))
+            .map(|(name, &at)| match at > 1.0 {
+                // The teacher never gets it right.
+                true => format!("{name} never"),
+                false => format!("{name} {at:.2}"),
+            })
             .collect();
         hooks.remark(&format!(
             "the teacher found {} objects in {} unlabelled images ({} without any are left out), from these scores on: {}",
@@ -304,8 +308,8 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         };
         let bytes = images.views(options.draws) as f64 * cache.bytes_per_view() as f64;
         hooks.remark(&format!(
-            "the teacher's answers grow to {:.1} GB in {}",
-            bytes / 1e9,
+            "the teacher's answers grow to {:.0} MB in {}",
+            bytes / 1e6,
             path.display()
         ));
         self.cache = Some(cache);

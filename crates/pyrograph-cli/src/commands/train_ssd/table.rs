@@ -30,7 +30,15 @@ pub(super) fn parted(table: toml::Table) -> anyhow::Result<(Options, DistillFlag
             false => plain.insert(key, value),
         };
     }
-    Ok((plain.try_into()?, distill.try_into()?))
+    let plain = plain.try_into().map_err(|error: toml::de::Error| {
+        let text = error.to_string();
+        let known = match text.contains("unknown field") {
+            true => format!("; of a distillation: `{}`", DistillFlags::KEYS.join("`, `")),
+            false => String::new(),
+        };
+        anyhow::anyhow!("{}{known}", text.trim_end())
+    })?;
+    Ok((plain, distill.try_into()?))
 }
 
 /// How a recipe is called in an error.
