@@ -45,16 +45,13 @@ pub(super) struct School<'a, B: VisionAutodiff> {
 
 impl<'a, B: VisionAutodiff> School<'a, B> {
     /// The teacher that the run's config names; none in a plain training.
-    pub(super) fn open(
-        inputs: Inputs<'a, B>,
-        hooks: &mut impl SsdHooks<B::InnerBackend>,
-    ) -> Result<Option<Self>, TrainError> {
+    pub(super) fn open(inputs: Inputs<'a, B>) -> Result<Option<Self>, TrainError> {
         let Some(distillation) = &inputs.config.distillation else {
             return Ok(None);
         };
         let classes = inputs.data.class_names();
         let teacher = Teacher::load(inputs.config, distillation, classes, inputs.teacher_device)?;
-        let mut school = Self {
+        Ok(Some(Self {
             priors_per_cell: teacher.detector().config().priors_per_cell(),
             inputs,
             distillation,
@@ -62,10 +59,7 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             pseudo: None,
             cache: None,
             without_gradient: None,
-        };
-        school.label(hooks)?;
-        school.open_cache(hooks)?;
-        Ok(Some(school))
+        }))
     }
 
     pub(super) fn teacher_config(&self) -> &SsdConfig {
@@ -77,16 +71,26 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         self.pseudo.clone()
     }
 
-    /// Measures the teacher before the first step, against the network that is to learn from it where that begins with weights.
+    /// Gets the teacher to work: measures it before the first step, lets it label images, and opens the cache of its answers.
     pub(super) fn begin(
         &mut self,
         step: u64,
         student: &Ssd<B::InnerBackend>,
         hooks: &mut impl SsdHooks<B::InnerBackend>,
     ) -> Result<(), TrainError> {
-        if step > 0 {
-            return Ok(());
+        if step == 0 {
+            self.measure(student, hooks)?;
         }
+        self.label(hooks)?;
+        self.open_cache(hooks)
+    }
+
+    /// Measures the teacher, against the network that is to learn from it where that begins with weights.
+    fn measure(
+        &self,
+        student: &Ssd<B::InnerBackend>,
+        hooks: &mut impl SsdHooks<B::InnerBackend>,
+    ) -> Result<(), TrainError> {
         let Inputs {
             config,
             data,

@@ -222,6 +222,12 @@ impl Order<'_> {
         let options = &self.options;
         let run = RunFolder::open_locked(&self.out)?;
         let mut plan: SsdRun = run.config()?;
+        if self.distill.is_some() && plan.training.distillation.is_none() {
+            bail!(
+                "{}: this run has no teacher: go on with `train ssd --resume`",
+                self.out.display()
+            );
+        }
         let limits = options.limits_alone();
         if limits != *options {
             bail!(LIMITS_ALONE);

@@ -58,14 +58,17 @@ fn order_of<'a>(table: toml::Table, out: PathBuf, common: &'a Common) -> anyhow:
     })
 }
 
-/// Whether a table has keys and values that a training takes. Files and folders that it names are not looked at.
+/// Whether a table has keys and values that a training takes, and names data that read. A teacher is not looked at: it may not be
+/// trained yet.
 pub(crate) fn check_table(table: &toml::Table) -> anyhow::Result<()> {
     let (options, distill) = parted(table.clone())?;
     options.check()?;
-    match distill == DistillFlags::default() {
-        true => Ok(()),
-        false => distill.check(),
+    if distill != DistillFlags::default() {
+        distill.check()?;
     }
+    let data = options.source()?.load()?;
+    let training = options.training(&data)?;
+    Ok(training.check(&data)?)
 }
 
 /// Trains by a table with the keys of `train ssd` and `train distill`; goes on where `out` holds a run.
