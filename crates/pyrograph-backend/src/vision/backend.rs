@@ -1,7 +1,7 @@
 //! The trait itself.
 
 use burn::tensor::{
-    TensorMetadata,
+    Tensor, TensorMetadata,
     backend::{AutodiffBackend, Backend},
     ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
 };
@@ -51,6 +51,15 @@ pub struct ModulateGradients<F> {
     pub scale: F,
     /// ∂shift [batch, channels, 1, 1].
     pub shift: F,
+}
+
+/// A distance from a constant, with its gradient.
+#[derive(Clone, Debug)]
+pub struct Distance<F> {
+    /// `[1]`: the distance.
+    pub value: F,
+    /// The gradient of the distance to the first argument, in its shape; no gradient reaches it.
+    pub gradient: F,
 }
 
 /// A burn backend with the few operations where a fused kernel pays.
@@ -318,6 +327,36 @@ pub trait VisionBackend: Backend {
         (into(x), into(weight))
     }
 
+    /// See [`plain::channel_divergence`]; `target` is a constant.
+    fn channel_divergence(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        temperature: f64,
+    ) -> Distance<FloatTensor<Self>> {
+        let target = tensor::<Self, 4>(target);
+        distance(plain::channel_divergence(tensor(x), target, temperature))
+    }
+
+    /// See [`plain::normal_squares`]; `target` is a constant.
+    fn normal_squares(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> Distance<FloatTensor<Self>> {
+        let target = tensor::<Self, 4>(target);
+        distance(plain::normal_squares(tensor(x), target, epsilon))
+    }
+
+    /// See [`plain::weighted_squares`]; `target` and `weights` are constants.
+    fn weighted_squares(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+    ) -> Distance<FloatTensor<Self>> {
+        let (target, weights) = (tensor::<Self, 4>(target), tensor(weights));
+        distance(plain::weighted_squares(tensor(x), target, weights))
+    }
+
     /// See [`plain::concat_channels`].
     fn concat_channels(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
         into(plain::concat_channels(tensor::<Self, 4>(x), tensor(y)))
@@ -416,6 +455,16 @@ pub trait VisionBackend: Backend {
             bias.map(tensor),
             scale,
         ))
+    }
+}
+
+/// A value and its gradient as primitives.
+pub(super) fn distance<B: Backend>(
+    (value, gradient): (Tensor<B, 1>, Tensor<B, 4>),
+) -> Distance<FloatTensor<B>> {
+    Distance {
+        value: into(value),
+        gradient: into(gradient),
     }
 }
 

@@ -19,15 +19,16 @@ mod window;
 
 pub use activation::Activation;
 pub use backend::{
-    BatchNormOutput, ModulateGradients, NormGradients, NormStatistics, VisionAutodiff,
+    BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics, VisionAutodiff,
     VisionBackend,
 };
 pub use cache::{buffer_cache, set_buffer_cache};
 pub use exact::{exact_convolutions, set_exact_convolutions};
 pub use ops::{
     BatchNormTraining, activate, attention, avg_pool2d, batch_norm, batch_norm_training,
-    concat_channels, conv_transpose2d, conv2d, conv2d_scaled, geglu, group_norm, l2_norm,
-    layer_norm, linear, max_pool2d, modulate, softmax, upsample_nearest,
+    channel_divergence, concat_channels, conv_transpose2d, conv2d, conv2d_scaled, geglu,
+    group_norm, l2_norm, layer_norm, linear, max_pool2d, modulate, normal_squares, softmax,
+    upsample_nearest, weighted_squares,
 };
 pub use window::Window;
 

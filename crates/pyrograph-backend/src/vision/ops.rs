@@ -157,6 +157,33 @@ pub fn l2_norm<B: VisionBackend>(x: Tensor<B, 4>, weight: Tensor<B, 1>) -> Tenso
     tensor(B::l2_norm(into(x), into(weight)))
 }
 
+/// The channel-wise KL divergence of `x` from a constant map; see [`super::plain::channel_divergence`].
+pub fn channel_divergence<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    target: Tensor<B, 4>,
+    temperature: f64,
+) -> Tensor<B, 1> {
+    tensor(B::channel_divergence(into(x), into(target), temperature).value)
+}
+
+/// The squared distance of `x` from a constant map, both normalised; see [`super::plain::normal_squares`].
+pub fn normal_squares<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    target: Tensor<B, 4>,
+    epsilon: f64,
+) -> Tensor<B, 1> {
+    tensor(B::normal_squares(into(x), into(target), epsilon).value)
+}
+
+/// The weighted squared distance of `x` from a constant map; see [`super::plain::weighted_squares`].
+pub fn weighted_squares<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    target: Tensor<B, 4>,
+    weights: Tensor<B, 4>,
+) -> Tensor<B, 1> {
+    tensor(B::weighted_squares(into(x), into(target), into(weights)).value)
+}
+
 /// The channels of `x` and after them those of `y`; see [`super::plain::concat_channels`] for the shapes.
 pub fn concat_channels<B: VisionBackend>(x: Tensor<B, 4>, y: Tensor<B, 4>) -> Tensor<B, 4> {
     tensor(B::concat_channels(into(x), into(y)))

@@ -16,9 +16,11 @@ use super::{
 };
 
 mod attention;
+mod distances;
 mod sequence;
 
 pub use attention::{attention, attention_by_blocks};
+pub use distances::{channel_divergence, normal_squares, weighted_squares};
 pub use sequence::{geglu, layer_norm, linear, upsample_nearest};
 
 /// Half-precision input is widened: statistics and softmax are computed in f32 (DESIGN: precision policy).

@@ -332,5 +332,6 @@ fn attention_with_equal_scores_averages_the_values() {
     );
 }
 
+mod distances;
 mod half;
 mod sequence;

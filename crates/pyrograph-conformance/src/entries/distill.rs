@@ -1,7 +1,7 @@
 //! What a detector learns from a teacher.
 
-use burn::tensor::Tensor;
-use pyrograph_backend::vision::VisionAutodiff;
+use burn::tensor::{Tensor, s};
+use pyrograph_backend::vision::{self, VisionAutodiff};
 use pyrograph_gradcheck::{GradCheckError, HostTensor, Inputs};
 use pyrograph_losses::{
     DistillMethod, DistillStep, MultiBoxLoss, Objective, PriorMatcher, PriorOutputs, TruthBox,
@@ -18,6 +18,39 @@ const CLASSES: usize = 3;
 const LEVELS: [(usize, usize); 2] = [(4, 2), (2, 1)];
 const STUDENT_SIDES: [usize; 2] = [4, 3];
 const CHANNELS: usize = 3;
+
+/// The channel-wise divergence of maps.
+pub(crate) fn channel_divergence<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    distance(r, |x, target| vision::channel_divergence(x, target, 1.5))
+}
+
+/// The squared distance of normalised maps.
+pub(crate) fn normal_squares<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    distance(r, |x, target| vision::normal_squares(x, target, 1e-6))
+}
+
+/// The weighted squared distance of maps.
+pub(crate) fn weighted_squares<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    distance(r, |x, target| {
+        let weights = target.clone().slice(s![.., 0..1]).abs();
+        vision::weighted_squares(x, target, weights)
+    })
+}
+
+/// A distance from constant maps of several places, and of one.
+fn distance<A: VisionAutodiff>(
+    r: &mut Recorder<A>,
+    body: impl Fn(Tensor<A, 4>, Tensor<A, 4>) -> Tensor<A, 1>,
+) -> Outcome {
+    for (name, shape) in [("map", [2, 3, 5, 4]), ("one place", [4, 3, 1, 1])] {
+        let target = Inputs::on(&[r.normal("target", &shape)], r.device())?;
+        let x = [r.normal("x", &shape).affine(1.5, 0.2)];
+        r.case(name, &x, |i| {
+            Ok(body(i.tensor("x")?, target.tensor("target")?))
+        })?;
+    }
+    Ok(())
+}
 
 /// Every method by its name, on one step of two images.
 pub(crate) fn methods<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {

@@ -1,12 +1,12 @@
 //! Channel-wise distillation.
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::Tensor;
+use pyrograph_backend::vision::{self, VisionBackend};
 use serde::{Deserialize, Serialize};
 
 use super::{
     DistillStep, Needs, Objective, Term,
     constants::{check_temperature, constant},
-    divergence::kl_entries,
     resize::resize_bilinear,
 };
 use crate::LossError;
@@ -47,7 +47,7 @@ impl Objective for ChannelWiseKl {
         }
     }
 
-    fn terms<B: Backend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
+    fn terms<B: VisionBackend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
         let levels = step.student_maps.iter().zip(step.teacher_maps);
         let sum = levels
             .map(|(student, teacher)| self.of_level(student, teacher))
@@ -58,12 +58,14 @@ impl Objective for ChannelWiseKl {
 }
 
 impl ChannelWiseKl {
-    fn of_level<B: Backend>(&self, student: &Tensor<B, 4>, teacher: &Tensor<B, 4>) -> Tensor<B, 1> {
+    fn of_level<B: VisionBackend>(
+        &self,
+        student: &Tensor<B, 4>,
+        teacher: &Tensor<B, 4>,
+    ) -> Tensor<B, 1> {
         let [batch, channels, height, width] = teacher.dims();
-        let shape = [batch * channels, height * width];
-        let student = resize_bilinear(student.clone(), [height, width]).reshape(shape);
-        let teacher = constant(teacher).reshape(shape);
-        let divergence = kl_entries(teacher, student, self.temperature, 1);
-        divergence.sum() * (self.temperature.powi(2) / shape[0] as f64)
+        let student = resize_bilinear(student.clone(), [height, width]);
+        let divergence = vision::channel_divergence(student, constant(teacher), self.temperature);
+        divergence * (self.temperature.powi(2) / (batch * channels) as f64)
     }
 }

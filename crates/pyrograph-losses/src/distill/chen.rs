@@ -1,6 +1,7 @@
 //! The multibox loss with a teacher.
 
 use burn::tensor::{Element, Tensor, TensorData, backend::Backend};
+use pyrograph_backend::vision::VisionBackend;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -229,7 +230,7 @@ impl Objective for MultiBoxLossKd {
         }
     }
 
-    fn terms<B: Backend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
+    fn terms<B: VisionBackend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
         let (student, teacher) = (step.student, step.teacher);
         let soft = self.soft_term(student, teacher, step.matched, step.selected);
         let bounded = self.bounded_term(student, teacher, step.matched);

@@ -1,6 +1,7 @@
 //! Label-assignment distillation.
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::Tensor;
+use pyrograph_backend::vision::VisionBackend;
 use serde::{Deserialize, Serialize};
 
 use super::{DistillStep, Needs, Objective, TakesOver, Term};
@@ -62,7 +63,7 @@ impl Objective for LabelAssignment {
         }
     }
 
-    fn terms<B: Backend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
+    fn terms<B: VisionBackend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
         let host = |tensor: &Tensor<B, 3>| tensor.to_data().iter::<f32>().collect::<Vec<_>>();
         let matched = step.matcher.matches_by_teacher(
             step.truths,

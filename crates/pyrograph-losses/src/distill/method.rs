@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use burn::tensor::backend::Backend;
+use pyrograph_backend::vision::VisionBackend;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -108,7 +108,7 @@ impl Objective for DistillMethod {
         delegate!(self, objective => objective.takes_over())
     }
 
-    fn terms<B: Backend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
+    fn terms<B: VisionBackend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
         delegate!(self, objective => objective.terms(step))
     }
 }

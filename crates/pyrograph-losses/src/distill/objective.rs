@@ -1,6 +1,7 @@
 //! The interface of distillation objectives.
 
 use burn::tensor::{Tensor, backend::Backend};
+use pyrograph_backend::vision::VisionBackend;
 
 use super::DistillStep;
 use crate::LossError;
@@ -73,5 +74,5 @@ pub trait Objective {
     /// [`DistillStep::check`] says whether the step fits; the caller calls it first. Terms of a
     /// step without objects, or without anything to compare, are 0 and can be differentiated. No
     /// gradient reaches the teacher.
-    fn terms<B: Backend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>>;
+    fn terms<B: VisionBackend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>>;
 }

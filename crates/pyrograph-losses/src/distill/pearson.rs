@@ -1,6 +1,7 @@
 //! Distillation of the correlation between feature maps.
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::Tensor;
+use pyrograph_backend::vision::{self, VisionBackend};
 use serde::{Deserialize, Serialize};
 
 use super::{DistillStep, Needs, Objective, Term, constants::constant, resize::resize_bilinear};
@@ -42,7 +43,7 @@ impl Objective for PearsonLoss {
         }
     }
 
-    fn terms<B: Backend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
+    fn terms<B: VisionBackend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
         let levels = step.student_maps.iter().zip(step.teacher_maps);
         let sum = levels
             .map(|(student, teacher)| of_level(student, teacher))
@@ -52,29 +53,11 @@ impl Objective for PearsonLoss {
     }
 }
 
-fn of_level<B: Backend>(student: &Tensor<B, 4>, teacher: &Tensor<B, 4>) -> Tensor<B, 1> {
+fn of_level<B: VisionBackend>(student: &Tensor<B, 4>, teacher: &Tensor<B, 4>) -> Tensor<B, 1> {
     let [batch, _, height, width] = teacher.dims();
     if batch * height * width < 2 {
         return student.clone().slice([0..1, 0..1, 0..1, 0..1]).sum() * 0.0;
     }
-    let student = normalised(resize_bilinear(student.clone(), [height, width]));
-    let teacher = normalised(constant(teacher));
-    (student - teacher).square().mean() / 2.0
-}
-
-/// Normalises each channel to mean 0 and standard deviation 1.
-///
-/// # Shapes
-/// `map` [batch, channels, height, width]; result [channels, batch · height · width].
-fn normalised<B: Backend>(map: Tensor<B, 4>) -> Tensor<B, 2> {
-    let [batch, channels, height, width] = map.dims();
-    let count = batch * height * width;
-    let map = map.swap_dims(0, 1).reshape([channels, count]);
-    let centred = map.clone() - map.mean_dim(1);
-    let variance = centred.clone().square().sum_dim(1) / (count - 1) as f64;
-    // The slope of the root has no bound at 0, and neither has that of the quotient.
-    let is_constant = variance.clone().lower_equal_elem(EPSILON * EPSILON);
-    let deviation = variance.mask_fill(is_constant.clone(), 1.0).sqrt();
-    let is_constant = is_constant.expand([channels, count]);
-    centred.mask_fill(is_constant, 0.0) / (deviation + EPSILON)
+    let student = resize_bilinear(student.clone(), [height, width]);
+    vision::normal_squares(student, constant(teacher), EPSILON)
 }

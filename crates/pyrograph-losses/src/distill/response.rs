@@ -1,6 +1,7 @@
 //! Distillation of a detector's outputs, weighted by the teacher's scores.
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::Tensor;
+use pyrograph_backend::vision::VisionBackend;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -62,7 +63,7 @@ impl Objective for ResponseLoss {
         }
     }
 
-    fn terms<B: Backend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
+    fn terms<B: VisionBackend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
         let (student, conf) = (step.student, constant(&step.teacher.conf));
         let scores = foreground_scores(conf.clone());
         let divisor = scores.clone().sum().clamp_min(LEAST_SCORES);

@@ -1,6 +1,7 @@
 //! Distillation of feature maps where the teacher sees objects.
 
-use burn::tensor::{Tensor, backend::Backend};
+use burn::tensor::Tensor;
+use pyrograph_backend::vision::{self, VisionBackend};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -57,7 +58,7 @@ impl Objective for ScoreWeightedL2 {
         }
     }
 
-    fn terms<B: Backend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
+    fn terms<B: VisionBackend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>> {
         let scores = foreground_scores(constant(&step.teacher.conf));
         let levels = step.student_maps.iter().zip(step.teacher_maps);
         let mut first = 0;
@@ -81,7 +82,7 @@ impl Objective for ScoreWeightedL2 {
 }
 
 /// The weighted squared distance of one level; `scores` [batch, 1, height, width].
-fn of_level<B: Backend>(
+fn of_level<B: VisionBackend>(
     student: &Tensor<B, 4>,
     teacher: &Tensor<B, 4>,
     scores: Tensor<B, 4>,
@@ -89,6 +90,5 @@ fn of_level<B: Backend>(
     let [_, channels, height, width] = teacher.dims();
     let student = resize_bilinear(student.clone(), [height, width]);
     let divisor = scores.clone().sum() * channels as f64 + EPSILON;
-    let distance = (student - constant(teacher)).square().sum_dim(1);
-    (distance * scores).sum() / divisor
+    vision::weighted_squares(student, constant(teacher), scores) / divisor
 }

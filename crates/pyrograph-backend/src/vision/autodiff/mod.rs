@@ -22,13 +22,13 @@ use burn::{
 };
 
 use super::{
-    Activation, BatchNormOutput, NormStatistics, VisionBackend, Window, plain,
+    Activation, BatchNormOutput, Distance, NormStatistics, VisionBackend, Window, plain,
     primitives::{by_rows, in_type, into, tensor},
 };
 use steps::{
-    Activate, ActivateState, AvgPool, Concat, ConcatState, ConvAct, ConvState, GroupNormAct,
-    GroupNormState, L2Norm, MaxPool, Modulate, ModulateState, NormAct, NormState, PoolState,
-    Softmax, TransposedConv, TransposedState,
+    Activate, ActivateState, AvgPool, Concat, ConcatState, ConvAct, ConvState, DistanceFrom,
+    GroupNormAct, GroupNormState, L2Norm, MaxPool, Modulate, ModulateState, NormAct, NormState,
+    PoolState, Softmax, TransposedConv, TransposedState,
 };
 
 impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
@@ -216,6 +216,33 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish(state, output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
+    }
+
+    fn channel_divergence(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        temperature: f64,
+    ) -> Distance<FloatTensor<Self>> {
+        let found = B::channel_divergence(x.primitive.clone(), target.primitive, temperature);
+        differentiable::<B, C>(&x, found)
+    }
+
+    fn normal_squares(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> Distance<FloatTensor<Self>> {
+        let found = B::normal_squares(x.primitive.clone(), target.primitive, epsilon);
+        differentiable::<B, C>(&x, found)
+    }
+
+    fn weighted_squares(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+    ) -> Distance<FloatTensor<Self>> {
+        let found = B::weighted_squares(x.primitive.clone(), target.primitive, weights.primitive);
+        differentiable::<B, C>(&x, found)
     }
 
     fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -444,5 +471,22 @@ fn finish_batch_norm<B: VisionBackend, C: CheckpointStrategy>(
     match NormAct.prepare::<C>(parents).compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish(state, output),
         OpsKind::UnTracked(prep) => prep.finish(output),
+    }
+}
+
+/// A distance of `x`, found by `B` with its gradient.
+fn differentiable<B: VisionBackend, C: CheckpointStrategy>(
+    x: &FloatTensor<Autodiff<B, C>>,
+    Distance { value, gradient }: Distance<FloatTensor<B>>,
+) -> Distance<FloatTensor<Autodiff<B, C>>> {
+    let prepared = DistanceFrom.prepare::<C>([x.node.clone()]);
+    let constant = <Autodiff<B, C> as AutodiffBackend>::from_inner(gradient.clone());
+    let value = match prepared.compute_bound().stateful() {
+        OpsKind::Tracked(prep) => prep.finish(gradient, value),
+        OpsKind::UnTracked(prep) => prep.finish(value),
+    };
+    Distance {
+        value,
+        gradient: constant,
     }
 }

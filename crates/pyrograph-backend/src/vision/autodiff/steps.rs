@@ -90,6 +90,20 @@ impl<B: VisionBackend> Backward<B, 2> for Concat {
 }
 
 #[derive(Debug)]
+pub(super) struct DistanceFrom;
+
+impl<B: VisionBackend> Backward<B, 1> for DistanceFrom {
+    /// The gradient, [batch, channels, height, width].
+    type State = FloatTensor<B>;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        register_one::<B, _>(ops, grads, |gradient, grad| {
+            B::float_mul(gradient, B::float_reshape(grad, Shape::from([1; 4])))
+        });
+    }
+}
+
+#[derive(Debug)]
 pub(super) struct L2Norm;
 
 impl<B: VisionBackend> Backward<B, 2> for L2Norm {

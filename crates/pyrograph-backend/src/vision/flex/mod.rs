@@ -7,6 +7,7 @@
 mod attention;
 mod buffers;
 mod conv;
+mod distances;
 mod elementwise;
 mod features;
 mod half;
@@ -32,8 +33,10 @@ use burn::tensor::{
 use burn_flex::{Flex, FlexTensor};
 
 use super::{
-    Activation, BatchNormOutput, ModulateGradients, NormGradients, NormStatistics, VisionBackend,
-    Window, plain,
+    Activation, BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics,
+    VisionBackend, Window,
+    backend::distance,
+    plain,
     primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
@@ -398,6 +401,42 @@ impl VisionBackend for Flex {
             return (into(x), into(weight));
         }
         l2_norm::l2_norm_backward(&x, &weight, &grad)
+    }
+
+    fn channel_divergence(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        temperature: f64,
+    ) -> Distance<FloatTensor<Self>> {
+        if !distances::are_fused(&x, &target) {
+            let (x, target) = (tensor::<Self, 4>(x), tensor(target));
+            return distance(plain::channel_divergence(x, target, temperature));
+        }
+        distances::channel_divergence(&x, &target, temperature as f32)
+    }
+
+    fn normal_squares(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> Distance<FloatTensor<Self>> {
+        if !distances::are_fused(&x, &target) {
+            let (x, target) = (tensor::<Self, 4>(x), tensor(target));
+            return distance(plain::normal_squares(x, target, epsilon));
+        }
+        distances::normal_squares(&x, &target, epsilon)
+    }
+
+    fn weighted_squares(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+    ) -> Distance<FloatTensor<Self>> {
+        if !distances::are_fused(&x, &target) || weights.dtype() != DType::F32 {
+            let (target, weights) = (tensor::<Self, 4>(target), tensor(weights));
+            return distance(plain::weighted_squares(tensor(x), target, weights));
+        }
+        distances::weighted_squares(&x, &target, &weights)
     }
 
     fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {

@@ -1,0 +1,200 @@
+//! Distances between maps with their gradients: a plane or a channel at a time, so that its values are read from memory once.
+
+use burn::tensor::{DType, TensorMetadata};
+use burn_flex::FlexTensor;
+use rayon::prelude::*;
+
+use super::{
+    super::Distance,
+    buffers::Buffer,
+    features::vectorised,
+    math::exp_below_zero,
+    planes::{change_and_sum, lane_sum},
+    softmax::greatest,
+    tensors::{floats, image, planes_of, vector},
+};
+
+/// Whether the maps are such as the kernels take.
+pub(super) fn are_fused(x: &FlexTensor, target: &FlexTensor) -> bool {
+    let are_f32 = x.dtype() == DType::F32 && target.dtype() == DType::F32;
+    are_f32 && x.shape() == target.shape() && x.shape().num_elements() > 0
+}
+
+/// The sum of what each plane adds to a distance.
+fn total(parts: &[[f32; 2]]) -> f64 {
+    parts.iter().map(|[part, _]| f64::from(*part)).sum()
+}
+
+fn distance(value: f64, gradient: Buffer, x: &FlexTensor) -> Distance<FlexTensor> {
+    Distance {
+        value: vector(vec![value as f32]),
+        gradient: image(gradient, x.shape().dims()),
+    }
+}
+
+vectorised! {
+    /// The channel-wise divergence.
+    pub(super) fn channel_divergence(
+        x: &FlexTensor,
+        target: &FlexTensor,
+        temperature: f32,
+    ) -> Distance<FlexTensor> {
+        let (_, size) = planes_of(x);
+        let (map, target) = (x.to_contiguous(), target.to_contiguous());
+        let (map, target) = (floats(&map), floats(&target));
+        let mut gradient = Buffer::new(map.len());
+        let inverse = 1.0 / temperature;
+        let parts = change_and_sum(None, &mut gradient, size, |plane| {
+            let out = plane.values;
+            let x = &map[plane.number * size..][..out.len()];
+            let t = &target[plane.number * size..][..out.len()];
+            let (top, top_t) = (greatest(x) * inverse, greatest(t) * inverse);
+            // 1. The exponentials of x, and both sums.
+            for (out, x) in out.iter_mut().zip(x) {
+                *out = exp_below_zero::<FUSED>(x * inverse - top);
+            }
+            let [sum, sum_t] = lane_sum(out.len(), |i| {
+                [out[i], exp_below_zero::<FUSED>(t[i] * inverse - top_t)]
+            });
+            // 2. The divergence, from logarithms; the largest exponential is 1, so that no sum is below 1.
+            let (log, log_t) = (sum.ln(), sum_t.ln());
+            let (share, share_t) = (1.0 / sum, 1.0 / sum_t);
+            let [part] = lane_sum(out.len(), |i| {
+                let below = t[i] * inverse - top_t;
+                let ratio = (below - log_t) - ((x[i] * inverse - top) - log);
+                [exp_below_zero::<FUSED>(below) * share_t * ratio]
+            });
+            // 3. The gradient.
+            for (out, t) in out.iter_mut().zip(t) {
+                let wanted = exp_below_zero::<FUSED>(t * inverse - top_t) * share_t;
+                *out = (*out * share - wanted) * inverse;
+            }
+            [part, 0.0]
+        });
+        distance(total(&parts), gradient, x)
+    }
+}
+
+/// A channel of both maps.
+struct Channel {
+    /// The means of x and of the target.
+    means: [f32; 2],
+    /// 1/(σ + ε) of each; 0 for a constant channel.
+    inverses: [f32; 2],
+    /// Of the gradient `x̂·first − t̂·second`: the factors.
+    factors: [f32; 2],
+}
+
+impl Channel {
+    /// From the means, and the sums Σx², Σx·t and Σt² about them, of `count` values in one of `channels`.
+    fn new(
+        means: [f32; 2],
+        [squares, product, squares_t]: [f64; 3],
+        count: f64,
+        channels: f64,
+        epsilon: f64,
+    ) -> Self {
+        let deviations = [squares, squares_t].map(|squares| (squares / (count - 1.0)).sqrt());
+        // What is not a number is no constant.
+        let inverses = deviations.map(|deviation| {
+            let is_constant = deviation <= epsilon;
+            if is_constant {
+                0.0
+            } else {
+                1.0 / (deviation + epsilon)
+            }
+        });
+        let [inverse, inverse_t] = inverses;
+        let slope = inverse / (channels * count);
+        // (σ + ε)·Σ x̂·(x̂ − t̂) / ((n − 1)·σ): what the gradient loses along x̂.
+        let along = match inverse == 0.0 {
+            true => 0.0,
+            false => (squares * inverse - product * inverse_t) / ((count - 1.0) * deviations[0]),
+        };
+        Self {
+            means,
+            inverses: inverses.map(|inverse| inverse as f32),
+            factors: [slope * (1.0 - along), slope].map(|factor| factor as f32),
+        }
+    }
+}
+
+vectorised! {
+    /// The squared distance of normalised channels.
+    pub(super) fn normal_squares(
+        x: &FlexTensor,
+        target: &FlexTensor,
+        epsilon: f64,
+    ) -> Distance<FlexTensor> {
+        let (channels, size) = planes_of(x);
+        let (map, target) = (x.to_contiguous(), target.to_contiguous());
+        let (map, target) = (floats(&map), floats(&target));
+        let count = (map.len() / channels) as f64;
+        let of_channel = |channel: usize| {
+            let planes = || (channel * size..map.len()).step_by(channels * size);
+            let mut sums = [0.0_f64; 2];
+            for start in planes() {
+                let (x, t) = (&map[start..][..size], &target[start..][..size]);
+                let part = lane_sum(size, |i| [x[i], t[i]]);
+                sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += f64::from(part));
+            }
+            let means = sums.map(|sum| (sum / count) as f32);
+            let mut sums = [0.0_f64; 3];
+            for start in planes() {
+                let (x, t) = (&map[start..][..size], &target[start..][..size]);
+                let part = lane_sum(size, |i| {
+                    let (x, t) = (x[i] - means[0], t[i] - means[1]);
+                    [x * x, x * t, t * t]
+                });
+                sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += f64::from(part));
+            }
+            Channel::new(means, sums, count, channels as f64, epsilon)
+        };
+        let of_channels: Vec<Channel> = (0..channels).into_par_iter().map(of_channel).collect();
+        let mut gradient = Buffer::new(map.len());
+        let parts = change_and_sum(None, &mut gradient, size, |plane| {
+            let out = plane.values;
+            let x = &map[plane.number * size..][..out.len()];
+            let t = &target[plane.number * size..][..out.len()];
+            let Channel { means, inverses, factors } = &of_channels[plane.number % channels];
+            let normal = |i: usize| [(x[i] - means[0]) * inverses[0], (t[i] - means[1]) * inverses[1]];
+            let [part] = lane_sum(out.len(), |i| {
+                let [x, t] = normal(i);
+                [(x - t) * (x - t)]
+            });
+            for (i, out) in out.iter_mut().enumerate() {
+                let [x, t] = normal(i);
+                *out = x * factors[0] - t * factors[1];
+            }
+            [part, 0.0]
+        });
+        distance(total(&parts) / (2.0 * map.len() as f64), gradient, x)
+    }
+}
+
+vectorised! {
+    /// The weighted squared distance.
+    pub(super) fn weighted_squares(
+        x: &FlexTensor,
+        target: &FlexTensor,
+        weights: &FlexTensor,
+    ) -> Distance<FlexTensor> {
+        let (channels, size) = planes_of(x);
+        let (map, target, weights) = (x.to_contiguous(), target.to_contiguous(), weights.to_contiguous());
+        let (map, target, weights) = (floats(&map), floats(&target), floats(&weights));
+        assert_eq!(weights.len() * channels, map.len(), "a weight for each pixel");
+        let mut gradient = Buffer::new(map.len());
+        let parts = change_and_sum(None, &mut gradient, size, |plane| {
+            let out = plane.values;
+            let x = &map[plane.number * size..][..out.len()];
+            let t = &target[plane.number * size..][..out.len()];
+            let weights = &weights[plane.number / channels * size..][..out.len()];
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = 2.0 * weights[i] * (x[i] - t[i]);
+            }
+            let [part] = lane_sum(out.len(), |i| [out[i] * (x[i] - t[i])]);
+            [part, 0.0]
+        });
+        distance(total(&parts) / 2.0, gradient, x)
+    }
+}

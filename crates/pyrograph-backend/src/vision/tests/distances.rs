@@ -1,0 +1,119 @@
+//! Distances between maps: kernels against the plain bodies, whose value burn differentiates.
+
+use super::*;
+
+/// Planes with vectors and a rest, of one value, and of several blocks; channels and items of both parities.
+const SHAPES: [[usize; 4]; 4] = [[3, 5, 13, 11], [2, 7, 1, 1], [4, 3, 38, 38], [2, 9, 3, 3]];
+
+/// `ours`, and the value of `plain`, at each shape, for maps that differ in their scale.
+fn assert_distance(
+    what: &str,
+    ours: impl Fn(Tensor<A, 4>, Tensor<A, 4>) -> Tensor<A, 1>,
+    plain: impl Fn(Tensor<A, 4>, Tensor<A, 4>) -> Tensor<A, 1>,
+) {
+    for shape in SHAPES {
+        let (x, target) = (random(shape), random(shape) * 2.5 + 0.5);
+        let target = target.detach().set_require_grad(false);
+        // A factor, so that the gradient of the value is not 1.
+        let (ours, plain) = (
+            ours(x.clone(), target.clone()) * 3.0,
+            plain(x.clone(), target) * 3.0,
+        );
+        let (gradients, theirs) = (ours.clone().backward(), plain.clone().backward());
+        assert_close(ours.inner(), plain.inner(), what);
+        let (ours, theirs) = (x.grad(&gradients), x.grad(&theirs));
+        let (ours, theirs) = (ours.expect("ours"), theirs.expect("burn's"));
+        let scale = theirs.clone().abs().max().into_scalar();
+        assert!(scale > 0.0, "{what}");
+        assert_close(ours / scale, theirs / scale, what);
+    }
+}
+
+#[test]
+fn distances_and_their_gradients_agree_with_burn() {
+    for temperature in [1.0, 3.0] {
+        assert_distance(
+            "channel divergence",
+            |x, t| channel_divergence(x, t, temperature),
+            |x, t| plain::channel_divergence(x, t, temperature).0,
+        );
+    }
+    assert_distance(
+        "normal squares",
+        |x, t| normal_squares(x, t, 1e-6),
+        |x, t| plain::normal_squares(x, t, 1e-6).0,
+    );
+    let weights = |x: &Tensor<A, 4>| {
+        let [batch, _, height, width] = x.dims();
+        let places = Tensor::<A, 1, burn::tensor::Int>::arange(
+            0..(batch * height * width) as i64,
+            &Default::default(),
+        );
+        places
+            .float()
+            .sin()
+            .square()
+            .reshape([batch, 1, height, width])
+    };
+    assert_distance(
+        "weighted squares",
+        |x, t| weighted_squares(x.clone(), t, weights(&x)),
+        |x, t| plain::weighted_squares(x.clone(), t, weights(&x)).0,
+    );
+}
+
+#[test]
+fn the_closed_gradients_are_those_that_burn_finds() {
+    let shape = [3, 4, 5, 3];
+    let (x, target) = (random(shape), random(shape).detach());
+    let bodies = [
+        plain::channel_divergence(x.clone(), target.clone(), 2.0),
+        plain::normal_squares(x.clone(), target.clone(), 1e-6),
+        plain::weighted_squares(x.clone(), target, random([3, 1, 5, 3]).detach()),
+    ];
+    for (place, (value, closed)) in bodies.into_iter().enumerate() {
+        let found = x.grad(&value.backward()).expect("a gradient");
+        let scale = found.clone().abs().max().into_scalar();
+        assert_close(closed.inner() / scale, found / scale, &format!("{place}"));
+    }
+}
+
+#[test]
+fn equal_maps_have_no_distance_and_constant_channels_no_gradient() {
+    let x = random([2, 3, 9, 9]);
+    let same = x.clone().detach();
+    let weights = random([2, 1, 9, 9]).detach();
+    let distances = [
+        channel_divergence(x.clone(), same.clone(), 1.0),
+        normal_squares(x.clone(), same.clone(), 1e-6),
+        weighted_squares(x.clone(), same.clone(), weights),
+    ];
+    for (place, value) in distances.into_iter().enumerate() {
+        let gradient = x.grad(&value.clone().backward()).expect("a gradient");
+        assert_eq!(value.into_scalar(), 0.0, "{place}");
+        assert_eq!(gradient.abs().max().into_scalar(), 0.0, "{place}");
+    }
+    let flat = Tensor::<A, 4>::full([2, 3, 9, 9], 0.3, &Default::default()).require_grad();
+    let value = normal_squares(flat.clone(), same, 1e-6);
+    let gradient = flat.grad(&value.backward()).expect("a gradient");
+    assert_eq!(gradient.abs().max().into_scalar(), 0.0);
+}
+
+#[test]
+fn what_is_not_a_number_shows() {
+    let (x, target) = (random([1, 2, 9, 9]), random([1, 2, 9, 9]).detach());
+    let mut values: Vec<f32> = target.to_data().to_vec().expect("f32");
+    values[100] = f32::NAN;
+    let data = burn::tensor::TensorData::new(values, [1, 2, 9, 9]);
+    let broken = Tensor::<A, 4>::from_data(data, &Default::default());
+    for (x, target) in [(x.clone(), broken.clone()), (broken, target)] {
+        let one = Tensor::ones([1, 1, 9, 9], &Default::default());
+        let distances = [
+            channel_divergence(x.clone(), target.clone(), 1.0),
+            normal_squares(x.clone(), target.clone(), 1e-6),
+            weighted_squares(x, target, one),
+        ];
+        let mut values = distances.into_iter().map(Tensor::into_scalar);
+        assert!(values.all(f32::is_nan));
+    }
+}
