@@ -28,8 +28,6 @@ const CACHE: &str = "teacher-cache.bin";
 const PSEUDO_LABELS: &str = "pseudo-labels.json";
 /// Steps that a term has to show itself in.
 const TRIAL: u64 = 100;
-/// Steps between looks at the gradient of a term that had none.
-const LOOK_EVERY: u64 = 10;
 
 /// The teacher of a run, its answers so far, and the images that it labelled.
 pub(super) struct School<'a, B: VisionAutodiff> {
@@ -154,8 +152,9 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             .whole(&batch.pixels, batch.matched, self.inputs.config);
         let asked = step / self.distillation.every;
         let looks = match &self.without_gradient {
-            None => true,
-            Some(silent) => !silent.is_empty() && asked.is_multiple_of(LOOK_EVERY),
+            // A resumed run no longer knows which terms had a gradient before.
+            None => asked == 0,
+            Some(silent) => !silent.is_empty(),
         };
         if looks && asked < TRIAL {
             let now = share.terms_without_gradient(learner, &lesson)?;
@@ -273,6 +272,13 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         let path = run.path().join(PSEUDO_LABELS);
         let json = serde_json::to_vec_pretty(&labels.to_coco()?)
             .map_err(|error| TrainError::io(&path, error))?;
+        if fs::read(&path).is_ok_and(|before| images_of(&before) != images_of(&json)) {
+            let reason = "the unlabelled images are not those that the run was begun with: bring them back, or begin a new run";
+            return Err(TrainError::Run {
+                path,
+                reason: reason.into(),
+            });
+        }
         atomic_write(&path, &json)?;
         self.pseudo = Some(Arc::new(labels.set));
         Ok(())
@@ -319,6 +325,12 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         self.cache = Some(cache);
         Ok(())
     }
+}
+
+/// The images of COCO annotations in JSON.
+fn images_of(json: &[u8]) -> Option<serde_json::Value> {
+    let annotations: serde_json::Value = serde_json::from_slice(json).ok()?;
+    annotations.get("images").cloned()
 }
 
 impl<B: VisionBackend> Answers<B> {
