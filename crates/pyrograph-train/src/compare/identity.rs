@@ -40,6 +40,11 @@ impl Identity {
     pub(super) fn of(config: &Value, seed: u64) -> Self {
         let mut config = config.clone();
         remove(config.pointer_mut("/training"), &["seed"]);
+        // Where answers are kept changes nothing.
+        remove(
+            config.pointer_mut("/training/distillation/cache"),
+            &["file"],
+        );
         let mut draws = BTreeMap::new();
         take_draws(&mut config, "", seed, &mut draws);
         if draws.keys().any(|place| !place.starts_with("/training/")) {

@@ -124,7 +124,8 @@ impl Order<'_> {
             Err(error) => {
                 // Only a run without a step goes.
                 if !self.resume {
-                    run.discard_unbegun()?;
+                    // What went wrong first counts.
+                    let _ = run.discard_unbegun();
                 }
                 return Err(error);
             }
@@ -144,9 +145,7 @@ impl Order<'_> {
     fn check(&self) -> anyhow::Result<()> {
         self.options.check()?;
         match &self.distill {
-            Some(distill) if self.resume && *distill != DistillFlags::default() => {
-                bail!(LIMITS_ALONE)
-            }
+            Some(distill) if self.resume && !distill.is_device_alone() => bail!(LIMITS_ALONE),
             Some(distill) if !self.resume => distill.check(),
             _ => Ok(()),
         }
