@@ -1,4 +1,5 @@
-//! Distances between maps with their gradients: a plane or a channel at a time, so that its values are read from memory once.
+//! Distances between maps with their gradients: a plane or a channel at a time, which stays in a
+//! cache while it is read again.
 
 use burn::tensor::{DType, TensorMetadata};
 use burn_flex::FlexTensor;
@@ -56,7 +57,8 @@ vectorised! {
             let [sum, sum_t] = lane_sum(out.len(), |i| {
                 [out[i], exp_below_zero::<FUSED>(t[i] * inverse - top_t)]
             });
-            // 2. The divergence, from logarithms; the largest exponential is 1, so that no sum is below 1.
+            // 2. The divergence, from logarithms; the largest exponential is 1, and so is no sum
+            // below 1.
             let (log, log_t) = (sum.ln(), sum_t.ln());
             let (share, share_t) = (1.0 / sum, 1.0 / sum_t);
             let [part] = lane_sum(out.len(), |i| {
@@ -86,7 +88,8 @@ struct Channel {
 }
 
 impl Channel {
-    /// From the means, and the sums Σx², Σx·t and Σt² about them, of `count` values in one of `channels`.
+    /// From the means, and the sums Σx², Σx·t and Σt² about them, of `count` values in one of
+    /// `channels`.
     fn new(
         means: [f32; 2],
         [squares, product, squares_t]: [f64; 3],
@@ -157,7 +160,9 @@ vectorised! {
             let x = &map[plane.number * size..][..out.len()];
             let t = &target[plane.number * size..][..out.len()];
             let Channel { means, inverses, factors } = &of_channels[plane.number % channels];
-            let normal = |i: usize| [(x[i] - means[0]) * inverses[0], (t[i] - means[1]) * inverses[1]];
+            let normal = |i: usize| {
+                [(x[i] - means[0]) * inverses[0], (t[i] - means[1]) * inverses[1]]
+            };
             let [part] = lane_sum(out.len(), |i| {
                 let [x, t] = normal(i);
                 [(x - t) * (x - t)]
@@ -180,7 +185,8 @@ vectorised! {
         weights: &FlexTensor,
     ) -> Distance<FlexTensor> {
         let (channels, size) = planes_of(x);
-        let (map, target, weights) = (x.to_contiguous(), target.to_contiguous(), weights.to_contiguous());
+        let (map, target) = (x.to_contiguous(), target.to_contiguous());
+        let weights = weights.to_contiguous();
         let (map, target, weights) = (floats(&map), floats(&target), floats(&weights));
         assert_eq!(weights.len() * channels, map.len(), "a weight for each pixel");
         let mut gradient = Buffer::new(map.len());

@@ -1,10 +1,13 @@
-//! Distances between the maps of a student and those of a teacher, each with its gradient to the student's map.
+//! Distances between the maps of a student and those of a teacher, each with its gradient to the
+//! student's map.
 //!
-//! The teacher's map is a constant, so that value and gradient come from the same few passes, and no graph is kept.
+//! The teacher's map is a constant, so that value and gradient come from the same few passes, and
+//! no graph is kept.
 
 use burn::tensor::{Tensor, activation::log_softmax, backend::Backend};
 
-/// `Σ KL(softmax(t / T) ‖ softmax(x / T))` over the planes of `target` (t) and `x`, each softmax over the places of a plane,
+/// `Σ KL(softmax(t / T) ‖ softmax(x / T))` over the planes of `target` (t) and `x`, each softmax
+/// over the places of a plane ([Shu et al., 2021](https://arxiv.org/abs/2011.13256), section 3),
 /// and its gradient to `x`: `(softmax(x / T) − softmax(t / T)) / T`.
 ///
 /// # Shapes
@@ -26,15 +29,17 @@ pub fn channel_divergence<B: Backend>(
     (value, gradient.reshape([batch, channels, height, width]))
 }
 
-/// `½ · mean((x̂ − t̂)²)` of maps whose channels are normalised, `x̂ = (x − mean) / (σ + ε)` over batch, height and width with the
-/// unbiased deviation σ, and its gradient to `x`. A channel with σ of ε or less is constant: it normalises to 0 and has no
-/// gradient.
+/// `½ · mean((x̂ − t̂)²)` of maps whose channels are normalised, `x̂ = (x − mean) / (σ + ε)` over
+/// batch, height and width with the unbiased deviation σ
+/// ([Cao et al., 2022](https://arxiv.org/abs/2207.02039), section 3), and its gradient to `x`. A
+/// channel with σ of ε or less is constant: it normalises to 0 and has no gradient.
 ///
 /// With `d = (x̂ − t̂) / (C·n)` for C channels of n values each, the gradient is
 /// `(d − (x − mean) · Σ d·(x − mean) / ((n − 1)·σ·(σ + ε))) / (σ + ε)`: the mean of `d` is 0.
 ///
 /// # Shapes
-/// `x`, `target` and the gradient [batch, channels, height, width] with two values or more a channel; the value `[1]`.
+/// `x`, `target` and the gradient [batch, channels, height, width] with two values or more a
+/// channel; the value `[1]`.
 pub fn normal_squares<B: Backend>(
     x: Tensor<B, 4>,
     target: Tensor<B, 4>,
@@ -90,7 +95,8 @@ impl<B: Backend> Channels<B> {
 /// `Σ w·(x − t)²` with `target` (t) and `weights` (w), and its gradient to `x`: `2·w·(x − t)`.
 ///
 /// # Shapes
-/// `x`, `target` and the gradient [batch, channels, height, width], `weights` [batch, 1, height, width]; the value `[1]`.
+/// `x`, `target` and the gradient [batch, channels, height, width], `weights`
+/// [batch, 1, height, width]; the value `[1]`.
 pub fn weighted_squares<B: Backend>(
     x: Tensor<B, 4>,
     target: Tensor<B, 4>,

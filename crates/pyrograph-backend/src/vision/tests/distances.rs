@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Planes with vectors and a rest, of one value, and of several blocks; channels and items of both parities.
+/// Planes with vectors and a rest, of one value, and of several blocks.
 const SHAPES: [[usize; 4]; 4] = [[3, 5, 13, 11], [2, 7, 1, 1], [4, 3, 38, 38], [2, 9, 3, 3]];
 
 /// `ours`, and the value of `plain`, at each shape, for maps that differ in their scale.
@@ -24,6 +24,8 @@ fn assert_distance(
         let (ours, theirs) = (x.grad(&gradients), x.grad(&theirs));
         let (ours, theirs) = (ours.expect("ours"), theirs.expect("burn's"));
         let scale = theirs.clone().abs().max().into_scalar();
+        // The softmax of one place has no gradient.
+        let scale = if shape[2..] == [1, 1] { 1.0 } else { scale };
         assert!(scale > 0.0, "{what}");
         assert_close(ours / scale, theirs / scale, what);
     }
@@ -65,16 +67,18 @@ fn distances_and_their_gradients_agree_with_burn() {
 #[test]
 fn the_closed_gradients_are_those_that_burn_finds() {
     let shape = [3, 4, 5, 3];
-    let (x, target) = (random(shape), random(shape).detach());
-    let bodies = [
-        plain::channel_divergence(x.clone(), target.clone(), 2.0),
-        plain::normal_squares(x.clone(), target.clone(), 1e-6),
-        plain::weighted_squares(x.clone(), target, random([3, 1, 5, 3]).detach()),
-    ];
-    for (place, (value, closed)) in bodies.into_iter().enumerate() {
+    let (target, weights) = (random(shape).detach(), random([3, 1, 5, 3]).detach());
+    for place in 0..3 {
+        let x = random(shape);
+        let (value, closed) = match place {
+            0 => plain::channel_divergence(x.clone(), target.clone(), 2.0),
+            1 => plain::normal_squares(x.clone(), target.clone(), 1e-6),
+            _ => plain::weighted_squares(x.clone(), target.clone(), weights.clone()),
+        };
+        let closed = closed.inner();
         let found = x.grad(&value.backward()).expect("a gradient");
         let scale = found.clone().abs().max().into_scalar();
-        assert_close(closed.inner() / scale, found / scale, &format!("{place}"));
+        assert_close(closed / scale, found / scale, &format!("{place}"));
     }
 }
 
