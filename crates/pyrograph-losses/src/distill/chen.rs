@@ -22,7 +22,7 @@ use crate::{
 /// - soft: `T² · Σᵢ Σ_c w_c · p_t(c) · (ln p_t(c) − ln p_s(c))` with `p = softmax(z / T)`, over the
 ///   priors `i` that count in the cross-entropy (positives and mined negatives). `w` is
 ///   `background_weight` for the background and `foreground_weight` for all other classes. This is
-///   the class-weighted KL divergence of the student from the teacher. The paper's equation 3 is
+///   the class-weighted KL divergence `KL(p_t ‖ p_s)`. The paper's equation 3 is
 ///   the class-weighted cross-entropy `−Σ_c w_c · p_t(c) · ln p_s(c)`, which has the same gradient.
 /// - bounded: the paper's teacher-bounded regression, for each positive prior: the student's
 ///   `‖loc_s − y‖²` where `‖loc_s − y‖² + margin > ‖loc_t − y‖²`, else 0; `y` are the offsets of

@@ -8,7 +8,7 @@ use burn::tensor::{
 
 /// The entries of `KL(p_t ‖ p_s)` along `dim`: `p_t · (ln p_t − ln p_s)`, `p = softmax(z / T)`.
 ///
-/// Their sum along `dim` is the Kullback–Leibler divergence of the student from the teacher. The
+/// Their sum along `dim` is the Kullback–Leibler divergence `KL(p_t ‖ p_s)`. The
 /// logarithms come from `log_softmax`, so that large logits stay finite. The factor T² is left to
 /// the caller.
 ///

@@ -8,6 +8,9 @@ use serde_json::Value;
 /// [`DetectionSource::part`](crate::ssd::DetectionSource::part).
 const PART_BITS: u64 = 0b111 << 61;
 
+/// The start of the places of numbers in the path of the teacher.
+const TEACHER: &str = "/training/distillation/teacher#";
+
 /// A number that may come from the run's seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Draw {
@@ -23,6 +26,8 @@ pub(super) struct Identity {
     pub(super) config: Value,
     /// Those numbers, by their places in the config.
     draws: BTreeMap<String, Draw>,
+    /// The checksum of the teacher's file; none in a plain training.
+    teacher_checksum: Option<u64>,
 }
 
 impl Identity {
@@ -30,11 +35,16 @@ impl Identity {
     ///
     /// The numbers that may follow the seed are those under a key that ends in `seed`, such as the
     /// seed of built-in scenes, and those at the end of a folder or file name of the training, such
-    /// as `teacher/seed-0`. Checksums of the teacher, and of data that are drawn by a seed, are
-    /// left out: they follow from the rest.
+    /// as `teacher/seed-0`. Checksums of data that are drawn by a seed are left out: they follow
+    /// from the rest.
     pub(super) fn of(config: &Value, seed: u64) -> Self {
         let mut config = config.clone();
         remove(config.pointer_mut("/training"), &["seed"]);
+        // Where answers are kept changes nothing.
+        remove(
+            config.pointer_mut("/training/distillation/cache"),
+            &["file"],
+        );
         let mut draws = BTreeMap::new();
         take_draws(&mut config, "", seed, &mut draws);
         if draws.keys().any(|place| !place.starts_with("/training/")) {
@@ -43,12 +53,20 @@ impl Identity {
             }
         }
         let distillation = config.pointer_mut("/training/distillation");
+        let checksum = distillation
+            .as_ref()
+            .and_then(|d| d["teacher_checksum"].as_u64());
         remove(distillation, &["teacher_checksum"]);
-        Self { config, draws }
+        Self {
+            config,
+            draws,
+            teacher_checksum: checksum,
+        }
     }
 
     /// Whether runs of these identities differ in their seed alone: each number follows the seed in
-    /// all of them, or is the same in all of them.
+    /// all of them, or is the same in all of them. A teacher whose path does not follow the seed is
+    /// the same file.
     pub(super) fn same(all: &[&Self]) -> bool {
         let Some((first, rest)) = all.split_first() else {
             return true;
@@ -56,7 +74,17 @@ impl Identity {
         let same_config = |other: &&&Self| {
             other.config == first.config && other.draws.keys().eq(first.draws.keys())
         };
+        let mut teachers = first
+            .draws
+            .keys()
+            .filter(|place| place.starts_with(TEACHER));
+        let follows_seed = teachers.any(|place| {
+            let mut draws = all.iter().filter_map(|other| other.draws.get(place));
+            draws.all(|draw| draw.is_seed)
+        });
+        let same_teacher = |other: &&Self| other.teacher_checksum == first.teacher_checksum;
         rest.iter().all(|other| same_config(&other))
+            && (follows_seed || rest.iter().all(|other| same_teacher(other)))
             && first.draws.iter().all(|(place, draw)| {
                 let mut draws = all.iter().filter_map(|other| other.draws.get(place));
                 draws.clone().all(|other| other.is_seed)

@@ -99,18 +99,21 @@ impl Comparison {
         self.groups.get(baseline)
     }
 
-    /// Demands that every group has the seeds of its baseline.
+    /// Demands that every group has the seeds of its baseline, or of the first group of its network
+    /// where it has none.
     ///
     /// # Errors
     /// Names the first group with other seeds.
     pub fn check_seeds(&self) -> Result<(), TrainError> {
         for (place, group) in self.groups.iter().enumerate() {
-            if let Some(baseline) = self.baseline(place)
-                && baseline.seeds != group.seeds
+            let same_model = |other: &&RunGroup| other.identity.model() == group.identity.model();
+            let first = || self.groups.iter().find(same_model);
+            if let Some(other) = self.baseline(place).or_else(first)
+                && other.seeds != group.seeds
             {
                 let seen = format!("{{{}}} in the group `{}`", list(&group.seeds), group.name);
-                let wanted = list(&baseline.seeds);
-                let allowed = format!("{{{wanted}}}, as in its baseline `{}`", baseline.name);
+                let wanted = list(&other.seeds);
+                let allowed = format!("{{{wanted}}}, as in the group `{}`", other.name);
                 return Err(refuse("the set of seeds", seen, &allowed));
             }
         }

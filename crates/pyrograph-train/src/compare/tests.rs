@@ -31,8 +31,9 @@ fn plain(path: &str, seed: u64) -> ComparedRun {
 
 fn distilled(path: &str, seed: u64, teacher: &str) -> ComparedRun {
     let mut config = config(seed, 0.125);
+    let checksum: u64 = teacher.bytes().map(u64::from).sum();
     config["training"]["distillation"] =
-        json!({"teacher": teacher, "teacher_checksum": 31 * seed, "methods": [{"weight": 1.0}]});
+        json!({"teacher": teacher, "teacher_checksum": checksum, "methods": [{"weight": 1.0}]});
     run(path, seed, config)
 }
 
@@ -87,6 +88,10 @@ fn one_teacher_for_all_seeds_and_one_for_each_are_groups_and_not_mixed() {
     assert_eq!(names(&[at(0, 0), at(1, 0), at(2, 0)]).len(), 1);
     assert_eq!(names(&[at(0, 0), at(1, 1), at(2, 2)]).len(), 1);
     assert_eq!(names(&[at(1, 1), at(2, 0), at(3, 3)]).len(), 2);
+    // Another teacher at the path of the first.
+    let mut later = at(1, 0);
+    later.config["training"]["distillation"]["teacher_checksum"] = 1.into();
+    assert_eq!(names(&[at(0, 0), later]).len(), 2);
 }
 
 #[test]
@@ -267,6 +272,16 @@ fn the_baseline_has_the_same_network_and_data_and_may_be_named() {
     );
     let comparison = Comparison::new(&runs, None).expect("groups");
     comparison.check_seeds().expect("one seed each");
+    let without_plain = [
+        distilled("r/cwd/seed-0", 0, "/r/teacher"),
+        distilled("r/cwd/seed-1", 1, "/r/teacher"),
+        distilled("r/pkd/seed-0", 0, "/r/other"),
+    ];
+    let comparison = Comparison::new(&without_plain, None).expect("groups");
+    refused(
+        comparison.check_seeds(),
+        &["{0} in the group `pkd`", "{0, 1}", "`cwd`"],
+    );
 }
 
 #[test]

@@ -184,7 +184,8 @@ impl Distillation {
         let (loc, conf) = self.hard_shares();
         if loc < -SLACK || conf < -SLACK {
             let allowed = "such that no hard loss counts below 0: chen takes over 0.3 of the classes' loss, lad both losses";
-            let seen = format!("boxes {}, classes {}", number(loc), number(conf));
+            let rounded = |share: f64| number((share * 1e6).round() / 1e6);
+            let seen = format!("boxes {}, classes {}", rounded(loc), rounded(conf));
             return Err(refuse(
                 "the share of the hard losses that is left",
                 seen,
@@ -213,7 +214,7 @@ impl Distillation {
             }
             unlabelled.labelling.check()?;
             if batch_size < 3 {
-                let allowed = "3 or more with unlabelled images: a batch holds two labelled ones";
+                let allowed = "3 or more with unlabelled images";
                 return Err(refuse("batch_size", batch_size, allowed));
             }
         }

@@ -46,7 +46,7 @@ pub struct DetectionRecord {
 pub struct TermRecord {
     /// Its value times the weight of its method.
     pub loss: f32,
-    /// That value over the detection loss, the sum of `loc_loss` and `conf_loss`.
+    /// That value over the detection loss, the sum of `loc_loss` and `conf_loss`; 0 where that is 0.
     pub ratio: f32,
 }
 
@@ -140,11 +140,15 @@ impl<'a, B: Backend> Log<'a, B> {
             record.loc_loss = values[0];
             record.conf_loss = values[1];
             record.gradient_norm = record.gradient_norm.map(|_| values[2]);
-            let detection = (record.loc_loss + record.conf_loss).max(f32::MIN_POSITIVE);
+            let detection = record.loc_loss + record.conf_loss;
             let terms = names.iter().zip(&values[FIGURES.len()..]);
             let term = |loss: f32| TermRecord {
                 loss,
-                ratio: loss / detection,
+                // JSON has no infinity.
+                ratio: match detection > 0.0 {
+                    true => (loss / detection).clamp(f32::MIN, f32::MAX),
+                    false => 0.0,
+                },
             };
             record.distillation = terms
                 .map(|(name, loss)| ((*name).into(), term(*loss)))

@@ -228,6 +228,11 @@ pub fn label_by_teacher<B: VisionBackend>(
     check_sets(teacher.classes(), validation, &unlabelled)?;
     let scorer = score_set(teacher, validation, &config.detect, batch, each)?;
     let thresholds = config.thresholds(&scorer.voc(&VocConfig::default())?);
+    // No threshold is below the floor: what is far below it need not be kept.
+    let sure = DetectOptions {
+        score_threshold: config.detect.score_threshold.max(0.99 * config.floor as f32),
+        ..config.detect
+    };
     let mut detections = Vec::with_capacity(unlabelled.len());
     let places: Vec<usize> = (0..unlabelled.len()).collect();
     for places in places.chunks(batch.max(1)) {
@@ -235,7 +240,7 @@ pub fn label_by_teacher<B: VisionBackend>(
             .iter()
             .map(|place| unlabelled.image(*place))
             .collect::<Result<Vec<_>, _>>()?;
-        detections.extend(teacher.detect(&images, &config.detect)?);
+        detections.extend(teacher.detect(&images, &sure)?);
         each(validation.len() + detections.len());
     }
     PseudoLabels::from_detections(unlabelled, &detections, thresholds)

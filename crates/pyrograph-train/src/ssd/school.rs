@@ -28,8 +28,6 @@ const CACHE: &str = "teacher-cache.bin";
 const PSEUDO_LABELS: &str = "pseudo-labels.json";
 /// Steps that a term has to show itself in.
 const TRIAL: u64 = 100;
-/// Steps between looks at the gradient of a term that had none.
-const LOOK_EVERY: u64 = 10;
 
 /// The teacher of a run, its answers so far, and the images that it labelled.
 pub(super) struct School<'a, B: VisionAutodiff> {
@@ -45,16 +43,13 @@ pub(super) struct School<'a, B: VisionAutodiff> {
 
 impl<'a, B: VisionAutodiff> School<'a, B> {
     /// The teacher that the run's config names; none in a plain training.
-    pub(super) fn open(
-        inputs: Inputs<'a, B>,
-        hooks: &mut impl SsdHooks<B::InnerBackend>,
-    ) -> Result<Option<Self>, TrainError> {
+    pub(super) fn open(inputs: Inputs<'a, B>) -> Result<Option<Self>, TrainError> {
         let Some(distillation) = &inputs.config.distillation else {
             return Ok(None);
         };
         let classes = inputs.data.class_names();
         let teacher = Teacher::load(inputs.config, distillation, classes, inputs.teacher_device)?;
-        let mut school = Self {
+        Ok(Some(Self {
             priors_per_cell: teacher.detector().config().priors_per_cell(),
             inputs,
             distillation,
@@ -62,10 +57,7 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             pseudo: None,
             cache: None,
             without_gradient: None,
-        };
-        school.label(hooks)?;
-        school.open_cache(hooks)?;
-        Ok(Some(school))
+        }))
     }
 
     pub(super) fn teacher_config(&self) -> &SsdConfig {
@@ -77,16 +69,26 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         self.pseudo.clone()
     }
 
-    /// Measures the teacher before the first step, against the network that is to learn from it where that begins with weights.
+    /// Gets the teacher to work: measures it before the first step, lets it label images, and opens the cache of its answers.
     pub(super) fn begin(
         &mut self,
         step: u64,
         student: &Ssd<B::InnerBackend>,
         hooks: &mut impl SsdHooks<B::InnerBackend>,
     ) -> Result<(), TrainError> {
-        if step > 0 {
-            return Ok(());
+        if step == 0 {
+            self.measure(student, hooks)?;
         }
+        self.label(hooks)?;
+        self.open_cache(hooks)
+    }
+
+    /// Measures the teacher, against the network that is to learn from it where that begins with weights.
+    fn measure(
+        &self,
+        student: &Ssd<B::InnerBackend>,
+        hooks: &mut impl SsdHooks<B::InnerBackend>,
+    ) -> Result<(), TrainError> {
         let Inputs {
             config,
             data,
@@ -150,8 +152,9 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             .whole(&batch.pixels, batch.matched, self.inputs.config);
         let asked = step / self.distillation.every;
         let looks = match &self.without_gradient {
-            None => true,
-            Some(silent) => !silent.is_empty() && asked.is_multiple_of(LOOK_EVERY),
+            // A resumed run no longer knows which terms had a gradient before.
+            None => asked == 0,
+            Some(silent) => !silent.is_empty(),
         };
         if looks && asked < TRIAL {
             let now = share.terms_without_gradient(learner, &lesson)?;
@@ -253,7 +256,11 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         let labels = label_by_teacher(detector, validation, images, labelling, batch, &mut |_| ())?;
         let thresholds = data.class_names().iter().zip(&labels.thresholds);
         let thresholds: Vec<_> = thresholds
-            .map(|(name, at)| format!("{name} {at:.2}"))
+            .map(|(name, &at)| match at > 1.0 {
+                // The teacher never gets it right.
+                true => format!("{name} never"),
+                false => format!("{name} {at:.2}"),
+            })
             .collect();
         hooks.remark(&format!(
             "the teacher found {} objects in {} unlabelled images ({} without any are left out), from these scores on: {}",
@@ -265,6 +272,13 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         let path = run.path().join(PSEUDO_LABELS);
         let json = serde_json::to_vec_pretty(&labels.to_coco()?)
             .map_err(|error| TrainError::io(&path, error))?;
+        if fs::read(&path).is_ok_and(|before| images_of(&before) != images_of(&json)) {
+            let reason = "the unlabelled images are not those that the run was begun with: bring them back, or begin a new run";
+            return Err(TrainError::Run {
+                path,
+                reason: reason.into(),
+            });
+        }
         atomic_write(&path, &json)?;
         self.pseudo = Some(Arc::new(labels.set));
         Ok(())
@@ -304,13 +318,19 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         };
         let bytes = images.views(options.draws) as f64 * cache.bytes_per_view() as f64;
         hooks.remark(&format!(
-            "the teacher's answers grow to {:.1} GB in {}",
-            bytes / 1e9,
+            "the teacher's answers grow to {:.0} MB in {}",
+            bytes / 1e6,
             path.display()
         ));
         self.cache = Some(cache);
         Ok(())
     }
+}
+
+/// The images of COCO annotations in JSON.
+fn images_of(json: &[u8]) -> Option<serde_json::Value> {
+    let annotations: serde_json::Value = serde_json::from_slice(json).ok()?;
+    annotations.get("images").cloned()
 }
 
 impl<B: VisionBackend> Answers<B> {

@@ -186,13 +186,24 @@ fn names_for(
         true => classes,
         false => &distillation.teacher_classes,
     };
-    if names.len() == classes.len() && names.iter().all(|name| card.classes.contains(name)) {
+    let is_new = |(place, name): (usize, &String)| !names[..place].contains(name);
+    let known = |name: &String| card.classes.contains(name);
+    if names.len() == classes.len()
+        && names.iter().all(known)
+        && names.iter().enumerate().all(is_new)
+    {
         return Ok(names.to_vec());
     }
-    let allowed = format!(
-        "the data's ({}), or be mapped to them with `teacher_classes` (--teacher-classes): the teacher's name of each, in their order",
-        classes.join(", ")
-    );
+    let data = classes.join(", ");
+    let allowed = match distillation.teacher_classes.is_empty() {
+        true => format!(
+            "the data's ({data}), or be mapped to them with `teacher_classes` (--teacher-classes): the teacher's name of each, in their order"
+        ),
+        false => format!(
+            "those that `teacher_classes` (--teacher-classes) names, a different one for each of the data's ({data}); it names {}",
+            names.join(", ")
+        ),
+    };
     Err(refuse(
         "the teacher's classes",
         card.classes.join(", "),

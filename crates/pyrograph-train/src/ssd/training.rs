@@ -166,7 +166,7 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         classes: data.class_names().to_vec(),
         normalisation: config.normalisation,
     };
-    let mut school = School::open(inputs, hooks)?;
+    let mut school = School::open(inputs)?;
     let mut session = Session::<B, _>::start(
         config,
         card.clone(),

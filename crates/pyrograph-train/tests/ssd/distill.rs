@@ -248,6 +248,17 @@ fn unlabelled_images_join_with_the_teachers_detections() {
     broken
         .train_on(&config, &scenes(), Some(&validation), &mut notes)
         .expect("stopped");
+    let mut other = config.clone();
+    if let Some(distillation) = &mut other.distillation
+        && let Some(unlabelled) = &mut distillation.unlabelled
+        && let UnlabelledSource::Source(DetectionSource::Scenes { count, .. }) =
+            &mut unlabelled.images
+    {
+        *count = 4;
+    }
+    let refused = broken.train_on(&other, &scenes(), Some(&validation), &mut ());
+    let refused = refused.expect_err("other images").to_string();
+    assert!(refused.contains("unlabelled images"), "{refused}");
     let second = broken.train_on(&config, &scenes(), Some(&validation), &mut ());
     assert_same_weights(&trained.network, &second.expect("trained").network);
 

@@ -10,6 +10,8 @@ use crate::VisionError;
 
 /// Opacity of a raw line under its smoothed one.
 const FAINT: f32 = 0.25;
+/// The radius of the dot of a series of one point, in pixels.
+const LONE_POINT: f32 = 3.0;
 
 /// How a chart looks.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,7 +137,13 @@ fn smoothed(points: &[(f64, f64)], weight: f64, log_y: bool) -> Vec<(f64, f64)> 
 }
 
 fn draw_line(frame: &mut Frame, points: &[(f64, f64)], log_y: bool, colour: Rgb<u8>, opacity: f32) {
-    let mut stroke = Stroke::new(frame.plot_size(), HALF_THICKNESS);
+    let drawable = points.iter().filter(|&&(x, y)| is_drawable(x, y, log_y));
+    // A series of one point would hardly be seen in the thickness of a line.
+    let half_thickness = match drawable.count() {
+        1 => LONE_POINT,
+        _ => HALF_THICKNESS,
+    };
+    let mut stroke = Stroke::new(frame.plot_size(), half_thickness);
     for run in points.split(|&(x, y)| !is_drawable(x, y, log_y)) {
         let places: Vec<_> = run.iter().map(|&(x, y)| frame.place(x, y)).collect();
         stroke.add(&places);

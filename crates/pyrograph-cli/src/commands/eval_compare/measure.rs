@@ -71,7 +71,8 @@ impl<'a> Measure<'a> {
         })
     }
 
-    /// The median milliseconds of one image by each detector, from pixels to boxes. The detectors
+    /// The median milliseconds of one image by the networks of each detector's numbers, from pixels
+    /// to boxes. The detectors
     /// take turns, so that a machine that slows down does so for all of them.
     pub(super) fn latencies<B: VisionBackend>(
         &self,
@@ -96,7 +97,15 @@ impl<'a> Measure<'a> {
                 }
             }
         }
-        let medians = seconds.iter().filter_map(|seconds| median(seconds));
+        // Networks of the same numbers take the same time: they share what was measured of all of them.
+        let of_same = |detector: &Detector<B>| -> Vec<f64> {
+            let pairs = detectors.iter().zip(&seconds);
+            let same = pairs.filter(|(other, _)| other.config() == detector.config());
+            same.flat_map(|(_, seconds)| seconds).copied().collect()
+        };
+        let medians = detectors
+            .iter()
+            .filter_map(|detector| median(&of_same(detector)));
         Ok(medians.map(|seconds| 1000.0 * seconds).collect())
     }
 }

@@ -17,7 +17,7 @@ use pyrograph::{
     train::{
         compare::{ComparedRun, Comparison, ComparisonRow, GroupFigures, RunFigures, RunGroup},
         run_folder::RunFolder,
-        ssd::{SsdRun, best_weights},
+        ssd::{DetectionRecord, SsdRun, best_weights},
     },
     vision::{DetectOptions, atomic_write, write_png},
 };
@@ -106,6 +106,11 @@ impl EvalCompare {
             .iter()
             .map(|run| plan(&run.path))
             .collect::<anyhow::Result<Vec<_>>>()?;
+        for (run, (config, _)) in runs.iter().zip(&plans) {
+            if let Some(remark) = unfinished(&run.path, config)? {
+                self.common.say(remark);
+            }
+        }
         if let Some(folder) = &self.out {
             let of_runs = runs.iter().flat_map(|run| files_of_run(&run.path));
             let inputs: Vec<_> = of_runs.chain(self.set.files()).collect();
@@ -156,6 +161,24 @@ fn plan(path: &Path) -> anyhow::Result<(SsdRun, PathBuf)> {
     let folder = RunFolder::open(path)?;
     let weights = best_weights(&folder).with_context(|| format!("--runs {}", path.display()))?;
     Ok((folder.config()?, weights))
+}
+
+/// What is to be said of a run that was stopped before its steps were taken; nothing where
+/// another limit may have ended it.
+fn unfinished(path: &Path, config: &SsdRun) -> anyhow::Result<Option<String>> {
+    let training = &config.training;
+    let (Some(steps), None, None) = (training.steps, training.epochs, training.max_minutes) else {
+        return Ok(None);
+    };
+    let records: Vec<DetectionRecord> = RunFolder::open(path)?.metrics()?;
+    let taken = records.last().map_or(0, |record| record.step);
+    let remark = || {
+        format!(
+            "{}: this run is not finished, it has {taken} of {steps} steps",
+            path.display()
+        )
+    };
+    Ok((taken < steps).then(remark))
 }
 
 impl BackendTask for Job {

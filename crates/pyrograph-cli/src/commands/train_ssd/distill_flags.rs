@@ -55,30 +55,19 @@ pub(super) struct DistillFlags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     projector: Option<ProjectorKind>,
-    /// The temperature of chen and cwd, above 0 [default: 1].
+    /// The temperature of chen, cwd and response, above 0 [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
-    /// chen: the margin of the bounded regression [default: 0].
-    #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    margin: Option<f64>,
-    /// chen: the weight of the background in the soft targets [default: 1.5].
-    #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    background_weight: Option<f64>,
-    /// chen: the weight of the soft targets [default: 0.3].
-    #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    soft_weight: Option<f64>,
-    /// chen: the weight of the hard classification [default: 0.7].
-    #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hard_weight: Option<f64>,
-    /// chen: the weight of the bounded regression [default: 0.5].
-    #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bounded_weight: Option<f64>,
+    /// Numbers of the methods by name: chen.margin=0.1,score-l2.dis=1. chen has temperature, margin,
+    /// background_weight, foreground_weight, soft, conf, bounded and loc; cwd temperature; response
+    /// temperature, cls and loc; score-l2 dis; lad candidate_iou.
+    #[arg(long, value_delimiter = ',', value_name = "METHOD.NUMBER=VALUE")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "one_or_many"
+    )]
+    set: Vec<String>,
     /// The teacher's name of each class of the data, in the data's order, where the names differ.
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -105,6 +94,8 @@ pub(super) struct DistillFlags {
     teacher_device: Option<DeviceSpec>,
 }
 
+const TEMPERATURE: &str = "temperature";
+
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -127,7 +118,7 @@ fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>,
 
 impl DistillFlags {
     /// The keys of a recipe that are these flags'.
-    pub(super) const KEYS: [&str; 19] = [
+    pub(super) const KEYS: [&str; 15] = [
         "teacher",
         "method",
         "until",
@@ -136,11 +127,7 @@ impl DistillFlags {
         "cache-file",
         "projector",
         "temperature",
-        "margin",
-        "background-weight",
-        "soft-weight",
-        "hard-weight",
-        "bounded-weight",
+        "set",
         "teacher-classes",
         "any-teacher",
         "unlabelled",
@@ -162,18 +149,9 @@ impl DistillFlags {
                 .iter()
                 .any(|weighted| weighted.method.name() == name)
         };
-        let of_chen = [
-            ("margin", self.margin.is_some()),
-            ("background-weight", self.background_weight.is_some()),
-            ("soft-weight", self.soft_weight.is_some()),
-            ("hard-weight", self.hard_weight.is_some()),
-            ("bounded-weight", self.bounded_weight.is_some()),
-        ];
-        if let Some((flag, _)) = of_chen.iter().find(|(_, given)| *given && !asked("chen")) {
-            bail!("--{flag} needs --method chen");
-        }
-        if self.temperature.is_some() && !asked("chen") && !asked("cwd") {
-            bail!("--temperature needs --method chen or cwd");
+        let tempered = ["chen", "cwd", "response"];
+        if self.temperature.is_some() && !tempered.into_iter().any(asked) {
+            bail!("--temperature needs --method chen, cwd or response");
         }
         if self.projector.is_some() && !methods.iter().any(|w| w.method.needs().maps) {
             bail!("--projector needs --method cwd, pkd or score-l2, which compare maps");
@@ -221,31 +199,57 @@ impl DistillFlags {
                     (name, weight.parse().with_context(seen)?)
                 }
             };
-            let mut method: DistillMethod = name.parse().context("--method")?;
-            self.set_numbers(&mut method);
+            let method = self.with_numbers(name.parse().context("--method")?)?;
             method.check().context("--method")?;
             Ok(WeightedMethod { method, weight })
         };
-        words.iter().map(method).collect()
+        let methods: Vec<WeightedMethod> =
+            words.iter().map(method).collect::<anyhow::Result<_>>()?;
+        for word in &self.set {
+            let name = word.split('.').next().unwrap_or(word);
+            if !methods
+                .iter()
+                .any(|weighted| weighted.method.name() == name)
+            {
+                bail!("--set {word}: `{name}` is no method of --method: give METHOD.NUMBER=VALUE");
+            }
+        }
+        Ok(methods)
     }
 
-    fn set_numbers(&self, method: &mut DistillMethod) {
-        let set_to = |field: &mut f64, given: Option<f64>| *field = given.unwrap_or(*field);
-        match method {
-            DistillMethod::Chen(chen) => {
-                set_to(&mut chen.temperature, self.temperature);
-                set_to(&mut chen.margin, self.margin);
-                set_to(&mut chen.background_weight, self.background_weight);
-                set_to(&mut chen.soft, self.soft_weight);
-                set_to(&mut chen.conf, self.hard_weight);
-                set_to(&mut chen.bounded, self.bounded_weight);
-            }
-            DistillMethod::Cwd(cwd) => set_to(&mut cwd.temperature, self.temperature),
-            DistillMethod::Pkd(_)
-            | DistillMethod::ScoreL2(_)
-            | DistillMethod::Response(_)
-            | DistillMethod::Lad(_) => {}
+    /// The method with the numbers that are set.
+    fn with_numbers(&self, method: DistillMethod) -> anyhow::Result<DistillMethod> {
+        let name = method.name();
+        let mut value = serde_json::to_value(method)?;
+        // A method is an object of one key, its name, and that of its numbers.
+        let numbers = &mut value[name];
+        if let Some(temperature) = self.temperature
+            && numbers.get(TEMPERATURE).is_some()
+        {
+            numbers[TEMPERATURE] = temperature.into();
         }
+        for word in &self.set {
+            let Some(rest) = word
+                .strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('.'))
+            else {
+                continue;
+            };
+            let shape = || format!("--set {word}: give METHOD.NUMBER=VALUE");
+            let (key, number) = rest.split_once('=').with_context(shape)?;
+            let number: f64 = number.parse().with_context(shape)?;
+            numbers[key] = number.into();
+        }
+        serde_json::from_value(value).with_context(|| format!("--set, of {name}"))
+    }
+
+    /// Whether nothing but the teacher's device is given, which a resumed run may have elsewhere.
+    pub(super) fn is_device_alone(&self) -> bool {
+        let device = Self {
+            teacher_device: self.teacher_device,
+            ..Self::default()
+        };
+        *self == device
     }
 
     pub(super) fn teacher_device(&self) -> Option<DeviceSpec> {
@@ -259,6 +263,15 @@ impl DistillFlags {
         Ok(Distillation {
             teacher_checksum: teacher_checksum(&teacher).context("--teacher")?,
             teacher,
+            ..self.without_teacher(data)?
+        })
+    }
+
+    /// The same with no file as its teacher.
+    pub(super) fn without_teacher(&self, data: &DetectionSource) -> anyhow::Result<Distillation> {
+        Ok(Distillation {
+            teacher: PathBuf::new(),
+            teacher_checksum: 0,
             teacher_classes: self.teacher_classes.clone(),
             methods: self.weighted_methods()?,
             until: self.until.unwrap_or(1.0),
@@ -339,11 +352,7 @@ mod tests {
             cache_file: Some("c".into()),
             projector: Some(ProjectorKind::Mlp),
             temperature: Some(2.0),
-            margin: Some(0.1),
-            background_weight: Some(1.0),
-            soft_weight: Some(0.3),
-            hard_weight: Some(0.7),
-            bounded_weight: Some(0.5),
+            set: vec!["chen.margin=0.1".into()],
             teacher_classes: vec!["a".into()],
             any_teacher: true,
             unlabelled: Some("u".into()),
@@ -370,7 +379,17 @@ mod tests {
             .collect();
         assert_eq!(seen, [("cwd", 2.0), ("chen", 0.5), ("pkd", 1.0)]);
         assert!(matches!(methods[1].method, DistillMethod::Chen(chen) if chen.temperature == 3.0));
+        let set = flags("method = \"chen,lad\"\nset = \"chen.margin=0.5, lad.candidate_iou=0.3\"");
+        let set = set.weighted_methods().expect("known");
+        assert!(matches!(set[0].method, DistillMethod::Chen(chen) if chen.margin == 0.5));
+        assert!(matches!(set[1].method, DistillMethod::Lad(lad) if lad.candidate_iou == 0.3));
         for (text, word) in [
+            ("method = \"chen\"\nset = \"chen.speed=1\"", "speed"),
+            ("method = \"chen\"\nset = \"cwd.temperature=1\"", "cwd"),
+            (
+                "method = \"chen\"\nset = \"chen.margin\"",
+                "METHOD.NUMBER=VALUE",
+            ),
             ("method = \"fgd\"", "score-l2"),
             ("method = \"cwd:much\"", "cwd:much"),
             ("method = \"chen\"\ntemperature = 0.0", "temperature"),

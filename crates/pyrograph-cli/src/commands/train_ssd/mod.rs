@@ -5,6 +5,7 @@ mod distill_flags;
 mod job;
 mod options;
 mod order;
+mod step_time;
 mod table;
 
 use anyhow::Context;
@@ -14,7 +15,8 @@ use pyrograph::backend::DeviceSpec;
 use self::{distill_flags::DistillFlags, options::Options, order::Order};
 pub(crate) use self::{
     order::TrainedRun,
-    table::{StepTime, check_table, step_time, train_by_table},
+    step_time::{StepTime, step_time},
+    table::{check_table, train_by_table},
 };
 use crate::{
     arguments::{Common, read_recipe},

@@ -124,7 +124,8 @@ impl Order<'_> {
             Err(error) => {
                 // Only a run without a step goes.
                 if !self.resume {
-                    run.discard_unbegun()?;
+                    // What went wrong first counts.
+                    let _ = run.discard_unbegun();
                 }
                 return Err(error);
             }
@@ -144,9 +145,7 @@ impl Order<'_> {
     fn check(&self) -> anyhow::Result<()> {
         self.options.check()?;
         match &self.distill {
-            Some(distill) if self.resume && *distill != DistillFlags::default() => {
-                bail!(LIMITS_ALONE)
-            }
+            Some(distill) if self.resume && !distill.is_device_alone() => bail!(LIMITS_ALONE),
             Some(distill) if !self.resume => distill.check(),
             _ => Ok(()),
         }
@@ -222,6 +221,12 @@ impl Order<'_> {
         let options = &self.options;
         let run = RunFolder::open_locked(&self.out)?;
         let mut plan: SsdRun = run.config()?;
+        if self.distill.is_some() && plan.training.distillation.is_none() {
+            bail!(
+                "{}: this run has no teacher: go on with `train ssd --resume`",
+                self.out.display()
+            );
+        }
         let limits = options.limits_alone();
         if limits != *options {
             bail!(LIMITS_ALONE);

@@ -9,7 +9,7 @@ mod walk;
 
 use std::{
     fs,
-    path::{self, PathBuf},
+    path::{self, Path, PathBuf},
     sync::atomic::Ordering,
 };
 
@@ -53,6 +53,7 @@ impl TrainSweep {
         if out.exists() && !out.is_dir() {
             bail!("--out {} is a file: give a folder", self.out.display());
         }
+        check_folder(&out)?;
         let trainer = ByTable(&self.common);
         recipe.check(&trainer).with_context(name)?;
         self.common.try_device()?;
@@ -93,4 +94,24 @@ impl TrainSweep {
         });
         self.common.print(&value, &text)
     }
+}
+
+/// Refuses a folder that holds something, but no sweep.
+fn check_folder(out: &Path) -> anyhow::Result<()> {
+    let Ok(entries) = fs::read_dir(out) else {
+        return Ok(());
+    };
+    if out.join(record::FILE).is_file() {
+        return Ok(());
+    }
+    for entry in entries {
+        let name = entry?.file_name();
+        bail!(
+            "--out {} holds `{}`, but no {} of a sweep: give a new folder, or that of a sweep",
+            out.display(),
+            name.to_string_lossy(),
+            record::FILE
+        );
+    }
+    Ok(())
 }

@@ -11,7 +11,8 @@ use pyrograph::vision::atomic_write;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
-const FILE: &str = "sweep.json";
+/// What is written in the folder of a sweep.
+pub(super) const FILE: &str = "sweep.json";
 /// The config of a run, in its folder.
 const CONFIG: &str = "config.json";
 

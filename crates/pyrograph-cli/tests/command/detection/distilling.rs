@@ -151,8 +151,8 @@ fn what_cannot_be_learned_is_refused_and_leaves_no_folder() {
             &["temperature", "0"],
         ),
         (
-            &["--method", "cwd", "--margin", "1"],
-            &["--margin needs --method chen"],
+            &["--method", "cwd", "--set", "chen.margin=1"],
+            &["no method of --method"],
         ),
         (&["--method", "chen:5"], &["hard losses"]),
         (&["--until", "0"], &["until is 0"]),
