@@ -2,11 +2,11 @@
 //! cache while it is read again.
 
 use burn::tensor::{DType, TensorMetadata};
-use burn_flex::FlexTensor;
+use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
 use super::{
-    super::Distance,
+    super::{Distance, backend::distance as plain_distance, plain, primitives::tensor},
     buffers::Buffer,
     features::vectorised,
     math::exp_below_zero,
@@ -17,9 +17,48 @@ use super::{
 };
 
 /// Whether the maps are such as the kernels take.
-pub(super) fn are_fused(x: &FlexTensor, target: &FlexTensor) -> bool {
+fn are_fused(x: &FlexTensor, target: &FlexTensor) -> bool {
     let are_f32 = x.dtype() == DType::F32 && target.dtype() == DType::F32;
     are_f32 && x.shape() == target.shape() && x.shape().num_elements() > 0
+}
+
+/// The channel-wise divergence.
+pub(super) fn channel_divergence(
+    x: FlexTensor,
+    target: FlexTensor,
+    temperature: f64,
+) -> Distance<FlexTensor> {
+    if are_fused(&x, &target) {
+        return divergence_of_planes(&x, &target, temperature as f32);
+    }
+    let (x, target) = (tensor::<Flex, 4>(x), tensor(target));
+    plain_distance(plain::channel_divergence(x, target, temperature))
+}
+
+/// The squared distance of normalised channels.
+pub(super) fn normal_squares(
+    x: FlexTensor,
+    target: FlexTensor,
+    epsilon: f64,
+) -> Distance<FlexTensor> {
+    if are_fused(&x, &target) {
+        return squares_of_channels(&x, &target, epsilon);
+    }
+    let (x, target) = (tensor::<Flex, 4>(x), tensor(target));
+    plain_distance(plain::normal_squares(x, target, epsilon))
+}
+
+/// The weighted squared distance.
+pub(super) fn weighted_squares(
+    x: FlexTensor,
+    target: FlexTensor,
+    weights: FlexTensor,
+) -> Distance<FlexTensor> {
+    if are_fused(&x, &target) && weights.dtype() == DType::F32 {
+        return squares_of_planes(&x, &target, &weights);
+    }
+    let (target, weights) = (tensor::<Flex, 4>(target), tensor(weights));
+    plain_distance(plain::weighted_squares(tensor(x), target, weights))
 }
 
 /// The sum of what each plane adds to a distance.
@@ -35,8 +74,7 @@ fn distance(value: f64, gradient: Buffer, x: &FlexTensor) -> Distance<FlexTensor
 }
 
 vectorised! {
-    /// The channel-wise divergence.
-    pub(super) fn channel_divergence(
+    fn divergence_of_planes(
         x: &FlexTensor,
         target: &FlexTensor,
         temperature: f32,
@@ -127,8 +165,7 @@ impl Channel {
 }
 
 vectorised! {
-    /// The squared distance of normalised channels.
-    pub(super) fn normal_squares(
+    fn squares_of_channels(
         x: &FlexTensor,
         target: &FlexTensor,
         epsilon: f64,
@@ -182,8 +219,7 @@ vectorised! {
 }
 
 vectorised! {
-    /// The weighted squared distance.
-    pub(super) fn weighted_squares(
+    fn squares_of_planes(
         x: &FlexTensor,
         target: &FlexTensor,
         weights: &FlexTensor,

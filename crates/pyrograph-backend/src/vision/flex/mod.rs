@@ -27,22 +27,20 @@ mod tensors;
 mod upsample;
 
 use burn::tensor::{
-    DType, Tensor, TensorMetadata,
+    DType, TensorMetadata,
     ops::{ConvOptions, ConvTransposeOptions, FloatTensor, ModuleOps},
 };
 use burn_flex::{Flex, FlexTensor};
 
 use super::{
     Activation, BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics,
-    VisionBackend, Window,
-    backend::distance,
-    plain,
+    VisionBackend, Window, plain,
     primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
 use conv::Finish;
 use half::{Values, parameter, widened};
-use norms::Norm;
+use norms::{Norm, primitives};
 use shapes::{conv_shape, transposed_shape};
 use tensors::{floats, image};
 
@@ -403,40 +401,16 @@ impl VisionBackend for Flex {
         l2_norm::l2_norm_backward(&x, &weight, &grad)
     }
 
-    fn channel_divergence(
-        x: FloatTensor<Self>,
-        target: FloatTensor<Self>,
-        temperature: f64,
-    ) -> Distance<FloatTensor<Self>> {
-        if !distances::are_fused(&x, &target) {
-            let (x, target) = (tensor::<Self, 4>(x), tensor(target));
-            return distance(plain::channel_divergence(x, target, temperature));
-        }
-        distances::channel_divergence(&x, &target, temperature as f32)
+    fn channel_divergence(x: FlexTensor, t: FlexTensor, temperature: f64) -> Distance<FlexTensor> {
+        distances::channel_divergence(x, t, temperature)
     }
 
-    fn normal_squares(
-        x: FloatTensor<Self>,
-        target: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> Distance<FloatTensor<Self>> {
-        if !distances::are_fused(&x, &target) {
-            let (x, target) = (tensor::<Self, 4>(x), tensor(target));
-            return distance(plain::normal_squares(x, target, epsilon));
-        }
-        distances::normal_squares(&x, &target, epsilon)
+    fn normal_squares(x: FlexTensor, t: FlexTensor, epsilon: f64) -> Distance<FlexTensor> {
+        distances::normal_squares(x, t, epsilon)
     }
 
-    fn weighted_squares(
-        x: FloatTensor<Self>,
-        target: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-    ) -> Distance<FloatTensor<Self>> {
-        if !distances::are_fused(&x, &target) || weights.dtype() != DType::F32 {
-            let (target, weights) = (tensor::<Self, 4>(target), tensor(weights));
-            return distance(plain::weighted_squares(tensor(x), target, weights));
-        }
-        distances::weighted_squares(&x, &target, &weights)
+    fn weighted_squares(x: FlexTensor, t: FlexTensor, weights: FlexTensor) -> Distance<FlexTensor> {
+        distances::weighted_squares(x, t, weights)
     }
 
     fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
@@ -521,16 +495,5 @@ impl VisionBackend for Flex {
             return into(plain::upsample_nearest(tensor::<Self, 4>(x), factor));
         }
         upsample::nearest(&x, factor)
-    }
-}
-
-/// Tensors of a backend as its primitives.
-fn primitives(
-    (x, weight, bias): (Tensor<Flex, 4>, Tensor<Flex, 1>, Tensor<Flex, 1>),
-) -> NormGradients<FlexTensor> {
-    NormGradients {
-        x: into(x),
-        weight: into(weight),
-        bias: into(bias),
     }
 }

@@ -1,9 +1,10 @@
 //! Norms: statistics in one pass or two, and output or gradient in another.
 
-use burn_flex::FlexTensor;
+use burn::tensor::Tensor;
+use burn_flex::{Flex, FlexTensor};
 
 use super::{
-    super::{Activation, NormGradients, NormStatistics},
+    super::{Activation, NormGradients, NormStatistics, primitives::into},
     features::vectorised,
     lines::{affine, times_slope},
     math::fused,
@@ -261,4 +262,15 @@ pub(super) fn statistics(values: &[f32], epsilon: f64) -> [f32; 2] {
     });
     let inverse = (1.0 / (f64::from(square) / count + epsilon).sqrt()) as f32;
     [mean, inverse]
+}
+
+/// Tensors of a backend as its primitives.
+pub(super) fn primitives(
+    (x, weight, bias): (Tensor<Flex, 4>, Tensor<Flex, 1>, Tensor<Flex, 1>),
+) -> NormGradients<FlexTensor> {
+    NormGradients {
+        x: into(x),
+        weight: into(weight),
+        bias: into(bias),
+    }
 }
