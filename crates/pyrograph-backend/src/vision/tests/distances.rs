@@ -3,7 +3,7 @@
 use super::*;
 
 /// Planes with vectors and a rest, of one value, and of several blocks.
-const SHAPES: [[usize; 4]; 4] = [[3, 5, 13, 11], [2, 7, 1, 1], [4, 3, 38, 38], [2, 9, 3, 3]];
+const SHAPES: [[usize; 4]; 4] = [[3, 5, 13, 11], [5, 7, 1, 1], [4, 3, 38, 38], [2, 9, 3, 3]];
 
 /// `ours`, and the value of `plain`, at each shape, for maps that differ in their scale.
 fn assert_distance(
