@@ -1,4 +1,4 @@
-//! The teacher's answers on disk, so that a view of an image asks it once.
+//! The teacher's outputs on disk, so that a view of an image asks it once.
 
 use std::{
     fs::{File, OpenOptions},
@@ -13,15 +13,15 @@ use pyrograph_losses::{Needs, PriorOutputs};
 use pyrograph_models::ssd::SsdConfig;
 use serde::{Deserialize, Serialize};
 
-use super::teacher::{Answers, Teacher};
+use super::teacher::{Teacher, TeacherOutputs};
 use crate::{DataFingerprint, TrainError};
 
-/// What a cache file begins with.
+/// The first bytes of a cache file.
 const MAGIC: &[u8; 16] = b"pyrograph-cache1";
 /// Room for the header behind the magic.
 const HEADER: usize = 4096;
 
-/// What a cache's answers depend on.
+/// The inputs that the cached outputs depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CacheKey {
@@ -36,7 +36,7 @@ pub(super) struct CacheKey {
     pub(super) maps: bool,
 }
 
-/// The shapes of one image's answers: maps [channels, side, side], and rows of offsets and logits.
+/// The shapes of one image's outputs: maps [channels, side, side], and rows of offsets and logits.
 struct Shapes {
     maps: Vec<[usize; 3]>,
     priors: usize,
@@ -55,7 +55,7 @@ impl Shapes {
     }
 }
 
-/// Answers by the view that they are of. Maps are kept in half precision: a view's first answer is rounded like those that are read
+/// TeacherOutputs by the view that they are of. Maps are kept in half precision: a view's first output is rounded like those that are read
 /// again, so that it does not matter which of them a step sees.
 pub(super) struct TeacherCache {
     path: PathBuf,
@@ -98,7 +98,7 @@ impl TeacherCache {
         let mut seen = vec![0; header.len()];
         match file.read_exact(&mut seen) {
             Ok(()) => check_header(&seen, key, path)?,
-            // A file that was only begun holds no answers.
+            // A file that was only begun holds no outputs.
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
                 if !header.starts_with(&seen[..seen.len().min(file_length(&file).map_err(io)?)]) {
                     return Err(no_cache(path));
@@ -119,19 +119,19 @@ impl TeacherCache {
         })
     }
 
-    /// Bytes of one image's answers.
+    /// Bytes of one image's outputs.
     pub(super) fn bytes_per_view(&self) -> usize {
         self.shapes.bytes()
     }
 
-    /// What the teacher says of the images of `views`: read, or asked for and kept.
-    pub(super) fn answers<B: VisionBackend>(
+    /// The teacher's outputs for the images of `views`: read from the file, or computed and written to it.
+    pub(super) fn outputs<B: VisionBackend>(
         &mut self,
         teacher: &Teacher<B>,
         pixels: &[f32],
         views: &[u64],
         device: &B::Device,
-    ) -> Result<Answers<B>, TrainError> {
+    ) -> Result<TeacherOutputs<B>, TrainError> {
         let size = pixels.len() / views.len().max(1);
         let mut kept = Vec::with_capacity(views.len());
         for &view in views {
@@ -146,8 +146,8 @@ impl TeacherCache {
                 .flat_map(|place| &pixels[place * size..(place + 1) * size])
                 .copied()
                 .collect();
-            let answers = teacher.answers(&asked, missing.len(), self.needs);
-            for (place, bytes) in missing.into_iter().zip(self.encode(answers)) {
+            let outputs = teacher.forward(&asked, missing.len(), self.needs);
+            for (place, bytes) in missing.into_iter().zip(self.encode(outputs)) {
                 self.write(views[place], &bytes)?;
                 kept[place] = Some(bytes);
             }
@@ -185,17 +185,17 @@ impl TeacherCache {
     }
 
     /// The bytes of each image of a batch.
-    fn encode<B: VisionBackend>(&self, answers: Answers<B>) -> Vec<Vec<u8>> {
-        let images = answers.outputs.loc.dims()[0];
+    fn encode<B: VisionBackend>(&self, outputs: TeacherOutputs<B>) -> Vec<Vec<u8>> {
+        let images = outputs.responses.loc.dims()[0];
         let mut bodies = vec![Vec::with_capacity(self.shapes.bytes()); images];
-        for map in answers.maps {
+        for map in outputs.maps {
             let values: Vec<f32> = map.into_data().iter::<f32>().collect();
             let each = values.chunks(values.len() / images);
             for (body, values) in bodies.iter_mut().zip(each) {
                 body.extend(values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()));
             }
         }
-        for rows in [answers.outputs.loc, answers.outputs.conf] {
+        for rows in [outputs.responses.loc, outputs.responses.conf] {
             let values: Vec<f32> = rows.into_data().iter::<f32>().collect();
             let each = values.chunks(values.len() / images);
             for (body, values) in bodies.iter_mut().zip(each) {
@@ -206,7 +206,11 @@ impl TeacherCache {
     }
 
     /// The batch that the bytes of some images are.
-    fn decode<B: VisionBackend>(&self, bodies: &[Vec<u8>], device: &B::Device) -> Answers<B> {
+    fn decode<B: VisionBackend>(
+        &self,
+        bodies: &[Vec<u8>],
+        device: &B::Device,
+    ) -> TeacherOutputs<B> {
         let images = bodies.len();
         let mut start = 0;
         let mut maps = Vec::with_capacity(self.shapes.maps.len());
@@ -235,9 +239,9 @@ impl TeacherCache {
             host_tensor(values, [images, self.shapes.priors, width], device)
         };
         let (loc, conf) = (rows(4), rows(self.shapes.classes));
-        Answers {
+        TeacherOutputs {
             maps,
-            outputs: PriorOutputs { loc, conf },
+            responses: PriorOutputs { loc, conf },
         }
     }
 }
@@ -305,6 +309,6 @@ fn check_header(seen: &[u8], key: &CacheKey, path: &Path) -> Result<(), TrainErr
 fn no_cache(path: &Path) -> TrainError {
     TrainError::Run {
         path: path.into(),
-        reason: "this is no cache of a teacher's answers: give another file".into(),
+        reason: "this is no cache of a teacher's outputs: give another file".into(),
     }
 }

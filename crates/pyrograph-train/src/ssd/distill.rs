@@ -1,4 +1,4 @@
-//! What a detector is to learn from a teacher.
+//! The configuration of a distillation.
 
 use std::path::PathBuf;
 
@@ -16,9 +16,9 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightedMethod {
-    /// What is learned.
+    /// The method.
     pub method: DistillMethod,
-    /// What its terms are multiplied with; 0 leaves the method out.
+    /// The factor of its terms; 0 leaves the method out.
     pub weight: f64,
 }
 
@@ -70,16 +70,16 @@ pub struct Distillation {
     pub teacher_classes: Vec<String>,
     /// The methods, each with its weight.
     pub methods: Vec<WeightedMethod>,
-    /// The share of the run after which the teacher is not asked any more, above 0 and up to 1.
+    /// The share of the run that uses the teacher, above 0 and up to 1.
     #[serde(default = "one")]
     pub until: f64,
-    /// The teacher is asked at every so many steps; the steps between are plain.
+    /// Steps between two uses of the teacher; the steps between are plain.
     #[serde(default = "each")]
     pub every: u64,
-    /// What fits the student's maps to the teacher's.
+    /// The layers that fit the student's maps to the teacher's.
     #[serde(default)]
     pub projector: ProjectorKind,
-    /// The teacher's answers are kept; none for asking it each time.
+    /// The teacher's outputs are kept; none for asking it each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheOptions>,
     /// Whether a teacher may be one that finds next to nothing, or less than the student does at its start.
@@ -90,7 +90,7 @@ pub struct Distillation {
     pub unlabelled: Option<Unlabelled>,
 }
 
-/// How the teacher's answers are kept on disk.
+/// How the teacher's outputs are kept on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheOptions {

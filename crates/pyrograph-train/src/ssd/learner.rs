@@ -1,4 +1,4 @@
-//! What the optimizer moves.
+//! The modules that the optimizer updates.
 
 use burn::{module::Module, tensor::backend::Backend};
 use pyrograph_models::ssd::{Projectors, Ssd};

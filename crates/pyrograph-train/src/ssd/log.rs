@@ -6,7 +6,7 @@ use burn::tensor::{Tensor, backend::Backend};
 use pyrograph_losses::MultiBoxTerms;
 use serde::{Deserialize, Serialize};
 
-use super::{SsdHooks, lesson::NamedTerm};
+use super::{SsdHooks, targets::NamedTerm};
 use crate::{TrainError, run_folder::RunFolder};
 
 /// One line of `metrics.jsonl`.

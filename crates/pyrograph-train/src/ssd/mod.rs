@@ -5,18 +5,18 @@ mod cache;
 mod config;
 mod devices;
 mod distill;
+mod distiller;
 mod evaluate;
 mod learner;
-mod lesson;
 mod log;
 mod optimizer;
 #[cfg(feature = "several-devices")]
 mod pool;
 mod pseudo;
 mod run;
-mod school;
 mod session;
 mod share;
+mod targets;
 mod teacher;
 mod training;
 

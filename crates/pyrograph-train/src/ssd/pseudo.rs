@@ -230,7 +230,10 @@ pub fn label_by_teacher<B: VisionBackend>(
     let thresholds = config.thresholds(&scorer.voc(&VocConfig::default())?);
     // No threshold is below the floor: what is far below it need not be kept.
     let sure = DetectOptions {
-        score_threshold: config.detect.score_threshold.max(0.99 * config.floor as f32),
+        score_threshold: config
+            .detect
+            .score_threshold
+            .max(0.99 * config.floor as f32),
         ..config.detect
     };
     let mut detections = Vec::with_capacity(unlabelled.len());

@@ -15,7 +15,7 @@ use pyrograph_models::{
 use super::{
     SsdTraining,
     learner::Learner,
-    lesson::{Lesson, NamedTerm, Student},
+    targets::{NamedTerm, StudentOutputs, TeacherTargets},
 };
 use crate::{TrainError, clip_global_norm};
 
@@ -100,19 +100,19 @@ impl<B: VisionAutodiff> Share<B> {
         }
     }
 
-    /// The same of a step that a teacher's answers belong to.
+    /// The same of a step that a teacher's outputs belong to.
     ///
     /// # Errors
-    /// When the teacher's answers do not fit the student's.
+    /// When the teacher's outputs do not fit the student's.
     pub(super) fn compute_taught(
         self,
         learner: &Learner<B>,
-        lesson: &Lesson<'_, B>,
+        targets: &TeacherTargets<'_, B>,
     ) -> Result<Computed<B>, TrainError> {
         let turn_to_differentiate = lock_autodiff();
-        let pass = self.forward(&learner.network, lesson.distillation.needs().maps);
-        let taught = lesson.terms(learner, &self.student(&pass))?;
-        let total = lesson.total(&pass.hard, &taught);
+        let pass = self.forward(&learner.network, targets.distillation.needs().maps);
+        let taught = targets.terms(learner, &self.student(&pass))?;
+        let total = targets.total(&pass.hard, &taught);
         let gradients = GradientsParams::from_grads(total.backward(), learner);
         drop(turn_to_differentiate);
         let taught = taught.into_iter();
@@ -131,14 +131,14 @@ impl<B: VisionAutodiff> Share<B> {
     pub(super) fn terms_without_gradient(
         &self,
         learner: &Learner<B>,
-        lesson: &Lesson<'_, B>,
+        targets: &TeacherTargets<'_, B>,
     ) -> Result<Vec<&'static str>, TrainError> {
         let _turn_to_differentiate = lock_autodiff();
         let mut silent = Vec::new();
         for place in 0.. {
             // A graph is differentiated once.
-            let pass = self.forward(&learner.network, lesson.distillation.needs().maps);
-            let terms = lesson.terms(learner, &self.student(&pass))?;
+            let pass = self.forward(&learner.network, targets.distillation.needs().maps);
+            let terms = targets.terms(learner, &self.student(&pass))?;
             let Some((name, value)) = terms.into_iter().nth(place) else {
                 break;
             };
@@ -178,8 +178,8 @@ impl<B: VisionAutodiff> Share<B> {
         }
     }
 
-    fn student<'a>(&'a self, pass: &'a Pass<B>) -> Student<'a, B> {
-        Student {
+    fn student<'a>(&'a self, pass: &'a Pass<B>) -> StudentOutputs<'a, B> {
+        StudentOutputs {
             maps: &pass.maps,
             outputs: &pass.outputs,
             matched: &self.matched,

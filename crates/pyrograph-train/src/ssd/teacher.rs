@@ -1,4 +1,4 @@
-//! The network that a detector learns from.
+//! The frozen detector that a student learns from.
 
 use std::{fs, path::Path};
 
@@ -18,7 +18,7 @@ use crate::{
     checks::{number, refuse},
 };
 
-/// A teacher that finds less teaches nothing.
+/// The lowest mAP@.5 of a teacher.
 const LEAST_MAP: f64 = 0.05;
 
 /// A frozen detector that tells the student's classes.
@@ -27,12 +27,13 @@ pub(super) struct Teacher<B: VisionBackend> {
     device: B::Device,
 }
 
-/// What a teacher says of a batch.
+/// The outputs of a teacher for a batch.
 #[derive(Clone)]
-pub(super) struct Answers<B: Backend> {
-    /// The source maps; none where no method asks for them.
+pub(super) struct TeacherOutputs<B: Backend> {
+    /// The six source maps; empty unless a method needs them.
     pub(super) maps: Vec<Tensor<B, 4>>,
-    pub(super) outputs: PriorOutputs<B>,
+    /// Offsets and logits of every prior.
+    pub(super) responses: PriorOutputs<B>,
 }
 
 impl<B: VisionBackend> Teacher<B> {
@@ -73,8 +74,8 @@ impl<B: VisionBackend> Teacher<B> {
         &self.detector
     }
 
-    /// What it says of `images` images of bytes.
-    pub(super) fn answers(&self, pixels: &[f32], images: usize, needs: Needs) -> Answers<B> {
+    /// The outputs for `images` images of bytes.
+    pub(super) fn forward(&self, pixels: &[f32], images: usize, needs: Needs) -> TeacherOutputs<B> {
         let side = self.detector.config().side();
         let mut values = pixels.to_vec();
         let normalisation = &self.detector.card().normalisation;
@@ -82,9 +83,9 @@ impl<B: VisionBackend> Teacher<B> {
         let x = host_tensor(values, [images, 3, side, side], &self.device);
         let SsdFeatures { maps, output } = self.detector.forward_features(x);
         let SsdOutput { loc, conf } = output;
-        Answers {
+        TeacherOutputs {
             maps: if needs.maps { maps } else { Vec::new() },
-            outputs: PriorOutputs { loc, conf },
+            responses: PriorOutputs { loc, conf },
         }
     }
 
@@ -211,7 +212,7 @@ fn names_for(
     ))
 }
 
-/// Whether the answers of a network of these numbers can be compared with the student's.
+/// Whether the outputs of a network of these numbers can be compared with the student's.
 fn check_pair(
     config: &SsdTraining,
     distillation: &Distillation,

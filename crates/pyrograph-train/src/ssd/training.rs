@@ -12,11 +12,11 @@ use super::{
     DetectionRecord, SsdOptimizer, SsdTraining,
     batch::{Images, Loader},
     devices::Devices,
+    distiller::Distiller,
     evaluate::{Judged, judge},
     learner::Learner,
     log::Log,
     optimizer::{Parted, adam_w, sgd},
-    school::School,
     session::Session,
 };
 use crate::{
@@ -166,23 +166,23 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         classes: data.class_names().to_vec(),
         normalisation: config.normalisation,
     };
-    let mut school = School::open(inputs)?;
+    let mut distiller = Distiller::open(inputs)?;
     let mut session = Session::<B, _>::start(
         config,
         card.clone(),
         DataFingerprint::of(data),
         run,
         optimizer,
-        school.as_ref().map(School::teacher_config),
+        distiller.as_ref().map(Distiller::teacher_config),
         &mut |text| hooks.remark(text),
         device,
     )?;
-    if let Some(school) = &mut school {
-        school.begin(session.state.step, &session.network(), hooks)?;
+    if let Some(distiller) = &mut distiller {
+        distiller.begin(session.state.step, &session.network(), hooks)?;
     }
     let images = Images {
         labelled: Arc::new(data.clone()),
-        pseudo: school.as_ref().and_then(School::pseudo_labelled),
+        pseudo: distiller.as_ref().and_then(Distiller::pseudo_labelled),
     };
     let matcher = Arc::new(config.matcher()?);
     let mut batches = Loader::start(images, Arc::clone(&matcher), config, session.state.step)?;
@@ -227,11 +227,13 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
 
         // 2. Forward, loss, backward.
         let names = batch.names.clone();
-        let teaches = school
+        let teaches = distiller
             .as_mut()
-            .filter(|school| school.asks_at(session.state.step, progress));
+            .filter(|distiller| distiller.asks_at(session.state.step, progress));
         let mut computed = match teaches {
-            Some(school) => school.lesson(&session.learner, batch, &matcher, session.state.step)?,
+            Some(distiller) => {
+                distiller.distilled_step(&session.learner, batch, &matcher, session.state.step)?
+            }
             None => devices.compute(&session.learner, &batch.pixels, batch.matched, config)?,
         };
 
@@ -296,8 +298,8 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         }
         // What cannot be judged was trained all the same.
         judged?;
-        if let Some(school) = &mut school {
-            school.refuse_silent_terms(step, &mut log, progress, hooks)?;
+        if let Some(distiller) = &mut distiller {
+            distiller.refuse_silent_terms(step, &mut log, progress, hooks)?;
         }
     }
 
@@ -306,8 +308,8 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
     if interrupted && session.state.step > 0 {
         session.save(config, run)?;
     }
-    if let Some(school) = school.filter(|_| !interrupted) {
-        school.finish()?;
+    if let Some(distiller) = distiller.filter(|_| !interrupted) {
+        distiller.finish()?;
     }
     Ok(TrainedSsd {
         network: session.network(),

@@ -43,7 +43,7 @@ pub(super) struct DistillFlags {
     #[arg(long, allow_negative_numbers = true, value_name = "STEPS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher_every: Option<u64>,
-    /// Keep the teacher's answers on disk, for so many augmentations of each image, which then repeat.
+    /// Keep the teacher's outputs on disk, for so many augmentations of each image, which then repeat.
     #[arg(long, allow_negative_numbers = true, value_name = "DRAWS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<u64>,

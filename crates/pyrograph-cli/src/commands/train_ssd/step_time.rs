@@ -26,7 +26,7 @@ use crate::arguments::Common;
 pub(crate) struct StepTime {
     /// Of a step, on average of the run.
     pub(crate) seconds: f64,
-    /// Further seconds of a step while a cache of the teacher's answers is filled, and the number
+    /// Further seconds of a step while a cache of the teacher's outputs is filled, and the number
     /// of these steps.
     pub(crate) filling: Option<(f64, f64)>,
 }

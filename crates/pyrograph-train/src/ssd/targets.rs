@@ -1,4 +1,4 @@
-//! What a step learns from the teacher.
+//! The distillation terms of a step.
 
 use burn::tensor::{Tensor, backend::AutodiffBackend};
 use pyrograph_backend::vision::VisionAutodiff;
@@ -7,21 +7,21 @@ use pyrograph_losses::{
     PriorOutputs, TruthBox,
 };
 
-use super::{Distillation, learner::Learner, teacher::Answers};
+use super::{Distillation, learner::Learner, teacher::TeacherOutputs};
 use crate::TrainError;
 
-/// The teacher's answers to a batch, and what they are compared with.
-pub(super) struct Lesson<'a, B: AutodiffBackend> {
+/// The teacher's outputs to a batch, and what they are compared with.
+pub(super) struct TeacherTargets<'a, B: AutodiffBackend> {
     pub(super) distillation: &'a Distillation,
-    pub(super) answers: Answers<B::InnerBackend>,
+    pub(super) outputs: TeacherOutputs<B::InnerBackend>,
     pub(super) loss: &'a MultiBoxLoss,
     pub(super) matcher: &'a PriorMatcher,
     pub(super) truths: &'a [Vec<TruthBox>],
     pub(super) teacher_priors_per_cell: &'a [usize],
 }
 
-/// What the student says of a batch.
-pub(super) struct Student<'a, B: AutodiffBackend> {
+/// The outputs of the student for a batch.
+pub(super) struct StudentOutputs<'a, B: AutodiffBackend> {
     pub(super) maps: &'a [Tensor<B, 4>],
     pub(super) outputs: &'a PriorOutputs<B>,
     pub(super) matched: &'a MatchedBoxes,
@@ -32,22 +32,22 @@ pub(super) struct Student<'a, B: AutodiffBackend> {
 /// A term of a distillation by its name, times the weight of its method.
 pub(super) type NamedTerm<B> = (&'static str, Tensor<B, 1>);
 
-impl<B: VisionAutodiff> Lesson<'_, B> {
+impl<B: VisionAutodiff> TeacherTargets<'_, B> {
     /// Every term that was asked for.
     ///
     /// # Errors
-    /// When the teacher's answers do not fit the student's.
+    /// When the teacher's outputs do not fit the student's.
     pub(super) fn terms(
         &self,
         learner: &Learner<B>,
-        student: &Student<'_, B>,
+        student: &StudentOutputs<'_, B>,
     ) -> Result<Vec<NamedTerm<B>>, TrainError> {
         let constant = |tensor| Tensor::<B, 4>::from_inner(tensor);
         let teacher = PriorOutputs {
-            loc: Tensor::from_inner(self.answers.outputs.loc.clone()),
-            conf: Tensor::from_inner(self.answers.outputs.conf.clone()),
+            loc: Tensor::from_inner(self.outputs.responses.loc.clone()),
+            conf: Tensor::from_inner(self.outputs.responses.conf.clone()),
         };
-        let teacher_maps: Vec<_> = self.answers.maps.iter().cloned().map(constant).collect();
+        let teacher_maps: Vec<_> = self.outputs.maps.iter().cloned().map(constant).collect();
         let projected = learner.projectors.forward(student.maps);
         let step = DistillStep {
             student: student.outputs,

@@ -1,4 +1,4 @@
-//! A teacher at work: who it is, when it is asked, and whether its student hears it.
+//! The teacher of a run: its quality, its outputs for each batch, its pseudo-labels.
 
 use std::{fs, sync::Arc};
 
@@ -14,23 +14,23 @@ use super::{
     cache::{CacheKey, TeacherCache},
     label_by_teacher,
     learner::Learner,
-    lesson::Lesson,
     log::Log,
     share::Computed,
-    teacher::{Answers, Teacher},
+    targets::TeacherTargets,
+    teacher::{Teacher, TeacherOutputs},
     training::{Inputs, judge_network},
 };
 use crate::{DataFingerprint, TrainError, checks::refuse, ssd::DetectionRecord};
 
-/// The teacher's answers, in the run folder.
+/// The file of the teacher's outputs, in the run folder.
 const CACHE: &str = "teacher-cache.bin";
-/// What the teacher found in images without boxes, in the run folder.
+/// The file of the teacher's pseudo-labels, in the run folder.
 const PSEUDO_LABELS: &str = "pseudo-labels.json";
-/// Steps that a term has to show itself in.
+/// Steps within which every term must be non-zero and have a gradient.
 const TRIAL: u64 = 100;
 
-/// The teacher of a run, its answers so far, and the images that it labelled.
-pub(super) struct School<'a, B: VisionAutodiff> {
+/// The teacher of a run, the cache of its outputs, and the images that it labelled.
+pub(super) struct Distiller<'a, B: VisionAutodiff> {
     inputs: Inputs<'a, B>,
     distillation: &'a Distillation,
     teacher: Teacher<B::InnerBackend>,
@@ -41,7 +41,7 @@ pub(super) struct School<'a, B: VisionAutodiff> {
     without_gradient: Option<Vec<&'static str>>,
 }
 
-impl<'a, B: VisionAutodiff> School<'a, B> {
+impl<'a, B: VisionAutodiff> Distiller<'a, B> {
     /// The teacher that the run's config names; none in a plain training.
     pub(super) fn open(inputs: Inputs<'a, B>) -> Result<Option<Self>, TrainError> {
         let Some(distillation) = &inputs.config.distillation else {
@@ -69,7 +69,7 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         self.pseudo.clone()
     }
 
-    /// Gets the teacher to work: measures it before the first step, lets it label images, and opens the cache of its answers.
+    /// Measures the teacher before the first step, labels the unlabelled images with it, and opens the cache of its outputs.
     pub(super) fn begin(
         &mut self,
         step: u64,
@@ -129,18 +129,18 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         self.distillation.asks_at(step, progress)
     }
 
-    /// A step with the teacher's answers to its batch.
-    pub(super) fn lesson(
+    /// A step with the teacher's outputs to its batch.
+    pub(super) fn distilled_step(
         &mut self,
         learner: &Learner<B>,
         batch: Batch,
         matcher: &PriorMatcher,
         step: u64,
     ) -> Result<Computed<B>, TrainError> {
-        let answers = self.answers(&batch)?;
-        let lesson = Lesson {
+        let outputs = self.teacher_outputs(&batch)?;
+        let targets = TeacherTargets {
             distillation: self.distillation,
-            answers,
+            outputs,
             loss: &self.inputs.config.loss,
             matcher,
             truths: &batch.truths,
@@ -157,27 +157,30 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
             Some(silent) => !silent.is_empty(),
         };
         if looks && asked < TRIAL {
-            let now = share.terms_without_gradient(learner, &lesson)?;
+            let now = share.terms_without_gradient(learner, &targets)?;
             let before = self.without_gradient.take().unwrap_or_else(|| now.clone());
             let still = before.into_iter().filter(|name| now.contains(name));
             self.without_gradient = Some(still.collect());
         }
-        share.compute_taught(learner, &lesson)
+        share.compute_taught(learner, &targets)
     }
 
-    fn answers(&mut self, batch: &Batch) -> Result<Answers<B::InnerBackend>, TrainError> {
+    fn teacher_outputs(
+        &mut self,
+        batch: &Batch,
+    ) -> Result<TeacherOutputs<B::InnerBackend>, TrainError> {
         let main = self.inputs.devices.main();
         let needs = self.distillation.needs();
         if let Some(cache) = &mut self.cache {
-            return cache.answers(&self.teacher, &batch.pixels, &batch.views, main);
+            return cache.outputs(&self.teacher, &batch.pixels, &batch.views, main);
         }
-        let answers = self
+        let outputs = self
             .teacher
-            .answers(&batch.pixels, batch.views.len(), needs);
-        Ok(answers.on(main))
+            .forward(&batch.pixels, batch.views.len(), needs);
+        Ok(outputs.on(main))
     }
 
-    /// Ends the lessons: answers that are in the run folder alone serve no other run, and are large.
+    /// Ends the distillation: removes the cache in the run folder, which no other run uses.
     pub(super) fn finish(self) -> Result<(), TrainError> {
         let is_own = |options: &CacheOptions| options.file.is_none();
         if self.cache.is_none() || !self.distillation.cache.as_ref().is_some_and(is_own) {
@@ -318,7 +321,7 @@ impl<'a, B: VisionAutodiff> School<'a, B> {
         };
         let bytes = images.views(options.draws) as f64 * cache.bytes_per_view() as f64;
         hooks.remark(&format!(
-            "the teacher's answers grow to {:.0} MB in {}",
+            "the teacher's outputs grow to {:.0} MB in {}",
             bytes / 1e6,
             path.display()
         ));
@@ -333,7 +336,7 @@ fn images_of(json: &[u8]) -> Option<serde_json::Value> {
     annotations.get("images").cloned()
 }
 
-impl<B: VisionBackend> Answers<B> {
+impl<B: VisionBackend> TeacherOutputs<B> {
     /// The same on another device.
     fn on(self, device: &B::Device) -> Self {
         Self {
@@ -342,9 +345,9 @@ impl<B: VisionBackend> Answers<B> {
                 .into_iter()
                 .map(|map| map.to_device(device))
                 .collect(),
-            outputs: pyrograph_losses::PriorOutputs {
-                loc: self.outputs.loc.to_device(device),
-                conf: self.outputs.conf.to_device(device),
+            responses: pyrograph_losses::PriorOutputs {
+                loc: self.responses.loc.to_device(device),
+                conf: self.responses.conf.to_device(device),
             },
         }
     }
