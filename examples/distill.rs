@@ -1,13 +1,16 @@
-//! Knowledge distillation from end to end, with no download: train a teacher on many scenes of shapes, then a student of half its
-//! width on a hundred of them, once alone and once with the teacher's help, for the same time, and set all three side by side.
+//! Knowledge distillation from end to end, with no download: train a teacher on many scenes of
+//! shapes, then a student of half its width on a hundred of them, once alone and once with the
+//! teacher's help, for the same time, and set all three side by side.
 //!
 //! ```text
 //! cargo run --release --example distill [-- OUT_FOLDER [MINUTES]]
 //! ```
 //!
-//! Ten minutes on two cores by default: 4 for the teacher, 2.5 for each student, and the rest for the evaluations. It prints a table of
-//! size, latency and average precision on scenes that none of them has seen, and writes `accuracy.png`, the average precision over the
-//! latency. One seed and minutes of training show how it is done; what distillation is worth is in docs/distillation.md, over three seeds.
+//! Ten minutes on two cores by default: 4 for the teacher, 2.5 for each student, and the rest for
+//! the evaluations. It prints a table of size, latency and average precision on scenes that none of
+//! them has seen, and writes `accuracy.png`, the average precision over the latency. One seed and
+//! minutes of training show how it is done; what distillation is worth is in docs/distillation.md,
+//! over three seeds.
 
 use std::{path::PathBuf, time::Instant};
 

@@ -129,14 +129,16 @@ enum Train {
     Distill(Box<commands::train_ssd::TrainDistill>),
     /// Detectors by a recipe, one after another: teachers, students, several seeds.
     ///
-    /// A [[run]] has two keys of its own. teacher names an earlier run, whose best weights of the same seed are taken,
-    /// else of its first seed; or a path. equal-time-with names an earlier run: as many steps are taken as fill its time.
-    /// Both are timed once, by turns, and sweep.json keeps the steps.
+    /// A [[run]] has two keys of its own. teacher names an earlier run, whose best weights of the
+    /// same seed are taken, else of its first seed; or a path. equal-time-with names an earlier
+    /// run: as many steps are taken as fill its time. Both are timed once, by turns, and sweep.json
+    /// keeps the steps.
     ///
-    /// Ctrl-C stops after a checkpoint. The same command goes on; finished runs are not trained again. A run with other
-    /// options than the recipe asks for is refused.
+    /// Ctrl-C stops after a checkpoint. The same command goes on; finished runs are not trained
+    /// again. A run with other options than the recipe asks for is refused.
     ///
-    /// --json prints {recipe, out, runs: [{name, seed, run, steps, seconds, best_map}], interrupted}.
+    /// --json prints {recipe, out, runs: [{name, seed, run, steps, seconds, best_map}],
+    /// interrupted}.
     Sweep(Box<commands::train_sweep::TrainSweep>),
 }
 
@@ -154,14 +156,17 @@ enum Eval {
     Sprites(Box<commands::eval_sprites::EvalSprites>),
     /// Average precision and recall of an SSD, as Pascal VOC and COCO count them.
     Ssd(Box<commands::eval_ssd::EvalSsd>),
-    /// Runs of detectors against each other on one set: accuracy over seeds, gains, size and latency.
+    /// Runs of detectors against each other on one set: accuracy over seeds, gains, size and
+    /// latency.
     ///
-    /// A gain is the mean over the common seeds of AP@[.5:.95] above the run of the same seed of the baseline, which is
-    /// the first group of the same network and data that was trained without a teacher.
+    /// A gain is the mean over the common seeds of AP@[.5:.95] above the run of the same seed of
+    /// the baseline, which is the first group of the same network and data that was trained without
+    /// a teacher.
     ///
-    /// --json and compare.json give {rows: [{name, group, seeds, params, flops (2 × multiply-adds), latency_ms, ap50,
-    /// ap50_std, ap, ap_std, baseline, gain, gain_std}], runs: [{run, group, seed, ap50, ap}], images, objects, repeat}.
-    /// A group has one row; name is its name, of a single run its folder. Spreads are sample standard deviations.
+    /// --json and compare.json give {rows: [{name, group, seeds, params, flops (2 × multiply-adds),
+    /// latency_ms, ap50, ap50_std, ap, ap_std, baseline, gain, gain_std}], runs: [{run, group,
+    /// seed, ap50, ap}], images, objects, repeat}. A group has one row; name is its name, of a
+    /// single run its folder. Spreads are sample standard deviations.
     Compare(Box<commands::eval_compare::EvalCompare>),
 }
 

@@ -48,8 +48,9 @@ pub fn resize_bilinear_chw(
     )
 }
 
-/// Fills `out` with the bytes of the image at `width` by `height`, channels first (CHW): resized as by [`resize_bilinear`] but
-/// without rounding, 0 to 255. [`ColourNormalisation::normalise_chw`] makes of them what [`resize_bilinear_chw`] gives, to the bit.
+/// Fills `out` with the bytes of the image at `width` by `height`, channels first (CHW): resized as
+/// by [`resize_bilinear`] but without rounding, 0 to 255. [`ColourNormalisation::normalise_chw`]
+/// makes of them what [`resize_bilinear_chw`] gives, to the bit.
 ///
 /// # Errors
 /// Those of [`resize_bilinear_chw`].

@@ -76,7 +76,8 @@ impl ColourNormalisation {
         std::array::from_fn(|c| (f32::from(pixel[c]) / 255.0 - self.mean[c]) / self.std[c])
     }
 
-    /// Turns bytes into values, in place: images one after another, channels first, each channel of `plane` bytes.
+    /// Turns bytes into values, in place: images one after another, channels first, each channel of
+    /// `plane` bytes.
     ///
     /// # Shapes
     /// `bytes` [images, 3, plane].

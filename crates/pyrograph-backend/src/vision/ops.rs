@@ -157,7 +157,8 @@ pub fn l2_norm<B: VisionBackend>(x: Tensor<B, 4>, weight: Tensor<B, 1>) -> Tenso
     tensor(B::l2_norm(into(x), into(weight)))
 }
 
-/// The channel-wise KL divergence of `x` from a constant map; see [`super::plain::channel_divergence`].
+/// The channel-wise KL divergence of `x` from a constant map; see
+/// [`super::plain::channel_divergence`].
 pub fn channel_divergence<B: VisionBackend>(
     x: Tensor<B, 4>,
     target: Tensor<B, 4>,
@@ -166,7 +167,8 @@ pub fn channel_divergence<B: VisionBackend>(
     tensor(B::channel_divergence(into(x), into(target), temperature).value)
 }
 
-/// The squared distance of `x` from a constant map, both normalised; see [`super::plain::normal_squares`].
+/// The squared distance of `x` from a constant map, both normalised; see
+/// [`super::plain::normal_squares`].
 pub fn normal_squares<B: VisionBackend>(
     x: Tensor<B, 4>,
     target: Tensor<B, 4>,
@@ -175,7 +177,8 @@ pub fn normal_squares<B: VisionBackend>(
     tensor(B::normal_squares(into(x), into(target), epsilon).value)
 }
 
-/// The weighted squared distance of `x` from a constant map; see [`super::plain::weighted_squares`].
+/// The weighted squared distance of `x` from a constant map; see
+/// [`super::plain::weighted_squares`].
 pub fn weighted_squares<B: VisionBackend>(
     x: Tensor<B, 4>,
     target: Tensor<B, 4>,

@@ -14,7 +14,8 @@ use crate::recorder::{Outcome, Recorder};
 const SEED: u64 = 8;
 /// Two objects and the background.
 const CLASSES: usize = 3;
-/// Cells a side and priors a cell of each level; the student's second map is smaller than the teacher's.
+/// Cells a side and priors a cell of each level; the student's second map is smaller than the
+/// teacher's.
 const LEVELS: [(usize, usize); 2] = [(4, 2), (2, 1)];
 const STUDENT_SIDES: [usize; 2] = [4, 3];
 const CHANNELS: usize = 3;

@@ -5,8 +5,8 @@
 //! [`remarks`](DetectionSet::remarks).
 //!
 //! [`DetectionSet::unlabelled`] reads a folder of images without annotations.
-//! [`DetectionSet::with_objects`] gives such images objects, as those that a detector finds in them,
-//! and [`DetectionSet::to_coco`] writes the objects of any set.
+//! [`DetectionSet::with_objects`] gives such images objects, as those that a detector finds in
+//! them, and [`DetectionSet::to_coco`] writes the objects of any set.
 //!
 //! ```no_run
 //! use pyrograph_data::detection::{DetectionFormat, DetectionOptions, DetectionSet};

@@ -205,8 +205,8 @@ impl MultiBoxLossKd {
     }
 }
 
-/// Adds the terms `soft` and `bounded` with their weights, each unless its weight is 0, and takes over the rest of the hard
-/// loss: at weight 1 a run minimises [`MultiBoxLossKd::total`].
+/// Adds the terms `soft` and `bounded` with their weights, each unless its weight is 0, and takes
+/// over the rest of the hard loss: at weight 1 a run minimises [`MultiBoxLossKd::total`].
 impl Objective for MultiBoxLossKd {
     fn name(&self) -> &'static str {
         "chen"

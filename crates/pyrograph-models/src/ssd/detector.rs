@@ -61,7 +61,8 @@ pub struct Detector<B: VisionBackend> {
     priors: Vec<CenterBox>,
     coder: BoxCoder,
     device: B::Device,
-    /// The columns of the network's logits that count, the background first; none for all as they are.
+    /// The columns of the network's logits that count, the background first; none for all as they
+    /// are.
     columns: Option<Vec<i64>>,
 }
 
@@ -88,8 +89,8 @@ impl<B: VisionBackend> Detector<B> {
         })
     }
 
-    /// The same detector for other classes: `classes` names them, and `theirs` has this detector's name of each. Logits of its other
-    /// classes are left out.
+    /// The same detector for other classes: `classes` names them, and `theirs` has this detector's
+    /// name of each. Logits of its other classes are left out.
     ///
     /// # Errors
     /// When the lists differ in length, or a name of `theirs` is none of its classes.
@@ -213,10 +214,12 @@ impl<B: VisionBackend> Detector<B> {
         }
     }
 
-    /// The objects that an output of [`forward`](Self::forward) says are in its pictures, of each by its own options.
+    /// The objects that an output of [`forward`](Self::forward) says are in its pictures, of each
+    /// by its own options.
     ///
     /// # Errors
-    /// When an option is not allowed, the output is not of so many pictures, or it holds what is no number.
+    /// When an option is not allowed, the output is not of so many pictures, or it holds what is no
+    /// number.
     pub fn objects(
         &self,
         output: SsdOutput<B>,

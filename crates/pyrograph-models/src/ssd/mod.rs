@@ -6,8 +6,8 @@
 //! [Sandler et al., 2018](https://arxiv.org/abs/1801.04381)), which reads those of qfgaohao/pytorch-ssd. A width multiplier
 //! makes either narrower.
 //!
-//! [`Ssd::forward_features`] returns the six maps too, and [`Projectors`] map a student's maps to the
-//! channels of a teacher, for knowledge distillation.
+//! [`Ssd::forward_features`] returns the six maps too, and [`Projectors`] map a student's maps to
+//! the channels of a teacher, for knowledge distillation.
 //!
 //! ```
 //! use burn::tensor::Tensor;

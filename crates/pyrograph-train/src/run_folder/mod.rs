@@ -92,8 +92,8 @@ impl RunFolder {
         Ok(Self { lock, ..run })
     }
 
-    /// Removes a run that was refused before its first step, so that nothing half-begun is left; a run that has a checkpoint or a log,
-    /// and a file that no run writes there, stay.
+    /// Removes a run that was refused before its first step, so that nothing half-begun is left; a
+    /// run that has a checkpoint or a log, and a file that no run writes there, stay.
     ///
     /// # Errors
     /// When a file cannot be removed.

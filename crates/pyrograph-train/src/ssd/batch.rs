@@ -54,7 +54,8 @@ impl Images {
     }
 }
 
-/// An image of a batch: its number among all, its set and its place there, and the epoch whose augmentation it has.
+/// An image of a batch: its number among all, its set and its place there, and the epoch whose
+/// augmentation it has.
 struct Item<'a> {
     number: usize,
     set: &'a DetectionSet,

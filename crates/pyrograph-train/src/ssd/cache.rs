@@ -55,8 +55,9 @@ impl Shapes {
     }
 }
 
-/// TeacherOutputs by the view that they are of. Maps are kept in half precision: a view's first output is rounded like those that are read
-/// again, so that it does not matter which of them a step sees.
+/// TeacherOutputs by the view that they are of. Maps are kept in half precision: a view's first
+/// output is rounded like those that are read again, so that it does not matter which of them a
+/// step sees.
 pub(super) struct TeacherCache {
     path: PathBuf,
     file: File,
@@ -68,7 +69,8 @@ impl TeacherCache {
     /// The cache at `path`, new or as an earlier run left it.
     ///
     /// # Errors
-    /// When the file does not open, or is a cache of other data, another teacher or another training.
+    /// When the file does not open, or is a cache of other data, another teacher or another
+    /// training.
     pub(super) fn open(
         path: &Path,
         key: &CacheKey,
@@ -124,7 +126,8 @@ impl TeacherCache {
         self.shapes.bytes()
     }
 
-    /// The teacher's outputs for the images of `views`: read from the file, or computed and written to it.
+    /// The teacher's outputs for the images of `views`: read from the file, or computed and written
+    /// to it.
     pub(super) fn outputs<B: VisionBackend>(
         &mut self,
         teacher: &Teacher<B>,

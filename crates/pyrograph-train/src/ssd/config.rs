@@ -38,7 +38,8 @@ pub enum RateSchedule {
 pub struct Unfreeze {
     /// The share of the run after which every layer is trained, between 0 and 1.
     pub at: f64,
-    /// The learning rate from there on, by a schedule that begins anew; none to go on with the first leg's schedule.
+    /// The learning rate from there on, by a schedule that begins anew; none to go on with the
+    /// first leg's schedule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
 }
@@ -194,7 +195,8 @@ impl SsdTraining {
             .map_or_else(Default::default, |d| d.projector)
     }
 
-    /// Steps of one pass over `items` labelled images. The last batch may be smaller, but never one image: a batch norm needs two.
+    /// Steps of one pass over `items` labelled images. The last batch may be smaller, but never one
+    /// image: a batch norm needs two.
     pub fn steps_per_epoch(&self, items: usize) -> u64 {
         batches_per_epoch(items, self.labelled_per_batch())
     }
@@ -211,8 +213,8 @@ impl SsdTraining {
         )
     }
 
-    /// The rate of `step`, counted from 0, in a run of these `limits` whose epochs have `per_epoch` steps, when `progress` of the
-    /// run is done.
+    /// The rate of `step`, counted from 0, in a run of these `limits` whose epochs have `per_epoch`
+    /// steps, when `progress` of the run is done.
     pub(super) fn rate_at(&self, step: u64, progress: f64, per_epoch: u64, limits: &Limits) -> f64 {
         let warm = match step < self.warm_up {
             true => (step + 1) as f64 / self.warm_up as f64,
@@ -232,8 +234,8 @@ impl SsdTraining {
         base * warm * share
     }
 
-    /// The full rate of the leg that `step` is in, and the step and the progress within it. A run is one leg unless the second has a
-    /// rate of its own.
+    /// The full rate of the leg that `step` is in, and the step and the progress within it. A run
+    /// is one leg unless the second has a rate of its own.
     fn leg(&self, step: u64, progress: f64, limits: &Limits) -> (f64, u64, f64) {
         let second = self
             .unfreeze

@@ -55,9 +55,9 @@ impl Unlabelled {
 
 /// What a detector (the student) learns from another one (the teacher), beside the boxes.
 ///
-/// The total that a step minimises is `(1 − Σ w·tₗ)·L_loc + (1 − Σ w·t꜀)·L_conf + Σ w·Σ terms`, with a weight `w` for each method and
-/// the shares `tₗ` and `t꜀` of the hard losses that the method takes over
-/// ([`Objective::takes_over`](pyrograph_losses::Objective::takes_over)).
+/// The total that a step minimises is `(1 − Σ w·tₗ)·L_loc + (1 − Σ w·t꜀)·L_conf + Σ w·Σ terms`,
+/// with a weight `w` for each method and the shares `tₗ` and `t꜀` of the hard losses that the
+/// method takes over ([`Objective::takes_over`](pyrograph_losses::Objective::takes_over)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Distillation {
@@ -65,7 +65,8 @@ pub struct Distillation {
     pub teacher: PathBuf,
     /// CRC-32 of that file when the run was begun.
     pub teacher_checksum: u32,
-    /// For each class of the student, the teacher's name of it; empty where both have the same names.
+    /// For each class of the student, the teacher's name of it; empty where both have the same
+    /// names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub teacher_classes: Vec<String>,
     /// The methods, each with its weight.
@@ -82,7 +83,8 @@ pub struct Distillation {
     /// The teacher's outputs are kept; none for asking it each time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheOptions>,
-    /// Whether a teacher may be one that finds next to nothing, or less than the student does at its start.
+    /// Whether a teacher may be one that finds next to nothing, or less than the student does at
+    /// its start.
     #[serde(default)]
     pub any_teacher: bool,
     /// Images without boxes that join the training.

@@ -69,7 +69,8 @@ impl<'a, B: VisionAutodiff> Distiller<'a, B> {
         self.pseudo.clone()
     }
 
-    /// Measures the teacher before the first step, labels the unlabelled images with it, and opens the cache of its outputs.
+    /// Measures the teacher before the first step, labels the unlabelled images with it, and opens
+    /// the cache of its outputs.
     pub(super) fn begin(
         &mut self,
         step: u64,
@@ -83,7 +84,8 @@ impl<'a, B: VisionAutodiff> Distiller<'a, B> {
         self.open_cache(hooks)
     }
 
-    /// Measures the teacher, against the network that is to learn from it where that begins with weights.
+    /// Measures the teacher, against the network that is to learn from it where that begins with
+    /// weights.
     fn measure(
         &self,
         student: &Ssd<B::InnerBackend>,
@@ -191,7 +193,8 @@ impl<'a, B: VisionAutodiff> Distiller<'a, B> {
         fs::remove_file(&path).map_err(|error| TrainError::io(path, error))
     }
 
-    /// Refuses a run of which a term was 0, or had no gradient, at each of its first steps that asked the teacher.
+    /// Refuses a run of which a term was 0, or had no gradient, at each of its first steps that
+    /// asked the teacher.
     pub(super) fn refuse_silent_terms(
         &mut self,
         step: u64,

@@ -13,7 +13,8 @@ pub(super) struct Learner<B: Backend> {
 }
 
 impl<B: Backend> Learner<B> {
-    /// With ids by the order of the parameters: those of the network are the same with projectors and without.
+    /// With ids by the order of the parameters: those of the network are the same with projectors
+    /// and without.
     pub(super) fn new(network: Ssd<B>, projectors: Projectors<B>) -> Self {
         with_stable_ids(Self {
             network,

@@ -46,7 +46,8 @@ pub struct DetectionRecord {
 pub struct TermRecord {
     /// Its value times the weight of its method.
     pub loss: f32,
-    /// That value over the detection loss, the sum of `loc_loss` and `conf_loss`; 0 where that is 0.
+    /// That value over the detection loss, the sum of `loc_loss` and `conf_loss`; 0 where that is
+    /// 0.
     pub ratio: f32,
 }
 
@@ -190,7 +191,8 @@ const FIGURES: [&str; 3] = [
     "norm of the gradients",
 ];
 
-/// The first figure that is no number. The terms of a distillation come first, as they are part of the norm.
+/// The first figure that is no number. The terms of a distillation come first, as they are part of
+/// the norm.
 fn not_finite(values: &[f32], names: &[&'static str]) -> Option<(String, f32)> {
     let (figures, terms) = values.split_at(FIGURES.len());
     let losses = FIGURES

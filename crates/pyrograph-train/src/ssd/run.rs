@@ -54,8 +54,8 @@ impl DetectionSource {
         })
     }
 
-    /// The same source with another part: `split` of files, and scenes that no other part draws, whose parts are `train`, `val`,
-    /// `test` and `unlabelled`.
+    /// The same source with another part: `split` of files, and scenes that no other part draws,
+    /// whose parts are `train`, `val`, `test` and `unlabelled`.
     ///
     /// # Errors
     /// When scenes have no such part, or the files are one annotation file of COCO's, which is a part by itself.

@@ -124,7 +124,8 @@ impl<B: VisionAutodiff> Share<B> {
         })
     }
 
-    /// The names of the terms from which no gradient reaches the network: each term is differentiated by itself.
+    /// The names of the terms from which no gradient reaches the network: each term is
+    /// differentiated by itself.
     ///
     /// # Errors
     /// As [`compute_taught`](Self::compute_taught).

@@ -40,7 +40,8 @@ impl<B: VisionBackend> Teacher<B> {
     /// The teacher of a training whose data have these classes.
     ///
     /// # Errors
-    /// When the file does not read, was changed since the run was begun, or is no teacher for this student.
+    /// When the file does not read, was changed since the run was begun, or is no teacher for this
+    /// student.
     pub(super) fn load(
         config: &SsdTraining,
         distillation: &Distillation,
@@ -89,8 +90,8 @@ impl<B: VisionBackend> Teacher<B> {
         }
     }
 
-    /// Its mean average precision on `set`, refused where it teaches nothing: below 0.05, or below `student`, that of the network
-    /// that is to learn from it.
+    /// Its mean average precision on `set`, refused where it teaches nothing: below 0.05, or below
+    /// `student`, that of the network that is to learn from it.
     pub(super) fn measure(
         &self,
         set: &DetectionSet,
@@ -131,7 +132,8 @@ impl<B: VisionBackend> Teacher<B> {
 /// Whether the teacher of a training can be loaded, and fits the student.
 ///
 /// # Errors
-/// When the file does not read, was changed since the run was begun, or is of other classes, priors or images than the student.
+/// When the file does not read, was changed since the run was begun, or is of other classes, priors
+/// or images than the student.
 pub fn check_teacher<B: VisionBackend>(
     config: &SsdTraining,
     classes: &[String],

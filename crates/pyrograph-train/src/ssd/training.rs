@@ -67,8 +67,9 @@ pub struct TrainedSsd<B: Backend> {
     pub interrupted: bool,
 }
 
-/// Trains a detector on `data`, from `run`'s last whole checkpoint if it has one, and keeps the network that is best on `validation`.
-/// Where the config names a teacher, the network learns from it too, on the first of `devices`.
+/// Trains a detector on `data`, from `run`'s last whole checkpoint if it has one, and keeps the
+/// network that is best on `validation`. Where the config names a teacher, the network learns from
+/// it too, on the first of `devices`.
 ///
 /// The first of `devices` is the main one. Further ones, with the feature `several-devices`, each take a share of every batch of two
 /// images or more; gradients are those of the whole batch, but for batch norms, which see the statistics of a share.
@@ -76,9 +77,10 @@ pub struct TrainedSsd<B: Backend> {
 /// A resumed run takes the same steps with the same losses as an unbroken one, on the same machine and backend.
 ///
 /// # Errors
-/// When the config, the data, the devices, the teacher or the run folder is not right, when another process trains there, when an image
-/// does not read, after which the run can be resumed where it was, when a loss is no longer a number, which names the images of the
-/// batch, or when a term of the distillation teaches nothing; the last checkpoint is whole in every case.
+/// When the config, the data, the devices, the teacher or the run folder is not right, when another
+/// process trains there, when an image does not read, after which the run can be resumed where it
+/// was, when a loss is no longer a number, which names the images of the batch, or when a term of
+/// the distillation teaches nothing; the last checkpoint is whole in every case.
 pub fn train_ssd<B: VisionAutodiff>(
     config: &SsdTraining,
     data: &DetectionSet,

@@ -231,7 +231,8 @@ fn unlabelled_images_join_with_the_teachers_detections() {
     let json = std::fs::read(run.folder.path().join("pseudo-labels.json")).expect("written");
     let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
     assert!(!json["annotations"].as_array().expect("a list").is_empty());
-    // Two labelled images a step: seven make four epochs' steps of 2, 2 and 2, the last of one is left out.
+    // Two labelled images a step: seven make four epochs' steps of 2, 2 and 2, the last of one is
+    // left out.
     assert_eq!(
         run.log()
             .iter()

@@ -97,7 +97,8 @@ impl<'a> Measure<'a> {
                 }
             }
         }
-        // Networks of the same numbers take the same time: they share what was measured of all of them.
+        // Networks of the same numbers take the same time: they share what was measured of all of
+        // them.
         let of_same = |detector: &Detector<B>| -> Vec<f64> {
             let pairs = detectors.iter().zip(&seconds);
             let same = pairs.filter(|(other, _)| other.config() == detector.config());

@@ -7,7 +7,8 @@ use pyrograph::{
     vision::{ChartOptions, Series, line_chart, write_png},
 };
 
-/// The path of the curves of the losses and of the mean average precision; none where nothing was logged.
+/// The path of the curves of the losses and of the mean average precision; none where nothing was
+/// logged.
 pub(super) fn write_curves(run: &RunFolder) -> anyhow::Result<Option<PathBuf>> {
     let records: Vec<DetectionRecord> = run.metrics()?;
     if records.is_empty() {

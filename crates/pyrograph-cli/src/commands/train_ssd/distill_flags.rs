@@ -22,20 +22,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct DistillFlags {
-    /// The detector to learn from: a run folder of `train ssd`, whose best network it is, or a model file.
+    /// The detector to learn from: a run folder of `train ssd`, whose best network it is, or a
+    /// model file.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher: Option<PathBuf>,
-    /// What is learned: chen (soft targets, bounded regression), cwd (maps, channel by channel), pkd (maps, correlated), score-l2 (maps,
-    /// where the teacher sees objects), response (outputs, by the teacher's scores), lad (the teacher assigns the priors); one, or several
-    /// with weights: cwd:1,chen:0.5 [default: chen].
+    /// What is learned: chen (soft targets, bounded regression), cwd (maps, channel by channel),
+    /// pkd (maps, correlated), score-l2 (maps, where the teacher sees objects), response (outputs,
+    /// by the teacher's scores), lad (the teacher assigns the priors); one, or several with
+    /// weights: cwd:1,chen:0.5 [default: chen].
     #[arg(long, value_delimiter = ',', value_name = "METHOD[:WEIGHT]")]
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
     method: Vec<String>,
-    /// The share of the run after which the teacher is not asked any more, above 0 and up to 1 [default: 1].
+    /// The share of the run after which the teacher is not asked any more, above 0 and up to 1
+    /// [default: 1].
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<f64>,
@@ -43,15 +46,18 @@ pub(super) struct DistillFlags {
     #[arg(long, allow_negative_numbers = true, value_name = "STEPS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher_every: Option<u64>,
-    /// Keep the teacher's outputs on disk, for so many augmentations of each image, which then repeat.
+    /// Keep the teacher's outputs on disk, for so many augmentations of each image, which then
+    /// repeat.
     #[arg(long, allow_negative_numbers = true, value_name = "DRAWS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<u64>,
-    /// The file of these answers, which another run with the same data, seed and teacher may use [default: in the run folder].
+    /// The file of these answers, which another run with the same data, seed and teacher may use
+    /// [default: in the run folder].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_file: Option<PathBuf>,
-    /// What fits the student's maps to the teacher's: linear (1×1) or mlp (1×1, ReLU, 1×1) [default: linear].
+    /// What fits the student's maps to the teacher's: linear (1×1) or mlp (1×1, ReLU, 1×1)
+    /// [default: linear].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     projector: Option<ProjectorKind>,
@@ -59,9 +65,9 @@ pub(super) struct DistillFlags {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
-    /// Numbers of the methods by name: chen.margin=0.1,score-l2.dis=1. chen has temperature, margin,
-    /// background_weight, foreground_weight, soft, conf, bounded and loc; cwd temperature; response
-    /// temperature, cls and loc; score-l2 dis; lad candidate_iou.
+    /// Numbers of the methods by name: chen.margin=0.1,score-l2.dis=1. chen has temperature,
+    /// margin, background_weight, foreground_weight, soft, conf, bounded and loc; cwd temperature;
+    /// response temperature, cls and loc; score-l2 dis; lad candidate_iou.
     #[arg(long, value_delimiter = ',', value_name = "METHOD.NUMBER=VALUE")]
     #[serde(
         skip_serializing_if = "Vec::is_empty",
@@ -72,11 +78,13 @@ pub(super) struct DistillFlags {
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     teacher_classes: Vec<String>,
-    /// Take a teacher with an mAP@.5 below 0.05, or below that of a student that begins with weights.
+    /// Take a teacher with an mAP@.5 below 0.05, or below that of a student that begins with
+    /// weights.
     #[arg(long)]
     #[serde(skip_serializing_if = "is_false")]
     any_teacher: bool,
-    /// Images without boxes, which join with the teacher's confident detections as their objects: a folder, or scenes:COUNT.
+    /// Images without boxes, which join with the teacher's confident detections as their objects: a
+    /// folder, or scenes:COUNT.
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled: Option<PathBuf>,
@@ -84,7 +92,8 @@ pub(super) struct DistillFlags {
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled_share: Option<f64>,
-    /// No detection below this score counts as an object, whatever the validation images say [default: 0.5].
+    /// No detection below this score counts as an object, whatever the validation images say
+    /// [default: 0.5].
     #[arg(long, allow_negative_numbers = true, value_name = "SCORE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled_floor: Option<f64>,

@@ -61,7 +61,8 @@ pub(super) struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "is_false")]
     difficult: bool,
-    /// Train on so many of the images alone, chosen by the seed: 25 of them are among the 50 of the same seed [default: all].
+    /// Train on so many of the images alone, chosen by the seed: 25 of them are among the 50 of the
+    /// same seed [default: all].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     images: Option<usize>,
@@ -106,7 +107,8 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     freeze: Option<usize>,
-    /// The share of the run after which frozen layers are trained too, between 0 and 1 [default: never].
+    /// The share of the run after which frozen layers are trained too, between 0 and 1 [default:
+    /// never].
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unfreeze_at: Option<f64>,
@@ -146,7 +148,8 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     warm_up: Option<u64>,
-    /// How the rate falls: by a cosine, to a tenth after two thirds and after five sixths of the run, or by --gamma after every epoch.
+    /// How the rate falls: by a cosine, to a tenth after two thirds and after five sixths of the
+    /// run, or by --gamma after every epoch.
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<ScheduleName>,

@@ -165,7 +165,8 @@ impl Order<'_> {
         for set in [Some(&data), validation.as_ref()].into_iter().flatten() {
             set.check_images()?;
         }
-        // The devices, the weights to begin from and the teacher, too, are tried before a folder is made.
+        // The devices, the weights to begin from and the teacher, too, are tried before a folder is
+        // made.
         let start = Start {
             training: plan.training.clone(),
             classes: plan.classes.clone(),
@@ -216,7 +217,8 @@ impl Order<'_> {
         Ok((plan, set))
     }
 
-    /// Goes on with a run; its config is replaced only after the changed one has passed every check.
+    /// Goes on with a run; its config is replaced only after the changed one has passed every
+    /// check.
     fn reopen(&self) -> anyhow::Result<Begun> {
         let options = &self.options;
         let run = RunFolder::open_locked(&self.out)?;
@@ -249,7 +251,8 @@ impl Order<'_> {
         })
     }
 
-    /// The images to train on and those to judge by, after what was done to boxes was said: of the whole where it is split.
+    /// The images to train on and those to judge by, after what was done to boxes was said: of the
+    /// whole where it is split.
     fn parts(
         &self,
         plan: &SsdRun,

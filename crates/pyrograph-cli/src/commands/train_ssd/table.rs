@@ -67,7 +67,8 @@ pub(crate) fn check_table(table: &toml::Table) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Trains by a table with the keys of `train ssd` and `train distill`; goes on where `out` holds a run.
+/// Trains by a table with the keys of `train ssd` and `train distill`; goes on where `out` holds a
+/// run.
 ///
 /// # Errors
 /// As the commands; and when `out` holds a run that the table does not ask for.

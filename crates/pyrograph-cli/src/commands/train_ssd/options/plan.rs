@@ -35,7 +35,8 @@ const VALIDATION_SCENES: usize = 100;
 /// Adam's usual rate, and SGD's where weights are there: the published recipe's.
 const LOW_RATE: f64 = 1e-3;
 const VALIDATION: &str = "val";
-/// The shares of the run after which the published recipes lower the rate: 80,000 and 100,000 of 120,000 steps.
+/// The shares of the run after which the published recipes lower the rate: 80,000 and 100,000 of
+/// 120,000 steps.
 const PUBLISHED_STEPS: [f64; 2] = [2.0 / 3.0, 5.0 / 6.0];
 
 impl Options {
@@ -83,7 +84,8 @@ impl Options {
         }
     }
 
-    /// The part that the best network is chosen by; none where a share is to be held out of `set`, which is `data`.
+    /// The part that the best network is chosen by; none where a share is to be held out of `set`,
+    /// which is `data`.
     pub(in super::super) fn validation(
         &self,
         data: &DetectionSource,
