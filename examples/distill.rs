@@ -22,6 +22,7 @@ use pyrograph::{
     },
     data::detection::{DetectionSet, SsdAugment},
     losses::DistillMethod,
+    metrics::VocConfig,
     models::ssd::{Detector, DetectorCard, SsdBackbone},
     train::{
         run_folder::RunFolder,
@@ -178,7 +179,6 @@ fn judge<B: VisionBackend>(
 ) -> anyhow::Result<Row> {
     let options = DetectOptions::default();
     let scorer = score_set(detector, unseen, &options, BATCH, &mut |_| ())?;
-    let coco = scorer.coco().mean;
     let image = [unseen.image(0)?];
     let mut times = Vec::new();
     for _ in 0..15 {
@@ -191,8 +191,8 @@ fn judge<B: VisionBackend>(
         name,
         parameters,
         milliseconds: times[times.len() / 2],
-        ap50: coco.ap_50.unwrap_or(0.0),
-        ap: coco.ap.unwrap_or(0.0),
+        ap50: scorer.voc(&VocConfig::default())?.map.unwrap_or(0.0),
+        ap: scorer.coco().mean.ap.unwrap_or(0.0),
     })
 }
 

@@ -84,7 +84,7 @@ impl Identity {
         });
         let same_teacher = |other: &&Self| other.teacher_checksum == first.teacher_checksum;
         rest.iter().all(|other| same_config(&other))
-            && (follows_seed || rest.iter().all(|other| same_teacher(other)))
+            && (follows_seed || rest.iter().all(same_teacher))
             && first.draws.iter().all(|(place, draw)| {
                 let mut draws = all.iter().filter_map(|other| other.draws.get(place));
                 draws.clone().all(|other| other.is_seed)

@@ -22,7 +22,7 @@ use crate::TrainError;
 /// Batches that wait for the trainer, for each loader.
 const AHEAD: usize = 2;
 /// What the seed of the pseudo-labelled images' order differs by from that of the labelled ones.
-const PSEUDO_ORDER: u64 = 0x5EED_0F_7EAC_4E25;
+const PSEUDO_ORDER: u64 = 0x5EED_0F7E_AC4E_2500;
 
 /// One step's images, and what the network is to say of them.
 pub(super) struct Batch {

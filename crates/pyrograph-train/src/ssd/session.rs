@@ -9,7 +9,9 @@ use pyrograph_models::{
     weights::{StateDict, save_model, state_dict_of},
 };
 
-use super::{DetectionRecord, SsdTraining, StartFrom, learner::Learner, optimizer::Parted};
+use super::{
+    DetectionRecord, SsdTraining, StartFrom, learner::Learner, optimizer::Parted, training::Inputs,
+};
 use crate::{
     DataFingerprint, Ema, TrainError, TrainState,
     checkpoint::{self, EMA, MODEL},
@@ -45,15 +47,15 @@ where
 {
     /// Continues from the last whole checkpoint of `run`, or begins; what the user should know goes to `remark`.
     pub(super) fn start(
-        config: &SsdTraining,
+        inputs: Inputs<'_, B>,
         card: DetectorCard,
-        data: DataFingerprint,
-        run: &RunFolder,
         optimizer: Parted<O>,
         teacher: Option<&SsdConfig>,
         remark: &mut dyn FnMut(&str),
-        device: &B::Device,
     ) -> Result<Self, TrainError> {
+        let Inputs { config, run, .. } = inputs;
+        let device = inputs.devices.main();
+        let data = DataFingerprint::of(inputs.data);
         let Some((state, folder)) = last_whole_checkpoint(run, remark)? else {
             drop_metrics_after(run, 0, |line: &DetectionRecord| line.step)?;
             let model = match &config.start {

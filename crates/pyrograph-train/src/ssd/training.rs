@@ -19,10 +19,7 @@ use super::{
     optimizer::{Parted, adam_w, sgd},
     session::Session,
 };
-use crate::{
-    DataFingerprint, TrainError, TrainState, checks::refuse, clip_global_norm,
-    run_folder::RunFolder,
-};
+use crate::{TrainError, TrainState, checks::refuse, clip_global_norm, run_folder::RunFolder};
 
 /// What a caller does while training goes on.
 pub trait SsdHooks<B: Backend> {
@@ -136,8 +133,7 @@ pub fn train_ssd_beside<B: VisionAutodiff>(
     }
 }
 
-/// What a run is made of.
-#[derive(Clone, Copy)]
+/// The inputs of a run, by reference.
 pub(super) struct Inputs<'a, B: VisionAutodiff> {
     pub(super) config: &'a SsdTraining,
     pub(super) data: &'a DetectionSet,
@@ -146,6 +142,15 @@ pub(super) struct Inputs<'a, B: VisionAutodiff> {
     pub(super) devices: &'a Devices<B>,
     pub(super) teacher_device: &'a B::Device,
 }
+
+// Derived, both would ask that the backend is `Copy`.
+impl<B: VisionAutodiff> Clone for Inputs<'_, B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: VisionAutodiff> Copy for Inputs<'_, B> {}
 
 /// The loop itself.
 fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
@@ -170,14 +175,11 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
     };
     let mut distiller = Distiller::open(inputs)?;
     let mut session = Session::<B, _>::start(
-        config,
+        inputs,
         card.clone(),
-        DataFingerprint::of(data),
-        run,
         optimizer,
         distiller.as_ref().map(Distiller::teacher_config),
         &mut |text| hooks.remark(text),
-        device,
     )?;
     if let Some(distiller) = &mut distiller {
         distiller.begin(session.state.step, &session.network(), hooks)?;

@@ -79,9 +79,9 @@ fn the_config_has_defaults_and_no_other_fields() {
         (0.5, DetectOptions::default())
     );
     assert_eq!(read(r#"{"floor": 0.25}"#).expect("a floor"), floor(0.25));
-    let error = read(r#"{"flor": 0.25}"#).expect_err("misspelt");
+    let error = read(r#"{"flooring": 0.25}"#).expect_err("misspelt");
     assert!(
-        error.to_string().contains("unknown field `flor`"),
+        error.to_string().contains("unknown field `flooring`"),
         "{error}"
     );
     let text = serde_json::to_string(&floor(0.25)).expect("written");

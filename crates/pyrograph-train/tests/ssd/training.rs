@@ -96,11 +96,10 @@ fn a_frozen_leg_is_followed_by_a_free_one_with_its_own_rate_also_after_a_resume(
     let fresh = weights(&fresh.expect("legal"));
     let moved = |network: &_| {
         let after = weights(network);
-        let moved = fresh
+        fresh
             .keys()
             .filter(|key| frozen(key))
-            .any(|key| fresh.get(key) != after.get(key));
-        moved
+            .any(|key| fresh.get(key) != after.get(key))
     };
     let broken = Run::new(&config);
     let mut notes = super::common::Notes {

@@ -98,18 +98,17 @@ impl TrainSweep {
 
 /// Refuses a folder that holds something, but no sweep.
 fn check_folder(out: &Path) -> anyhow::Result<()> {
-    let Ok(entries) = fs::read_dir(out) else {
+    let Ok(mut entries) = fs::read_dir(out) else {
         return Ok(());
     };
     if out.join(record::FILE).is_file() {
         return Ok(());
     }
-    for entry in entries {
-        let name = entry?.file_name();
+    if let Some(entry) = entries.next() {
         bail!(
             "--out {} holds `{}`, but no {} of a sweep: give a new folder, or that of a sweep",
             out.display(),
-            name.to_string_lossy(),
+            entry?.file_name().to_string_lossy(),
             record::FILE
         );
     }
