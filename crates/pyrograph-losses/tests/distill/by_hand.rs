@@ -267,7 +267,7 @@ fn assigned_labels_replace_the_hard_loss() {
     terms_are(
         &objective,
         &parts,
-        &[("lad_loc", 1.5), ("lad_conf", 0.693_147)],
+        &[("lad_loc", 1.5), ("lad_conf", std::f32::consts::LN_2)],
     );
     assert_eq!(
         (objective.takes_over().loc, objective.takes_over().conf),
