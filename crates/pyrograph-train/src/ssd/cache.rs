@@ -3,6 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{ErrorKind, Read, Seek, SeekFrom, Write},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -219,12 +220,8 @@ impl TeacherCache {
         let mut maps = Vec::with_capacity(self.shapes.maps.len());
         for &[channels, height, width] in &self.shapes.maps {
             let end = start + 2 * channels * height * width;
-            let halves = bodies
-                .iter()
-                .flat_map(|body| body[start..end].as_chunks::<2>().0);
-            let values = halves
-                .map(|half| f16::from_le_bytes(*half).to_f32())
-                .collect();
+            let half = |bytes| f16::from_le_bytes(bytes).to_f32();
+            let values = numbers(bodies, start..end, half);
             maps.push(host_tensor(
                 values,
                 [images, channels, height, width],
@@ -234,10 +231,7 @@ impl TeacherCache {
         }
         let mut rows = |width: usize| -> Tensor<B, 3> {
             let end = start + 4 * self.shapes.priors * width;
-            let words = bodies
-                .iter()
-                .flat_map(|body| body[start..end].as_chunks::<4>().0);
-            let values = words.map(|word| f32::from_le_bytes(*word)).collect();
+            let values = numbers(bodies, start..end, f32::from_le_bytes);
             start = end;
             host_tensor(values, [images, self.shapes.priors, width], device)
         };
@@ -247,6 +241,21 @@ impl TeacherCache {
             responses: PriorOutputs { loc, conf },
         }
     }
+}
+
+/// The numbers of `N` bytes each in one part of every body. Not one iterator over all bodies: with a
+/// loop for each, the numbers are read in a fraction of the time.
+fn numbers<const N: usize>(
+    bodies: &[Vec<u8>],
+    part: Range<usize>,
+    read: impl Fn([u8; N]) -> f32,
+) -> Vec<f32> {
+    let mut values = Vec::with_capacity(bodies.len() * part.len() / N);
+    for body in bodies {
+        let (chunks, _) = body[part.clone()].as_chunks::<N>();
+        values.extend(chunks.iter().map(|bytes| read(*bytes)));
+    }
+    values
 }
 
 /// CRC-32, but never that of a slot that nothing was written to.
