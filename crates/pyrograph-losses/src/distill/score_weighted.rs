@@ -1,6 +1,8 @@
 //! Distillation of feature maps where the teacher sees objects.
 
-use burn::tensor::Tensor;
+use std::ops::Range;
+
+use burn::tensor::{Element, Int, Tensor, TensorData};
 use pyrograph_backend::vision::{self, VisionBackend};
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +69,7 @@ impl Objective for ScoreWeightedL2 {
             .map(|((student, teacher), per_cell)| {
                 let [batch, _, height, width] = teacher.dims();
                 let end = first + height * width * per_cell;
-                let scores = scores.clone().slice([0..batch, first..end, 0..1]);
+                let scores = part(&scores, first..end);
                 first = end;
                 let scores = scores.reshape([batch, height, width, *per_cell]).max_dim(3);
                 of_level(student, teacher, scores.reshape([batch, 1, height, width]))
@@ -79,6 +81,16 @@ impl Objective for ScoreWeightedL2 {
         };
         sum.map(named).into_iter().collect()
     }
+}
+
+/// The scores of the priors in `range`, copied: burn's WGPU backend misreads the reshaped view of a
+/// slice that does not begin at 0.
+fn part<B: VisionBackend>(scores: &Tensor<B, 3>, range: Range<usize>) -> Tensor<B, 3> {
+    let count = range.len();
+    let places: Vec<i64> = range.map(|place| place as i64).collect();
+    let options = (&scores.device(), B::IntElem::dtype());
+    let places = Tensor::<B, 1, Int>::from_data(TensorData::new(places, [count]), options);
+    scores.clone().select(1, places)
 }
 
 /// The weighted squared distance of one level; `scores` [batch, 1, height, width].
