@@ -1,21 +1,22 @@
 //! The teacher's outputs on disk, so that a view of an image asks it once.
 
+mod bodies;
+
 use std::{
     fs::{File, OpenOptions},
     io::{ErrorKind, Read, Seek, SeekFrom, Write},
-    ops::Range,
     path::{Path, PathBuf},
 };
 
-use burn::tensor::{Tensor, f16};
-use pyrograph_backend::{rng::host_tensor, vision::VisionBackend};
+use pyrograph_backend::vision::VisionBackend;
 use pyrograph_data::detection::SsdAugment;
-use pyrograph_losses::{Needs, PriorOutputs};
+use pyrograph_losses::Needs;
 use pyrograph_models::ssd::SsdConfig;
 use serde::{Deserialize, Serialize};
 
 use super::teacher::{Teacher, TeacherOutputs};
 use crate::{DataFingerprint, TrainError};
+use bodies::Shapes;
 
 /// The first bytes of a cache file.
 const MAGIC: &[u8; 16] = b"pyrograph-cache1";
@@ -37,26 +38,7 @@ pub(super) struct CacheKey {
     pub(super) maps: bool,
 }
 
-/// The shapes of one image's outputs: maps [channels, side, side], and rows of offsets and logits.
-struct Shapes {
-    maps: Vec<[usize; 3]>,
-    priors: usize,
-    classes: usize,
-}
-
-impl Shapes {
-    /// Bytes of one image: maps in half precision, the rest in single.
-    fn bytes(&self) -> usize {
-        let maps: usize = self
-            .maps
-            .iter()
-            .map(|shape| shape.iter().product::<usize>())
-            .sum();
-        2 * maps + 4 * self.priors * (4 + self.classes)
-    }
-}
-
-/// TeacherOutputs by the view that they are of. Maps are kept in half precision: a view's first
+/// The outputs by the view that they are of. Maps are kept in half precision: a view's first
 /// output is rounded like those that are read again, so that it does not matter which of them a
 /// step sees.
 pub(super) struct TeacherCache {
@@ -79,17 +61,7 @@ impl TeacherCache {
         classes: usize,
     ) -> Result<Self, TrainError> {
         let io = |error| TrainError::io(path, error);
-        let maps = teacher.map_channels().into_iter().zip(teacher.map_sides());
-        let shapes = Shapes {
-            maps: match key.maps {
-                true => maps
-                    .map(|(channels, side)| [channels, side, side])
-                    .collect(),
-                false => Vec::new(),
-            },
-            priors: teacher.prior_boxes()?.len(),
-            classes,
-        };
+        let shapes = Shapes::of(teacher, classes, key.maps)?;
         let options = OpenOptions::new()
             .read(true)
             .write(true)
@@ -151,13 +123,13 @@ impl TeacherCache {
                 .copied()
                 .collect();
             let outputs = teacher.forward(&asked, missing.len(), self.needs);
-            for (place, bytes) in missing.into_iter().zip(self.encode(outputs)) {
+            for (place, bytes) in missing.into_iter().zip(self.shapes.encode(outputs)) {
                 self.write(views[place], &bytes)?;
                 kept[place] = Some(bytes);
             }
         }
         let kept: Vec<Vec<u8>> = kept.into_iter().flatten().collect();
-        Ok(self.decode(&kept, device))
+        Ok(self.shapes.decode(&kept, device))
     }
 
     fn slot(&self, view: u64) -> SeekFrom {
@@ -187,75 +159,6 @@ impl TeacherCache {
         self.file.write_all(&checksum(body)).map_err(io)?;
         self.file.write_all(body).map_err(io)
     }
-
-    /// The bytes of each image of a batch.
-    fn encode<B: VisionBackend>(&self, outputs: TeacherOutputs<B>) -> Vec<Vec<u8>> {
-        let images = outputs.responses.loc.dims()[0];
-        let mut bodies = vec![Vec::with_capacity(self.shapes.bytes()); images];
-        for map in outputs.maps {
-            let values: Vec<f32> = map.into_data().iter::<f32>().collect();
-            let each = values.chunks(values.len() / images);
-            for (body, values) in bodies.iter_mut().zip(each) {
-                body.extend(values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()));
-            }
-        }
-        for rows in [outputs.responses.loc, outputs.responses.conf] {
-            let values: Vec<f32> = rows.into_data().iter::<f32>().collect();
-            let each = values.chunks(values.len() / images);
-            for (body, values) in bodies.iter_mut().zip(each) {
-                body.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-            }
-        }
-        bodies
-    }
-
-    /// The batch that the bytes of some images are.
-    fn decode<B: VisionBackend>(
-        &self,
-        bodies: &[Vec<u8>],
-        device: &B::Device,
-    ) -> TeacherOutputs<B> {
-        let images = bodies.len();
-        let mut start = 0;
-        let mut maps = Vec::with_capacity(self.shapes.maps.len());
-        for &[channels, height, width] in &self.shapes.maps {
-            let end = start + 2 * channels * height * width;
-            let half = |bytes| f16::from_le_bytes(bytes).to_f32();
-            let values = numbers(bodies, start..end, half);
-            maps.push(host_tensor(
-                values,
-                [images, channels, height, width],
-                device,
-            ));
-            start = end;
-        }
-        let mut rows = |width: usize| -> Tensor<B, 3> {
-            let end = start + 4 * self.shapes.priors * width;
-            let values = numbers(bodies, start..end, f32::from_le_bytes);
-            start = end;
-            host_tensor(values, [images, self.shapes.priors, width], device)
-        };
-        let (loc, conf) = (rows(4), rows(self.shapes.classes));
-        TeacherOutputs {
-            maps,
-            responses: PriorOutputs { loc, conf },
-        }
-    }
-}
-
-/// The numbers of `N` bytes each in one part of every body. Not one iterator over all bodies: with a
-/// loop for each, the numbers are read in a fraction of the time.
-fn numbers<const N: usize>(
-    bodies: &[Vec<u8>],
-    part: Range<usize>,
-    read: impl Fn([u8; N]) -> f32,
-) -> Vec<f32> {
-    let mut values = Vec::with_capacity(bodies.len() * part.len() / N);
-    for body in bodies {
-        let (chunks, _) = body[part.clone()].as_chunks::<N>();
-        values.extend(chunks.iter().map(|bytes| read(*bytes)));
-    }
-    values
 }
 
 /// CRC-32, but never that of a slot that nothing was written to.
