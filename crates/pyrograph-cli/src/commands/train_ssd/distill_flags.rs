@@ -8,15 +8,14 @@ use pyrograph::{
     backend::DeviceSpec,
     losses::{DistillMethod, Objective},
     models::ssd::ProjectorKind,
-    train::{
-        run_folder::RunFolder,
-        ssd::{
-            CacheOptions, DetectionSource, Distillation, PseudoLabelling, Unlabelled,
-            UnlabelledSource, WeightedMethod, best_weights, teacher_checksum,
-        },
+    train::ssd::{
+        CacheOptions, DetectionSource, Distillation, PseudoLabelling, Unlabelled, UnlabelledSource,
+        WeightedMethod, teacher_checksum,
     },
 };
 use serde::{Deserialize, Serialize};
+
+use super::model_file::model_file;
 
 /// What a recipe file may set; the command's flags go before it.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -268,7 +267,7 @@ impl DistillFlags {
     /// What a student of `data` is to learn.
     pub(super) fn distillation(&self, data: &DetectionSource) -> anyhow::Result<Distillation> {
         let teacher = self.teacher.as_deref().context("--teacher is needed")?;
-        let teacher = path::absolute(teacher_file(teacher)?).context("--teacher")?;
+        let teacher = model_file("--teacher", teacher)?;
         Ok(Distillation {
             teacher_checksum: teacher_checksum(&teacher).context("--teacher")?,
             teacher,
@@ -332,17 +331,6 @@ impl DistillFlags {
             share: self.unlabelled_share.unwrap_or(SHARE),
             labelling,
         })
-    }
-}
-
-/// The model file that a run folder or a path stands for.
-fn teacher_file(path: &Path) -> anyhow::Result<PathBuf> {
-    match path.is_dir() {
-        false => Ok(path.to_owned()),
-        true => {
-            let run = RunFolder::open(path).context("--teacher")?;
-            Ok(best_weights(&run).context("--teacher")?)
-        }
     }
 }
 

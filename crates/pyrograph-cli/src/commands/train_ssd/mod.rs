@@ -3,6 +3,7 @@
 mod curves;
 mod distill_flags;
 mod job;
+mod model_file;
 mod options;
 mod order;
 mod step_time;

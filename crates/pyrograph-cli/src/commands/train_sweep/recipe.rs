@@ -12,6 +12,7 @@ const NAME: &str = "name";
 const SEEDS: &str = "seeds";
 const SEED: &str = "seed";
 const TEACHER: &str = "teacher";
+const START: &str = "start";
 const EQUAL_TIME: &str = "equal-time-with";
 const STEPS: &str = "steps";
 const DATA: &str = "data";
@@ -44,9 +45,11 @@ pub(super) struct RecipeRun {
     pub(super) seeds: Vec<u64>,
     /// The place of the run that it learns from.
     pub(super) teacher: Option<usize>,
+    /// The place of the run whose network it begins from.
+    pub(super) start: Option<usize>,
     /// The place of the run that its steps take as long as.
     pub(super) equal_time_with: Option<usize>,
-    /// The options over those of the base, without the seed; the teacher as the recipe names it.
+    /// The options over those of the base, without the seed; other runs as the recipe names them.
     options: Table,
 }
 
@@ -114,6 +117,10 @@ impl Recipe {
             let some_steps = run.equal_time_with.map(|_| 1);
             let mut table = self.asked(place, run.seeds[0], some_steps);
             table.remove(EQUAL_TIME);
+            if run.start.is_some() {
+                // Its file may not be there yet.
+                table.remove(START);
+            }
             let name = || format!("run `{}`", run.name);
             trainer.check(&table).with_context(name)?;
         }
@@ -141,16 +148,20 @@ impl Recipe {
         table
     }
 
-    /// The options for the trainer: those asked for, with the folder of the teacher in the sweep's
-    /// folder `out`.
+    /// The options for the trainer: those asked for, with the folders of the teacher and of the run
+    /// that it begins from in the sweep's folder `out`.
     pub(super) fn options(&self, place: usize, seed: u64, asked: &Table, out: &Path) -> Table {
         let mut table = asked.clone();
         table.remove(EQUAL_TIME);
-        if let Some(teacher) = self.runs[place].teacher.map(|place| &self.runs[place]) {
-            let has_seed = teacher.seeds.contains(&seed);
-            let seed = if has_seed { seed } else { teacher.seeds[0] };
-            let folder = out.join(folder_of(&teacher.name, seed));
-            table.insert(TEACHER.into(), folder.display().to_string().into());
+        let run = &self.runs[place];
+        for (key, other) in [(TEACHER, run.teacher), (START, run.start)] {
+            let Some(other) = other.map(|place| &self.runs[place]) else {
+                continue;
+            };
+            let has_seed = other.seeds.contains(&seed);
+            let seed = if has_seed { seed } else { other.seeds[0] };
+            let folder = out.join(folder_of(&other.name, seed));
+            table.insert(key.into(), folder.display().to_string().into());
         }
         table
     }
@@ -197,11 +208,14 @@ fn read_run<'a>(
     };
     let place_of = |key: &str| reference(key, &table, name, all);
     let teacher = place_of(TEACHER)?;
+    let start = place_of(START)?;
     let equal_time_with = place_of(EQUAL_TIME)?;
-    if let (Some(Value::String(path)), None) = (table.get(TEACHER), teacher)
-        && !Path::new(path).exists()
-    {
-        bail!("`{TEACHER}` is `{path}`, which is neither a run of the recipe nor a path");
+    for (key, place) in [(TEACHER, teacher), (START, start)] {
+        if let (Some(Value::String(path)), None) = (table.get(key), place)
+            && !Path::new(path).exists()
+        {
+            bail!("`{key}` is `{path}`, which is neither a run of the recipe nor a path");
+        }
     }
     if let (Some(other), None) = (table.get(EQUAL_TIME), equal_time_with) {
         bail!("`{EQUAL_TIME}` is {other}, which is no run of the recipe");
@@ -215,6 +229,7 @@ fn read_run<'a>(
         name: name.into(),
         seeds,
         teacher,
+        start,
         equal_time_with,
         options: over_base(table, base),
     })

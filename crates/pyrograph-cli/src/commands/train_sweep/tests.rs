@@ -27,7 +27,7 @@ struct Fake {
 impl Trainer for Fake {
     fn check(&self, table: &Table) -> anyhow::Result<()> {
         let known = [
-            "seed", "steps", "width", "teacher", "method", "data", "epochs",
+            "seed", "steps", "width", "teacher", "start", "method", "data", "epochs",
         ];
         match table.keys().find(|key| !known.contains(&key.as_str())) {
             Some(key) => bail!("unknown option `{key}`"),
@@ -67,13 +67,13 @@ impl Trainer for Fake {
     }
 }
 
-/// The options in one line, and the last parts of the teacher's path.
+/// The options in one line, and the last parts of the paths of other runs.
 fn words(table: &Table) -> String {
     let word = |(key, value): (&String, &toml::Value)| match value.as_str() {
-        Some(path) if key == "teacher" => {
+        Some(path) if key == "teacher" || key == "start" => {
             let mut parts: Vec<_> = path.rsplit('/').take(2).collect();
             parts.reverse();
-            format!("teacher={}", parts.join("/"))
+            format!("{key}={}", parts.join("/"))
         }
         _ => format!("{key}={value}"),
     };
@@ -166,6 +166,35 @@ fn runs_go_in_their_order_with_their_teachers_and_times() {
     );
     assert_eq!(timed[1], "seed=0 steps=100 width=0.125");
     assert_eq!(timed[2..4], timed[..2]);
+}
+
+#[test]
+fn a_run_begins_from_another_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let trainer = Fake::default();
+    let recipe = r#"
+        [[run]]
+        name = "scenes"
+        seeds = [3]
+        steps = 9
+
+        [[run]]
+        name = "cells"
+        seeds = [0, 3]
+        start = "scenes"
+        steps = 5
+    "#;
+    walk(recipe, folder.path(), &trainer).expect("trained");
+    let expected = [
+        "seed=3 steps=9",
+        "seed=0 start=scenes/seed-3 steps=5",
+        "seed=3 start=scenes/seed-3 steps=5",
+    ];
+    assert_eq!(*trainer.trained.borrow(), expected);
+    let turned = recipe.replace("start = \"scenes\"", "start = \"cells\"");
+    refused(&turned, &["cells", "start", "does not come before it"]);
+    let gone = recipe.replace("start = \"scenes\"", "start = \"no-such.pth\"");
+    refused(&gone, &["cells", "start", "no-such.pth"]);
 }
 
 #[test]

@@ -26,6 +26,7 @@ use super::{
     AugmentName, BeyondName, DegenerateName, NormalisationName, OptimizerName, Options,
     ScheduleName, Switch, TransferName, UnknownName,
 };
+use crate::commands::train_ssd::model_file::model_file;
 
 /// Built-in scenes when no number is given, and how large they are.
 const SCENES: usize = 4000;
@@ -127,7 +128,7 @@ impl Options {
             self.width.unwrap_or(1.0),
         );
         if let Some(path) = &self.start {
-            self.begin_from(path, set, &mut t)?;
+            self.begin_from(model_file("--start", path)?, set, &mut t)?;
         }
         match self.normalisation {
             None => {}
@@ -197,11 +198,11 @@ impl Options {
     /// Takes the numbers of a model file of pyrograph over, where the flags do not say otherwise.
     fn begin_from(
         &self,
-        path: &PathBuf,
+        path: PathBuf,
         set: &DetectionSet,
         t: &mut SsdTraining,
     ) -> anyhow::Result<()> {
-        let dict = StateDict::open(path)?;
+        let dict = StateDict::open(&path)?;
         t.model.batch_norm = false;
         t.learning_rate = LOW_RATE;
         t.model = t.model.clone().with_priors_of(&dict);
@@ -232,7 +233,7 @@ impl Options {
             };
         }
         t.start = Some(StartFrom {
-            path: path::absolute(path).context("--start")?,
+            path,
             transfer: match self.transfer {
                 None | Some(TransferName::All) => Transfer::All,
                 Some(TransferName::ReplaceHeads) => Transfer::ReplaceHeads,

@@ -1,0 +1,16 @@
+//! The model file that a flag names.
+
+use std::path::{self, Path, PathBuf};
+
+use anyhow::Context;
+use pyrograph::train::{run_folder::RunFolder, ssd::best_weights};
+
+/// The absolute path of the model file that `flag` names: the file at `given`, or the best network
+/// of the run folder there.
+pub(super) fn model_file(flag: &'static str, given: &Path) -> anyhow::Result<PathBuf> {
+    let file = match given.is_dir() {
+        false => given.to_owned(),
+        true => best_weights(&RunFolder::open(given).context(flag)?).context(flag)?,
+    };
+    path::absolute(file).context(flag)
+}
