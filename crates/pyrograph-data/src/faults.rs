@@ -143,7 +143,11 @@ fn with_causes(error: &dyn Error) -> String {
 
 /// A sentence on files that are no images; none where there are none.
 pub(crate) fn remark_on_others(others: &[PathBuf]) -> Option<String> {
-    let first: Vec<_> = others.iter().take(NAMED).map(|file| name_of(file)).collect();
+    let first: Vec<_> = others
+        .iter()
+        .take(NAMED)
+        .map(|file| name_of(file))
+        .collect();
     let more = if others.len() > NAMED { ", …" } else { "" };
     let is_one = others.len() == 1;
     let (are, images) = if is_one {

@@ -103,7 +103,8 @@ fn begins_as_image(path: &Path) -> std::io::Result<bool> {
     File::open(path)?.take(12).read_to_end(&mut start)?;
     let is_webp = start.starts_with(b"RIFF") && start.ends_with(b"WEBP");
     // Two letters could begin any text: a bitmap's header goes on after them.
-    let is_known = |known: &&[u8]| start.starts_with(known) && (known.len() > 2 || start.contains(&0));
+    let is_known =
+        |known: &&[u8]| start.starts_with(known) && (known.len() > 2 || start.contains(&0));
     Ok(is_webp || BEGINNINGS.iter().any(is_known))
 }
 

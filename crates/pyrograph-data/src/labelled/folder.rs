@@ -5,11 +5,17 @@ use std::path::{Path, PathBuf};
 use super::values::checked_size;
 use super::{LabelledImages, LabelledReader, LabelledReading, Split, is_normal, masks, pictures};
 use crate::DataError;
-use crate::faults::{counted, remark_on_others};
+use crate::faults::remark_on_others;
 use crate::listing::{Listing, holds_image, is_left_by_system, name_of, unread_format};
 
 /// The class of images of which nothing is known.
 const UNLABELLED: &str = "unlabelled";
+
+/// Extensions of archives and of other programs' data, which are not read.
+const UNREAD: [&str; 15] = [
+    "npz", "npy", "zip", "tgz", "tar", "7z", "rar", "gz", "parquet", "arff", "mat", "h5", "hdf5",
+    "pkl", "tfrecord",
+];
 
 /// A class: its name and the files of its images.
 type Class = (String, Vec<PathBuf>);
@@ -59,10 +65,10 @@ pub(super) fn read(
         checked_size([height, width])?;
     }
     let mut remarks = Vec::new();
-    let mut masks = Vec::new();
-    let classes = match classes(reader, path, &mut masks) {
+    let mut left_out = LeftOut::default();
+    let classes = match classes(reader, path, &mut left_out) {
         Ok(classes) => classes,
-        Err(error) if reader.unlabelled => {
+        Err(error @ DataError::NoLabelledImages { .. }) if reader.unlabelled => {
             let files = unlabelled_images(path, &mut remarks)?;
             if files.is_empty() {
                 return Err(error);
@@ -75,22 +81,20 @@ pub(super) fn read(
     for (class, (_, of_class)) in classes.iter().enumerate() {
         let mut of_class = of_class.clone();
         if !reader.options.keep_masks {
-            masks.extend(masks::split_off(&mut of_class));
+            left_out.masks.extend(masks::split_off(&mut of_class));
         }
         files.extend(of_class.into_iter().map(|file| (file, class)));
     }
     if files.is_empty() {
-        return Err(none_in(path, reader.split, "its folders hold no images".into()));
+        return Err(none_in(
+            path,
+            reader.split,
+            "its folders hold no images".into(),
+        ));
     }
     let names = classes.into_iter().map(|(name, _)| name).collect();
     let mut reading = pictures::read(path, &files, names, reader, progress)?;
-    if let Some(first) = masks.first() {
-        remarks.push(format!(
-            "masks are left out: {} such as {}; say --keep-masks if they are images to be judged",
-            counted(masks.len(), "entry").replace("entrys", "entries"),
-            pictures::name_below(path, first)
-        ));
-    }
+    remarks.extend(left_out.remarks(path));
     remarks.append(&mut reading.remarks);
     reading.remarks = remarks;
     Ok(reading)
@@ -124,28 +128,61 @@ fn unlabelled_images(path: &Path, remarks: &mut Vec<String>) -> Result<Vec<PathB
     Ok(images)
 }
 
-/// The classes of the part: those of either layout, normal first. Folders of masks go to `masks`.
+/// What is left out of folders.
+#[derive(Default)]
+struct LeftOut {
+    /// Folders of masks, and masks beside images.
+    masks: Vec<PathBuf>,
+    /// Folders with images inside the folders of classes.
+    deeper: Vec<PathBuf>,
+}
+
+impl LeftOut {
+    fn remarks(&self, path: &Path) -> Vec<String> {
+        let first = |found: &[PathBuf]| {
+            let first = found.first()?;
+            let entries = if found.len() == 1 { "entry" } else { "entries" };
+            let name = pictures::name_below(path, first);
+            Some(format!("{} {entries}, the first {name}", found.len()))
+        };
+        let masks = first(&self.masks).map(|first| {
+            format!("masks are left out: {first}; say --keep-masks if they are images to be judged")
+        });
+        let deeper = first(&self.deeper).map(|first| {
+            format!("folders with images inside the folders of classes are left out: {first}")
+        });
+        masks.into_iter().chain(deeper).collect()
+    }
+}
+
+/// The classes of the part: those of either layout, normal first.
 fn classes(
     reader: &LabelledReader,
     path: &Path,
-    masks: &mut Vec<PathBuf>,
+    left_out: &mut LeftOut,
 ) -> Result<Vec<Class>, DataError> {
     let split = reader.split;
     let keep_masks = reader.options.keep_masks;
-    let parts = [Split::Train, Split::Test].map(|part| path.join(part.name()));
-    let mut classes = if parts.iter().any(|part| part.is_dir()) {
-        let wanted = path.join(split.name());
-        if !wanted.is_dir() {
-            let reason = format!("there is no folder {}", wanted.display());
+    let listing = Listing::of(path)?;
+    let parts = [Split::Train, Split::Test].map(|part| (part, part_folder(&listing, part)));
+    let mut classes = if parts.iter().any(|(_, folder)| folder.is_some()) {
+        let [wanted, other] = match split {
+            Split::Train => [&parts[0].1, &parts[1].1],
+            Split::Test => [&parts[1].1, &parts[0].1],
+        };
+        let Some(wanted) = wanted else {
+            let folders: Vec<String> = listing.folders.iter().map(|f| name_of(f)).collect();
+            let reason = format!(
+                "there is no folder {}, but {}: give the folder that is meant as --data",
+                path.join(split.name()).display(),
+                folders.join(", ")
+            );
             return Err(none_in(path, split, reason));
-        }
-        let mut classes = class_folders(&wanted, keep_masks, masks)?;
+        };
+        let mut classes = class_folders(wanted, keep_masks, left_out)?;
         // A class of the other part alone is a class without images in this one.
-        for other in parts
-            .iter()
-            .filter(|part| **part != wanted && part.is_dir())
-        {
-            for (name, _) in class_folders(other, keep_masks, &mut Vec::new())? {
+        if let Some(other) = other {
+            for (name, _) in class_folders(other, keep_masks, &mut LeftOut::default())? {
                 if classes.iter().all(|(known, _)| *known != name) {
                     classes.push((name, Vec::new()));
                 }
@@ -153,33 +190,56 @@ fn classes(
         }
         classes
     } else {
-        class_folders(path, keep_masks, masks)?
+        class_folders(path, keep_masks, left_out)?
     };
     if classes.is_empty() {
-        let reason = "it holds no folders with images".into();
-        return Err(none_in(path, split, reason));
+        return Err(none_in(path, split, without_classes(path)?));
     }
     classes.sort_by_cached_key(|(name, _)| (!is_normal(name), name.clone()));
     Ok(classes)
+}
+
+/// The folder of a part: by its name, or that of another spelling, as `Training`.
+fn part_folder(listing: &Listing, part: Split) -> Option<PathBuf> {
+    let exact = |folder: &&PathBuf| name_of(folder) == part.name();
+    let alike = |folder: &&PathBuf| {
+        let name = name_of(folder).to_lowercase();
+        let ending = name.strip_prefix(part.name());
+        ending.is_some_and(|ending| ["", "ing"].contains(&ending))
+    };
+    let mut folders = listing.folders.iter();
+    let found = folders.clone().find(exact).or_else(|| folders.find(alike));
+    found.cloned()
 }
 
 /// The folders in `path` that hold files, each with its files; none where no file is an image.
 fn class_folders(
     path: &Path,
     keep_masks: bool,
-    masks: &mut Vec<PathBuf>,
+    left_out: &mut LeftOut,
 ) -> Result<Vec<Class>, DataError> {
     let listing = Listing::of(path)?;
-    let names: Vec<String> = listing.folders.iter().map(|folder| name_of(folder)).collect();
+    let names: Vec<String> = listing.folders.iter().map(|f| name_of(f)).collect();
     let mut classes = Vec::new();
+    let mut deeper = Vec::new();
     for (folder, name) in listing.folders.iter().zip(&names) {
-        let mut files = Listing::of(folder)?.files;
+        let inside = Listing::of(folder)?;
+        let mut files = inside.files;
         files.retain(|file| !is_left_by_system(file));
+        let is_mask = |name: &str| !keep_masks && masks::is_mask_folder(name, &names);
+        if !is_mask(name) {
+            deeper.extend(
+                inside
+                    .folders
+                    .into_iter()
+                    .filter(|inner| !is_mask(&name_of(inner))),
+            );
+        }
         if files.is_empty() {
             continue;
         }
-        if !keep_masks && masks::is_mask_folder(name, &names) {
-            masks.push(folder.clone());
+        if is_mask(name) {
+            left_out.masks.push(folder.clone());
             continue;
         }
         classes.push((name.clone(), files));
@@ -189,6 +249,15 @@ fn class_folders(
         // Folders of something else: to name the first file of them would not help.
         return Ok(Vec::new());
     }
+    for folder in deeper {
+        if Listing::of(&folder)?
+            .files
+            .iter()
+            .any(|file| holds_image(file))
+        {
+            left_out.deeper.push(folder);
+        }
+    }
     let mut loose = listing.files.into_iter().filter(|file| holds_image(file));
     match (classes.first(), loose.next()) {
         (Some((name, _)), Some(image)) => Err(DataError::LooseImage {
@@ -197,6 +266,27 @@ fn class_folders(
         }),
         _ => Ok(classes),
     }
+}
+
+/// Why a folder has no classes.
+fn without_classes(path: &Path) -> Result<String, DataError> {
+    let is_unread = |file: &PathBuf| {
+        let extension = file
+            .extension()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_lowercase();
+        UNREAD.contains(&extension.as_str())
+    };
+    let files = Listing::of(path)?.files;
+    let unread = files.iter().find(|file| is_unread(file));
+    Ok(match unread {
+        None => "it holds no folders with images".into(),
+        Some(file) => format!(
+            "it holds no folders with images, but {}, which is not read: unpack it, or convert it to one of these",
+            name_of(file)
+        ),
+    })
 }
 
 fn none_in(path: &Path, split: Split, reason: String) -> DataError {

@@ -28,7 +28,10 @@ struct IdxName {
 /// The idx files of a part in a folder, or where torchvision keeps them below it; none where there are no such files.
 ///
 /// The error is a reason in words: one of a pair is missing, or there are several pairs.
-pub(super) fn find(path: &Path, split: Split) -> Result<Result<Option<IdxPair>, String>, DataError> {
+pub(super) fn find(
+    path: &Path,
+    split: Split,
+) -> Result<Result<Option<IdxPair>, String>, DataError> {
     let listing = Listing::of(path)?;
     let mut places = vec![vec![path.to_path_buf()]];
     let raw = |folder: &PathBuf| folder.join(RAW);
@@ -174,7 +177,10 @@ mod tests {
             ("train-images-idx3-ubyte", Some("")),
             ("train-images.idx3-ubyte.gz", Some("")),
             ("train-labels-idx1-ubyte", Some("")),
-            ("emnist-letters-train-images-idx3-ubyte.gz", Some("emnist-letters-")),
+            (
+                "emnist-letters-train-images-idx3-ubyte.gz",
+                Some("emnist-letters-"),
+            ),
             ("qmnist-train-images-idx3-ubyte", Some("qmnist-")),
             ("t10k-images-idx3-ubyte", None),
             ("restrain-images-idx3-ubyte", None),

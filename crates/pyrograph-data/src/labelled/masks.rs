@@ -108,7 +108,10 @@ mod tests {
         .into();
         let masks = split_off(&mut files);
         let names = |files: &[PathBuf]| -> Vec<String> {
-            files.iter().map(|file| file.display().to_string()).collect()
+            files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect()
         };
         assert_eq!(
             names(&masks),

@@ -160,9 +160,8 @@ impl LabelledReader {
         path: impl AsRef<Path>,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<LabelledReading, DataError> {
-        let mut reading = super::open::read(self, path.as_ref(), progress)?;
-        reading.take_channels(self.options.channels);
-        Ok(reading)
+        let reading = super::open::read(self, path.as_ref(), progress)?;
+        Ok(reading.with_channels(self.options.channels))
     }
 }
 
@@ -190,12 +189,14 @@ impl LabelledReading {
         }
     }
 
-    /// Brings the images to the channels that are wanted.
-    fn take_channels(&mut self, wanted: Channels) {
-        match (wanted, self.images.channels()) {
+    /// The same with images of these channels.
+    #[must_use]
+    pub fn with_channels(mut self, channels: Channels) -> Self {
+        match (channels, self.images.channels()) {
             (Channels::Grey, 3) => self.images = self.images.to_grey(),
             (Channels::Rgb, 1) => self.images = self.images.to_rgb(),
             _ => {}
         }
+        self
     }
 }

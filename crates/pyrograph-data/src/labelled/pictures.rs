@@ -6,7 +6,7 @@ use pyrograph_vision::{
     RgbImage, from_deep, image_size, read_deep_image, read_image, resize_plane_bicubic,
 };
 
-use super::{LabelledImages, LabelledReader, LabelledReading, Switch, levels};
+use super::{Channels, LabelledImages, LabelledReader, LabelledReading, Switch, levels};
 use crate::DataError;
 use crate::faults::{FaultList, counted};
 use crate::listing::unread_format;
@@ -64,7 +64,9 @@ pub(super) fn read(
     let set = LabelledImages::new(images.pixels, channels, height, width, labels, names)?;
     let mut reading = LabelledReading::of(set.with_item_names(item_names)?);
     reading.remarks = remarks;
-    reading.remarks.extend(levels::remark_on_dark(&reading.images));
+    reading
+        .remarks
+        .extend(levels::remark_on_dark(&reading.images));
     if reader.options.transpose == Switch::On {
         reading.images = reading.images.transposed();
     }
@@ -79,7 +81,9 @@ pub(super) fn name_below(root: &Path, file: &Path) -> String {
         true => Path::new(file.file_name().unwrap_or_default()),
         false => below,
     };
-    let parts = below.components().map(|part| part.as_os_str().to_string_lossy());
+    let parts = below
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy());
     parts.collect::<Vec<_>>().join("/")
 }
 
@@ -187,6 +191,7 @@ impl<'a> Images<'a> {
         let mut remarks = Vec::new();
         if let Some((file, coloured)) = &self.coloured
             && *coloured < count
+            && self.reader.options.channels == Channels::Auto
         {
             let have = if *coloured == 1 { "has" } else { "have" };
             remarks.push(format!(
@@ -200,8 +205,9 @@ impl<'a> Images<'a> {
             && self.is_guessed
         {
             remarks.push(format!(
-                "no pixel of the pictures of 16 bits a channel is above {level}: {level} is taken for white; say \
-                 --white-level 65535 if white is the largest number of 16 bits"
+                "the pictures have 16 bits a channel but no pixel above {level} ({} bits): {level} is taken for white; \
+                 say --white-level 65535 if white is the largest number of 16 bits",
+                u16::BITS - level.leading_zeros()
             ));
         }
         remarks

@@ -68,12 +68,7 @@ impl LabelledImages {
     }
 
     /// A set of this shape and these classes from parts that fit.
-    fn with(
-        &self,
-        pixels: Vec<u8>,
-        labels: Vec<usize>,
-        item_names: Vec<String>,
-    ) -> LabelledImages {
+    fn with(&self, pixels: Vec<u8>, labels: Vec<usize>, item_names: Vec<String>) -> LabelledImages {
         LabelledImages {
             pixels,
             labels,

@@ -47,7 +47,8 @@ impl LabelledImages {
         let images = self.pixels.chunks_exact(3 * area);
         let grey = |image: &[u8]| -> Vec<u8> {
             let value = |place: usize| {
-                let [red, green, blue] = [0, 1, 2].map(|channel| u32::from(image[channel * area + place]));
+                let [red, green, blue] =
+                    [0, 1, 2].map(|channel| u32::from(image[channel * area + place]));
                 // A mean of bytes, so it fits one.
                 ((19_595 * red + 38_470 * green + 7_471 * blue + 0x8000) >> 16) as u8
             };

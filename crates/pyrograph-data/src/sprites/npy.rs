@@ -7,7 +7,8 @@ use crate::DataError;
 use crate::npy::{NpyFile, NumberType};
 
 const IMAGE_SHAPE: &str = "(count, side, side, channels) with 1, 3 or 4 channels";
-const LABEL_SHAPE: &str = "(count, classes), one-hot (or (count) and (count, 1) of class numbers with --labels classes)";
+const LABEL_SHAPE: &str =
+    "(count, classes), one-hot (or (count) and (count, 1) of class numbers with --labels classes)";
 /// The most classes that numbers may name.
 const MOST_CLASSES: usize = 10_000;
 
@@ -196,7 +197,7 @@ fn read_labels(path: &Path, kind: SpriteLabels) -> Result<Labels, DataError> {
     };
     let shape = header.shape.clone();
     let (count, classes) = match *shape.as_slice() {
-        [count, classes @ 1..] => (count, classes),
+        [count, classes] if classes > 0 => (count, classes),
         [count] if kind == SpriteLabels::Classes => (count, 1),
         _ => {
             return Err(DataError::Shape {

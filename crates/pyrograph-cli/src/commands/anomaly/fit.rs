@@ -176,6 +176,7 @@ impl BackendTask for Fit {
             normalisation,
             score,
             normal: plan.normal_names(&training),
+            white_level: plan.data.options.white_level,
             calibrations: BTreeMap::new(),
         };
         let networks = AnoGan {

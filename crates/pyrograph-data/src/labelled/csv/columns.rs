@@ -182,7 +182,10 @@ fn shown(names: &[String], column: usize) -> String {
 
 /// The columns of the pixels in the order of their numbers where all are numbered alike.
 fn in_order(pixels: Vec<usize>, names: &[String], remarks: &mut Vec<String>) -> Vec<usize> {
-    let keys: Option<Vec<_>> = pixels.iter().map(|&column| numbered(&names[column])).collect();
+    let keys: Option<Vec<_>> = pixels
+        .iter()
+        .map(|&column| numbered(&names[column]))
+        .collect();
     let Some(keys) = keys.filter(|keys| keys.windows(2).all(|pair| pair[0].0 == pair[1].0)) else {
         return pixels;
     };

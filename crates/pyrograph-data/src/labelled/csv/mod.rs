@@ -12,9 +12,7 @@ use ::csv::ByteRecord;
 use self::columns::{Columns, Role};
 use self::edges::Edges;
 use self::text::{Text, clean};
-use super::{
-    LabelledImages, LabelledReader, LabelledReading, Split, levels, numbered_classes,
-};
+use super::{LabelledImages, LabelledReader, LabelledReading, Split, levels, numbered_classes};
 use crate::DataError;
 use crate::faults::FaultList;
 use crate::listing::name_of;
@@ -23,7 +21,8 @@ use crate::listing::name_of;
 const QUOTED: usize = 40;
 const LABEL: &str = "a label, a whole number from 0 to 255,";
 const PIXEL: &str = "a pixel, a whole number from 0 to 255,";
-const PIXEL_OF_ONE: &str = "a pixel, a whole number from 0 to 255 (or --white-level 1 for pixels from 0 to 1),";
+const PIXEL_OF_ONE: &str =
+    "a pixel, a whole number from 0 to 255 (or --white-level 1 for pixels from 0 to 1),";
 const PIXEL_BELOW: &str = "a pixel, a number from 0 to the white level,";
 /// The class of images without labels.
 const UNLABELLED: &str = "unlabelled";
@@ -110,7 +109,9 @@ fn columns_of(reader: &LabelledReader, text: &Text<'_>) -> Result<(Columns, bool
         });
     }
     if names::is_header(&first) {
-        let named = first.iter().map(|field| String::from_utf8_lossy(field).into_owned());
+        let named = first
+            .iter()
+            .map(|field| String::from_utf8_lossy(field).into_owned());
         let named: Vec<String> = named.collect();
         return Ok((Columns::named(&named, wanted, text.path)?, true));
     }
@@ -189,7 +190,9 @@ impl<'a> Table<'a> {
                 Role::Other => {}
                 Role::Label => {
                     let number = byte(field, self.delimiter);
-                    label = number.ok_or_else(|| self.wrong(line, column, field, LABEL))?.into();
+                    label = number
+                        .ok_or_else(|| self.wrong(line, column, field, LABEL))?
+                        .into();
                 }
                 Role::Pixel(place) => {
                     let level = match self.reader.options.white_level {
@@ -207,7 +210,10 @@ impl<'a> Table<'a> {
     }
 
     fn allowed_pixel(&self, field: &[u8]) -> &'static str {
-        match (self.reader.options.white_level, number(field, self.delimiter)) {
+        match (
+            self.reader.options.white_level,
+            number(field, self.delimiter),
+        ) {
             (Some(_), _) => PIXEL_BELOW,
             (None, Some(number)) if (0.0..1.0).contains(&number) => PIXEL_OF_ONE,
             (None, _) => PIXEL,
@@ -253,7 +259,9 @@ impl<'a> Table<'a> {
                 self.name
             ));
         }
-        reading.remarks.extend(levels::remark_on_dark(&reading.images));
+        reading
+            .remarks
+            .extend(levels::remark_on_dark(&reading.images));
         Ok(reading)
     }
 }
@@ -274,7 +282,10 @@ fn number(field: &[u8], delimiter: u8) -> Option<f64> {
 /// The byte that a field holds.
 fn byte(field: &[u8], delimiter: u8) -> Option<u8> {
     // By far the most are plain, and this is where the time goes. A sign is left to the other way.
-    if let Some(byte) = str::from_utf8(field).ok().and_then(|text| text.parse().ok()) {
+    if let Some(byte) = str::from_utf8(field)
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
         return Some(byte);
     }
     let number = number(field, delimiter)?;

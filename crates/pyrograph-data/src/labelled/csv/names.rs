@@ -23,8 +23,8 @@ const LABELS: [&str; 16] = [
 ];
 /// Names of columns that number the rows or name their files, in small letters; also no name.
 const INDICES: [&str; 14] = [
-    "", "index", "idx", "id", "imageid", "image_id", "row", "rowid", "row_id", "no", "nr", "filename",
-    "file", "image",
+    "", "index", "idx", "id", "imageid", "image_id", "row", "rowid", "row_id", "no", "nr",
+    "filename", "file", "image",
 ];
 /// How pandas names a column without a name.
 const UNNAMED: &str = "unnamed:";
@@ -61,7 +61,11 @@ pub(super) fn numbered(name: &str) -> Option<(String, [u64; 2])> {
 
 /// Whether the fields of a first line name the columns.
 pub(super) fn is_header(fields: &[&[u8]]) -> bool {
-    let texts = || fields.iter().map(|field| str::from_utf8(clean(field)).unwrap_or("?"));
+    let texts = || {
+        fields
+            .iter()
+            .map(|field| str::from_utf8(clean(field)).unwrap_or("?"))
+    };
     if texts().any(is_label) {
         return true;
     }

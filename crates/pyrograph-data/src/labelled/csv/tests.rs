@@ -79,7 +79,11 @@ fn pixels_are_read_in_the_order_of_their_numbers() {
     let text = format!("label,{}\n{rows}", names.join(","));
     let read = reading(text.as_bytes(), |_| ()).unwrap();
     assert_eq!(read.images, plain());
-    assert!(read.remarks[0].contains("another order"), "{:?}", read.remarks);
+    assert!(
+        read.remarks[0].contains("another order"),
+        "{:?}",
+        read.remarks
+    );
 }
 
 #[test]
@@ -102,7 +106,9 @@ fn a_label_that_stands_last_without_a_header_is_guessed_and_said() {
 
 #[test]
 fn row_numbers_and_no_label_are_refused_or_read_without_labels() {
-    let rows: String = (0..12).map(|row| format!("{row}{}\n", ",7".repeat(16))).collect();
+    let rows: String = (0..12)
+        .map(|row| format!("{row}{}\n", ",7".repeat(16)))
+        .collect();
     let named = header(&["", "*"], 0..16) + &rows;
     let bare: String = (0..12).map(|_| format!("9{}\n", ",7".repeat(15))).collect();
     for text in [&rows, &named, &bare] {
@@ -203,7 +209,11 @@ fn pixels_of_0_and_1_are_black_and_white_and_other_scales_are_told() {
 #[test]
 fn wrong_lines_are_listed_together_or_left_out() {
     let text = "3,0,1,2,255\n3,0,1,2\n5,9,x,7,6\n4,9,8,7,6\n";
-    let with = |faults| reading(text.as_bytes(), move |reader| reader.options.faults = faults);
+    let with = |faults| {
+        reading(text.as_bytes(), move |reader| {
+            reader.options.faults = faults
+        })
+    };
     let error = with(crate::Faults::List).unwrap_err().to_string();
     for part in ["2 of 4", "line 2: 4 columns", "line 3, column 3"] {
         assert!(error.contains(part), "{error}");

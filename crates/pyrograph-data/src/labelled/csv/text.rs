@@ -120,7 +120,10 @@ impl<'a> Text<'a> {
         if !bytes.len().is_multiple_of(2) {
             return not_text("it is UTF-16 that ends within a character");
         }
-        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+        let units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .map(|pair| unit([pair[0], pair[1]]))
+            .collect();
         match String::from_utf16(&units) {
             Ok(text) => {
                 let text = text.trim_start_matches('\u{feff}').to_owned();
@@ -231,7 +234,11 @@ fn delimiter_of(line: &[u8]) -> u8 {
     }
     let most = counts.iter().copied().max().unwrap_or(0);
     if most == 0 {
-        return if line.trim_ascii().contains(&b' ') { b' ' } else { b',' };
+        return if line.trim_ascii().contains(&b' ') {
+            b' '
+        } else {
+            b','
+        };
     }
     let place = counts.iter().position(|&count| count == most);
     place.map_or(b',', |place| DELIMITERS[place])
