@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{arguments::Common, progress};
 
+/// Why flags on reading are refused without data.
+pub(crate) const READING_NEEDS_DATA: &str = "--label-column, --transpose, --white-level, --channels, --keep-masks, --strict and --skip-broken belong to --data: the built-in digits are drawn";
+
 /// What becomes of items of the data that cannot be used.
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct FaultFlags {

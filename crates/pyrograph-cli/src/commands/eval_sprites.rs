@@ -9,7 +9,7 @@ use pyrograph::{
         BackendTask, Device,
         vision::{VisionAutodiff, VisionBackend},
     },
-    data::SpriteSet,
+    data::{Faults, SpriteSet},
     diffusion::{SamplerConfig, SchedulerName},
     pipelines::sprites::{SpritePipeline, SpriteRequest},
     train::{
@@ -91,6 +91,11 @@ impl EvalSprites {
                     options,
                 };
                 read_sprites(&source, &self.common)?.split(self.held_out, self.split_seed)?
+            }
+            (None, _) if self.faults.faults() != Faults::List => {
+                bail!(
+                    "--strict and --skip-broken belong to --data: a run reads its data as it was begun"
+                )
             }
             (None, Some(run)) => RunFolder::open(run)?.config::<SpriteRun>()?.load_data()?,
             (None, None) => {

@@ -176,7 +176,8 @@ impl BackendTask for Fit {
             normalisation,
             score,
             normal: plan.normal_names(&training),
-            white_level: plan.data.options.white_level,
+            // A smaller one is that of a table.
+            white_level: (plan.data.options.white_level).filter(|&level| level >= 255),
             calibrations: BTreeMap::new(),
         };
         let networks = AnoGan {

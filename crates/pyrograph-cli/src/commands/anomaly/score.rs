@@ -37,7 +37,7 @@ use crate::{
     arguments::Common,
     outputs::{check_files, files_of_run},
     progress,
-    reading::{LabelledFlags, counted, read_labelled, warn},
+    reading::{LabelledFlags, READING_NEEDS_DATA, counted, read_labelled, warn},
     stop::on_interrupt,
 };
 
@@ -128,6 +128,10 @@ impl Score {
             Some(path) => Some(path::absolute(path).context("--data")?),
             None => None,
         };
+        let options = self.reading.options();
+        if path.is_none() && !options.is_default() {
+            bail!(READING_NEEDS_DATA);
+        }
         let built_in = path.is_none() && self.classes.is_empty();
         Ok(ImageSource {
             path,
@@ -138,7 +142,7 @@ impl Score {
             },
             limit: self.limit,
             seed: 0,
-            options: self.reading.options(),
+            options,
         })
     }
 }

@@ -14,7 +14,7 @@ use pyrograph::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    reading::{ChannelsName, OnOff, faults},
+    reading::{ChannelsName, OnOff, READING_NEEDS_DATA, faults},
     training::lay_over,
 };
 
@@ -32,24 +32,24 @@ pub(super) struct Options {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     classes: Vec<String>,
     /// The column of a CSV file with the labels: first, last, none, or its name or number [default: as the header says].
-    #[arg(long, value_name = "COLUMN", requires = "data")]
+    #[arg(long, value_name = "COLUMN")]
     #[serde(skip_serializing_if = "Option::is_none")]
     label_column: Option<String>,
     /// Swap rows and columns of idx and CSV files [default: in files named emnist-*].
-    #[arg(long, value_enum, requires = "data")]
+    #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     transpose: Option<OnOff>,
     /// The value of a pixel that is white [default: 1 in a CSV file of zeros and ones, 255, 1023 or 4095 of 16-bit
     /// pictures without a larger one, else 255, or 65535 of 16 bits].
-    #[arg(long, value_name = "N", requires = "data")]
+    #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     white_level: Option<u16>,
     /// The channels of the images [default: grey where no image has a colour].
-    #[arg(long, value_enum, requires = "data")]
+    #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<ChannelsName>,
     /// Take masks for images: folders such as ground_truth or masks, and files such as 000_mask.png beside 000.png.
-    #[arg(long, requires = "data")]
+    #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     keep_masks: bool,
     /// Stop at the first file or line of the data that cannot be used, instead of listing all.
@@ -251,6 +251,10 @@ impl Options {
             Some(path) => Some(path::absolute(path).context("--data")?),
             None => None,
         };
+        let options = self.reading();
+        if path.is_none() && !options.is_default() {
+            bail!(READING_NEEDS_DATA);
+        }
         let built_in = path.is_none() && self.classes.is_empty();
         Ok(ImageSource {
             path,
@@ -261,7 +265,7 @@ impl Options {
             },
             limit: self.limit,
             seed: self.seed.unwrap_or(0),
-            options: self.reading(),
+            options,
         })
     }
 

@@ -26,7 +26,7 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     side: Option<usize>,
     /// What the .npy array of labels holds [default: contexts; one column of class numbers beyond 1 is refused].
-    #[arg(long, value_enum, requires = "data")]
+    #[arg(long, value_enum)]
     labels: Option<LabelsName>,
     /// Stop at the first file of the data that cannot be used, instead of listing all.
     #[arg(long, conflicts_with = "skip_broken")]
@@ -180,6 +180,11 @@ impl Options {
         let Some(path) = &self.data else {
             if self.side.is_some() {
                 bail!("--side belongs to --data: the built-in sprites are drawn at their side");
+            }
+            if self.labels.is_some() || self.strict || self.skip_broken {
+                bail!(
+                    "--labels, --strict and --skip-broken belong to --data: the built-in sprites are drawn"
+                );
             }
             return Ok(DataSource::Procedural {
                 count: self.procedural.unwrap_or(PROCEDURAL),
