@@ -367,7 +367,7 @@ pub enum DataError {
     #[error(
         "{} holds no labelled images to {} ({reason}): allowed are a folder with {split_files}, \
          with *{split}*.csv, with the folders train/ and test/ of class folders, or with class folders such as \
-         normal/; one .csv file, or the idx file of the images",
+         normal/; one .csv file, or the idx file of the images of a named set",
         path.display(), if *split == Split::Train { "train on" } else { "test with" },
         split_files = split.idx_names()
     )]

@@ -257,20 +257,14 @@ fn labels() -> Vec<u8> {
 }
 
 #[test]
-fn torchvision_s_folders_and_the_file_itself_are_found() {
+fn torchvision_s_folders_are_found() {
     let root = tempfile::tempdir().unwrap();
     for part in ["train", "t10k"] {
         let path = |kind| format!("MNIST/raw/{part}-{kind}-ubyte");
         write(&root, &path("images-idx3"), &images());
         write(&root, &path("labels-idx1"), &labels());
     }
-    for below in [
-        "",
-        "MNIST",
-        "MNIST/raw",
-        "MNIST/raw/t10k-images-idx3-ubyte",
-        "MNIST/raw/t10k-labels-idx1-ubyte",
-    ] {
+    for below in ["", "MNIST", "MNIST/raw"] {
         let reading = read_as(&root.path().join(below), Split::Test, |_| ()).unwrap();
         assert_eq!(reading.images.labels(), [7, 8], "{below}");
         assert_eq!(reading.images.pixels(0), [60, 61, 62, 63, 64, 65]);
@@ -279,6 +273,9 @@ fn torchvision_s_folders_and_the_file_itself_are_found() {
             Some("t10k-images-idx3-ubyte[1]")
         );
     }
+    let file = root.path().join("MNIST/raw/t10k-images-idx3-ubyte");
+    let error = read_as(&file, Split::Test, |_| ()).unwrap_err();
+    assert!(error.to_string().contains("give the folder"), "{error}");
     // A second set beside it has to be told from it.
     for kind in ["images-idx3", "labels-idx1"] {
         let from = root.path().join(format!("MNIST/raw/t10k-{kind}-ubyte"));
@@ -320,6 +317,15 @@ fn emnist_is_turned_upright_and_said() {
     let off = off.unwrap();
     assert_eq!(off.images.pixels(0), [60, 61, 62, 63, 64, 65]);
     assert!(off.remarks.is_empty(), "{:?}", off.remarks);
+    // Of several sets in a folder the file says which is meant.
+    let digits = |kind: &str| format!("emnist-digits-train-{kind}-ubyte");
+    write(&root, &digits("images-idx3"), &images());
+    write(&root, &digits("labels-idx1"), &idx(&[2], &[3, 4]));
+    let both = read_as(root.path(), Split::Train, |_| ()).unwrap_err();
+    assert!(both.to_string().contains("emnist-digits"), "{both}");
+    let file = root.path().join(digits("images-idx3"));
+    let one = read_as(&file, Split::Train, |_| ()).unwrap();
+    assert_eq!(one.images.labels(), [3, 4]);
     // Kaggle's tables of it lie on their side too.
     write(&root, "emnist-digits-train.csv", b"3,100,101,102,103\n");
     let table = root.path().join("emnist-digits-train.csv");

@@ -54,12 +54,21 @@ pub(super) fn find(
     Ok(pairs_of(&files, split).and_then(only))
 }
 
-/// The pair that the file of the images, or of the labels, belongs to; none for a file of another name.
+/// Whether a file is one of MNIST's own, by its name: its folder holds one set.
+pub(super) fn is_of_mnist(file: &Path) -> bool {
+    let name = name_of(file);
+    let parsed = |split| parse(&name, split).is_some_and(|name| name.family.is_empty());
+    parsed(Split::Train) || parsed(Split::Test)
+}
+
+/// The pair that the file of the images, or of the labels, belongs to, where a name tells it from other sets in its folder;
+/// none for a file of another name.
 pub(super) fn pair_of(file: &Path, split: Split) -> Result<Option<IdxPair>, DataError> {
     let name = name_of(file);
     let of_part = |part: Split| parse(&name, part).map(|parsed| (part, parsed));
     let parts = [split, Split::Train, Split::Test];
-    let Some((_, known)) = parts.into_iter().find_map(of_part) else {
+    let known = parts.into_iter().find_map(of_part);
+    let Some((_, known)) = known.filter(|(_, known)| !known.family.is_empty()) else {
         return Ok(None);
     };
     let folder = match file.parent() {

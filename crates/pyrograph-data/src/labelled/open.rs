@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::idx_names::{IdxPair, find, pair_of};
+use super::idx_names::{IdxPair, find, is_of_mnist, pair_of};
 use super::{LabelledImages, LabelledReader, LabelledReading, Split, Switch, csv, folder};
 use crate::DataError;
 use crate::listing::{Listing, holds_image, name_of, unread_format};
@@ -16,7 +16,8 @@ impl LabelledImages {
     /// Reads one part of the set at `path`, whichever of these it is, in this order:
     ///
     /// 1. a file `*.csv` or `*.tsv`, also inside gzip, as by [`from_csv`](LabelledImages::from_csv): it is its own part,
-    ///    whatever `split` says; or an idx file of images, with that of its labels beside it;
+    ///    whatever `split` says; or the idx file of the images of a named set, as
+    ///    `emnist-letters-train-images-idx3-ubyte`, with that of its labels beside it;
     /// 2. a folder with the idx files of MNIST for this part (`train-images-idx3-ubyte.gz` with
     ///    `train-labels-idx1-ubyte.gz`, `t10k-…`; also without `.gz`, as `train-images.idx3-ubyte`, and `test-…`), also
     ///    with a name before it as in `emnist-letters-train-images-idx3-ubyte`, or in `raw` or `MNIST/raw` below it as
@@ -84,6 +85,9 @@ pub(super) fn read(
         }
         return match is_image {
             true => refuse("it is one image, which no folder of a class holds".into()),
+            false if is_of_mnist(path) => {
+                refuse("it is one of several files: give the folder".into())
+            }
             false => refuse("it is a file, and no .csv".into()),
         };
     }

@@ -69,8 +69,9 @@ impl TrainDcgan {
 
         let ended = outcome(summary.interrupted, summary.last.is_some());
         let mut text = format!(
-            "{ended} {} steps in {:.0} s",
-            summary.steps, summary.seconds
+            "{ended} {} in {:.0} s",
+            counted(summary.steps as usize, "step"),
+            summary.seconds
         );
         if let Some(last) = summary.last {
             text += &format!(

@@ -74,8 +74,8 @@ impl TrainSprites {
 
         let ended = outcome(summary.interrupted, summary.last_loss.is_some());
         let mut text = format!(
-            "{ended} {} steps in {:.0} s, last loss {}\nrun folder: {}",
-            summary.steps,
+            "{ended} {} in {:.0} s, last loss {}\nrun folder: {}",
+            counted(summary.steps as usize, "step"),
             summary.seconds,
             summary
                 .last_loss
