@@ -29,13 +29,6 @@ pub enum Faults {
     Skip,
 }
 
-impl Faults {
-    /// Whether this is the default; for configs that leave defaults out.
-    pub fn is_list(&self) -> bool {
-        *self == Self::List
-    }
-}
-
 /// The faults found so far.
 #[derive(Debug)]
 pub(crate) struct FaultList {
