@@ -167,6 +167,7 @@ impl BackendTask for Story {
             normalisation: config.normalisation,
             score: AnomalyScore::default(),
             normal: NORMAL.map(|digit| digit.to_string()).into(),
+            white_level: None,
             calibrations: BTreeMap::new(),
         };
         let scorer = AnomalyScorer::<B>::new(networks, model.clone(), card, &device);

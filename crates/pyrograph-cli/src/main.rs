@@ -5,6 +5,7 @@ mod commands;
 mod memory;
 mod outputs;
 mod progress;
+mod reading;
 mod schedulers;
 mod stop;
 mod training;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use pyrograph_vision::{BoundingBox, VisionError};
 
 use crate::detection::{BoxFault, Corners, SetError};
+use crate::faults::{counted, listed};
 use crate::labelled::Split;
 
 /// The errors of this crate.
@@ -156,14 +157,67 @@ pub enum DataError {
 
     /// The columns of a CSV file are not a label and a square of pixels.
     #[error(
-        "{} has {seen} columns: allowed is a label followed by a square number of pixels, as 785 for 28 by 28",
-        path.display()
+        "{} has {}: allowed is a label and a square number of pixels, as 785 for 28 by 28",
+        path.display(), counted(*seen, "column")
     )]
     CsvColumns {
         /// The file.
         path: PathBuf,
         /// Its columns.
         seen: usize,
+    },
+
+    /// A CSV file holds pixels and no labels.
+    #[error(
+        "{} has {columns} columns, of which {pixels} are the pixels of an image of {side} by {side} and none is a \
+         label: name the column of the labels with --label-column, or score the images with `anomaly score`, \
+         which needs no labels",
+        path.display()
+    )]
+    CsvNoLabel {
+        /// The file.
+        path: PathBuf,
+        /// Its columns.
+        columns: usize,
+        /// Those that are pixels.
+        pixels: usize,
+        /// The side of the images.
+        side: usize,
+    },
+
+    /// The column of the labels cannot be told.
+    #[error("{}: the column of the labels {reason}: name it with --label-column", path.display())]
+    CsvLabelColumn {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+
+    /// A file of text cannot be read as text.
+    #[error("{} is no text that can be read: {reason}", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
+
+    /// An array of labels holds class numbers where contexts are expected.
+    #[error(
+        "{} has the shape ({rows}, 1) and holds class numbers from 0 to {largest}, which would be taken for one \
+         context value: allowed are one-hot labels of shape (count, classes), such as \
+         numpy.eye({})[labels[:, 0]]; say --labels classes if they are class numbers, --labels contexts if they are \
+         context values",
+        path.display(), largest + 1
+    )]
+    ClassNumbers {
+        /// The file.
+        path: PathBuf,
+        /// Its rows.
+        rows: usize,
+        /// The largest number.
+        largest: usize,
     },
 
     /// Images and labels are not of the same number.
@@ -193,6 +247,35 @@ pub enum DataError {
         row: usize,
         /// Its column, from 0.
         column: usize,
+    },
+
+    /// Several items of a set cannot be used.
+    #[error(
+        "{}: {count} of {items} items cannot be used:{}\n\
+         Mend them, or leave them out with --skip-broken; --strict stops at the first.",
+        path.display(), listed(first, *count)
+    )]
+    BrokenItems {
+        /// The file or folder of the set.
+        path: PathBuf,
+        /// How many cannot be used.
+        count: usize,
+        /// How many there are.
+        items: usize,
+        /// What is wrong with the first of them.
+        first: Vec<DataError>,
+    },
+
+    /// A file is an image in a format that is not read.
+    #[error(
+        "{} is an image in a format that is not read ({format}): convert it to PNG, JPEG, GIF, BMP, WebP or TIFF",
+        path.display()
+    )]
+    UnreadFormat {
+        /// The file.
+        path: PathBuf,
+        /// The name of its format.
+        format: &'static str,
     },
 
     /// There is no image at all.
@@ -284,7 +367,7 @@ pub enum DataError {
     #[error(
         "{} holds no labelled images to {} ({reason}): allowed are a folder with {split_files}, \
          with *{split}*.csv, with the folders train/ and test/ of class folders, or with class folders such as \
-         normal/; or one .csv file",
+         normal/; one .csv file, or the idx file of the images of a named set",
         path.display(), if *split == Split::Train { "train on" } else { "test with" },
         split_files = split.idx_names()
     )]

@@ -5,7 +5,7 @@
 //!
 //! | source | by |
 //! | --- | --- |
-//! | a folder of either kind below | [`SpriteSet::open`] |
+//! | a folder of either kind below | [`SpriteSet::open`], [`SpriteReader`] |
 //! | the pair of `.npy` files of the course | [`SpriteSet::from_npy`] |
 //! | a folder of images, with or without a sub-folder a class | [`SpriteSet::from_folder`] |
 //! | nothing at all: sprites drawn by [`procedural`] | [`SpriteSet::procedural`] |
@@ -15,9 +15,9 @@
 //!
 //! | source | by |
 //! | --- | --- |
-//! | a file or folder of any kind below, one [`Split`] of it | [`LabelledImages::open`] |
+//! | a file or folder of any kind below, one [`Split`] of it | [`LabelledImages::open`], [`LabelledReader`] |
 //! | MNIST's idx files, also inside gzip | [`LabelledImages::from_idx`] |
-//! | a CSV file: label first, then a square of pixels | [`LabelledImages::from_csv`] |
+//! | a CSV file: a label and a square of pixels | [`LabelledImages::from_csv`] |
 //! | a folder of images: `normal/` and others, or the layout of MVTec AD | [`LabelledImages::from_folder`] |
 //! | nothing at all: digits drawn by strokes | [`LabelledImages::stroke_digits`] |
 //!
@@ -69,6 +69,7 @@
 
 pub mod detection;
 mod error;
+mod faults;
 mod jitter;
 mod labelled;
 mod listing;
@@ -78,7 +79,11 @@ pub mod procedural;
 mod sprites;
 
 pub use error::DataError;
+pub use faults::Faults;
 pub use jitter::Jitter;
-pub use labelled::{LabelledImages, Split};
+pub use labelled::{
+    Channels, LabelColumn, LabelledImages, LabelledOptions, LabelledReader, LabelledReading, Split,
+    Switch,
+};
 pub use order::{Augment, epoch_order};
-pub use sprites::SpriteSet;
+pub use sprites::{SpriteLabels, SpriteOptions, SpriteReader, SpriteReading, SpriteSet};

@@ -18,7 +18,7 @@
 //! | plot losses over steps | [`line_chart`] |
 //! | plot scores and how well they tell classes apart | [`histogram_chart`], [`curve_chart`] |
 //! | plot one figure of several models against another | [`scatter_chart`] |
-//! | read and write files | [`read_image`], [`read_image_within`], [`decode_image_within`], [`image_size`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`], [`atomic_write`], [`check_target`] |
+//! | read and write files | [`read_image`], [`read_image_within`], [`decode_image_within`], [`image_size`], [`read_deep_image`], [`from_deep`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`], [`atomic_write`], [`check_target`] |
 //!
 //! Nothing is ever half written: every file goes under a temporary name into the folder it is meant
 //! for and is renamed when complete.
@@ -54,6 +54,7 @@ mod canvas;
 mod chart;
 mod colour;
 mod convert;
+mod deep;
 mod error;
 mod gif;
 mod grid;
@@ -84,6 +85,7 @@ pub use chart::{
 };
 pub use colour::ColourNormalisation;
 pub use convert::{batch_from_chw, bytes_to_chw, from_chw, to_chw};
+pub use deep::{DeepImage, from_deep, read_deep_image};
 pub use error::VisionError;
 pub use gif::{GifOptions, write_gif};
 pub use grid::{grid, labelled_grid, panels};

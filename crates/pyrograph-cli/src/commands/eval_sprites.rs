@@ -9,7 +9,7 @@ use pyrograph::{
         BackendTask, Device,
         vision::{VisionAutodiff, VisionBackend},
     },
-    data::SpriteSet,
+    data::{Faults, SpriteSet},
     diffusion::{SamplerConfig, SchedulerName},
     pipelines::sprites::{SpritePipeline, SpriteRequest},
     train::{
@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::{
     arguments::{Common, ModelSource, SamplerOptions},
     progress,
+    reading::{FaultFlags, LabelsName, read_sprites, sprite_options},
     schedulers::{sprite_sampler, sprite_sampler_parser},
 };
 
@@ -52,6 +53,11 @@ pub(crate) struct EvalSprites {
     /// With --data: the side to which its images are resized [default: as they are].
     #[arg(long, requires = "data")]
     side: Option<usize>,
+    /// With --data: what its .npy array of labels holds [default: contexts].
+    #[arg(long, value_enum, requires = "data")]
+    labels: Option<LabelsName>,
+    #[command(flatten)]
+    faults: FaultFlags,
     /// The share held out, with --data.
     #[arg(
         long,
@@ -78,8 +84,18 @@ impl EvalSprites {
         let (training, held_out) = match (&self.data, &self.source.run) {
             (Some(path), _) => {
                 let (path, side) = (path.clone(), self.side);
-                let set = DataSource::Folder { path, side }.load()?;
-                set.split(self.held_out, self.split_seed)?
+                let options = sprite_options(self.labels, self.faults.faults());
+                let source = DataSource::Folder {
+                    path,
+                    side,
+                    options,
+                };
+                read_sprites(&source, &self.common)?.split(self.held_out, self.split_seed)?
+            }
+            (None, _) if self.faults.faults() != Faults::List => {
+                bail!(
+                    "--strict and --skip-broken belong to --data: a run reads its data as it was begun"
+                )
             }
             (None, Some(run)) => RunFolder::open(run)?.config::<SpriteRun>()?.load_data()?,
             (None, None) => {

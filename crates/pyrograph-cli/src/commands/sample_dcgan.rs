@@ -23,6 +23,7 @@ use serde_json::json;
 use crate::{
     arguments::{Common, STARTED},
     outputs::{check_outputs, files_of_run},
+    reading::counted,
 };
 
 #[derive(Args)]
@@ -116,8 +117,8 @@ impl BackendTask for SampleDcgan {
             "written": written,
         });
         let text = format!(
-            "{} images in {seconds:.2} s\nwrote {}",
-            self.count,
+            "{} in {seconds:.2} s\nwrote {}",
+            counted(self.count, "image"),
             written.join(", ")
         );
         self.common.print(&value, &text)

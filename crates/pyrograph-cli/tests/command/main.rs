@@ -14,6 +14,7 @@ mod loadtest;
 mod outputs;
 mod pack;
 mod pictures;
+mod reading;
 mod refusals;
 mod runs;
 mod serve;

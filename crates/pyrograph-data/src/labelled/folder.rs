@@ -1,24 +1,27 @@
-//! Sets from folders of image files, one folder a class.
+//! Sets from folders of image files, one folder a class, and from images without a class.
 
 use std::path::{Path, PathBuf};
 
-use pyrograph_vision::{RgbImage, read_image, resize_plane_bicubic};
-
 use super::values::checked_size;
-use super::{LabelledImages, Split, is_normal};
+use super::{LabelledImages, LabelledReader, LabelledReading, Split, is_normal, masks, pictures};
 use crate::DataError;
-use crate::listing::{Listing, is_image, name_of};
+use crate::faults::remark_on_others;
+use crate::listing::{Listing, holds_image, is_left_by_system, name_of, unread_format};
 
-/// Folders of MVTec AD that hold masks and no images of a class.
-const MASKS: &str = "ground_truth";
-/// Files that systems leave in folders of images.
-const LEFT_BY_SYSTEMS: [&str; 2] = ["thumbs.db", "desktop.ini"];
+/// The class of images of which nothing is known.
+const UNLABELLED: &str = "unlabelled";
+
+/// Extensions of archives and of other programs' data, which are not read.
+const UNREAD: [&str; 15] = [
+    "npz", "npy", "zip", "tgz", "tar", "7z", "rar", "gz", "parquet", "arff", "mat", "h5", "hdf5",
+    "pkl", "tfrecord",
+];
 
 /// A class: its name and the files of its images.
 type Class = (String, Vec<PathBuf>);
 
 impl LabelledImages {
-    /// Reads a folder of images (PNG, JPEG, GIF, BMP, WebP) in either of two layouts:
+    /// Reads a folder of images (PNG, JPEG, GIF, BMP, WebP, TIFF) in either of two layouts:
     ///
     /// - MVTec AD's, where there is a folder `train` or `test`: `train/good/…`, `test/good/…`, `test/<defect>/…`. `split`
     ///   says which of the two is read. The classes are those of both, so that labels mean the same in either.
@@ -26,8 +29,9 @@ impl LabelledImages {
     ///   parts are the whole: keep images to test with in a folder of their own.
     ///
     /// The class named `normal` or `good` comes first, the others by the order of their names, and so do the images of
-    /// each. Hidden files, `ground_truth` and what lies deeper are left out; any other file in the folder of a class
-    /// has to be an image.
+    /// each. Hidden files and what lies deeper are left out, and so are masks: the folders `ground_truth`, `masks` and
+    /// the like, and files such as `000_mask.png` beside `000.png`. Any other file in the folder of a class has to be
+    /// an image.
     ///
     /// Transparent parts are laid on white. The images are grey if no pixel of any has a colour, and RGB otherwise.
     /// With a `size` (height, width) every image is brought to it as by [`resized`](LabelledImages::resized); without,
@@ -43,43 +47,142 @@ impl LabelledImages {
         split: Split,
         size: Option<(usize, usize)>,
     ) -> Result<LabelledImages, DataError> {
-        let path = path.as_ref();
-        let wanted = size.map(|(height, width)| checked_size([height, width]));
-        let wanted = wanted.transpose()?;
-        let classes = classes(path, split)?;
-        let mut images = Images::new(wanted);
-        let mut labels = Vec::new();
-        for (class, (_, files)) in classes.iter().enumerate() {
-            for file in files {
-                images.add(file)?;
-                labels.push(class);
-            }
-        }
-        let names = classes.into_iter().map(|(name, _)| name).collect();
-        let Some((_, [height, width])) = images.first else {
-            let reason = "its folders hold no images".into();
-            return Err(none_in(path, split, reason));
+        let reader = LabelledReader {
+            size,
+            ..LabelledReader::strict(split)
         };
-        Self::new(images.pixels, images.channels, height, width, labels, names)
+        Ok(read(&reader, path.as_ref(), &mut |_, _| ())?.images)
+    }
+}
+
+/// Reads a folder of class folders, or where no labels are needed one of images.
+pub(super) fn read(
+    reader: &LabelledReader,
+    path: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<LabelledReading, DataError> {
+    if let Some((height, width)) = reader.size {
+        checked_size([height, width])?;
+    }
+    let mut remarks = Vec::new();
+    let mut left_out = LeftOut::default();
+    let classes = match classes(reader, path, &mut left_out) {
+        Ok(classes) => classes,
+        Err(error @ DataError::NoLabelledImages { .. }) if reader.unlabelled => {
+            let files = unlabelled_images(path, &mut remarks)?;
+            if files.is_empty() {
+                return Err(error);
+            }
+            return read_unlabelled(reader, path, files, remarks, progress);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut files = Vec::new();
+    for (class, (_, of_class)) in classes.iter().enumerate() {
+        let mut of_class = of_class.clone();
+        if !reader.options.keep_masks {
+            left_out.masks.extend(masks::split_off(&mut of_class));
+        }
+        files.extend(of_class.into_iter().map(|file| (file, class)));
+    }
+    if files.is_empty() {
+        return Err(none_in(
+            path,
+            reader.split,
+            "its folders hold no images".into(),
+        ));
+    }
+    let names = classes.into_iter().map(|(name, _)| name).collect();
+    let mut reading = pictures::read(path, &files, names, reader, progress)?;
+    remarks.extend(left_out.remarks(path));
+    remarks.append(&mut reading.remarks);
+    reading.remarks = remarks;
+    Ok(reading)
+}
+
+/// Reads images of which nothing is known: one, or those of a folder.
+pub(super) fn read_unlabelled(
+    reader: &LabelledReader,
+    root: &Path,
+    files: Vec<PathBuf>,
+    remarks: Vec<String>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<LabelledReading, DataError> {
+    let files: Vec<_> = files.into_iter().map(|file| (file, 0)).collect();
+    let names = vec![UNLABELLED.to_owned()];
+    let mut reading = pictures::read(root, &files, names, reader, progress)?;
+    reading.has_labels = false;
+    reading.remarks.splice(0..0, remarks);
+    Ok(reading)
+}
+
+/// The images in a folder that has no folders of classes; other files are left out with a remark.
+fn unlabelled_images(path: &Path, remarks: &mut Vec<String>) -> Result<Vec<PathBuf>, DataError> {
+    let is_of_interest = |file: &PathBuf| holds_image(file) || unread_format(file).is_some();
+    let files = Listing::of(path)?.files.into_iter();
+    let files = files.filter(|file| !is_left_by_system(file));
+    let (images, others): (Vec<_>, Vec<_>) = files.partition(is_of_interest);
+    if !images.is_empty() {
+        remarks.extend(remark_on_others(&others));
+    }
+    Ok(images)
+}
+
+/// What is left out of folders.
+#[derive(Default)]
+struct LeftOut {
+    /// Folders of masks, and masks beside images.
+    masks: Vec<PathBuf>,
+    /// Folders with images inside the folders of classes.
+    deeper: Vec<PathBuf>,
+}
+
+impl LeftOut {
+    fn remarks(&self, path: &Path) -> Vec<String> {
+        let first = |found: &[PathBuf]| {
+            let first = found.first()?;
+            let entries = if found.len() == 1 { "entry" } else { "entries" };
+            let name = pictures::name_below(path, first);
+            Some(format!("{} {entries}, the first {name}", found.len()))
+        };
+        let masks = first(&self.masks).map(|first| {
+            format!("masks are left out: {first}; say --keep-masks if they are images to be judged")
+        });
+        let deeper = first(&self.deeper).map(|first| {
+            format!("folders with images inside the folders of classes are left out: {first}")
+        });
+        masks.into_iter().chain(deeper).collect()
     }
 }
 
 /// The classes of the part: those of either layout, normal first.
-fn classes(path: &Path, split: Split) -> Result<Vec<Class>, DataError> {
-    let parts = [Split::Train, Split::Test].map(|part| path.join(part.name()));
-    let mut classes = if parts.iter().any(|part| part.is_dir()) {
-        let wanted = path.join(split.name());
-        if !wanted.is_dir() {
-            let reason = format!("there is no folder {}", wanted.display());
+fn classes(
+    reader: &LabelledReader,
+    path: &Path,
+    left_out: &mut LeftOut,
+) -> Result<Vec<Class>, DataError> {
+    let split = reader.split;
+    let keep_masks = reader.options.keep_masks;
+    let listing = Listing::of(path)?;
+    let parts = [Split::Train, Split::Test].map(|part| (part, part_folder(&listing, part)));
+    let mut classes = if parts.iter().any(|(_, folder)| folder.is_some()) {
+        let [wanted, other] = match split {
+            Split::Train => [&parts[0].1, &parts[1].1],
+            Split::Test => [&parts[1].1, &parts[0].1],
+        };
+        let Some(wanted) = wanted else {
+            let folders: Vec<String> = listing.folders.iter().map(|f| name_of(f)).collect();
+            let reason = format!(
+                "there is no folder {}, but {}: give the folder that is meant as --data",
+                path.join(split.name()).display(),
+                folders.join(", ")
+            );
             return Err(none_in(path, split, reason));
-        }
-        let mut classes = class_folders(&wanted)?;
+        };
+        let mut classes = class_folders(wanted, keep_masks, left_out)?;
         // A class of the other part alone is a class without images in this one.
-        for other in parts
-            .iter()
-            .filter(|part| **part != wanted && part.is_dir())
-        {
-            for (name, _) in class_folders(other)? {
+        if let Some(other) = other {
+            for (name, _) in class_folders(other, keep_masks, &mut LeftOut::default())? {
                 if classes.iter().all(|(known, _)| *known != name) {
                     classes.push((name, Vec::new()));
                 }
@@ -87,42 +190,103 @@ fn classes(path: &Path, split: Split) -> Result<Vec<Class>, DataError> {
         }
         classes
     } else {
-        class_folders(path)?
+        class_folders(path, keep_masks, left_out)?
     };
     if classes.is_empty() {
-        let reason = "it holds no folders with images".into();
-        return Err(none_in(path, split, reason));
+        return Err(none_in(path, split, without_classes(path)?));
     }
     classes.sort_by_cached_key(|(name, _)| (!is_normal(name), name.clone()));
     Ok(classes)
 }
 
-/// The folders in `path` that hold files, each with its files; none where no file has the name of an image.
-fn class_folders(path: &Path) -> Result<Vec<Class>, DataError> {
+/// The folder of a part: by its name, or that of another spelling, as `Training`.
+fn part_folder(listing: &Listing, part: Split) -> Option<PathBuf> {
+    let exact = |folder: &&PathBuf| name_of(folder) == part.name();
+    let alike = |folder: &&PathBuf| {
+        let name = name_of(folder).to_lowercase();
+        let ending = name.strip_prefix(part.name());
+        ending.is_some_and(|ending| ["", "ing"].contains(&ending))
+    };
+    let mut folders = listing.folders.iter();
+    let found = folders.clone().find(exact).or_else(|| folders.find(alike));
+    found.cloned()
+}
+
+/// The folders in `path` that hold files, each with its files; none where no file is an image.
+fn class_folders(
+    path: &Path,
+    keep_masks: bool,
+    left_out: &mut LeftOut,
+) -> Result<Vec<Class>, DataError> {
     let listing = Listing::of(path)?;
+    let names: Vec<String> = listing.folders.iter().map(|f| name_of(f)).collect();
     let mut classes = Vec::new();
-    for folder in &listing.folders {
-        let name = name_of(folder);
-        let mut files = Listing::of(folder)?.files;
-        files.retain(|file| !LEFT_BY_SYSTEMS.contains(&name_of(file).to_lowercase().as_str()));
-        if name == MASKS || files.is_empty() {
+    let mut deeper = Vec::new();
+    for (folder, name) in listing.folders.iter().zip(&names) {
+        let inside = Listing::of(folder)?;
+        let mut files = inside.files;
+        files.retain(|file| !is_left_by_system(file));
+        let is_mask = |name: &str| !keep_masks && masks::is_mask_folder(name, &names);
+        if !is_mask(name) {
+            deeper.extend(
+                inside
+                    .folders
+                    .into_iter()
+                    .filter(|inner| !is_mask(&name_of(inner))),
+            );
+        }
+        if files.is_empty() {
             continue;
         }
-        classes.push((name, files));
+        if is_mask(name) {
+            left_out.masks.push(folder.clone());
+            continue;
+        }
+        classes.push((name.clone(), files));
     }
     let mut files = classes.iter().flat_map(|(_, files)| files);
-    if !files.any(|file| is_image(file)) {
+    if !files.any(|file| holds_image(file)) {
         // Folders of something else: to name the first file of them would not help.
         return Ok(Vec::new());
     }
-    let mut loose = listing.images();
-    match classes.first() {
-        Some((name, _)) if !loose.is_empty() => Err(DataError::LooseImage {
-            path: loose.swap_remove(0),
+    for folder in deeper {
+        if Listing::of(&folder)?
+            .files
+            .iter()
+            .any(|file| holds_image(file))
+        {
+            left_out.deeper.push(folder);
+        }
+    }
+    let mut loose = listing.files.into_iter().filter(|file| holds_image(file));
+    match (classes.first(), loose.next()) {
+        (Some((name, _)), Some(image)) => Err(DataError::LooseImage {
+            path: image,
             folder: path.join(name),
         }),
         _ => Ok(classes),
     }
+}
+
+/// Why a folder has no classes.
+fn without_classes(path: &Path) -> Result<String, DataError> {
+    let is_unread = |file: &PathBuf| {
+        let extension = file
+            .extension()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .to_lowercase();
+        UNREAD.contains(&extension.as_str())
+    };
+    let files = Listing::of(path)?.files;
+    let unread = files.iter().find(|file| is_unread(file));
+    Ok(match unread {
+        None => "it holds no folders with images".into(),
+        Some(file) => format!(
+            "it holds no folders with images, but {}, which is not read: unpack it, or convert it to one of these",
+            name_of(file)
+        ),
+    })
 }
 
 fn none_in(path: &Path, split: Split, reason: String) -> DataError {
@@ -131,61 +295,4 @@ fn none_in(path: &Path, split: Split, reason: String) -> DataError {
         split,
         reason,
     }
-}
-
-/// Images of one size, grey until the first that has a colour.
-struct Images {
-    wanted: Option<[usize; 2]>,
-    /// The first image and its height and width, resized if so wanted.
-    first: Option<(PathBuf, [usize; 2])>,
-    channels: usize,
-    pixels: Vec<u8>,
-}
-
-impl Images {
-    fn new(wanted: Option<[usize; 2]>) -> Self {
-        Self {
-            wanted,
-            first: None,
-            channels: 1,
-            pixels: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, path: &Path) -> Result<(), DataError> {
-        let image = read_image(path)?;
-        let from = [image.height() as usize, image.width() as usize];
-        let to = self.wanted.unwrap_or(from);
-        let (first_path, first) = self.first.get_or_insert_with(|| (path.into(), to));
-        if to != *first {
-            let pair = |[height, width]: [usize; 2]| (height, width);
-            return Err(DataError::MixedShapes {
-                path: path.into(),
-                seen: pair(to),
-                first_path: first_path.clone(),
-                first: pair(*first),
-            });
-        }
-        if self.channels == 1 && !is_grey(&image) {
-            self.channels = 3;
-            // All images so far, each three times.
-            let images = self.pixels.chunks_exact(to[0] * to[1]);
-            self.pixels = images.flat_map(|image| image.repeat(3)).collect();
-        }
-        for channel in 0..self.channels {
-            let plane: Vec<u8> = image.pixels().map(|pixel| pixel.0[channel]).collect();
-            if to == from {
-                self.pixels.extend(plane);
-            } else {
-                self.pixels.extend(resize_plane_bicubic(&plane, from, to)?);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_grey(image: &RgbImage) -> bool {
-    image
-        .pixels()
-        .all(|pixel| pixel.0[0] == pixel.0[1] && pixel.0[1] == pixel.0[2])
 }

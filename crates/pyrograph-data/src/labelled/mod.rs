@@ -3,14 +3,22 @@
 mod csv;
 mod folder;
 mod idx;
+mod idx_names;
+mod levels;
+mod masks;
 mod open;
+mod options;
 mod part;
+mod pictures;
 mod select;
 mod values;
 
 use crate::DataError;
 use crate::procedural::digits::{DIGIT_SIDE, stroke_digit};
 
+pub use options::{
+    Channels, LabelColumn, LabelledOptions, LabelledReader, LabelledReading, Switch,
+};
 pub use part::Split;
 
 /// The names of the class that counts as normal, in any mixture of capitals.
@@ -26,7 +34,9 @@ const MOST_DIGITS: usize = 1_000_000;
 ///
 /// Unlike sprites ([`SpriteSet`](crate::SpriteSet)) they need not be square, lie channels first, and what values their
 /// bytes become is the choice of a [`Normalisation`](pyrograph_vision::Normalisation).
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Two sets are equal when their images, labels and classes are; the names of the images do not count.
+#[derive(Clone, Debug)]
 pub struct LabelledImages {
     /// Image after image, channels first (NCHW).
     pixels: Vec<u8>,
@@ -35,7 +45,21 @@ pub struct LabelledImages {
     width: usize,
     labels: Vec<usize>,
     class_names: Vec<String>,
+    /// Where each image comes from; empty where nothing is known of it.
+    item_names: Vec<String>,
 }
+
+impl PartialEq for LabelledImages {
+    fn eq(&self, other: &Self) -> bool {
+        let shape = |set: &Self| (set.channels, set.height, set.width);
+        shape(self) == shape(other)
+            && self.labels == other.labels
+            && self.class_names == other.class_names
+            && self.pixels == other.pixels
+    }
+}
+
+impl Eq for LabelledImages {}
 
 impl LabelledImages {
     /// A set from its parts: `pixels` image after image, channels first (NCHW), and for each image the place of its
@@ -98,7 +122,24 @@ impl LabelledImages {
             width,
             labels,
             class_names,
+            item_names: Vec::new(),
         })
+    }
+
+    /// The same set with a name for each image: its file below the folder of the data, or its place in a file.
+    ///
+    /// # Errors
+    /// [`DataError::Parts`] unless there is one for each image.
+    pub fn with_item_names(mut self, names: Vec<String>) -> Result<Self, DataError> {
+        if names.len() != self.len() {
+            return Err(DataError::Parts {
+                what: "the number of names",
+                seen: names.len(),
+                expected: format!("one for each of {} images", self.len()),
+            });
+        }
+        self.item_names = names;
+        Ok(self)
     }
 
     /// `count` grey images of 28×28 with digits drawn by strokes, white on black: a stand-in for MNIST that needs no
@@ -185,6 +226,12 @@ impl LabelledImages {
     /// If `index` is not below [`len`](LabelledImages::len).
     pub fn label(&self, index: usize) -> usize {
         self.labels[index]
+    }
+
+    /// Where image `index` comes from: its file below the folder of the data, or a file and a place in it; none for
+    /// images that were made.
+    pub fn item_name(&self, index: usize) -> Option<&str> {
+        self.item_names.get(index).map(String::as_str)
     }
 
     /// The labels of all images.

@@ -2,25 +2,37 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{LabelledImages, Split};
+use super::idx_names::{IdxPair, find, is_of_mnist, pair_of};
+use super::{LabelledImages, LabelledReader, LabelledReading, Split, Switch, csv, folder};
 use crate::DataError;
-use crate::listing::{Listing, name_of};
+use crate::listing::{Listing, holds_image, name_of, unread_format};
+
+/// How the names of EMNIST's files begin, in which rows and columns are swapped.
+const EMNIST: &str = "emnist";
+/// Endings of tables of numbers.
+const TABLES: [&str; 6] = [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt", ".data"];
 
 impl LabelledImages {
     /// Reads one part of the set at `path`, whichever of these it is, in this order:
     ///
-    /// 1. a file `*.csv`, as by [`from_csv`](LabelledImages::from_csv): it is its own part, whatever `split` says;
+    /// 1. a file `*.csv` or `*.tsv`, also inside gzip, as by [`from_csv`](LabelledImages::from_csv): it is its own part,
+    ///    whatever `split` says; or the idx file of the images of a named set, as
+    ///    `emnist-letters-train-images-idx3-ubyte`, with that of its labels beside it;
     /// 2. a folder with the idx files of MNIST for this part (`train-images-idx3-ubyte.gz` with
-    ///    `train-labels-idx1-ubyte.gz`, `t10k-…`; also without `.gz`, as `train-images.idx3-ubyte`, and `test-…`), as by
-    ///    [`from_idx`](LabelledImages::from_idx);
+    ///    `train-labels-idx1-ubyte.gz`, `t10k-…`; also without `.gz`, as `train-images.idx3-ubyte`, and `test-…`), also
+    ///    with a name before it as in `emnist-letters-train-images-idx3-ubyte`, or in `raw` or `MNIST/raw` below it as
+    ///    torchvision has them, as by [`from_idx`](LabelledImages::from_idx);
     /// 3. a folder with one CSV file whose name has `train` in it, or `test` and no `train`;
     /// 4. a folder of images, as by [`from_folder`](LabelledImages::from_folder) without a size.
+    ///
+    /// A [`LabelledReader`] says what it guessed, and can be told otherwise.
     ///
     /// # Errors
     /// [`DataError::NoLabelledImages`] where the path is none of these, with what was looked for, or holds images
     /// without labels, labels without images, or several CSV files for the part; otherwise those of the functions.
     pub fn open(path: impl AsRef<Path>, split: Split) -> Result<LabelledImages, DataError> {
-        Self::open_as(path.as_ref(), split, None)
+        let reader = LabelledReader::strict(split);
+        Ok(reader.read(path, &mut |_, _| ())?.images)
     }
 
     /// The same with every image at `size` (height, width), as by [`resized`](LabelledImages::resized); images of a folder may then be
@@ -33,84 +45,129 @@ impl LabelledImages {
         split: Split,
         size: (usize, usize),
     ) -> Result<LabelledImages, DataError> {
-        let set = Self::open_as(path.as_ref(), split, Some(size))?;
+        let reader = LabelledReader {
+            size: Some(size),
+            ..LabelledReader::strict(split)
+        };
+        let set = reader.read(path, &mut |_, _| ())?.images;
         if (set.height(), set.width()) == size {
             return Ok(set);
         }
         set.resized(size.0, size.1)
     }
+}
 
-    fn open_as(
-        path: &Path,
-        split: Split,
-        size: Option<(usize, usize)>,
-    ) -> Result<LabelledImages, DataError> {
-        let refuse = |reason| {
-            Err(DataError::NoLabelledImages {
-                path: path.into(),
-                split,
-                reason,
-            })
+/// Reads what a path holds, whatever it is.
+pub(super) fn read(
+    reader: &LabelledReader,
+    path: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<LabelledReading, DataError> {
+    let split = reader.split;
+    let refuse = |reason| {
+        Err(DataError::NoLabelledImages {
+            path: path.into(),
+            split,
+            reason,
+        })
+    };
+    if path.is_file() {
+        if let Some(pair) = pair_of(path, split)? {
+            return read_idx(reader, &pair);
+        }
+        if is_table(path) {
+            return read_table(reader, path, progress);
+        }
+        let is_image = holds_image(path) || unread_format(path).is_some();
+        if is_image && reader.unlabelled {
+            let files = vec![path.to_path_buf()];
+            return folder::read_unlabelled(reader, path, files, Vec::new(), progress);
+        }
+        return match is_image {
+            true => refuse("it is one image, which no folder of a class holds".into()),
+            false if is_of_mnist(path) => {
+                refuse("it is one of several files: give the folder".into())
+            }
+            false => refuse("it is a file, and no .csv".into()),
         };
-        if path.is_file() {
-            return if is_csv(path) {
-                Self::from_csv(path)
-            } else {
-                refuse("it is a file, and no .csv".into())
-            };
-        }
-        let listing = Listing::of(path)?;
-        let find = |kind| find_idx(&listing.files, split, kind);
-        match (find("images-idx3"), find("labels-idx1")) {
-            (Some(images), Some(labels)) => return Self::from_idx(images, labels),
-            (Some(images), None) => {
-                return refuse(format!("{} has no labels beside it", name_of(images)));
-            }
-            (None, Some(labels)) => {
-                return refuse(format!("{} has no images beside it", name_of(labels)));
-            }
-            (None, None) => {}
-        }
-        let tables = tables_of(&listing.files, split);
-        match tables.as_slice() {
-            [] => Self::from_folder(path, split, size),
-            [table] => Self::from_csv(table),
-            several => {
-                let names: Vec<String> = several.iter().map(|file| name_of(file)).collect();
-                refuse(format!("several files could be it: {}", names.join(", ")))
-            }
+    }
+    match find(path, split)? {
+        Ok(Some(pair)) => return read_idx(reader, &pair),
+        Ok(None) => {}
+        Err(reason) => return refuse(reason),
+    }
+    let listing = Listing::of(path)?;
+    let tables = tables_of(&listing.files, split);
+    match tables.as_slice() {
+        [] => folder::read(reader, path, progress),
+        [table] => read_table(reader, table, progress),
+        several => {
+            let names: Vec<String> = several.iter().map(|file| name_of(file)).collect();
+            refuse(format!("several files could be it: {}", names.join(", ")))
         }
     }
 }
 
-/// The first of the names in use for a file of this kind, plain before gzip.
-fn find_idx<'a>(files: &'a [PathBuf], split: Split, kind: &str) -> Option<&'a PathBuf> {
-    let spellings = [kind.to_owned(), kind.replace('-', ".")];
-    let names = split.idx_prefixes().iter().flat_map(|prefix| {
-        spellings.iter().flat_map(move |spelling| {
-            ["", ".gz"].map(|end| format!("{prefix}-{spelling}-ubyte{end}"))
-        })
-    });
-    names
-        .into_iter()
-        .find_map(|name| files.iter().find(|file| name_of(file) == name))
+fn read_idx(reader: &LabelledReader, pair: &IdxPair) -> Result<LabelledReading, DataError> {
+    let set = LabelledImages::from_idx(&pair.images, &pair.labels)?;
+    let name = name_of(&pair.images);
+    let names = (0..set.len()).map(|place| format!("{name}[{place}]"));
+    let names = names.collect();
+    let mut reading = LabelledReading::of(set.with_item_names(names)?);
+    if let Some(white) = reader.options.white_level {
+        reading.images.stretch(white);
+    }
+    turn(reader, &pair.images, &mut reading);
+    Ok(reading)
 }
 
-fn is_csv(file: &Path) -> bool {
-    let extension = file.extension();
-    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("csv"))
+fn read_table(
+    reader: &LabelledReader,
+    path: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<LabelledReading, DataError> {
+    let mut reading = csv::read(reader, path, progress)?;
+    turn(reader, path, &mut reading);
+    Ok(reading)
 }
 
-/// The CSV files of a part, by their names. `latest_train.csv` is to train on.
+/// Swaps rows and columns where that is wanted, or where a file is one of EMNIST's.
+fn turn(reader: &LabelledReader, path: &Path, reading: &mut LabelledReading) {
+    let is_emnist = name_of(path).to_lowercase().starts_with(EMNIST);
+    let turned = match reader.options.transpose {
+        Switch::Auto => is_emnist,
+        Switch::On => true,
+        Switch::Off => false,
+    };
+    if turned {
+        reading.images = reading.images.transposed();
+    }
+    if turned && reader.options.transpose == Switch::Auto {
+        reading.remarks.push(format!(
+            "rows and columns of {} are swapped, as EMNIST's files lie on their side; say --transpose off if this one \
+             does not",
+            name_of(path)
+        ));
+    }
+}
+
+/// Whether a file is a table of numbers, by its name.
+fn is_table(file: &Path) -> bool {
+    let name = name_of(file).to_lowercase();
+    TABLES.iter().any(|ending| name.ends_with(ending))
+}
+
+/// The tables of a part, by their names. `latest_train.csv` is to train on. Texts that are no CSV by name are none.
 fn tables_of(files: &[PathBuf], split: Split) -> Vec<&PathBuf> {
     let is_of = |file: &&PathBuf| {
         let name = name_of(file).to_lowercase();
         let to_train = name.contains("train");
-        match split {
-            Split::Train => to_train,
-            Split::Test => name.contains("test") && !to_train,
-        }
+        let is_csv = TABLES[..4].iter().any(|ending| name.ends_with(ending));
+        is_csv
+            && match split {
+                Split::Train => to_train,
+                Split::Test => name.contains("test") && !to_train,
+            }
     };
-    let tables = files.iter().filter(|file| is_csv(file));
-    tables.filter(is_of).collect()
+    files.iter().filter(is_of).collect()
 }

@@ -10,9 +10,11 @@ impl LabelledImages {
     /// If an index is not below [`len`](LabelledImages::len).
     pub fn subset(&self, indices: &[usize]) -> LabelledImages {
         let pixels = indices.iter().flat_map(|&index| self.pixels(index));
+        let named = indices.iter().filter_map(|&index| self.item_name(index));
         self.with(
             pixels.copied().collect(),
             indices.iter().map(|&index| self.label(index)).collect(),
+            named.map(str::to_owned).collect(),
         )
     }
 
@@ -31,6 +33,7 @@ impl LabelledImages {
         Ok(self.with(
             self.pixels[..count * self.values_per_image()].into(),
             self.labels[..count].into(),
+            self.item_names.iter().take(count).cloned().collect(),
         ))
     }
 
@@ -65,10 +68,11 @@ impl LabelledImages {
     }
 
     /// A set of this shape and these classes from parts that fit.
-    fn with(&self, pixels: Vec<u8>, labels: Vec<usize>) -> LabelledImages {
+    fn with(&self, pixels: Vec<u8>, labels: Vec<usize>, item_names: Vec<String>) -> LabelledImages {
         LabelledImages {
             pixels,
             labels,
+            item_names,
             class_names: self.class_names.clone(),
             ..*self
         }

@@ -2,7 +2,7 @@
 
 use pyrograph_vision::{Normalisation, Rgb, RgbImage, resize_plane_bicubic};
 
-use super::LabelledImages;
+use super::{LabelledImages, levels};
 use crate::DataError;
 
 /// The longest side to which images are resized.
@@ -34,6 +34,61 @@ impl LabelledImages {
             width: self.width,
             labels: self.labels.clone(),
             class_names: self.class_names.clone(),
+            item_names: self.item_names.clone(),
+        }
+    }
+
+    /// The same set with one channel, as Pillow's mode `L` makes it: (19595 R + 38470 G + 7471 B + 32768) / 65536.
+    pub fn to_grey(&self) -> LabelledImages {
+        if self.channels == 1 {
+            return self.clone();
+        }
+        let area = self.height * self.width;
+        let images = self.pixels.chunks_exact(3 * area);
+        let grey = |image: &[u8]| -> Vec<u8> {
+            let value = |place: usize| {
+                let [red, green, blue] =
+                    [0, 1, 2].map(|channel| u32::from(image[channel * area + place]));
+                // A mean of bytes, so it fits one.
+                ((19_595 * red + 38_470 * green + 7_471 * blue + 0x8000) >> 16) as u8
+            };
+            (0..area).map(value).collect()
+        };
+        LabelledImages {
+            pixels: images.flat_map(grey).collect(),
+            channels: 1,
+            height: self.height,
+            width: self.width,
+            labels: self.labels.clone(),
+            class_names: self.class_names.clone(),
+            item_names: self.item_names.clone(),
+        }
+    }
+
+    /// Makes `white` of the bytes 255 and brings all below it along.
+    pub(super) fn stretch(&mut self, white: u16) {
+        if let Ok(white) = u8::try_from(white) {
+            let stretched = |value: &mut u8| *value = levels::byte_of(*value, white);
+            self.pixels.iter_mut().for_each(stretched);
+        }
+    }
+
+    /// The same set with the rows of every image as columns.
+    pub(super) fn transposed(&self) -> LabelledImages {
+        let (height, width) = (self.height, self.width);
+        let planes = self.pixels.chunks_exact(height * width);
+        let turned = |plane: &[u8]| -> Vec<u8> {
+            let places = (0..width).flat_map(|x| (0..height).map(move |y| y * width + x));
+            places.map(|place| plane[place]).collect()
+        };
+        LabelledImages {
+            pixels: planes.flat_map(turned).collect(),
+            channels: self.channels,
+            height: width,
+            width: height,
+            labels: self.labels.clone(),
+            class_names: self.class_names.clone(),
+            item_names: self.item_names.clone(),
         }
     }
 
@@ -69,6 +124,7 @@ impl LabelledImages {
             width,
             labels: self.labels.clone(),
             class_names: self.class_names.clone(),
+            item_names: self.item_names.clone(),
         })
     }
 

@@ -2,17 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use pyrograph_vision::{RgbImage, read_image, resize};
+use pyrograph_vision::{RgbImage, image_size, read_image, resize};
 
-use super::{SpriteSet, one_hot};
+use super::{SpriteReader, SpriteReading, SpriteSet, one_hot};
 use crate::DataError;
-use crate::listing::{Listing, name_of};
+use crate::faults::{FaultList, remark_on_others};
+use crate::listing::{Listing, holds_image, is_left_by_system, name_of, unread_format};
 
 /// A class: its name and the files of its images.
 type Class = (String, Vec<PathBuf>);
 
 impl SpriteSet {
-    /// Reads a folder of square images (PNG, JPEG, GIF, BMP, WebP), by the order of their names.
+    /// Reads a folder of square images (PNG, JPEG, GIF, BMP, WebP, TIFF), by the order of their names.
+    /// Of a file whose name tells nothing the first bytes tell whether it is an image.
     ///
     /// Each sub-folder that holds images is a class, again by the order of the names, and the
     /// contexts are one-hot. Without such folders all images are of one class, named after the
@@ -32,26 +34,63 @@ impl SpriteSet {
         path: impl AsRef<Path>,
         side: Option<usize>,
     ) -> Result<SpriteSet, DataError> {
-        let path = path.as_ref();
-        let wanted = side.map(check_side).transpose()?;
-        let classes = classes_in(path)?;
-        let mut reader = Reader {
-            wanted,
-            first: None,
-        };
-        let (mut pixels, mut contexts) = (Vec::new(), Vec::new());
-        for (class, (_, files)) in classes.iter().enumerate() {
-            for file in files {
-                pixels.extend(reader.read(file)?.into_raw());
-                contexts.extend(one_hot(class, classes.len()));
-            }
-        }
-        let Some((_, side)) = reader.first else {
-            return Err(DataError::Empty { path: path.into() });
-        };
-        let names = classes.into_iter().map(|(name, _)| name).collect();
-        SpriteSet::new(pixels, side as usize, 3, contexts, names)
+        let reader = SpriteReader::strict(side);
+        Ok(read(&reader, path.as_ref(), &mut |_, _| ())?.sprites)
     }
+}
+
+/// Reads a folder of images. Headers are read first, so that what is wrong with them is found at once.
+pub(super) fn read(
+    reader: &SpriteReader,
+    path: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<SpriteReading, DataError> {
+    let wanted = reader.side.map(check_side).transpose()?;
+    let mut others = Vec::new();
+    let classes = classes_in(path, &mut others)?;
+    let files = || {
+        let numbered = classes.iter().enumerate();
+        numbered.flat_map(|(class, (_, files))| files.iter().map(move |file| (file, class)))
+    };
+    let count = files().count();
+    let mut faults = FaultList::new(reader.options.faults);
+    let mut first = None;
+    let mut whole = Vec::with_capacity(count);
+    for (place, (file, class)) in files().enumerate() {
+        if faults.is_full() {
+            break;
+        }
+        if let Some(side) = faults.keep(side_of(file))? {
+            one_side(file, wanted.unwrap_or(side), &mut first)?;
+            whole.push((file, class));
+        }
+        progress(place + 1, 2 * count);
+    }
+    faults.check(path, count)?;
+
+    let (mut pixels, mut contexts) = (Vec::new(), Vec::new());
+    for (place, (file, class)) in whole.into_iter().enumerate() {
+        if faults.is_full() {
+            break;
+        }
+        if let Some(image) = faults.keep(square_image(file, wanted))? {
+            pixels.extend(image.into_raw());
+            contexts.extend(one_hot(class, classes.len()));
+        }
+        progress(count + place + 1, 2 * count);
+    }
+    faults.check(path, count)?;
+    let Some((_, side)) = first.filter(|_| !pixels.is_empty()) else {
+        faults.nothing_left(path, count)?;
+        return Err(DataError::Empty { path: path.into() });
+    };
+    let names = classes.into_iter().map(|(name, _)| name).collect();
+    let mut remarks: Vec<String> = remark_on_others(&others).into_iter().collect();
+    remarks.extend(faults.remark());
+    Ok(SpriteReading {
+        sprites: SpriteSet::new(pixels, side as usize, 3, contexts, names)?,
+        remarks,
+    })
 }
 
 pub(super) fn check_side(side: usize) -> Result<u32, DataError> {
@@ -68,19 +107,21 @@ pub(super) fn check_side(side: usize) -> Result<u32, DataError> {
     }
 }
 
-/// The classes of a folder: its sub-folders with images, or itself.
-fn classes_in(path: &Path) -> Result<Vec<Class>, DataError> {
+/// The classes of a folder: its sub-folders with images, or itself. Files that are no images go to `others`.
+fn classes_in(path: &Path, others: &mut Vec<PathBuf>) -> Result<Vec<Class>, DataError> {
     let mut listing = Listing::of(path)?;
     let mut classes = Vec::new();
     let mut first_folder = None;
     for folder in std::mem::take(&mut listing.folders) {
-        let images = Listing::of(&folder)?.images();
+        let (images, beside) = images_among(Listing::of(&folder)?.files);
         if !images.is_empty() {
             classes.push((name_of(&folder), images));
+            others.extend(beside);
             first_folder.get_or_insert(folder);
         }
     }
-    let mut images = listing.images();
+    let (mut images, beside) = images_among(listing.files);
+    others.extend(beside);
     match first_folder {
         None => Ok(vec![(name_of(path), images)]),
         Some(folder) if !images.is_empty() => Err(DataError::LooseImage {
@@ -91,39 +132,51 @@ fn classes_in(path: &Path) -> Result<Vec<Class>, DataError> {
     }
 }
 
-/// Reads images of one size.
-struct Reader {
-    wanted: Option<u32>,
-    /// The first image and its side, resized if so wanted.
-    first: Option<(PathBuf, u32)>,
+/// The images among files, those in formats that are not read included, and the others.
+fn images_among(files: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    files
+        .into_iter()
+        .filter(|file| !is_left_by_system(file))
+        .partition(|file| holds_image(file) || unread_format(file).is_some())
 }
 
-impl Reader {
-    fn read(&mut self, path: &Path) -> Result<RgbImage, DataError> {
-        let image = read_image(path)?;
-        let (width, height) = image.dimensions();
-        if width != height {
-            return Err(DataError::NotSquare {
-                path: path.into(),
-                width,
-                height,
-            });
-        }
-        let image = match self.wanted {
-            Some(side) => resize(&image, side, side)?,
-            None => image,
-        };
-        let seen = image.width();
-        let (first_path, first) = self.first.get_or_insert_with(|| (path.into(), seen));
-        if seen != *first {
-            let (path, first_path, first) = (path.into(), first_path.clone(), *first);
-            return Err(DataError::MixedSizes {
-                path,
-                seen,
-                first_path,
-                first,
-            });
-        }
-        Ok(image)
+/// The side of a square image, by its header.
+fn side_of(path: &Path) -> Result<u32, DataError> {
+    if let Some(format) = unread_format(path) {
+        return Err(DataError::UnreadFormat {
+            path: path.into(),
+            format,
+        });
+    }
+    let (width, height) = image_size(path)?;
+    if width != height {
+        return Err(DataError::NotSquare {
+            path: path.into(),
+            width,
+            height,
+        });
+    }
+    Ok(width)
+}
+
+/// Refuses an image of another side than the first.
+fn one_side(path: &Path, seen: u32, first: &mut Option<(PathBuf, u32)>) -> Result<(), DataError> {
+    let (first_path, first) = first.get_or_insert_with(|| (path.into(), seen));
+    if seen != *first {
+        return Err(DataError::MixedSizes {
+            path: path.into(),
+            seen,
+            first_path: first_path.clone(),
+            first: *first,
+        });
+    }
+    Ok(())
+}
+
+fn square_image(path: &Path, wanted: Option<u32>) -> Result<RgbImage, DataError> {
+    let image = read_image(path)?;
+    match wanted {
+        Some(side) => Ok(resize(&image, side, side)?),
+        None => Ok(image),
     }
 }

@@ -4,12 +4,15 @@ mod folder;
 mod names;
 mod npy;
 mod open;
+mod options;
 mod split;
 
 use pyrograph_vision::RgbImage;
 
 use crate::procedural::{SPRITE_SIDE, SpriteClass, sprite_set};
 use crate::{Augment, DataError};
+
+pub use options::{SpriteLabels, SpriteOptions, SpriteReader, SpriteReading};
 
 /// Square images of one size as bytes, each with a context: numbers that tell a model what it
 /// shows, one-hot by class as a rule.

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use super::{SpriteSet, names};
+use super::{SpriteLabels, SpriteReading, SpriteSet, names, one_hot};
 use crate::DataError;
 use crate::npy::{NpyFile, NumberType};
 
 const IMAGE_SHAPE: &str = "(count, side, side, channels) with 1, 3 or 4 channels";
-const LABEL_SHAPE: &str = "(count, classes)";
+const LABEL_SHAPE: &str =
+    "(count, classes), one-hot (or (count) and (count, 1) of class numbers with --labels classes)";
+/// The most classes that numbers may name.
+const MOST_CLASSES: usize = 10_000;
 
 /// An array of images.
 struct Images {
@@ -40,31 +43,103 @@ impl SpriteSet {
     /// [`Shape`](DataError::Shape), [`FortranOrder`](DataError::FortranOrder),
     /// [`Truncated`](DataError::Truncated), [`Empty`](DataError::Empty),
     /// [`CountMismatch`](DataError::CountMismatch), [`NonFiniteLabel`](DataError::NonFiniteLabel),
-    /// [`ClassNames`](DataError::ClassNames). Nothing of the size that a header claims is allocated
+    /// [`ClassNames`](DataError::ClassNames), [`ClassNumbers`](DataError::ClassNumbers) for one column of numbers beyond
+    /// 1. Nothing of the size that a header claims is allocated
     /// unless the file is that long.
     pub fn from_npy(
         images_path: impl AsRef<Path>,
         labels_path: impl AsRef<Path>,
     ) -> Result<SpriteSet, DataError> {
-        let (images_path, labels_path) = (images_path.as_ref(), labels_path.as_ref());
-        let images = read_images(images_path)?;
-        let labels = read_labels(labels_path)?;
-        if images.count != labels.count {
-            return Err(DataError::CountMismatch {
-                images_path: images_path.into(),
-                images: images.count,
-                labels_path: labels_path.into(),
-                labels: labels.count,
+        let labels = SpriteLabels::Auto;
+        Ok(read(images_path.as_ref(), labels_path.as_ref(), labels)?.sprites)
+    }
+}
+
+/// Reads the pair of files.
+pub(super) fn read(
+    images_path: &Path,
+    labels_path: &Path,
+    kind: SpriteLabels,
+) -> Result<SpriteReading, DataError> {
+    let images = read_images(images_path)?;
+    let mut labels = read_labels(labels_path, kind)?;
+    if images.count != labels.count {
+        return Err(DataError::CountMismatch {
+            images_path: images_path.into(),
+            images: images.count,
+            labels_path: labels_path.into(),
+            labels: labels.count,
+        });
+    }
+    let mut remarks = Vec::new();
+    match kind {
+        SpriteLabels::Classes => labels = labels.one_hot(labels_path)?,
+        SpriteLabels::Auto => remarks.extend(labels.check_is_context(labels_path)?),
+        SpriteLabels::Contexts => {}
+    }
+    let class_names = names::beside(labels_path, labels.classes)?;
+    let (side, channels) = (images.side, images.channels);
+    let sprites = SpriteSet::new(images.pixels, side, channels, labels.contexts, class_names)?;
+    Ok(SpriteReading { sprites, remarks })
+}
+
+impl Labels {
+    /// The largest class number, where one column holds whole numbers from 0 on.
+    fn largest_class(&self) -> Option<usize> {
+        let is_class = |value: &f32| *value >= 0.0 && value.fract() == 0.0;
+        if self.classes != 1 || !self.contexts.iter().all(is_class) {
+            return None;
+        }
+        let largest = self.contexts.iter().copied().fold(0.0, f32::max);
+        // A whole number from 0 on; beyond usize it saturates.
+        Some(largest as usize)
+    }
+
+    /// Refuses class numbers that would be taken for a context value. Gives a sentence where they may be one or the other.
+    fn check_is_context(&self, path: &Path) -> Result<Option<String>, DataError> {
+        match self.largest_class() {
+            None => Ok(None),
+            Some(largest @ 2..) => Err(DataError::ClassNumbers {
+                path: path.into(),
+                rows: self.count,
+                largest,
+            }),
+            Some(_) => {
+                let both = self.contexts.contains(&0.0) && self.contexts.contains(&1.0);
+                Ok(both.then(|| {
+                    format!(
+                        "{} holds one number an image, 0 or 1: it is taken for one context value; say --labels \
+                         classes if it is the number of a class",
+                        path.display()
+                    )
+                }))
+            }
+        }
+    }
+
+    /// One-hot contexts of class numbers.
+    fn one_hot(self, path: &Path) -> Result<Self, DataError> {
+        let Some(largest) = self.largest_class() else {
+            return Err(DataError::Shape {
+                path: path.into(),
+                seen: vec![self.count as u64, self.classes as u64],
+                allowed: "(count) or (count, 1) with whole numbers from 0 on, as --labels classes takes them",
+            });
+        };
+        if largest >= MOST_CLASSES {
+            return Err(DataError::Range {
+                what: "the largest class number of the labels",
+                seen: largest as f64,
+                allowed: "0 to 9999",
             });
         }
-        let class_names = names::beside(labels_path, labels.classes)?;
-        let Images {
-            pixels,
-            side,
-            channels,
-            ..
-        } = images;
-        SpriteSet::new(pixels, side, channels, labels.contexts, class_names)
+        let classes = largest + 1;
+        let numbers = self.contexts.iter().map(|&number| number as usize);
+        Ok(Self {
+            contexts: numbers.flat_map(|class| one_hot(class, classes)).collect(),
+            count: self.count,
+            classes,
+        })
     }
 }
 
@@ -109,7 +184,7 @@ fn read_images(path: &Path) -> Result<Images, DataError> {
     })
 }
 
-fn read_labels(path: &Path) -> Result<Labels, DataError> {
+fn read_labels(path: &Path, kind: SpriteLabels) -> Result<Labels, DataError> {
     let file = NpyFile::open(path)?;
     let header = file.header();
     let Some(number_type) = NumberType::parse(&header.dtype) else {
@@ -121,12 +196,16 @@ fn read_labels(path: &Path) -> Result<Labels, DataError> {
         });
     };
     let shape = header.shape.clone();
-    let &[count, classes @ 1..=u64::MAX] = shape.as_slice() else {
-        return Err(DataError::Shape {
-            path: path.into(),
-            seen: shape,
-            allowed: LABEL_SHAPE,
-        });
+    let (count, classes) = match *shape.as_slice() {
+        [count, classes] if classes > 0 => (count, classes),
+        [count] if kind == SpriteLabels::Classes => (count, 1),
+        _ => {
+            return Err(DataError::Shape {
+                path: path.into(),
+                seen: shape,
+                allowed: LABEL_SHAPE,
+            });
+        }
     };
     if count == 0 {
         return Err(DataError::Empty { path: path.into() });

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::SpriteSet;
+use super::{SpriteReader, SpriteReading, SpriteSet, folder, npy};
 use crate::DataError;
 use crate::listing::Listing;
 
@@ -19,40 +19,49 @@ impl SpriteSet {
     /// [`DataError::NoDataSet`] where the path is no folder, or holds one half of a pair or several
     /// of them; otherwise those of the two functions.
     pub fn open(path: impl AsRef<Path>, side: Option<usize>) -> Result<SpriteSet, DataError> {
-        let path = path.as_ref();
-        let refuse = |reason: String| {
-            Err(DataError::NoDataSet {
-                path: path.into(),
-                reason,
-            })
-        };
-        if path.is_file() {
-            return refuse("it is a file".into());
-        }
-        let (labels, images): (Vec<PathBuf>, Vec<PathBuf>) = Listing::of(path)?
-            .files
-            .into_iter()
-            .filter(|file| file.extension().is_some_and(|extension| extension == "npy"))
-            .filter(|file| has(file, "label") || has(file, "sprite"))
-            .partition(|file| has(file, "label"));
-        match (images.as_slice(), labels.as_slice()) {
-            ([], []) => match SpriteSet::from_folder(path, side) {
-                Err(DataError::Empty { .. }) => refuse("it holds neither".into()),
-                result => result,
-            },
-            ([images], [labels]) => {
-                let set = SpriteSet::from_npy(images, labels)?;
-                match side {
-                    Some(side) => set.resized(side),
-                    None => Ok(set),
-                }
+        let reader = SpriteReader::strict(side);
+        Ok(read(&reader, path.as_ref(), &mut |_, _| ())?.sprites)
+    }
+}
+
+/// Reads the set in a folder, of either kind.
+pub(super) fn read(
+    reader: &SpriteReader,
+    path: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<SpriteReading, DataError> {
+    let refuse = |reason: String| {
+        Err(DataError::NoDataSet {
+            path: path.into(),
+            reason,
+        })
+    };
+    if path.is_file() {
+        return refuse("it is a file".into());
+    }
+    let (labels, images): (Vec<PathBuf>, Vec<PathBuf>) = Listing::of(path)?
+        .files
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|extension| extension == "npy"))
+        .filter(|file| has(file, "label") || has(file, "sprite"))
+        .partition(|file| has(file, "label"));
+    match (images.as_slice(), labels.as_slice()) {
+        ([], []) => match folder::read(reader, path, progress) {
+            Err(DataError::Empty { .. }) => refuse("it holds neither".into()),
+            result => result,
+        },
+        ([images], [labels]) => {
+            let mut reading = npy::read(images, labels, reader.options.labels)?;
+            if let Some(side) = reader.side {
+                reading.sprites = reading.sprites.resized(side)?;
             }
-            _ => refuse(format!(
-                "{} files for images, {} for labels",
-                names(&images),
-                names(&labels)
-            )),
+            Ok(reading)
         }
+        _ => refuse(format!(
+            "{} files for images, {} for labels",
+            names(&images),
+            names(&labels)
+        )),
     }
 }
 

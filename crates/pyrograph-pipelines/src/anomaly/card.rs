@@ -18,6 +18,10 @@ pub struct AnomalyCard {
     pub score: AnomalyScore,
     /// Names of the classes that are normal; empty where the training knew none.
     pub normal: Vec<String>,
+    /// The value of a pixel that is white in pictures of 16 bits a channel, as it was in training; none where the
+    /// training had no such pictures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub white_level: Option<u16>,
     /// Where the line between normal and anomalous runs, for each method that was calibrated.
     pub calibrations: BTreeMap<Method, Calibration>,
 }
@@ -108,6 +112,7 @@ mod tests {
             normalisation: Normalisation::TANH,
             score: AnomalyScore::default(),
             normal: vec!["7".into()],
+            white_level: None,
             calibrations: BTreeMap::from([(Method::Search, line.expect("scores"))]),
         };
         let text = serde_json::to_string(&card).expect("writes");
@@ -115,6 +120,8 @@ mod tests {
             serde_json::from_str::<AnomalyCard>(&text).expect("reads"),
             card
         );
+        // Cards of before say nothing of a white level.
+        assert!(!text.contains("white_level"), "{text}");
         let wrong = text.replace("\"score\":0.1", "\"score\":1.5");
         assert_ne!(wrong, text);
         let error = serde_json::from_str::<AnomalyCard>(&wrong).expect_err("refused");

@@ -50,6 +50,7 @@ pub(crate) fn scorer() -> AnomalyScorer<A> {
         normalisation: Normalisation::TANH,
         score: AnomalyScore::default(),
         normal: vec!["good".into()],
+        white_level: None,
         calibrations: BTreeMap::new(),
     };
     AnomalyScorer::new(networks(), config(), card, &Default::default())

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use pyrograph_data::{DataError, LabelledImages, Split, epoch_order};
+use pyrograph_data::{
+    LabelledImages, LabelledOptions, LabelledReader, LabelledReading, Split, epoch_order,
+};
 use serde::{Deserialize, Serialize};
 
 use super::DcganTraining;
@@ -26,6 +28,9 @@ pub struct ImageSource {
     pub limit: Option<usize>,
     /// The seed that draws the built-in digits.
     pub seed: u64,
+    /// How a file or folder is read.
+    #[serde(default, skip_serializing_if = "LabelledOptions::is_default")]
+    pub options: LabelledOptions,
 }
 
 /// Built-in digits are drawn from 0 to 9.
@@ -39,27 +44,46 @@ impl ImageSource {
     /// # Errors
     /// When the data do not read, or the filters leave nothing.
     pub fn load(&self, split: Split, side: usize) -> Result<LabelledImages, TrainError> {
-        // Filters go before the resizing, which takes longer; but a folder's images may need it to be of one size.
-        let mut set = match &self.path {
-            Some(path) if path.is_dir() => match LabelledImages::open(path, split) {
-                Err(DataError::MixedShapes { .. }) => {
-                    LabelledImages::open_resized(path, split, (side, side))?
-                }
-                opened => opened?,
-            },
-            Some(path) => LabelledImages::open(path, split)?,
-            None => self.draw(split)?,
+        Ok(self.read(self.reader(split, side), &mut |_, _| ())?.images)
+    }
+
+    /// The reader of a part whose images become `side` by `side` pixels, for [`ImageSource::read`].
+    pub fn reader(&self, split: Split, side: usize) -> LabelledReader {
+        LabelledReader {
+            size: Some((side, side)),
+            options: self.options.clone(),
+            ..LabelledReader::new(split)
+        }
+    }
+
+    /// Reads or draws the images as `reader` says, with what was guessed or left out. `progress` hears how many files of
+    /// how many were read.
+    ///
+    /// # Errors
+    /// When the data do not read, or the filters leave nothing.
+    pub fn read(
+        &self,
+        reader: LabelledReader,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<LabelledReading, TrainError> {
+        let size = reader.size;
+        // Filters go before the resizing, which takes longer; but image files may need it to be of one size.
+        let mut reading = match &self.path {
+            Some(path) => reader.read(path, progress)?,
+            None => LabelledReading::of(self.draw(reader.split)?),
         };
-        if !self.classes.is_empty() {
-            set = set.only(&self.classes)?;
+        if !self.classes.is_empty() && reading.has_labels {
+            reading.images = reading.images.only(&self.classes)?;
         }
         if let Some(limit) = self.limit {
-            set = set.head(limit)?;
+            reading.images = reading.images.head(limit)?;
         }
-        if [set.height(), set.width()] != [side, side] {
-            set = set.resized(side, side)?;
+        if let Some((height, width)) = size
+            && [reading.images.height(), reading.images.width()] != [height, width]
+        {
+            reading.images = reading.images.resized(height, width)?;
         }
-        Ok(set)
+        Ok(reading)
     }
 
     fn draw(&self, split: Split) -> Result<LabelledImages, TrainError> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pyrograph_data::SpriteSet;
+use pyrograph_data::{SpriteOptions, SpriteReader, SpriteReading, SpriteSet};
 use serde::{Deserialize, Serialize};
 
 use super::SpriteTraining;
@@ -28,6 +28,9 @@ pub enum DataSource {
         path: PathBuf,
         /// The side to which every image is resized; none leaves them as they are.
         side: Option<usize>,
+        /// How it is read.
+        #[serde(default, skip_serializing_if = "SpriteOptions::is_default")]
+        options: SpriteOptions,
     },
 }
 
@@ -37,9 +40,34 @@ impl DataSource {
     /// # Errors
     /// When the folder does not read.
     pub fn load(&self) -> Result<SpriteSet, TrainError> {
+        Ok(self.read(&mut |_, _| ())?.sprites)
+    }
+
+    /// Reads or draws the whole set, with what was guessed or left out. `progress` hears how many files of how many were
+    /// read.
+    ///
+    /// # Errors
+    /// When the folder does not read.
+    pub fn read(
+        &self,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<SpriteReading, TrainError> {
         match self {
-            Self::Procedural { count, seed } => Ok(SpriteSet::procedural(*count, *seed)?),
-            Self::Folder { path, side } => Ok(SpriteSet::open(path, *side)?),
+            Self::Procedural { count, seed } => Ok(SpriteReading {
+                sprites: SpriteSet::procedural(*count, *seed)?,
+                remarks: Vec::new(),
+            }),
+            Self::Folder {
+                path,
+                side,
+                options,
+            } => {
+                let reader = SpriteReader {
+                    side: *side,
+                    options: *options,
+                };
+                Ok(reader.read(path, progress)?)
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Where a run's images come from, and what is held out.
 
-use pyrograph_data::{LabelledImages, Split};
+use pyrograph_data::{LabelledImages, LabelledOptions, Split};
 use pyrograph_train::{
     DataFingerprint, TrainError,
     dcgan::{DcganRun, ImageSource},
@@ -15,6 +15,7 @@ fn built_in(classes: &[&str]) -> ImageSource {
         classes: classes.iter().map(|&name| name.into()).collect(),
         limit: None,
         seed: 1,
+        options: LabelledOptions::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pyrograph_data::SpriteSet;
+use pyrograph_data::{SpriteOptions, SpriteSet};
 use pyrograph_diffusion::{BetaSchedule, LossWeighting, NoiseScheduleConfig};
 use pyrograph_train::{
     DataFingerprint, TrainError,
@@ -353,12 +353,17 @@ fn a_folder_that_is_not_there_is_refused_by_its_name() {
     let error = DataSource::Folder {
         path: path.clone(),
         side: None,
+        options: SpriteOptions::default(),
     }
     .load()
     .expect_err("not there")
     .to_string();
     assert!(error.contains("sprites-of-nobody"), "{error}");
     fs::create_dir(&path).expect("writable");
-    let empty = DataSource::Folder { path, side: None };
+    let empty = DataSource::Folder {
+        path,
+        side: None,
+        options: SpriteOptions::default(),
+    };
     assert!(empty.load().is_err(), "an empty folder");
 }

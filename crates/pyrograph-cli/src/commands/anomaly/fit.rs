@@ -26,6 +26,7 @@ use crate::{
     arguments::Common,
     outputs::{check_files, files_of_run},
     progress,
+    reading::counted,
     stop::on_interrupt,
 };
 
@@ -176,6 +177,8 @@ impl BackendTask for Fit {
             normalisation,
             score,
             normal: plan.normal_names(&training),
+            // A smaller one is that of a table.
+            white_level: (plan.data.options.white_level).filter(|&level| level >= 255),
             calibrations: BTreeMap::new(),
         };
         let networks = AnoGan {
@@ -206,14 +209,14 @@ impl BackendTask for Fit {
         scorer.save(&out)?;
 
         let mut text = format!(
-            "encoder: {} steps in {encoder_seconds:.0} s, last loss {last_loss:.4}\n",
-            config.steps
+            "encoder: {} in {encoder_seconds:.0} s, last loss {last_loss:.4}\n",
+            counted(config.steps as usize, "step")
         );
         for (method, line) in &scorer.card().calibrations {
             text += &format!(
-                "{method}: {:.0} % of {} normal images score below {:.2} (mean {:.2}, deviation {:.2})\n",
+                "{method}: {:.0} % of {} score below {:.2} (mean {:.2}, deviation {:.2})\n",
                 100.0 * line.quantile,
-                line.images,
+                counted(line.images, "normal image"),
                 line.threshold,
                 line.mean,
                 line.deviation

@@ -1,6 +1,8 @@
 //! `pyrograph anomaly`.
 
 mod fit;
+mod known;
+mod pictures;
 mod score;
 mod table;
 

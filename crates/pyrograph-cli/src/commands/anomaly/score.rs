@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{self, Path, PathBuf},
+    path::{self, PathBuf},
     time::Instant,
 };
 
@@ -10,12 +10,13 @@ use anyhow::{Context, bail};
 use clap::Args;
 use pyrograph::{
     backend::{BackendTask, Device, vision::VisionAutodiff},
-    data::{LabelledImages, Split},
+    data::{Channels, LabelledReading, Split},
     losses::AnomalyScore,
     metrics::Pca,
+    models::dcgan::DcganConfig,
     pipelines::anomaly::{
-        AnomalyCard, AnomalyReport, AnomalyScorer, Calibration, Method, ScoredImage, SearchConfig,
-        roc_chart, score_histogram, twin_row, twin_sheet,
+        AnomalyCard, AnomalyReport, AnomalyScorer, Calibration, Method, SearchConfig, roc_chart,
+        score_histogram,
     },
     train::{
         dcgan::{DcganRun, ImageSource},
@@ -26,13 +27,17 @@ use pyrograph::{
 use serde_json::{Value, json};
 
 use super::{
-    SearchOptions, fitted_path, stepping,
+    SearchOptions, fitted_path,
+    known::Known,
+    pictures::Pictures,
+    stepping,
     table::{csv, verdict},
 };
 use crate::{
     arguments::Common,
     outputs::{check_files, files_of_run},
     progress,
+    reading::{LabelledFlags, READING_NEEDS_DATA, counted, read_labelled, warn},
     stop::on_interrupt,
 };
 
@@ -44,7 +49,8 @@ pub(crate) struct Score {
     /// A fitted model file.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// The images: as for `train dcgan`; without it, the built-in stroke digits.
+    /// The images: as for `train dcgan`, or without labels: a folder of images, one image, a CSV file of pixels alone;
+    /// without it, the built-in stroke digits.
     #[arg(long)]
     data: Option<PathBuf>,
     /// Which part of the data.
@@ -53,7 +59,7 @@ pub(crate) struct Score {
     /// Classes to score, by name [default: all; 2,7,8 of the built-in digits].
     #[arg(long, value_delimiter = ',')]
     classes: Vec<String>,
-    /// Classes that are normal, by name [default: those that the model was trained on].
+    /// Classes that are normal, by name, or none where all are anomalous [default: those that the model was trained on].
     #[arg(long, value_delimiter = ',')]
     normal: Vec<String>,
     /// The first so many images.
@@ -70,10 +76,12 @@ pub(crate) struct Score {
     lambda: Option<f64>,
     #[command(flatten)]
     search: SearchOptions,
-    /// Scores as CSV.
+    #[command(flatten)]
+    reading: LabelledFlags,
+    /// Scores as CSV, with the file of each image.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// A folder for pictures: each image beside its twin and what differs, the histogram of scores, the ROC curve.
+    /// A folder for pictures, named as the images: each image beside its twin and what differs, the histogram of scores, the ROC curve.
     #[arg(long)]
     heatmaps: Option<PathBuf>,
     /// Judge a principal component analysis of the run's training images beside the model.
@@ -87,8 +95,6 @@ pub(crate) struct Score {
 const BUILT_IN_CLASSES: [&str; 3] = ["2", "7", "8"];
 /// Components of the baseline, as many as the default latent vector has.
 const COMPONENTS: usize = 20;
-/// Rows of the sheet of twins.
-const ON_SHEET: usize = 12;
 
 impl Score {
     pub(crate) fn run(self) -> anyhow::Result<()> {
@@ -122,6 +128,10 @@ impl Score {
             Some(path) => Some(path::absolute(path).context("--data")?),
             None => None,
         };
+        let options = self.reading.options();
+        if path.is_none() && !options.is_default() {
+            bail!(READING_NEEDS_DATA);
+        }
         let built_in = path.is_none() && self.classes.is_empty();
         Ok(ImageSource {
             path,
@@ -132,34 +142,28 @@ impl Score {
             },
             limit: self.limit,
             seed: 0,
+            options,
         })
     }
+}
 
-    /// Which images are anomalous; none where no image shows a normal class, so that nothing is known.
-    fn known(&self, set: &LabelledImages, card: &AnomalyCard) -> anyhow::Result<Option<Vec<bool>>> {
-        let names = set.class_names();
-        if let Some(unknown) = self.normal.iter().find(|name| !names.contains(name)) {
-            bail!(
-                "--normal names the class `{unknown}`: the data have {}",
-                names.join(", ")
-            );
-        }
-        let normal = match self.normal.is_empty() {
-            true => &card.normal,
-            false => &self.normal,
-        };
-        let is_normal = |name: &String| normal.contains(name);
-        if !names.iter().any(is_normal) {
-            self.common.say(format!(
-                "no class of the data is among the normal ones ({}): scores are not judged; give --normal",
-                normal.join(", ")
-            ));
-            return Ok(None);
-        }
-        let labels = set.labels().iter();
-        Ok(Some(
-            labels.map(|&label| !is_normal(&names[label])).collect(),
-        ))
+impl Score {
+    /// Reads the images with the channels that the model takes.
+    fn read(&self, config: &DcganConfig, card: &AnomalyCard) -> anyhow::Result<LabelledReading> {
+        let source = self.source()?;
+        let mut reader = source.reader(self.split, config.side());
+        reader.unlabelled = true;
+        reader.usual_white_level = card.white_level;
+        let reading = read_labelled(&source, reader, &self.common)?;
+        Ok(match (config.channels, reading.images.channels()) {
+            (1, 3) => {
+                let remark = "the model takes grey images: colours are made grey, as Pillow's L";
+                warn(&self.common, &[remark.to_owned()]);
+                reading.with_channels(Channels::Grey)
+            }
+            (3, 1) => reading.with_channels(Channels::Rgb),
+            _ => reading,
+        })
     }
 }
 
@@ -179,12 +183,15 @@ impl BackendTask for Score {
         let search = self.search.over(fitted.search.unwrap_or_default());
         search.check()?;
         self.remark_on(line.as_ref(), &search);
-        let set = self.source()?.load(self.split, scorer.config().side())?;
         let config = scorer.config().clone();
+        let reading = self.read(&config, scorer.card())?;
+        let set = &reading.images;
         config.check_images(&[set.len(), set.channels(), set.height(), set.width()])?;
         let normalisation = scorer.card().normalisation;
         let images = set.to_nchw(&normalisation);
-        let known = self.known(&set, scorer.card())?;
+        let known = Known::new(&reading, &self.normal, &scorer.card().normal)?;
+        warn(&self.common, known.remark.as_slice());
+        let known = known.anomalous;
         let baseline = match self.baseline {
             true => Some(self.baseline_scores(&images)?),
             false => None,
@@ -212,13 +219,14 @@ impl BackendTask for Score {
         };
 
         // 4. Files.
-        let names: Vec<&str> = set
-            .labels()
-            .iter()
-            .map(|&label| set.class_names()[label].as_str())
-            .collect();
+        let label_of = |&label: &usize| {
+            let name = set.class_names()[label].as_str();
+            reading.has_labels.then_some(name)
+        };
+        let labels: Vec<Option<&str>> = set.labels().iter().map(label_of).collect();
+        let files: Vec<Option<&str>> = (0..set.len()).map(|index| set.item_name(index)).collect();
         if let Some(out) = &self.out {
-            let text = csv(&scored, &names, known.as_deref(), line.as_ref());
+            let text = csv(&scored, &labels, &files, known.as_deref(), line.as_ref());
             atomic_write(out, text.as_bytes())?;
         }
         if let Some(folder) = &self.heatmaps {
@@ -227,7 +235,8 @@ impl BackendTask for Score {
                 folder,
                 images: &images,
                 scored: &scored,
-                names: &names,
+                labels: &labels,
+                files: &files,
                 line: line.as_ref(),
             };
             pictures.write(&scorer)?;
@@ -248,8 +257,8 @@ impl BackendTask for Score {
 
         // 5. The result.
         let mut text = format!(
-            "{} images by {} in {seconds:.1} s: {:.1} ms each\n",
-            scored.len(),
+            "{} by {} in {seconds:.1} s: {:.1} ms each\n",
+            counted(scored.len(), "image"),
             self.method,
             1000.0 * seconds / scored.len() as f64
         );
@@ -270,7 +279,7 @@ impl BackendTask for Score {
             .enumerate()
             .map(|(index, image)| {
                 json!({
-                    "index": index, "label": names[index],
+                    "index": index, "file": files[index], "label": labels[index],
                     "anomalous": known.as_ref().map(|known| known[index]),
                     "score": image.score, "residual": image.residual,
                     "discrimination": image.discrimination,
@@ -285,7 +294,7 @@ impl BackendTask for Score {
             "lambda": scorer.card().score, "threshold": threshold,
             "report": report.as_ref().map(in_numbers),
             "baseline": of_baseline.as_ref().map(in_numbers),
-            "results": results, "out": self.out, "heatmaps": self.heatmaps,
+            "results": results, "remarks": reading.remarks, "out": self.out, "heatmaps": self.heatmaps,
         });
         self.common.print(&value, &text)
     }
@@ -325,49 +334,6 @@ impl Score {
     }
 }
 
-/// The pictures of a scored set.
-struct Pictures<'a> {
-    folder: &'a Path,
-    images: &'a [f32],
-    scored: &'a [ScoredImage],
-    names: &'a [&'a str],
-    line: Option<&'a Calibration>,
-}
-
-impl Pictures<'_> {
-    /// A picture of each image, and a sheet of the first, the middle and the last by score.
-    fn write<B: VisionAutodiff>(&self, scorer: &AnomalyScorer<B>) -> anyhow::Result<()> {
-        let size = self.images.len() / self.scored.len();
-        let row = |index: usize| {
-            let scored = &self.scored[index];
-            let verdict = self.line.map_or("", |line| verdict(line, scored.score));
-            let caption = format!(
-                "{}  score {:.1}  {verdict}",
-                self.names[index], scored.score
-            );
-            let image = &self.images[index * size..][..size];
-            let normalisation = scorer.card().normalisation;
-            twin_row(caption, image, scored, scorer.config(), normalisation)
-        };
-        for index in 0..self.scored.len() {
-            let name = format!("{index:05}.png");
-            write_png(self.folder.join(name), &twin_sheet(&[row(index)?])?)?;
-        }
-        let mut order: Vec<usize> = (0..self.scored.len()).collect();
-        order.sort_by(|&a, &b| self.scored[a].score.total_cmp(&self.scored[b].score));
-        let shown = ON_SHEET.min(order.len());
-        let last = order.len() - 1;
-        let places = (0..shown).map(|place| place * last / (shown - 1).max(1));
-        let rows = places
-            .map(|place| row(order[place]))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(write_png(
-            self.folder.join("twins.png"),
-            &twin_sheet(&rows)?,
-        )?)
-    }
-}
-
 fn in_words(report: &AnomalyReport, threshold: Option<f32>) -> String {
     let mut text = format!("{} normal, {} anomalous", report.normal, report.anomalous);
     match &report.ranking {
@@ -377,7 +343,7 @@ fn in_words(report: &AnomalyReport, threshold: Option<f32>) -> String {
                 ranking.auroc, ranking.average_precision, ranking.best.f1, ranking.best.threshold
             );
         }
-        None => text += ": AUROC needs images of both kinds\n",
+        None => text += ": AUROC needs images of both kinds, the threshold is judged alone\n",
     }
     if let (Some(confusion), Some(threshold)) = (&report.calibrated, threshold) {
         let percent = |share: Option<f64>| {
@@ -386,8 +352,9 @@ fn in_words(report: &AnomalyReport, threshold: Option<f32>) -> String {
             })
         };
         text += &format!(
-            "at the model's threshold {threshold:.2}: anomalies found {}, false alarms {}, F1 {}\n",
+            "at the model's threshold {threshold:.2}: anomalies found {} of {}, false alarms {}, F1 {}\n",
             percent(confusion.recall()),
+            report.anomalous,
             percent(confusion.false_alarm_rate()),
             confusion.f1().map_or("-".into(), |f1| format!("{f1:.3}"))
         );

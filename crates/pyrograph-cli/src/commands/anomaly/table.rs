@@ -4,17 +4,18 @@ use std::fmt::Write;
 
 use pyrograph::pipelines::anomaly::{Calibration, ScoredImage};
 
-/// One line an image, under a header. Empty where nothing is known: no threshold, no label.
+/// One line an image, under a header. Empty where nothing is known: no threshold, no label, no file.
 pub(super) fn csv(
     scored: &[ScoredImage],
-    labels: &[&str],
+    labels: &[Option<&str>],
+    files: &[Option<&str>],
     anomalous: Option<&[bool]>,
     line: Option<&Calibration>,
 ) -> String {
     let mut text = String::from(
-        "index,label,anomalous,score,normalised,residual,discrimination,verdict,steps\n",
+        "index,label,anomalous,score,normalised,residual,discrimination,verdict,steps,file\n",
     );
-    for (index, (image, label)) in scored.iter().zip(labels).enumerate() {
+    for (index, image) in scored.iter().enumerate() {
         let known = anomalous.map_or("", |known| if known[index] { "1" } else { "0" });
         let normalised = line.map_or(String::new(), |line| {
             format!("{:.4}", line.normalised(image.score))
@@ -23,12 +24,13 @@ pub(super) fn csv(
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "{index},{},{known},{},{normalised},{},{},{verdict},{}",
-            quoted(label),
+            "{index},{},{known},{},{normalised},{},{},{verdict},{},{}",
+            quoted(labels[index].unwrap_or_default()),
             image.score,
             image.residual,
             image.discrimination,
-            image.steps
+            image.steps,
+            quoted(files[index].unwrap_or_default())
         );
     }
     text

@@ -21,6 +21,7 @@ use crate::{
     arguments::{Common, STARTED},
     outputs::{check_files, check_pictures},
     progress,
+    reading::counted,
 };
 
 /// The file that says what was found.
@@ -247,7 +248,9 @@ impl Job {
         let each = 1000.0 * seconds / self.paths.len() as f64;
         let out = self.command.out.display();
         text + &format!(
-            "{objects} objects in {images} images in {seconds:.1} s: {each:.0} ms each\nwrote {out}"
+            "{} in {} in {seconds:.1} s: {each:.0} ms each\nwrote {out}",
+            counted(objects, "object"),
+            counted(images, "image")
         )
     }
 }

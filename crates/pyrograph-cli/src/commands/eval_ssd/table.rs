@@ -2,6 +2,8 @@
 
 use pyrograph::pipelines::detection::{ClassReport, DetectionReport};
 
+use crate::reading::counted;
+
 /// The longest name that has room.
 const WIDEST: usize = 24;
 
@@ -66,8 +68,8 @@ pub(super) fn in_words(report: &DetectionReport, seconds: f64) -> String {
     );
     let each = 1000.0 * seconds / report.images.max(1) as f64;
     text + &format!(
-        "{} images in {seconds:.1} s: {each:.0} ms each",
-        report.images
+        "{} in {seconds:.1} s: {each:.0} ms each",
+        counted(report.images, "image")
     )
 }
 

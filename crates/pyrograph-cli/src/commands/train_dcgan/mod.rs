@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use pyrograph::{
-    data::{LabelledImages, Split},
+    data::LabelledImages,
     train::{
         DataFingerprint,
         dcgan::{AdversarialRecord, DcganRun},
@@ -21,6 +21,7 @@ use serde_json::json;
 use self::{job::Job, options::Options};
 use crate::{
     arguments::{Common, read_recipe},
+    reading::{counted, read_training},
     stop::on_interrupt,
     training::{LIMITS_ALONE, RunArguments, Watch, outcome},
 };
@@ -50,8 +51,8 @@ impl TrainDcgan {
             self.begin(&options)?
         };
         self.common.say(format!(
-            "{} images of {}×{} to train on, {held_out} held out; normal: {}",
-            training.len(),
+            "{} of {}×{} to train on, {held_out} held out; normal: {}",
+            counted(training.len(), "image"),
             training.height(),
             training.width(),
             plan.normal_names(&training).join(", "),
@@ -68,8 +69,9 @@ impl TrainDcgan {
 
         let ended = outcome(summary.interrupted, summary.last.is_some());
         let mut text = format!(
-            "{ended} {} steps in {:.0} s",
-            summary.steps, summary.seconds
+            "{ended} {} in {:.0} s",
+            counted(summary.steps as usize, "step"),
+            summary.seconds
         );
         if let Some(last) = summary.last {
             text += &format!(
@@ -94,7 +96,7 @@ impl TrainDcgan {
     /// Begins a run; nothing is made on disk before every check has passed.
     fn begin(&self, options: &Options) -> anyhow::Result<Begun> {
         let mut data = options.source()?;
-        let mut set = data.load(Split::Train, options.side())?;
+        let mut set = read_training(&mut data, options.side(), &self.common)?;
         // The class that a folder calls normal comes first in it, so that a limit has taken none of another.
         if data.classes.is_empty()
             && let Some(class) = set.normal_class()

@@ -5,7 +5,7 @@ use std::path::{self, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    data::LabelledImages,
+    data::{Channels, LabelColumn, LabelledImages, LabelledOptions, Switch},
     losses::{AdversarialLoss, GradientPenalty},
     models::dcgan::DcganConfig,
     train::dcgan::{DcganTraining, ImageSource},
@@ -13,14 +13,17 @@ use pyrograph::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::training::lay_over;
+use crate::{
+    reading::{ChannelsName, OnOff, READING_NEEDS_DATA, faults},
+    training::lay_over,
+};
 
 /// What a recipe file may set; the command's flags go before it.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Options {
-    /// MNIST (a folder of idx files, gzipped or not, or a CSV file), or a folder of images with normal/ or good/ in it, MVTec's
-    /// layout included; without it, the built-in stroke digits.
+    /// MNIST or EMNIST (a folder of idx files, gzipped or not, torchvision's included, or a CSV file), or a folder of
+    /// images with normal/ or good/ in it, MVTec's layout included; without it, the built-in stroke digits.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
@@ -28,6 +31,35 @@ pub(super) struct Options {
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     classes: Vec<String>,
+    /// The column of a CSV file with the labels: first, last, none, or its name or number [default: as the header says].
+    #[arg(long, value_name = "COLUMN")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label_column: Option<String>,
+    /// Swap rows and columns of idx and CSV files [default: in files named emnist-*].
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transpose: Option<OnOff>,
+    /// The value of a pixel that is white [default: 1 in a CSV file of zeros and ones, 255, 1023 or 4095 of 16-bit
+    /// pictures without a larger one, else 255, or 65535 of 16 bits].
+    #[arg(long, value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    white_level: Option<u16>,
+    /// The channels of the images [default: grey where no image has a colour].
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<ChannelsName>,
+    /// Take masks for images: folders such as ground_truth or masks, and files such as 000_mask.png beside 000.png.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    keep_masks: bool,
+    /// Stop at the first file or line of the data that cannot be used, instead of listing all.
+    #[arg(long, conflicts_with = "skip_broken")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
+    /// Leave out files or lines of the data that cannot be used, and count them.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    skip_broken: bool,
     /// The first so many images of those classes.
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -219,6 +251,10 @@ impl Options {
             Some(path) => Some(path::absolute(path).context("--data")?),
             None => None,
         };
+        let options = self.reading();
+        if path.is_none() && !options.is_default() {
+            bail!(READING_NEEDS_DATA);
+        }
         let built_in = path.is_none() && self.classes.is_empty();
         Ok(ImageSource {
             path,
@@ -229,7 +265,21 @@ impl Options {
             },
             limit: self.limit,
             seed: self.seed.unwrap_or(0),
+            options,
         })
+    }
+
+    /// How the data are read.
+    fn reading(&self) -> LabelledOptions {
+        let label_column = self.label_column.as_deref();
+        LabelledOptions {
+            label_column: label_column.map_or(LabelColumn::Auto, LabelColumn::from_name),
+            transpose: self.transpose.map_or(Switch::Auto, Into::into),
+            white_level: self.white_level,
+            keep_masks: self.keep_masks,
+            channels: self.channels.map_or(Channels::Auto, Into::into),
+            faults: faults(self.strict, self.skip_broken),
+        }
     }
 
     /// The side of the images that the networks take.

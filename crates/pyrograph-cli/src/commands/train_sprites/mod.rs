@@ -22,6 +22,7 @@ use serde_json::json;
 use self::{job::Job, options::Options};
 use crate::{
     arguments::{Common, read_recipe},
+    reading::{counted, read_sprites},
     stop::on_interrupt,
     training::{LIMITS_ALONE, RunArguments, Watch, outcome},
 };
@@ -51,13 +52,13 @@ impl TrainSprites {
             self.begin(&options)?
         };
         let sizes = format!(
-            "{} sprites to train on, {} held out",
-            training.len(),
+            "{} to train on, {} held out",
+            counted(training.len(), "sprite"),
             held_out.len()
         );
         self.common.say(format!(
-            "{sizes}, {} classes: {}",
-            training.context_width(),
+            "{sizes}, {}: {}",
+            counted_classes(training.context_width()),
             first_names(training.class_names())
         ));
 
@@ -73,8 +74,8 @@ impl TrainSprites {
 
         let ended = outcome(summary.interrupted, summary.last_loss.is_some());
         let mut text = format!(
-            "{ended} {} steps in {:.0} s, last loss {}\nrun folder: {}",
-            summary.steps,
+            "{ended} {} in {:.0} s, last loss {}\nrun folder: {}",
+            counted(summary.steps as usize, "step"),
             summary.seconds,
             summary
                 .last_loss
@@ -97,7 +98,7 @@ impl TrainSprites {
     /// Begins a run; nothing is made on disk before every check has passed.
     fn begin(&self, options: &Options) -> anyhow::Result<Begun> {
         let data = options.source()?;
-        let set = data.load()?;
+        let set = read_sprites(&data, &self.common)?;
         let height = ContextUnetConfig {
             height: set.side(),
             ..ContextUnetConfig::default()
@@ -159,6 +160,11 @@ struct Begun {
     plan: SpriteRun,
     training: SpriteSet,
     held_out: SpriteSet,
+}
+
+fn counted_classes(count: usize) -> String {
+    let plural = if count == 1 { "" } else { "es" };
+    format!("{count} class{plural}")
 }
 
 /// Names of classes that a remark lists.

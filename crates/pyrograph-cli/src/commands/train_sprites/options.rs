@@ -12,6 +12,8 @@ use pyrograph::{
 };
 use serde::Deserialize;
 
+use crate::reading::{LabelsName, faults, sprite_options};
+
 /// What a recipe file may set; the command's flags go before it.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
@@ -23,6 +25,15 @@ pub(super) struct Options {
     /// [default: as they are].
     #[arg(long, allow_negative_numbers = true)]
     side: Option<usize>,
+    /// What the .npy array of labels holds [default: contexts; one column of class numbers beyond 1 is refused].
+    #[arg(long, value_enum)]
+    labels: Option<LabelsName>,
+    /// Stop at the first file of the data that cannot be used, instead of listing all.
+    #[arg(long, conflicts_with = "skip_broken")]
+    strict: bool,
+    /// Leave out files of the data that cannot be used, and count them.
+    #[arg(long)]
+    skip_broken: bool,
     /// How many built-in sprites to draw [default: 4000].
     #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
     procedural: Option<usize>,
@@ -129,6 +140,9 @@ impl Options {
             data,
             procedural,
             side: self.side.or(file.side),
+            labels: self.labels.or(file.labels),
+            strict: self.strict || (file.strict && !self.skip_broken),
+            skip_broken: self.skip_broken || (file.skip_broken && !self.strict),
             epochs,
             steps,
             max_minutes,
@@ -167,6 +181,11 @@ impl Options {
             if self.side.is_some() {
                 bail!("--side belongs to --data: the built-in sprites are drawn at their side");
             }
+            if self.labels.is_some() || self.strict || self.skip_broken {
+                bail!(
+                    "--labels, --strict and --skip-broken belong to --data: the built-in sprites are drawn"
+                );
+            }
             return Ok(DataSource::Procedural {
                 count: self.procedural.unwrap_or(PROCEDURAL),
                 seed: self.seed.unwrap_or(0),
@@ -182,6 +201,7 @@ impl Options {
         Ok(DataSource::Folder {
             path: path::absolute(path).context("--data")?,
             side: self.side,
+            options: sprite_options(self.labels, faults(self.strict, self.skip_broken)),
         })
     }
 

@@ -1,0 +1,225 @@
+//! What becomes of items of a set that cannot be used: files, or lines of a table.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::DataError;
+use crate::listing::name_of;
+
+/// The faults that an error lists in words.
+const LISTED: usize = 20;
+/// After this many faults a list ends: something is wrong with all of the data.
+const MOST: usize = 1000;
+
+/// Files that a remark names.
+const NAMED: usize = 3;
+
+/// What becomes of a set with items that cannot be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Faults {
+    /// The set is refused with a list of all faults, up to a thousand.
+    #[default]
+    List,
+    /// The set is refused at the first fault.
+    Strict,
+    /// The items are left out and counted.
+    Skip,
+}
+
+/// The faults found so far.
+#[derive(Debug)]
+pub(crate) struct FaultList {
+    policy: Faults,
+    /// The first of them.
+    first: Vec<DataError>,
+    count: usize,
+}
+
+impl FaultList {
+    pub(crate) fn new(policy: Faults) -> Self {
+        let first = Vec::new();
+        Self {
+            policy,
+            first,
+            count: 0,
+        }
+    }
+
+    /// The value, or nothing where there is a fault that is kept in the list.
+    pub(crate) fn keep<T>(&mut self, result: Result<T, DataError>) -> Result<Option<T>, DataError> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(fault) if self.policy == Faults::Strict => Err(fault),
+            Err(fault) => {
+                self.count += 1;
+                if self.first.len() < LISTED {
+                    self.first.push(fault);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether so many faults were found that there is no use in looking for more.
+    pub(crate) fn is_full(&self) -> bool {
+        self.policy == Faults::List && self.count >= MOST
+    }
+
+    /// Refuses the set where faults are not left out.
+    pub(crate) fn check(&mut self, path: &Path, items: usize) -> Result<(), DataError> {
+        match self.policy {
+            Faults::List if self.count > 0 => Err(self.refusal(path, items)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a set of which nothing is left, by its faults if there are some.
+    pub(crate) fn nothing_left(&mut self, path: &Path, items: usize) -> Result<(), DataError> {
+        if self.count > 0 {
+            return Err(self.refusal(path, items));
+        }
+        Ok(())
+    }
+
+    /// A sentence on what was left out; none where nothing was.
+    pub(crate) fn remark(&self) -> Option<String> {
+        let first = self.first.first()?;
+        let were = if self.count == 1 { "was" } else { "were" };
+        let first = with_causes(first);
+        Some(format!(
+            "{} that cannot be used {were} left out, the first: {first}",
+            counted(self.count, "item")
+        ))
+    }
+
+    fn refusal(&mut self, path: &Path, items: usize) -> DataError {
+        DataError::BrokenItems {
+            path: path.into(),
+            count: self.count,
+            items,
+            first: std::mem::take(&mut self.first),
+        }
+    }
+}
+
+/// The faults in words, a line each.
+pub(crate) fn listed(first: &[DataError], count: usize) -> String {
+    let mut text = String::new();
+    for fault in first {
+        text += "\n  ";
+        text += &with_causes(fault);
+    }
+    if count > first.len() {
+        text += &format!("\n  and {} more", count - first.len());
+    }
+    text
+}
+
+/// An error with its causes, as a program would print it.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // A wrapper that says what it wraps would say it twice.
+        if !text.contains(&more) {
+            text += ": ";
+            text += &more;
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// A sentence on files that are no images; none where there are none.
+pub(crate) fn remark_on_others(others: &[PathBuf]) -> Option<String> {
+    let first: Vec<_> = others
+        .iter()
+        .take(NAMED)
+        .map(|file| name_of(file))
+        .collect();
+    let more = if others.len() > NAMED { ", …" } else { "" };
+    let is_one = others.len() == 1;
+    let (are, images) = if is_one {
+        ("is", "an image and was")
+    } else {
+        ("are", "images and were")
+    };
+    (!others.is_empty()).then(|| {
+        format!(
+            "{} that {are} not {images} left out: {}{more}",
+            counted(others.len(), "file"),
+            first.join(", ")
+        )
+    })
+}
+
+/// A number with its noun: `1 image`, `2 images`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(number: usize) -> Result<(), DataError> {
+        Err(DataError::Empty {
+            path: format!("file{number}").into(),
+        })
+    }
+
+    #[test]
+    fn faults_are_listed_together_up_to_twenty() {
+        let mut list = FaultList::new(Faults::List);
+        for number in 0..25 {
+            assert_eq!(list.keep(fault(number)).unwrap(), None);
+        }
+        assert_eq!(list.keep(Ok(7)).unwrap(), Some(7));
+        let text = list.check(Path::new("set"), 40).unwrap_err().to_string();
+        for part in [
+            "set: 25 of 40",
+            "file0",
+            "file19",
+            "and 5 more",
+            "--skip-broken",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("file20"), "{text}");
+    }
+
+    #[test]
+    fn the_strict_way_stops_at_the_first_and_skipping_counts() {
+        let mut strict = FaultList::new(Faults::Strict);
+        assert!(strict.keep(fault(3)).is_err());
+        let mut skip = FaultList::new(Faults::Skip);
+        assert_eq!(skip.remark(), None);
+        for number in 0..2000 {
+            skip.keep(fault(number)).unwrap();
+        }
+        assert!(!skip.is_full());
+        skip.check(Path::new("set"), 3000).unwrap();
+        let text = skip.remark().unwrap();
+        assert!(
+            text.starts_with("2000 items") && text.contains("file0"),
+            "{text}"
+        );
+        let nothing = skip.nothing_left(Path::new("set"), 2000);
+        assert!(matches!(
+            nothing,
+            Err(DataError::BrokenItems { count: 2000, .. })
+        ));
+    }
+
+    #[test]
+    fn a_list_of_a_thousand_is_full() {
+        let mut list = FaultList::new(Faults::List);
+        (0..1000).for_each(|number| assert!(list.keep(fault(number)).unwrap().is_none()));
+        assert!(list.is_full());
+    }
+}

@@ -1,0 +1,307 @@
+//! Images as lines of numbers: a label and the pixels, as MNIST is often handed around.
+
+mod columns;
+mod edges;
+mod names;
+mod text;
+
+use std::path::Path;
+
+use ::csv::ByteRecord;
+
+use self::columns::{Columns, Role};
+use self::edges::Edges;
+use self::text::{Text, clean};
+use super::{LabelledImages, LabelledReader, LabelledReading, Split, levels, numbered_classes};
+use crate::DataError;
+use crate::faults::FaultList;
+use crate::listing::name_of;
+
+/// The characters of a wrong field that an error quotes.
+const QUOTED: usize = 40;
+const LABEL: &str = "a label, a whole number from 0 to 255,";
+const PIXEL: &str = "a pixel, a whole number from 0 to 255,";
+const PIXEL_OF_ONE: &str =
+    "a pixel, a whole number from 0 to 255 (or --white-level 1 for pixels from 0 to 1),";
+const PIXEL_BELOW: &str = "a pixel, a number from 0 to the white level,";
+/// The class of images without labels.
+const UNLABELLED: &str = "unlabelled";
+/// Rows between two reports of progress.
+const ROWS_A_REPORT: usize = 500;
+
+impl LabelledImages {
+    /// Reads a CSV file with a line for each image: a label and the pixels row by row, all whole numbers from 0 to 255.
+    /// The images are grey and square.
+    ///
+    /// The header says which column holds the labels (`label`, `class`, `target`, `y` and the like, or the one that is
+    /// not numbered as the others are), which are no pixels (no name, `index`, `id`), and the order of the pixels.
+    /// Without a header the label comes first, or last where only the last column looks like labels.
+    ///
+    /// A first line that does not start with a number is a header, as is one that numbers the columns of images of 16
+    /// by 16 and more (0, 1, 2, …: what pandas writes for columns without names). Fields end in commas, semicolons,
+    /// tabs, bars or spaces, lines in LF or CRLF; fields stand in quotes or between spaces, and whole numbers may carry
+    /// a `.0`; empty lines are left out. The file may be UTF-8 or UTF-16, also inside gzip. Where no pixel is above 1,
+    /// 1 is white. Classes are named by numbers, from 0 to the largest label or to 9, whichever is more.
+    ///
+    /// A [`LabelledReader`] says what it guessed, and can be told otherwise.
+    ///
+    /// # Errors
+    /// [`DataError::Read`], [`DataError::NotText`], [`DataError::Empty`] where no image is in it,
+    /// [`DataError::CsvColumns`] unless the pixels fill a square, [`DataError::CsvNoLabel`],
+    /// [`DataError::CsvLabelColumn`], [`DataError::CsvRow`] and [`DataError::CsvField`] with the line and column of what
+    /// is wrong.
+    pub fn from_csv(path: impl AsRef<Path>) -> Result<LabelledImages, DataError> {
+        let reader = LabelledReader::strict(Split::Train);
+        Ok(read(&reader, path.as_ref(), &mut |_, _| ())?.images)
+    }
+}
+
+/// Reads a table from a file.
+pub(super) fn read(
+    reader: &LabelledReader,
+    path: &Path,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<LabelledReading, DataError> {
+    read_text(reader, &Text::of_file(path), progress)
+}
+
+fn read_text(
+    reader: &LabelledReader,
+    text: &Text<'_>,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<LabelledReading, DataError> {
+    let path = text.path;
+    let (columns, has_header) = columns_of(reader, text)?;
+    if columns.label.is_none() && !reader.unlabelled {
+        return Err(columns.without_label(path));
+    }
+    let mut rows = text.rows()?;
+    let mut table = Table::new(reader, &columns, path, rows.delimiter());
+    let mut record = ByteRecord::new();
+    let mut is_first = true;
+    while rows.next(&mut record)? && !table.faults.is_full() {
+        let is_header = std::mem::take(&mut is_first) && has_header;
+        if !is_header {
+            table.add(&record)?;
+        }
+        if table.rows % ROWS_A_REPORT == 1 {
+            progress(rows.bytes(), text.length.max(rows.bytes()));
+        }
+    }
+    table.into_reading()
+}
+
+/// What the columns hold, and whether the first row is a header.
+fn columns_of(reader: &LabelledReader, text: &Text<'_>) -> Result<(Columns, bool), DataError> {
+    let wanted = &reader.options.label_column;
+    let mut rows = text.rows()?;
+    let mut record = ByteRecord::new();
+    if !rows.next(&mut record)? {
+        return Err(DataError::Empty {
+            path: text.path.into(),
+        });
+    }
+    let first: Vec<&[u8]> = record.iter().map(clean).collect();
+    if first.iter().any(|field| field.contains(&b'\r')) {
+        return Err(DataError::NotText {
+            path: text.path.into(),
+            reason: "its lines end in carriage returns alone: save it with LF or CRLF",
+        });
+    }
+    if names::is_header(&first) {
+        let named = first
+            .iter()
+            .map(|field| String::from_utf8_lossy(field).into_owned());
+        let named: Vec<String> = named.collect();
+        return Ok((Columns::named(&named, wanted, text.path)?, true));
+    }
+    let mut edges = Edges::new(first.len());
+    edges.add(&record);
+    while rows.next(&mut record)? {
+        edges.add(&record);
+    }
+    Ok((Columns::numbered(&edges, wanted, text.path)?, false))
+}
+
+/// What has been read so far.
+struct Table<'a> {
+    reader: &'a LabelledReader,
+    columns: &'a Columns,
+    path: &'a Path,
+    delimiter: u8,
+    name: String,
+    faults: FaultList,
+    rows: usize,
+    pixels: Vec<u8>,
+    labels: Vec<usize>,
+    lines: Vec<String>,
+    /// The pixels of the row that is being read.
+    row: Vec<u8>,
+}
+
+impl<'a> Table<'a> {
+    fn new(
+        reader: &'a LabelledReader,
+        columns: &'a Columns,
+        path: &'a Path,
+        delimiter: u8,
+    ) -> Self {
+        Self {
+            reader,
+            columns,
+            path,
+            delimiter,
+            name: name_of(path),
+            faults: FaultList::new(reader.options.faults),
+            rows: 0,
+            pixels: Vec::new(),
+            labels: Vec::new(),
+            lines: Vec::new(),
+            row: vec![0; columns.side * columns.side],
+        }
+    }
+
+    fn add(&mut self, record: &ByteRecord) -> Result<(), DataError> {
+        self.rows += 1;
+        let line = record.position().map_or(0, |place| place.line() as usize);
+        let read = self.label_and_row(record, line);
+        if let Some(label) = self.faults.keep(read)? {
+            self.labels.push(label);
+            self.pixels.extend_from_slice(&self.row);
+            self.lines.push(format!("{}:{line}", self.name));
+        }
+        Ok(())
+    }
+
+    /// The label of a record, whose pixels go to `row`.
+    fn label_and_row(&mut self, record: &ByteRecord, line: usize) -> Result<usize, DataError> {
+        if record.len() != self.columns.roles.len() {
+            return Err(DataError::CsvRow {
+                path: self.path.into(),
+                line,
+                seen: record.len(),
+                expected: self.columns.roles.len(),
+            });
+        }
+        let mut label = 0;
+        for (column, (field, role)) in record.iter().zip(&self.columns.roles).enumerate() {
+            let field = clean(field);
+            match *role {
+                Role::Other => {}
+                Role::Label => {
+                    let number = byte(field, self.delimiter);
+                    label = number
+                        .ok_or_else(|| self.wrong(line, column, field, LABEL))?
+                        .into();
+                }
+                Role::Pixel(place) => {
+                    let level = match self.reader.options.white_level {
+                        None => byte(field, self.delimiter),
+                        Some(white) => share(field, self.delimiter, white),
+                    };
+                    let Some(level) = level else {
+                        return Err(self.wrong(line, column, field, self.allowed_pixel(field)));
+                    };
+                    self.row[place] = level;
+                }
+            }
+        }
+        Ok(label)
+    }
+
+    fn allowed_pixel(&self, field: &[u8]) -> &'static str {
+        match (
+            self.reader.options.white_level,
+            number(field, self.delimiter),
+        ) {
+            (Some(_), _) => PIXEL_BELOW,
+            (None, Some(number)) if (0.0..1.0).contains(&number) => PIXEL_OF_ONE,
+            (None, _) => PIXEL,
+        }
+    }
+
+    fn wrong(&self, line: usize, column: usize, field: &[u8], allowed: &'static str) -> DataError {
+        let text = String::from_utf8_lossy(field);
+        DataError::CsvField {
+            path: self.path.into(),
+            line,
+            column: column + 1,
+            seen: text.chars().take(QUOTED).collect(),
+            allowed,
+        }
+    }
+
+    fn into_reading(mut self) -> Result<LabelledReading, DataError> {
+        self.faults.check(self.path, self.rows)?;
+        if self.labels.is_empty() {
+            self.faults.nothing_left(self.path, self.rows)?;
+            return Err(DataError::Empty {
+                path: self.path.into(),
+            });
+        }
+        let has_labels = self.columns.label.is_some();
+        let names = match has_labels {
+            true => numbered_classes(&self.labels),
+            false => vec![UNLABELLED.into()],
+        };
+        let side = self.columns.side;
+        let set = LabelledImages::new(self.pixels, 1, side, side, self.labels, names)?;
+        let mut reading = LabelledReading::of(set.with_item_names(self.lines)?);
+        reading.has_labels = has_labels;
+        reading.remarks.extend(self.columns.remarks.iter().cloned());
+        reading.remarks.extend(self.faults.remark());
+        if self.reader.options.white_level.is_none() && largest(&reading.images) == 1 {
+            reading.images.stretch(1);
+            reading.white_level = Some(1);
+            reading.remarks.push(format!(
+                "no pixel of {} is above 1: 0 is taken for black and 1 for white; say --white-level 255 if white is \
+                 255",
+                self.name
+            ));
+        }
+        reading
+            .remarks
+            .extend(levels::remark_on_dark(&reading.images));
+        Ok(reading)
+    }
+}
+
+fn largest(set: &LabelledImages) -> u8 {
+    set.pixels.iter().copied().max().unwrap_or(0)
+}
+
+/// The number that a field holds; a comma in it is a decimal one where fields do not end in commas.
+fn number(field: &[u8], delimiter: u8) -> Option<f64> {
+    let text = str::from_utf8(field).ok()?;
+    if delimiter != b',' && text.contains(',') {
+        return text.replace(',', ".").parse().ok();
+    }
+    text.parse().ok()
+}
+
+/// The byte that a field holds.
+fn byte(field: &[u8], delimiter: u8) -> Option<u8> {
+    // By far the most are plain, and this is where the time goes. A sign is left to the other way.
+    if let Some(byte) = str::from_utf8(field)
+        .ok()
+        .and_then(|text| text.parse().ok())
+    {
+        return Some(byte);
+    }
+    let number = number(field, delimiter)?;
+    // Checked to be a whole number of a byte's range.
+    ((0.0..=255.0).contains(&number) && number.fract() == 0.0).then_some(number as u8)
+}
+
+/// The byte of a number from 0 to `white`, rounded to the nearest.
+fn share(field: &[u8], delimiter: u8, white: u16) -> Option<u8> {
+    let white = f64::from(white.max(1));
+    let number = number(field, delimiter)?;
+    // Checked to lie in a byte's range.
+    (0.0..=white)
+        .contains(&number)
+        .then(|| (number * 255.0 / white).round() as u8)
+}
+
+#[cfg(test)]
+mod tests;

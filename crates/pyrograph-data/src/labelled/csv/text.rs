@@ -1,0 +1,267 @@
+//! The rows of a table of text, whatever it is encoded in and its fields end in.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+
+use ::csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
+use flate2::bufread::MultiGzDecoder;
+
+use crate::DataError;
+
+/// What Excel and others put before the first line of UTF-8.
+const UTF8_MARK: &[u8] = b"\xEF\xBB\xBF";
+/// The same of UTF-16, in both byte orders.
+const UTF16_LITTLE: &[u8] = b"\xFF\xFE";
+const UTF16_BIG: &[u8] = b"\xFE\xFF";
+const GZIP: &[u8] = b"\x1F\x8B";
+const ZIP: &[u8] = b"PK\x03\x04";
+/// The most bytes of a text of UTF-16, which is held in memory.
+const MOST_UTF16: u64 = 1 << 31;
+/// The most bytes of a first line.
+const MOST_LINE: u64 = 1 << 24;
+/// What fields may end in.
+const DELIMITERS: [u8; 4] = *b",;\t|";
+/// The buffer that is looked into for what a text is encoded in.
+const BUFFER: usize = 1 << 16;
+
+/// A table of text that can be read several times.
+pub(super) struct Text<'a> {
+    pub(super) path: &'a Path,
+    /// Its bytes as it is stored.
+    pub(super) length: usize,
+    /// What stands for the file in tests.
+    memory: Option<&'a [u8]>,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn of_file(path: &'a Path) -> Self {
+        let metadata = path.metadata();
+        Self {
+            path,
+            length: metadata.map_or(0, |metadata| metadata.len() as usize),
+            memory: None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_bytes(path: &'a Path, bytes: &'a [u8]) -> Self {
+        Self {
+            path,
+            length: bytes.len(),
+            memory: Some(bytes),
+        }
+    }
+
+    /// The rows from the first on.
+    pub(super) fn rows(&self) -> Result<Rows<'a>, DataError> {
+        let path = self.path;
+        let unreadable = |source| DataError::Read {
+            path: path.into(),
+            source,
+        };
+        let mut plain = self.decoded()?;
+        let mut line = Vec::new();
+        while line.trim_ascii().is_empty() {
+            line.clear();
+            let mut limited = (&mut plain).take(MOST_LINE);
+            if limited.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+                break;
+            }
+        }
+        let delimiter = delimiter_of(&line);
+        let reader = ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(delimiter)
+            .terminator(Terminator::Any(b'\n'))
+            .from_reader(self.decoded()?);
+        Ok(Rows {
+            path,
+            reader,
+            delimiter,
+        })
+    }
+
+    /// The text in UTF-8, without a mark of its encoding.
+    fn decoded(&self) -> Result<Box<dyn BufRead + 'a>, DataError> {
+        let unreadable = |source| DataError::Read {
+            path: self.path.into(),
+            source,
+        };
+        let not_text = |reason| {
+            Err(DataError::NotText {
+                path: self.path.into(),
+                reason,
+            })
+        };
+        let mut stored = self.stored().map_err(unreadable)?;
+        if stored.fill_buf().map_err(unreadable)?.starts_with(GZIP) {
+            let inner = MultiGzDecoder::new(stored);
+            stored = Box::new(BufReader::with_capacity(BUFFER, inner));
+        }
+        let start = stored.fill_buf().map_err(unreadable)?;
+        if start.starts_with(ZIP) {
+            return not_text("it is a zip archive: unzip it first");
+        }
+        if start.starts_with(UTF8_MARK) {
+            stored.consume(UTF8_MARK.len());
+            return Ok(stored);
+        }
+        let Some(unit) = utf16_units(start) else {
+            return Ok(stored);
+        };
+        let mut bytes = Vec::new();
+        let mut limited = stored.take(MOST_UTF16 + 1);
+        limited.read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > MOST_UTF16 {
+            return not_text("it is UTF-16 of more than 2 GiB: save it as UTF-8");
+        }
+        if !bytes.len().is_multiple_of(2) {
+            return not_text("it is UTF-16 that ends within a character");
+        }
+        let units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .map(|pair| unit([pair[0], pair[1]]))
+            .collect();
+        match String::from_utf16(&units) {
+            Ok(text) => {
+                let text = text.trim_start_matches('\u{feff}').to_owned();
+                Ok(Box::new(Cursor::new(text.into_bytes())))
+            }
+            Err(_) => not_text("it begins as UTF-16 and is none"),
+        }
+    }
+
+    fn stored(&self) -> io::Result<Box<dyn BufRead + 'a>> {
+        match self.memory {
+            Some(bytes) => Ok(Box::new(bytes)),
+            None => {
+                let file = BufReader::with_capacity(BUFFER, File::open(self.path)?);
+                Ok(Box::new(file))
+            }
+        }
+    }
+}
+
+/// The byte order of a text that begins as UTF-16 does, with or without its mark.
+fn utf16_units(start: &[u8]) -> Option<fn([u8; 2]) -> u16> {
+    let little: fn([u8; 2]) -> u16 = u16::from_le_bytes;
+    let big: fn([u8; 2]) -> u16 = u16::from_be_bytes;
+    if start.starts_with(UTF16_LITTLE) {
+        return Some(little);
+    }
+    if start.starts_with(UTF16_BIG) {
+        return Some(big);
+    }
+    match start {
+        [1..=127, 0, 1..=127, 0, ..] => Some(little),
+        [0, 1..=127, 0, 1..=127, ..] => Some(big),
+        _ => None,
+    }
+}
+
+/// The rows of a text.
+pub(super) struct Rows<'a> {
+    path: &'a Path,
+    reader: Reader<Box<dyn BufRead + 'a>>,
+    delimiter: u8,
+}
+
+impl Rows<'_> {
+    /// What fields end in.
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// Bytes of text that were read.
+    pub(super) fn bytes(&self) -> usize {
+        self.reader.position().byte() as usize
+    }
+
+    /// Reads the next row that is not empty; false at the end.
+    pub(super) fn next(&mut self, record: &mut ByteRecord) -> Result<bool, DataError> {
+        loop {
+            let read = self.reader.read_byte_record(record);
+            let found = read.map_err(|error| DataError::Read {
+                path: self.path.into(),
+                source: error.into(),
+            })?;
+            if found && self.delimiter == b' ' {
+                without_empty_fields(record);
+            }
+            if !found || !record.iter().all(|field| clean(field).is_empty()) || record.len() > 1 {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// Takes out the fields between spaces that follow each other.
+fn without_empty_fields(record: &mut ByteRecord) {
+    let position = record.position().cloned();
+    let fields = record.iter().filter(|field| !clean(field).is_empty());
+    let mut kept: ByteRecord = fields.collect();
+    kept.set_position(position);
+    *record = kept;
+}
+
+/// A field without quotes and spaces around it.
+pub(super) fn clean(field: &[u8]) -> &[u8] {
+    let field = field.trim_ascii();
+    let inner = field
+        .strip_prefix(b"\"")
+        .and_then(|field| field.strip_suffix(b"\""));
+    inner.unwrap_or(field).trim_ascii()
+}
+
+/// What the fields of a line end in: what is most frequent outside quotes; of semicolons and commas semicolons where
+/// they make a label and a square of pixels, as commas may be decimal ones.
+fn delimiter_of(line: &[u8]) -> u8 {
+    let mut counts = [0_usize; DELIMITERS.len()];
+    let mut is_quoted = false;
+    for &byte in line {
+        is_quoted ^= byte == b'"';
+        let place = DELIMITERS.iter().position(|&delimiter| delimiter == byte);
+        if let Some(place) = place.filter(|_| !is_quoted) {
+            counts[place] += 1;
+        }
+    }
+    let [commas, semicolons, ..] = counts;
+    let squares = |pixels: usize| pixels.isqrt().pow(2) == pixels;
+    if commas > 0 && semicolons > 3 && (squares(semicolons) || squares(semicolons + 1)) {
+        return b';';
+    }
+    let most = counts.iter().copied().max().unwrap_or(0);
+    if most == 0 {
+        return if line.trim_ascii().contains(&b' ') {
+            b' '
+        } else {
+            b','
+        };
+    }
+    let place = counts.iter().position(|&count| count == most);
+    place.map_or(b',', |place| DELIMITERS[place])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_end_in_what_is_most_frequent() {
+        for (line, delimiter) in [
+            ("5,0,0,0,1", b','),
+            ("label;a;b;c;d", b';'),
+            ("5\t0\t0", b'\t'),
+            ("5|0|0", b'|'),
+            ("5 0 0", b' '),
+            ("5", b','),
+            ("\"a;b;c\",1", b','),
+            // Decimal commas.
+            ("5;0,5;0,25;1,0;0,0", b';'),
+        ] {
+            assert_eq!(delimiter_of(line.as_bytes()), delimiter, "{line}");
+        }
+    }
+}
