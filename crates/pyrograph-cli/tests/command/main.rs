@@ -5,6 +5,7 @@ mod bench;
 mod common;
 mod convert;
 mod detection;
+mod diffusion;
 #[allow(dead_code)] // Shared with the tests of the models.
 #[path = "../../../pyrograph-models/tests/common/formula.rs"]
 mod formula;
@@ -14,6 +15,7 @@ mod loadtest;
 mod outputs;
 mod pack;
 mod pictures;
+mod preview;
 mod refusals;
 mod runs;
 mod serve;
