@@ -14,9 +14,9 @@ use crate::commands::train_sprites::ScheduleName;
 pub(super) enum Kind {
     /// Images with boxes as a detector is trained on them.
     Ssd,
-    /// Sprites by class; with --noise the forward process.
+    /// Sprites by class, of the data that `train sprites` takes; with --noise the forward process.
     Sprites,
-    /// Labelled images by class.
+    /// Labelled images by class, of the data that `train dcgan` takes.
     Digits,
     /// The tables and curves of a noise schedule.
     Schedule,
