@@ -17,7 +17,7 @@ use pyrograph::{
 };
 use serde::de::DeserializeOwned;
 
-use crate::{outputs::files_of_run, schedulers::LevelOptions};
+use crate::{bounds::BoundOptions, outputs::files_of_run, schedulers::LevelOptions};
 
 /// When the program began, for the time to the first result.
 pub(crate) static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -127,9 +127,8 @@ pub(crate) struct SamplerOptions {
     /// Variance of the noise that a DDPM step adds.
     #[arg(long, value_enum, default_value_t = VarianceName::Beta)]
     pub(crate) variance: VarianceName,
-    /// Clamp every predicted image to ±RANGE.
-    #[arg(long, value_name = "RANGE", allow_negative_numbers = true)]
-    pub(crate) clip: Option<f64>,
+    #[command(flatten)]
+    pub(crate) bounds: BoundOptions,
     #[command(flatten)]
     pub(crate) levels: LevelOptions,
     /// Classifier-free guidance; 1 is off.

@@ -1,6 +1,7 @@
 //! The `pyrograph` command.
 
 mod arguments;
+mod bounds;
 mod commands;
 mod memory;
 mod outputs;

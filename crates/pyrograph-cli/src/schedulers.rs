@@ -146,6 +146,6 @@ pub(crate) fn sprite_sampler(
         bail!("--eta belongs to --sampler ddim, not to {name}");
     }
     config.steps = steps.unwrap_or(config.steps);
-    config.clip_sample = options.clip;
+    options.bounds.apply(&mut config);
     Ok(options.levels.apply(config)?)
 }

@@ -41,6 +41,7 @@ mod detection;
 mod diversity;
 mod error;
 mod lanes;
+mod moments;
 mod neighbours;
 mod parallel;
 mod pca;
@@ -56,6 +57,7 @@ pub use detection::{
 };
 pub use diversity::mean_pairwise_distance;
 pub use error::MetricsError;
+pub use moments::ValueMoments;
 pub use neighbours::{Neighbour, NeighbourSummary, held_out_baseline, nearest_neighbour_distances};
 pub use pca::Pca;
 pub use ranking::{

@@ -24,7 +24,7 @@ pub enum PipelineError {
     },
     /// A context does not parse.
     #[error(
-        "context `{seen}` does not read: write NAME=WEIGHT, several with commas, such as hero=0.5,food=0.5"
+        "context `{seen}` does not read: write NAME=WEIGHT, several with commas, such as hero=0.5,food=0.5, or none for no class"
     )]
     ContextForm {
         /// What was written.

@@ -1,5 +1,8 @@
 //! `pyrograph eval sprites`.
 
+mod table;
+mod walk;
+
 use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context, bail};
@@ -11,16 +14,20 @@ use pyrograph::{
     },
     data::{Faults, SpriteSet},
     diffusion::{SamplerConfig, SchedulerName},
+    metrics::ValueMoments,
     pipelines::sprites::{SpritePipeline, SpriteRequest},
     train::{
         run_folder::RunFolder,
         sprites::{DataSource, SpriteJudge, SpriteReport, SpriteRun},
     },
+    vision::atomic_write,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
+use self::{table::table, walk::WalkRow};
 use crate::{
     arguments::{Common, ModelSource, SamplerOptions},
+    outputs::check_outputs,
     progress,
     reading::{FaultFlags, LabelsName, read_sprites, sprite_options},
     schedulers::{sprite_sampler, sprite_sampler_parser},
@@ -47,6 +54,10 @@ pub(crate) struct EvalSprites {
     /// Images a sampler, with the contexts of held-out sprites in turn [default: as many as are held out].
     #[arg(short = 'n', long = "count")]
     count: Option<usize>,
+    /// Measure mean, deviation and kurtosis of the samples along each walk, beside those of the forward process at the same
+    /// √ᾱ and √(1−ᾱ), and write them as CSV.
+    #[arg(long, value_name = "FILE")]
+    walk: Option<PathBuf>,
     /// The real sprites; needed without --run, which knows its own.
     #[arg(long)]
     data: Option<PathBuf>,
@@ -119,6 +130,7 @@ impl EvalSprites {
             let steps = self.steps.get(place).copied();
             let plan = sprite_sampler(*sampler, steps, pipeline.timesteps(), &self.options)?;
             self.common.say_steps(pipeline, &plan)?;
+            self.options.say_clipping(&self.common, pipeline, &plan);
             Ok(plan)
         };
         self.sampler.iter().enumerate().map(plan).collect()
@@ -131,6 +143,10 @@ struct Row {
     steps: usize,
     seconds: f64,
     report: SpriteReport,
+    /// The images that leave the range of pixels by far.
+    beyond_range: Value,
+    /// Moments of the samples along the walk, where they are asked for.
+    walk: Vec<WalkRow>,
 }
 
 impl BackendTask for EvalSprites {
@@ -143,6 +159,9 @@ impl BackendTask for EvalSprites {
                 self.sampler.len(),
                 self.steps.len()
             );
+        }
+        if let Some(path) = &self.walk {
+            check_outputs(&[("--walk", path)], &self.source.files())?;
         }
         // Before the data are read: what is wrong with a request should cost no time.
         self.count.map_or(Ok(()), SpriteRequest::check_count)?;
@@ -171,10 +190,14 @@ impl BackendTask for EvalSprites {
         let asked: Vec<_> = (0..count)
             .map(|place| held_out.class_of(item(place)))
             .collect();
+        let of_data = ValueMoments::of(&training.to_nchw()).context("there are no sprites")?;
+        let frames = self.walk.as_ref().map_or(0, |_| walk::MOMENTS);
         let mut rows = Vec::new();
         for (sampler, plan) in self.sampler.iter().zip(plans) {
             let request = SpriteRequest {
                 seed: self.options.seed,
+                clipping: self.options.clipping(),
+                frames,
                 rng: self.options.rng.into(),
                 guidance: self.options.guidance,
                 batch_size: self.options.batch_size,
@@ -189,75 +212,37 @@ impl BackendTask for EvalSprites {
             bar.finish_and_clear();
             let samples = samples?;
             let seconds = begun.elapsed().as_secs_f64();
+            let beyond_range =
+                self.options
+                    .say_range(&self.common, &samples, Some(sampler.as_str()));
             let report = judge.judge(&samples.values, Some(&asked))?;
             rows.push(Row {
                 sampler: sampler.as_str(),
                 steps: samples.steps,
                 seconds,
                 report,
+                beyond_range,
+                walk: walk::rows(sampler.as_str(), &samples, of_data),
             });
         }
 
         let values: Vec<_> = rows
             .iter()
-            .map(|row| json!({ "sampler": row.sampler, "steps": row.steps, "seconds": row.seconds, "report": row.report }))
+            .map(|row| {
+                let walk: Vec<_> = row.walk.iter().map(WalkRow::value).collect();
+                json!({
+                    "sampler": row.sampler, "steps": row.steps, "seconds": row.seconds, "report": row.report,
+                    "beyond_range": row.beyond_range, "walk": walk,
+                })
+            })
             .collect();
+        if let Some(path) = &self.walk {
+            let walks = rows.iter().flat_map(|row| &row.walk);
+            atomic_write(path, walk::csv(walks).as_bytes())?;
+        }
         let names = training.class_names();
         let value = json!({ "classes": names, "results": values });
         self.common
             .print(&value, &table(&rows, names).context("nothing was judged")?)
     }
-}
-
-fn table(rows: &[Row], classes: &[String]) -> Option<String> {
-    let real = &rows.first()?.report;
-    let mut text = format!(
-        "{:<14} {:>6} {:>8} {:>9} {:>9} {:>7} {:>10}\n",
-        "", "steps", "seconds", "sliced W", "nearest", "copies", "class"
-    );
-    for row in rows {
-        let report = &row.report;
-        let agreement = report
-            .class_agreement
-            .map_or("-".into(), |share| format!("{:.1} %", share * 100.0));
-        text += &format!(
-            "{:<14} {:>6} {:>8.1} {:>9.4} {:>9.4} {:>5.1} % {:>10}\n",
-            row.sampler,
-            row.steps,
-            row.seconds,
-            report.sliced_wasserstein,
-            report.nearest_training,
-            report.near_copies * 100.0,
-            agreement,
-        );
-    }
-    text += &format!(
-        "{:<14} {:>6} {:>8} {:>9.4} {:>9.4} {:>5.1} % {:>8.1} %\n\n",
-        "real sprites",
-        "",
-        "",
-        real.sliced_wasserstein_training,
-        real.nearest_training_held_out,
-        real.near_copies_held_out * 100.0,
-        real.class_agreement_held_out * 100.0,
-    );
-    for row in rows {
-        let shares = classes
-            .iter()
-            .zip(&row.report.class_agreement_by_class)
-            .map(|(name, share)| match share {
-                Some(share) => format!("{name} {:.0} %", share * 100.0),
-                None => format!("{name} -"),
-            });
-        text += &format!(
-            "{} by class: {}\n",
-            row.sampler,
-            shares.collect::<Vec<_>>().join(", ")
-        );
-    }
-    text += "sliced W: distance to held-out sprites, lower is better; the real row is the training set's own\n";
-    text += "nearest: mean RMS distance to the nearest training sprite; copies: share that equal one but for rounding\n";
-    Some(
-        text + "class: share in which a classifier sees the class asked for; the real row is its own accuracy",
-    )
 }

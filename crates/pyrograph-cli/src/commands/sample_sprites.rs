@@ -1,8 +1,11 @@
 //! `pyrograph sample sprites`.
 
-use std::{collections::HashMap, path::PathBuf, time::Instant};
+mod noise;
+mod outputs;
 
-use anyhow::{anyhow, bail};
+use std::{path::PathBuf, time::Instant};
+
+use anyhow::bail;
 use clap::Args;
 use pyrograph::{
     backend::{
@@ -10,15 +13,18 @@ use pyrograph::{
         vision::{VisionAutodiff, VisionBackend},
     },
     diffusion::SchedulerName,
-    models::weights::{StateDict, TensorEntry},
     pipelines::sprites::{
-        SpritePipeline, SpriteRequest, SpriteSamples, StartNoise, class_rows, class_sheet,
-        denoising_frames, parse_context, with_and_without_noise,
+        Moments, SpritePipeline, SpriteRequest, SpriteSamples, StartNoise, class_rows, class_sheet,
+        denoising_strip, parse_context, with_and_without_noise,
     },
-    vision::{GifOptions, write_gif, write_png},
+    vision::write_png,
 };
 use serde_json::json;
 
+use self::{
+    noise::read_noise,
+    outputs::{save, write_animation},
+};
 use crate::{
     arguments::{Common, ModelSource, STARTED, SamplerOptions},
     outputs::check_outputs,
@@ -39,7 +45,8 @@ pub(crate) struct SampleSprites {
     steps: Option<usize>,
     #[command(flatten)]
     options: SamplerOptions,
-    /// A mix of classes, such as hero=1 or hero=0.5,food=0.5; several share the images evenly [default: every class].
+    /// A mix of classes, such as hero=1 or hero=0.5,food=0.5; several share the images evenly. `none` is no class [default:
+    /// every class].
     #[arg(long)]
     context: Vec<String>,
     /// How many images [default: 8 a context, or as many as --noise holds].
@@ -57,13 +64,22 @@ pub(crate) struct SampleSprites {
     /// An animation of the denoising.
     #[arg(long)]
     gif: Option<PathBuf>,
-    /// Moments of the animation.
-    #[arg(long, default_value_t = 40, requires = "gif")]
-    frames: usize,
+    /// Moments of the animation, evenly spaced from the noise on [default: 40].
+    #[arg(long, requires = "gif", conflicts_with = "moments")]
+    frames: Option<usize>,
+    /// The moments of the walk that --strip, --gif and --save keep: N after steps, evenly spaced to the end, or `course`
+    /// for those of the sprite course: i % 20 = 0, i = T or i < 8, with i counted from T down to 1 [default: course, for
+    /// --strip].
+    #[arg(long, value_name = "course|N")]
+    moments: Option<Moments>,
+    /// A picture of the walk: the moments from left to right, the first image of each context in a row.
+    #[arg(long)]
+    strip: Option<PathBuf>,
     /// A picture of these samples, by ddpm, beside the same noise sampled without the extra noise of each step.
     #[arg(long)]
     compare_noise: Option<PathBuf>,
-    /// The images as numbers: tensor `samples` of a safetensors file.
+    /// The images as numbers: tensor `samples` of a safetensors file. With --moments, `intermediate` too, [moments, images,
+    /// channels, side, side], and `timesteps`, the i of the step before each.
     #[arg(long)]
     save: Option<PathBuf>,
     #[command(flatten)]
@@ -72,8 +88,8 @@ pub(crate) struct SampleSprites {
 
 /// Images a context when no number is given.
 const A_CONTEXT: usize = 8;
-/// Milliseconds a moment is shown.
-const MOMENT_MS: u32 = 60;
+/// Moments of an animation when no number is given.
+const FRAMES: usize = 40;
 
 impl SampleSprites {
     pub(crate) fn run(self) -> anyhow::Result<()> {
@@ -105,20 +121,15 @@ impl BackendTask for SampleSprites {
             written.push(path);
         }
         if let Some(path) = &self.gif {
-            let options = GifOptions {
-                delay_ms: MOMENT_MS,
-                ..GifOptions::default()
-            };
-            write_gif(path, &denoising_frames(&samples, &labels)?, &options)?;
+            write_animation(path, &samples, &labels)?;
+            written.push(path.clone());
+        }
+        if let Some(path) = &self.strip {
+            write_png(path, &denoising_strip(&samples, &labels)?)?;
             written.push(path.clone());
         }
         if let Some(path) = &self.save {
-            let mut dict = StateDict::new();
-            dict.insert(
-                "samples",
-                TensorEntry::from_f32(samples.shape.to_vec(), samples.values.clone()),
-            );
-            dict.save(path, HashMap::new())?;
+            save(path, &samples, self.moments.is_some())?;
             written.push(path.clone());
         }
         if let Some(path) = &self.compare_noise {
@@ -131,9 +142,11 @@ impl BackendTask for SampleSprites {
             .iter()
             .map(|path| path.display().to_string())
             .collect();
+        let beyond = self.options.say_range(&self.common, &samples, None);
         let value = json!({
             "images": samples.shape[0], "sampler": self.sampler.as_str(), "steps": samples.steps,
             "seconds": seconds, "seconds_to_first_result": first_result, "written": paths,
+            "beyond_range": beyond,
         });
         let text = format!(
             "{} images, {} with {} steps in {seconds:.2} s\nwrote {}",
@@ -149,16 +162,23 @@ impl BackendTask for SampleSprites {
 impl SampleSprites {
     /// Where the picture goes, if one is asked for or nothing else is.
     fn picture(&self) -> Option<PathBuf> {
-        let nothing_asked =
-            self.gif.is_none() && self.save.is_none() && self.compare_noise.is_none();
+        let others = [&self.gif, &self.strip, &self.save, &self.compare_noise];
+        let nothing_asked = others.iter().all(|path| path.is_none());
         let usual = || nothing_asked.then(|| "samples.png".into());
         self.out.clone().or_else(usual)
     }
 
     /// What can be known of the outputs before hours of sampling.
     fn check_outputs(&self) -> anyhow::Result<()> {
-        if self.frames == 0 {
+        if self.frames == Some(0) {
             bail!("--frames is 0, but must be 1 or more");
+        }
+        if self.moments.is_some()
+            && [&self.gif, &self.strip, &self.save]
+                .iter()
+                .all(|path| path.is_none())
+        {
+            bail!("--moments says what --strip, --gif and --save keep: give one of them");
         }
         if self.compare_noise.is_some() && self.sampler != SchedulerName::Ddpm {
             bail!(
@@ -170,6 +190,7 @@ impl SampleSprites {
         let outputs: Vec<_> = [
             ("--out", &picture),
             ("--gif", &self.gif),
+            ("--strip", &self.strip),
             ("--save", &self.save),
             ("--compare-noise", &self.compare_noise),
         ]
@@ -189,6 +210,7 @@ impl SampleSprites {
         let timesteps = pipeline.timesteps();
         let sampler = sprite_sampler(self.sampler, self.steps, timesteps, &self.options)?;
         self.common.say_steps(pipeline, &sampler)?;
+        self.options.say_clipping(&self.common, pipeline, &sampler);
         let noise = self
             .noise
             .as_ref()
@@ -228,12 +250,19 @@ impl SampleSprites {
             (None, Some(seed)) => StartNoise::Towards { seed },
             (None, None) => StartNoise::Seeded,
         };
+        // An animation keeps its own moments where none are chosen.
+        let usual_moments = self.gif.is_none().then_some(Moments::Course);
         let request = SpriteRequest {
             seed: self.options.seed,
             rng: self.options.rng.into(),
             guidance: self.options.guidance,
             start,
-            frames: if self.gif.is_some() { self.frames } else { 0 },
+            clipping: self.options.clipping(),
+            frames: self
+                .gif
+                .as_ref()
+                .map_or(0, |_| self.frames.unwrap_or(FRAMES)),
+            moments: self.moments.or(self.strip.as_ref().and(usual_moments)),
             batch_size: self.options.batch_size,
             ..SpriteRequest::new(sampler, contexts)
         };
@@ -267,32 +296,12 @@ impl SampleSprites {
         let request = SpriteRequest {
             sampler,
             frames: 0,
+            moments: None,
             ..request.clone()
         };
         let without = self.sample(pipeline, &request)?;
+        self.options
+            .say_range(&self.common, &without, Some("without extra noise"));
         Ok(with_and_without_noise(with, &without, labels)?)
-    }
-}
-
-/// The number of images in `x_T`, and its values.
-fn read_noise<B: VisionBackend>(
-    path: &PathBuf,
-    pipeline: &SpritePipeline<B>,
-) -> anyhow::Result<(usize, Vec<f32>)> {
-    let dict = StateDict::open(path)?;
-    let tensor = dict
-        .get("x_T")
-        .ok_or_else(|| anyhow!("{}: it has no tensor `x_T`", path.display()))?;
-    let config = pipeline.config();
-    let side = config.height;
-    match tensor.shape() {
-        &[count, channels, h, w] if channels == config.in_channels && h == side && w == side => {
-            Ok((count, tensor.to_f32()))
-        }
-        shape => bail!(
-            "{}: x_T has shape {shape:?}, but must be [images, {}, {side}, {side}]",
-            path.display(),
-            config.in_channels
-        ),
     }
 }

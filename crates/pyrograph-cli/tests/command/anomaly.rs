@@ -96,6 +96,18 @@ fn a_dcgan_is_trained_fitted_and_scores_new_digits() {
         );
     }
 
+    // The article's search is another than the one that was fitted.
+    let article = ["--search-preset", "article", "--steps", "4", "--json"];
+    let output = pyrograph(&[&score[..], &article].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert!(
+        errors.contains("another search scores otherwise"),
+        "{errors}"
+    );
+    let result: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(result["images"], 12);
+
     for method in ["search", "encoder", "warm"] {
         let out = folder.path().join(format!("{method}.csv"));
         let pictures = folder.path().join(method);

@@ -5,6 +5,7 @@ mod bench;
 mod common;
 mod convert;
 mod detection;
+mod diffusion;
 #[allow(dead_code)] // Shared with the tests of the models.
 #[path = "../../../pyrograph-models/tests/common/formula.rs"]
 mod formula;
@@ -15,6 +16,7 @@ mod outputs;
 mod pack;
 mod pictures;
 mod reading;
+mod preview;
 mod refusals;
 mod runs;
 mod serve;

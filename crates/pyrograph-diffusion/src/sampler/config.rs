@@ -34,6 +34,15 @@ pub struct Thresholding {
     pub max: f64,
 }
 
+impl Thresholding {
+    /// Imagen's: the quantile of 99.5 %, which may be as large as it is. (diffusers' `sample_max_value`
+    /// is 1 by default, with which thresholding is clipping.)
+    pub const IMAGEN: Self = Self {
+        ratio: 0.995,
+        max: f32::MAX as f64,
+    };
+}
+
 /// What a [`SamplerPlan`](super::SamplerPlan) is built from, besides the noise schedule.
 ///
 /// The presets suit the sprite course and a network that predicts noise.

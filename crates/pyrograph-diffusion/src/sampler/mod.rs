@@ -1,6 +1,7 @@
 //! Samplers: from noise to a sample in `n` steps, as immutable plans.
 
 mod beta_quantile;
+mod bounds;
 mod build;
 mod coefficients;
 mod config;

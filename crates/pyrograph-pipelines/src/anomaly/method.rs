@@ -58,8 +58,15 @@ pub struct SearchConfig {
     /// Steps of Adam (β 0.9 and 0.999). The paper takes 500 from anywhere; from the nearest of a pool 60 find what normal images need,
     /// and more find twins for anomalies too (docs/anomaly.md).
     pub steps: usize,
-    /// Adam's rate at the start; it falls to a tenth by a cosine.
+    /// Adam's rate at the start; it falls to a tenth by a cosine where [`decay`](Self::decay) is set.
     pub learning_rate: f64,
+    /// Whether the rate falls.
+    #[serde(skip_serializing_if = "is_on")]
+    pub decay: bool,
+    /// Whether the networks act as in training: their batch norms take the statistics of the images that are searched for
+    /// at once, so that an image's score depends on its neighbours.
+    #[serde(skip_serializing_if = "is_off")]
+    pub train_mode: bool,
     /// Starts of every image, of which the best counts.
     pub restarts: usize,
     /// Random latent vectors that are made into images once; every image starts from its nearest among them, which takes a search
@@ -78,6 +85,8 @@ impl Default for SearchConfig {
         Self {
             steps: 60,
             learning_rate: 0.03,
+            decay: true,
+            train_mode: false,
             restarts: 2,
             pool: 2000,
             early_stop: 0.0,
@@ -85,6 +94,15 @@ impl Default for SearchConfig {
             seed: 0,
         }
     }
+}
+
+/// What stands in files of earlier versions, which do not name it, is not written either.
+fn is_on(switch: &bool) -> bool {
+    *switch
+}
+
+fn is_off(switch: &bool) -> bool {
+    !switch
 }
 
 /// More than anyone searches for.
@@ -96,6 +114,20 @@ const MAX_POOL: usize = 100_000;
 const MAX_ROWS: usize = 4096;
 
 impl SearchConfig {
+    /// The search of the public article on AnoGAN and MNIST (docs/anomaly.md): one random start, Adam at a constant 1e-3 for
+    /// 5,000 steps, and networks that were never set to evaluation.
+    pub fn article() -> Self {
+        Self {
+            steps: 5000,
+            learning_rate: 1e-3,
+            decay: false,
+            train_mode: true,
+            restarts: 1,
+            pool: 0,
+            ..Self::default()
+        }
+    }
+
     /// Checks every number.
     ///
     /// # Errors
@@ -141,6 +173,9 @@ impl SearchConfig {
     pub(super) fn rate_at(&self, step: usize) -> f64 {
         /// The share of the rate that is left at the end.
         const FLOOR: f64 = 0.1;
+        if !self.decay {
+            return self.learning_rate;
+        }
         let progress = step as f64 / self.steps as f64;
         let cosine = (1.0 + (std::f64::consts::PI * progress).cos()) / 2.0;
         self.learning_rate * (FLOOR + (1.0 - FLOOR) * cosine)
@@ -206,6 +241,24 @@ mod tests {
             let message = config.check().expect_err(name).to_string();
             assert!(message.contains(name), "{message}");
         }
+    }
+
+    #[test]
+    fn the_articles_search_is_constant_and_unlike_the_usual_one_in_files() {
+        let article = SearchConfig::article();
+        article.check().expect("legal");
+        assert_eq!([article.rate_at(0), article.rate_at(4999)], [1e-3; 2]);
+        let text = serde_json::to_string(&article).expect("JSON");
+        let read: SearchConfig = serde_json::from_str(&text).expect("itself");
+        assert_eq!(read, article);
+        // A search as it was before there were two of them reads and writes as it did.
+        let text = serde_json::to_string(&SearchConfig::default()).expect("JSON");
+        assert!(
+            !text.contains("decay") && !text.contains("train_mode"),
+            "{text}"
+        );
+        let read: SearchConfig = serde_json::from_str(&text).expect("itself");
+        assert_eq!(read, SearchConfig::default());
     }
 
     #[test]

@@ -2,22 +2,19 @@
 
 use std::{ops::ControlFlow, path::Path};
 
-use burn::{
-    module::{AutodiffModule, Module},
-    tensor::Tensor,
-};
+use burn::tensor::Tensor;
 use pyrograph_backend::{rng::host_tensor, vision::VisionAutodiff};
 use pyrograph_losses::AnomalyScore;
 use pyrograph_metrics::quantile_threshold;
 use pyrograph_models::{
     ModelError,
-    dcgan::{AnoGan, DcganConfig, Discriminator, Encoder, Generator},
+    dcgan::{AnoGan, DcganConfig, Encoder},
     weights::{StateDict, build_model, read_config, save_model},
 };
 
 use super::{
     AnomalyCard, Calibration, Method, SearchConfig,
-    search::{Frozen, Start, search},
+    search::{Frozen, Networks, Start, search},
     start::{LastPool, Starts},
 };
 use crate::PipelineError;
@@ -218,11 +215,16 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
                 value: images[place],
             });
         }
-        let generator = self.networks.generator.frozen();
-        let discriminator = self.networks.discriminator.frozen();
+        let AnoGan {
+            generator,
+            discriminator,
+            ..
+        } = &self.networks;
+        // The encoder was trained beside networks in evaluation.
+        let train_mode = config.train_mode && method != Method::Encoder;
+        let networks = Networks::new(generator, discriminator, train_mode);
         let frozen = Frozen::<B> {
-            generator: Generator::from_inner(generator.clone()).no_grad(),
-            discriminator: Discriminator::from_inner(discriminator.clone()).no_grad(),
+            networks: networks.recording(),
             score: self.card.score,
         };
         // The first start of a warm search is the encoder's.
@@ -244,8 +246,7 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
         let config = &SearchConfig { pool, ..*config };
         let view = View {
             scorer: self,
-            generator,
-            discriminator,
+            networks,
             frozen,
         };
         let batches = images.len().div_ceil(size * config.batch_size);
@@ -267,8 +268,7 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
 /// The networks as scoring uses them.
 struct View<'a, B: VisionAutodiff> {
     scorer: &'a AnomalyScorer<B>,
-    generator: Generator<B::InnerBackend>,
-    discriminator: Discriminator<B::InnerBackend>,
+    networks: Networks<B::InnerBackend>,
     frozen: Frozen<B>,
 }
 
@@ -308,7 +308,8 @@ impl<B: VisionAutodiff> View<'_, B> {
     fn starts(&self, seed: u64, config: &SearchConfig) -> Starts<B::InnerBackend> {
         let scorer = self.scorer;
         let (config, z_dim) = (&SearchConfig { seed, ..*config }, scorer.config.z_dim);
-        Starts::new(config, &self.generator, z_dim, &scorer.pool, &scorer.device)
+        let generator = self.networks.generator();
+        Starts::new(config, generator, z_dim, &scorer.pool, &scorer.device)
     }
 
     /// Searches from every start of every image at once, and takes the best of each image.
@@ -335,7 +336,7 @@ impl<B: VisionAutodiff> View<'_, B> {
             let row = of_image.iter().flat_map(|starts| &starts[restart]);
             starts.push(host_tensor(row.copied().collect(), [count, z_dim], device));
         }
-        let features = self.discriminator.features(x.clone());
+        let features = self.networks.features(x.clone());
         let start = Start {
             z: Tensor::cat(starts, 0),
             x: x.clone().repeat_dim(0, config.restarts),
@@ -361,10 +362,10 @@ impl<B: VisionAutodiff> View<'_, B> {
         z: Tensor<B::InnerBackend, 2>,
         steps: &[usize],
     ) -> Result<Vec<ScoredImage>, PipelineError> {
-        let twin = self.generator.forward(z.clone());
+        let twin = self.networks.generate(z.clone());
         let (x_features, twin_features) = (
-            self.discriminator.features(x.clone()),
-            self.discriminator.features(twin.clone()),
+            self.networks.features(x.clone()),
+            self.networks.features(twin.clone()),
         );
         let parts = self
             .scorer

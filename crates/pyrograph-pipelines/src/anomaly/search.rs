@@ -2,10 +2,19 @@
 
 use std::ops::ControlFlow;
 
-use burn::tensor::{Int, Tensor, TensorData, backend::Backend};
-use pyrograph_backend::{lock_autodiff, vision::VisionAutodiff};
+use burn::{
+    module::{AutodiffModule, Module},
+    tensor::{Int, Tensor, TensorData, backend::Backend},
+};
+use pyrograph_backend::{
+    lock_autodiff,
+    vision::{VisionAutodiff, VisionBackend},
+};
 use pyrograph_losses::AnomalyScore;
-use pyrograph_models::dcgan::{Discriminator, Generator};
+use pyrograph_models::{
+    blocks::BatchStatistics,
+    dcgan::{Discriminator, Generator},
+};
 
 use super::SearchConfig;
 use crate::PipelineError;
@@ -21,10 +30,73 @@ const PATIENCE: usize = 2;
 /// Scores [batch], and their gradients for the latent vectors [batch, z_dim].
 type ScoresAndSlopes<B> = (Tensor<B, 1>, Tensor<B, 2>);
 
+/// Two networks that do not learn any more, with the running statistics of their norms or with those of each batch.
+#[derive(Debug)]
+pub(super) struct Networks<B: VisionBackend> {
+    generator: Generator<B>,
+    discriminator: Discriminator<B>,
+    train_mode: bool,
+}
+
+impl<B: VisionBackend> Networks<B> {
+    pub(super) fn new(
+        generator: &Generator<B>,
+        discriminator: &Discriminator<B>,
+        train_mode: bool,
+    ) -> Self {
+        // Running statistics are folded into the convolutions; those of a batch cannot be.
+        let (generator, discriminator) = match train_mode {
+            true => (generator.clone().no_grad(), discriminator.clone().no_grad()),
+            false => (generator.frozen(), discriminator.frozen()),
+        };
+        Self {
+            generator,
+            discriminator,
+            train_mode,
+        }
+    }
+
+    pub(super) fn generator(&self) -> &Generator<B> {
+        &self.generator
+    }
+
+    /// The images of latent vectors.
+    pub(super) fn generate(&self, z: Tensor<B, 2>) -> Tensor<B, 4> {
+        match self.train_mode {
+            true => self
+                .generator
+                .forward_training(z, &mut BatchStatistics::default()),
+            false => self.generator.forward(z),
+        }
+    }
+
+    /// The discriminator's features of images.
+    pub(super) fn features(&self, x: Tensor<B, 4>) -> Tensor<B, 2> {
+        match self.train_mode {
+            true => {
+                let statistics = &mut BatchStatistics::default();
+                self.discriminator.forward_training(x, statistics).feature
+            }
+            false => self.discriminator.features(x),
+        }
+    }
+
+    /// The same networks on the backend that records.
+    pub(super) fn recording<A>(&self) -> Networks<A>
+    where
+        A: VisionAutodiff<InnerBackend = B>,
+    {
+        Networks {
+            generator: Generator::from_inner(self.generator.clone()).no_grad(),
+            discriminator: Discriminator::from_inner(self.discriminator.clone()).no_grad(),
+            train_mode: self.train_mode,
+        }
+    }
+}
+
 /// The frozen networks on the backend that records.
 pub(super) struct Frozen<B: VisionAutodiff> {
-    pub(super) generator: Generator<B>,
-    pub(super) discriminator: Discriminator<B>,
+    pub(super) networks: Networks<B>,
     pub(super) score: AnomalyScore,
 }
 
@@ -38,8 +110,8 @@ impl<B: VisionAutodiff> Frozen<B> {
     ) -> Result<ScoresAndSlopes<B::InnerBackend>, PipelineError> {
         let _turn = lock_autodiff();
         let z = Tensor::<B, 2>::from_inner(z).require_grad();
-        let twin = self.generator.forward(z.clone());
-        let twin_features = self.discriminator.features(twin.clone());
+        let twin = self.networks.generate(z.clone());
+        let twin_features = self.networks.features(twin.clone());
         let (x, features) = (Tensor::from_inner(x), Tensor::from_inner(features));
         let parts = self.score.forward(x, twin, features, twin_features)?;
         let scores = parts.score.clone().inner();

@@ -2,7 +2,11 @@
 
 use crate::PipelineError;
 
+/// What stands for a context of zeros: no class at all. A class of this name comes before it.
+pub const NO_CONTEXT: &str = "none";
+
 /// Reads `NAME=WEIGHT[,NAME=WEIGHT…]`, or the same with colons, into a context of `names.len()` numbers; names not given weigh 0, a name alone weighs 1.
+/// [`NO_CONTEXT`] is the context of zeros, with which a network was trained where its context was dropped.
 ///
 /// ```
 /// # use pyrograph_pipelines::sprites::parse_context;
@@ -10,6 +14,7 @@ use crate::PipelineError;
 /// assert_eq!(parse_context("hero=0.5,food=0.25", &names)?, [0.5, 0.25]);
 /// assert_eq!(parse_context("hero:0.5", &names)?, [0.5, 0.0]);
 /// assert_eq!(parse_context("food", &names)?, [0.0, 1.0]);
+/// assert_eq!(parse_context("none", &names)?, [0.0, 0.0]);
 /// assert!(parse_context("dragon=1", &names).is_err());
 /// # Ok::<(), pyrograph_pipelines::PipelineError>(())
 /// ```
@@ -17,6 +22,9 @@ use crate::PipelineError;
 /// # Errors
 /// For a name that is not among `names` or is given twice, and for a weight that is no finite number.
 pub fn parse_context(text: &str, names: &[String]) -> Result<Vec<f32>, PipelineError> {
+    if text.trim() == NO_CONTEXT && !names.iter().any(|name| name == NO_CONTEXT) {
+        return Ok(vec![0.0; names.len()]);
+    }
     let mut context = vec![None; names.len()];
     for part in text.split(',').map(str::trim) {
         let form = || PipelineError::ContextForm { seen: text.into() };
@@ -67,6 +75,14 @@ pub fn class_rows(names: &[String], each: usize) -> (Vec<Vec<f32>>, Vec<String>)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_class_named_none_comes_before_no_class() {
+        let names = ["hero", "none"].map(str::to_owned);
+        assert_eq!(parse_context("none", &names).expect("a name"), [0.0, 1.0]);
+        assert_eq!(parse_context("none", &names[..1]).expect("zeros"), [0.0]);
+        assert!(parse_context("none,hero", &names[..1]).is_err());
+    }
 
     #[test]
     fn what_does_not_read_is_refused_with_the_names() {

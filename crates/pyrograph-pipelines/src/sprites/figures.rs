@@ -4,7 +4,7 @@ use pyrograph_vision::{
     Rgb, RgbImage, batch_from_chw, enlarge, labelled_grid, panels, pick_factor,
 };
 
-use super::SpriteSamples;
+use super::{Frame, SpriteSamples};
 use crate::PipelineError;
 
 const GAP: u32 = 4;
@@ -39,6 +39,41 @@ pub fn denoising_frames(
         .collect()
 }
 
+/// The moments that were kept as columns, each with the timestep of its last step above, and the first
+/// image of each run of equal labels as a row.
+///
+/// # Errors
+/// As [`class_sheet`].
+pub fn denoising_strip(
+    samples: &SpriteSamples,
+    labels: &[String],
+) -> Result<RgbImage, PipelineError> {
+    let [count, channels, height, width] = samples.shape;
+    check_labels(count, labels)?;
+    let firsts = (0..count).filter(|&i| i == 0 || labels[i] != labels[i - 1]);
+    let image_values = channels * height * width;
+    let row = |place: usize| {
+        let values = samples.frames.iter().flat_map(|frame| {
+            frame.values[place * image_values..(place + 1) * image_values].iter()
+        });
+        let values: Vec<f32> = values.copied().collect();
+        enlarged(&values, samples.shape).map(|images| (labels[place].as_str(), images))
+    };
+    let rows = firsts.map(row).collect::<Result<Vec<_>, _>>()?;
+    let titles: Vec<_> = samples.frames.iter().map(title).collect();
+    let titles: Vec<_> = titles.iter().map(String::as_str).collect();
+    Ok(labelled_grid(&rows, &titles, GAP, PAPER)?)
+}
+
+/// The timestep after which a moment was kept.
+fn title(frame: &Frame) -> String {
+    match frame.timestep {
+        None => "noise".into(),
+        Some(timestep) if timestep.fract() == 0.0 => format!("{timestep:.0}"),
+        Some(timestep) => format!("{timestep:.1}"),
+    }
+}
+
 /// Two sheets beside each other: the same noise and contexts, sampled with the extra noise of each step and without.
 ///
 /// # Errors
@@ -56,19 +91,8 @@ pub fn with_and_without_noise(
 }
 
 fn sheet(values: &[f32], shape: [usize; 4], labels: &[String]) -> Result<RgbImage, PipelineError> {
-    let [_, channels, height, width] = shape;
-    let factor = pick_factor(width as u32, TARGET_SIDE);
-    let images = batch_from_chw(values, channels, height, width)?
-        .iter()
-        .map(|image| enlarge(image, factor))
-        .collect::<Result<Vec<_>, _>>()?;
-    if images.len() != labels.len() {
-        return Err(PipelineError::Number {
-            field: "the number of labels",
-            seen: labels.len().to_string(),
-            allowed: format!("{}, one an image", images.len()),
-        });
-    }
+    let images = enlarged(values, shape)?;
+    check_labels(images.len(), labels)?;
     let mut rows: Vec<(&str, Vec<RgbImage>)> = Vec::new();
     for (image, label) in images.into_iter().zip(labels) {
         let begun = rows
@@ -84,4 +108,24 @@ fn sheet(values: &[f32], shape: [usize; 4], labels: &[String]) -> Result<RgbImag
         }
     }
     Ok(labelled_grid(&rows, &[], GAP, PAPER)?)
+}
+
+/// Images [channels, height, width] one after another, as pixel art of a size that can be seen.
+fn enlarged(values: &[f32], shape: [usize; 4]) -> Result<Vec<RgbImage>, PipelineError> {
+    let [_, channels, height, width] = shape;
+    let factor = pick_factor(width as u32, TARGET_SIDE);
+    let images = batch_from_chw(values, channels, height, width)?;
+    let images = images.iter().map(|image| enlarge(image, factor));
+    Ok(images.collect::<Result<_, _>>()?)
+}
+
+fn check_labels(images: usize, labels: &[String]) -> Result<(), PipelineError> {
+    if images == labels.len() {
+        return Ok(());
+    }
+    Err(PipelineError::Number {
+        field: "the number of labels",
+        seen: labels.len().to_string(),
+        allowed: format!("{images}, one an image"),
+    })
 }

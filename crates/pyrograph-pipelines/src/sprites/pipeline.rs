@@ -14,7 +14,10 @@ use pyrograph_models::{
     weights::{StateDict, build_model, read_config},
 };
 
-use super::{Frame, SpriteRequest, SpriteRules, SpriteSamples, StartNoise};
+use super::{
+    Frame, SpriteRequest, SpriteRules, SpriteSamples, StartNoise,
+    moments::{course_timestep, frame_steps, signal_after},
+};
 use crate::PipelineError;
 
 /// A trained ContextUnet and what is known of its training.
@@ -139,7 +142,10 @@ impl<B: VisionBackend> SpritePipeline<B> {
         let mut noise = NoiseSource::new(request.rng, request.seed);
         let start = self.start(request, &mut noise)?;
         let total = plan.len() * count.div_ceil(batch_size);
-        let kept = kept_steps(plan.len(), request.frames);
+        let kept = match request.moments {
+            Some(moments) => moments.steps(&plan),
+            None => frame_steps(plan.len(), request.frames),
+        };
         let mut done = 0;
         let mut samples = SpriteSamples {
             values: Vec::new(),
@@ -168,7 +174,12 @@ impl<B: VisionBackend> SpritePipeline<B> {
                 let values = values_of(tensor, first * self.shape(1).iter().product::<usize>())?;
                 match samples.frames.get_mut(place) {
                     Some(frame) => frame.values.extend(values),
-                    None => samples.frames.push(Frame { step, values }),
+                    None => samples.frames.push(Frame {
+                        step,
+                        timestep: step.checked_sub(1).map(|call| course_timestep(&plan, call)),
+                        signal: signal_after(&plan, step),
+                        values,
+                    }),
                 }
             }
         }
@@ -176,7 +187,7 @@ impl<B: VisionBackend> SpritePipeline<B> {
         if let Some(last) = samples.frames.last() {
             samples.values = last.values.clone();
         }
-        if request.frames == 0 {
+        if request.frames == 0 && request.moments.is_none() {
             samples.frames.clear();
         }
         Ok(samples)
@@ -230,12 +241,6 @@ impl<B: VisionBackend> SpritePipeline<B> {
     pub(super) fn shape(&self, count: usize) -> [usize; 4] {
         self.rules.shape(count)
     }
-}
-
-/// The steps before which a moment is kept: `frames` of them, evenly spaced from the start.
-fn kept_steps(steps: usize, frames: usize) -> Vec<usize> {
-    let frames = frames.min(steps);
-    (0..frames).map(|frame| frame * steps / frames).collect()
 }
 
 /// The values on the host; `place` is that of the first in the whole result.

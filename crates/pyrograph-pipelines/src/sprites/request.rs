@@ -3,6 +3,7 @@
 use pyrograph_backend::rng::RngKind;
 use pyrograph_diffusion::SamplerConfig;
 
+use super::Moments;
 use crate::PipelineError;
 
 /// The most images a request: their noise and values are in memory together, 200 MB of each at 16×16×3.
@@ -28,11 +29,24 @@ pub enum StartNoise {
     },
 }
 
+/// Whether predicted images are kept within the range of pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Clipping {
+    /// As the sampler says; where it says nothing, to ±1 on schedules that need it
+    /// (see [`SamplerConfig::clip_needed`]).
+    #[default]
+    AsNeeded,
+    /// As the sampler says: not at all where it says nothing.
+    AsConfigured,
+}
+
 /// One request for sprites.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpriteRequest {
     /// The sampler and its steps. Its prediction type is set from the model.
     pub sampler: SamplerConfig,
+    /// Whether a sampler that does not clip does so on schedules that need it.
+    pub clipping: Clipping,
     /// One context an image; their number is the number of images.
     pub contexts: Vec<Vec<f32>>,
     /// Seed of all noise.
@@ -45,21 +59,25 @@ pub struct SpriteRequest {
     pub start: StartNoise,
     /// How many moments of the way to keep, besides the end: evenly spaced, the starting noise among them.
     pub frames: usize,
+    /// Which moments to keep, in place of `frames`.
+    pub moments: Option<Moments>,
     /// Images a forward pass. The result does not depend on it. PyTorch's noise is drawn in order, so it takes one batch.
     pub batch_size: usize,
 }
 
 impl SpriteRequest {
-    /// Images with these contexts: seed 0, counter-based noise, no guidance, no frames.
+    /// Images with these contexts: seed 0, counter-based noise, no guidance, no frames, clipped as needed.
     pub fn new(sampler: SamplerConfig, contexts: Vec<Vec<f32>>) -> Self {
         Self {
             sampler,
+            clipping: Clipping::default(),
             contexts,
             seed: 0,
             rng: RngKind::Counter,
             guidance: 1.0,
             start: StartNoise::Seeded,
             frames: 0,
+            moments: None,
             batch_size: 64,
         }
     }
@@ -104,7 +122,10 @@ impl SpriteRequest {
             );
             return refuse("the batch size", batch, &allowed);
         }
-        let moments = self.frames.min(timesteps) + 1;
+        let moments = match self.moments {
+            Some(moments) => moments.at_most(timesteps),
+            None => self.frames.min(timesteps) + 1,
+        };
         let values = count
             .checked_mul(image_values)
             .and_then(|values| values.checked_mul(moments));
@@ -159,6 +180,11 @@ fn refuse(field: &'static str, seen: impl ToString, allowed: &str) -> Result<(),
 pub struct Frame {
     /// Steps taken before it.
     pub step: usize,
+    /// The timestep `i` of the last of them as the course counts, from `T` down to 1; none before the
+    /// first.
+    pub timestep: Option<f64>,
+    /// The share `√ᾱ` of the clean image in it: 1 at the end.
+    pub signal: f64,
     /// The images then, [channels, side, side] one after another.
     pub values: Vec<f32>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyrograph_diffusion::{DiffusionCard, NoiseSchedule, SamplerConfig, SamplerPlan};
 use pyrograph_models::context_unet::ContextUnetConfig;
 
-use super::SpriteRequest;
+use super::{Clipping, SpriteRequest};
 use crate::PipelineError;
 
 /// What a model allows, without its weights: a server checks requests by it on any thread.
@@ -54,7 +54,20 @@ impl SpriteRules {
     /// # Errors
     /// When the sampler's numbers do not go with the schedule.
     pub fn steps_walked(&self, sampler: &SamplerConfig) -> Result<usize, PipelineError> {
-        Ok(self.plan(sampler)?.len())
+        Ok(self.plan(sampler, Clipping::AsConfigured)?.len())
+    }
+
+    /// The noise schedule that the model was trained with.
+    pub fn schedule(&self) -> &NoiseSchedule {
+        &self.schedule
+    }
+
+    /// The range to which predicted images are clipped by [`Clipping::AsNeeded`]; none where `sampler`
+    /// bounds them by itself, or the schedule needs no clipping.
+    pub fn clip_by_default(&self, sampler: &SamplerConfig) -> Option<f64> {
+        let is_bounded = sampler.clip_sample.is_some() || sampler.thresholding.is_some();
+        let needed = || self.of_model(sampler).clip_needed(&self.schedule);
+        if is_bounded { None } else { needed() }
     }
 
     /// Checks everything of `request`, and gives the steps that it takes.
@@ -71,15 +84,27 @@ impl SpriteRules {
     ) -> Result<Arc<SamplerPlan>, PipelineError> {
         let values = self.shape(1).iter().product();
         request.check(values, self.config.n_cfeat, self.timesteps())?;
-        Ok(Arc::new(self.plan(&request.sampler)?))
+        Ok(Arc::new(self.plan(&request.sampler, request.clipping)?))
     }
 
-    fn plan(&self, sampler: &SamplerConfig) -> Result<SamplerPlan, PipelineError> {
-        let sampler = SamplerConfig {
-            prediction_type: self.card.prediction_type,
-            ..*sampler
+    fn plan(
+        &self,
+        sampler: &SamplerConfig,
+        clipping: Clipping,
+    ) -> Result<SamplerPlan, PipelineError> {
+        let sampler = match clipping {
+            Clipping::AsNeeded => self.of_model(sampler).with_needed_clip(&self.schedule),
+            Clipping::AsConfigured => self.of_model(sampler),
         };
         Ok(SamplerPlan::new(&self.schedule, &sampler)?)
+    }
+
+    /// `sampler` for what the model predicts.
+    fn of_model(&self, sampler: &SamplerConfig) -> SamplerConfig {
+        SamplerConfig {
+            prediction_type: self.card.prediction_type,
+            ..*sampler
+        }
     }
 
     /// [images, channels, side, side].

@@ -2,13 +2,18 @@
 
 use std::ops::ControlFlow;
 
+use burn::tensor::Tensor;
+use burn_flex::Flex;
 use pyrograph_losses::AnomalyScore;
+use pyrograph_models::blocks::BatchStatistics;
 use pyrograph_pipelines::{
     PipelineError,
     anomaly::{AnomalyScorer, Method, SearchConfig},
 };
 
-use crate::common::{A, SIZE, assert_close, known, score, scorer, scores, short, strange};
+use crate::common::{
+    A, SIZE, assert_close, known, networks, score, scorer, scores, short, strange,
+};
 
 /// Sixty steps of Adam amplify the rounding in which batches differ.
 const SEARCHED: f32 = 1e-3;
@@ -230,4 +235,43 @@ fn progress_counts_every_step_and_may_break_off() {
         }
     });
     assert!(matches!(stopped, Err(PipelineError::Stopped)));
+}
+
+#[test]
+fn networks_in_train_mode_join_the_images_of_a_batch() {
+    let images = [known(2), strange(1)].concat();
+    let article = SearchConfig {
+        steps: 20,
+        ..SearchConfig::article()
+    };
+    let together = score(&images, Method::Search, &article);
+    // The twins are the generator's of these latent vectors, with the statistics of the batch.
+    let z: Vec<f32> = together
+        .iter()
+        .flat_map(|image| &image.latent)
+        .copied()
+        .collect();
+    let z = Tensor::<Flex, 1>::from_floats(&z[..], &Default::default()).reshape([3, 4]);
+    let twins = networks()
+        .generator
+        .forward_training(z.clone(), &mut BatchStatistics::new());
+    let twins: Vec<f32> = twins.into_data().iter::<f32>().collect();
+    let seen: Vec<f32> = together
+        .iter()
+        .flat_map(|image| &image.twin)
+        .copied()
+        .collect();
+    assert_close(&seen, &twins, SEARCHED);
+    // So an image scores otherwise alone, as in evaluation it does not.
+    let difference = |config: &SearchConfig| {
+        let together = scores(&score(&images, Method::Search, config))[0];
+        let alone = scores(&score(&images[..SIZE], Method::Search, config))[0];
+        (alone - together).abs() / together.abs()
+    };
+    assert!(difference(&article) > 0.01, "{}", difference(&article));
+    let evaluated = SearchConfig {
+        train_mode: false,
+        ..article
+    };
+    assert!(difference(&evaluated) < SEARCHED);
 }

@@ -1,5 +1,6 @@
 //! Sampling with a small network whose weights are known.
 
+mod clipping;
 mod common;
 mod files;
 mod noise;

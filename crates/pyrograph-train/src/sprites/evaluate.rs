@@ -9,7 +9,10 @@ use pyrograph_metrics::{
 use pyrograph_models::sprite_classifier::SpriteClassifier;
 use serde::Serialize;
 
-use super::classifier::{classify, train_classifier};
+use super::{
+    classifier::{classify, train_classifier},
+    diversity::ClassSpread,
+};
 use crate::TrainError;
 
 /// Root mean square difference below which a sample counts as a near copy: four steps of a byte, in [−1, 1].
@@ -38,6 +41,11 @@ pub struct SpriteReport {
     pub class_agreement_held_out: f64,
     /// The share by class, in the order of the context; none for a class not asked for.
     pub class_agreement_by_class: Vec<Option<f64>>,
+    /// Mean distance between two samples of a class (L2 norm), over that of two training images of it: 1 for samples as
+    /// varied as the data, 0 where all of a class look the same. None where no class has two samples.
+    pub diversity: Option<f64>,
+    /// That of the held-out images.
+    pub diversity_held_out: Option<f64>,
 }
 
 /// Judges samples against one split of one data set. The judge of classes is trained once, here.
@@ -50,6 +58,8 @@ pub struct SpriteJudge<B: VisionBackend> {
     classifier: SpriteClassifier<B>,
     device: B::Device,
     floor: f64,
+    spread: ClassSpread,
+    diversity: Option<f64>,
     neighbours: NeighbourSummary,
     judge_accuracy: f64,
 }
@@ -72,7 +82,10 @@ impl<B: VisionBackend> SpriteJudge<B> {
         let shape = [training.channels(), training.side(), training.side()];
         let dim = shape.iter().product();
         let classifier = train_classifier::<A>(training, seed, device)?;
+        let class = |item| training.class_of(item);
+        let classes_of_training: Vec<_> = (0..training.len()).map(class).collect();
         let (training, real) = (training.to_nchw(), held_out.to_nchw());
+        let spread = ClassSpread::new(&training, &classes_of_training, dim)?;
         let seen = classify(&classifier, &real, shape, device);
         let expected: Vec<_> = (0..held_out.len())
             .map(|item| held_out.class_of(item))
@@ -85,6 +98,8 @@ impl<B: VisionBackend> SpriteJudge<B> {
             floor: sliced_wasserstein(&training, &real, dim, &SlicedWassersteinConfig::default())?,
             neighbours: held_out_baseline(&real, &training, dim, NEAR_COPY)?,
             judge_accuracy: class_agreement(&expected, &seen, classes)?.accuracy,
+            diversity: spread.diversity(&real, &expected)?,
+            spread,
             training,
             held_out: real,
             classifier,
@@ -116,6 +131,11 @@ impl<B: VisionBackend> SpriteJudge<B> {
             }
             None => None,
         };
+        let unasked = || vec![0; samples.len() / dim];
+        let diversity = match asked {
+            Some(asked) => self.spread.diversity(samples, asked)?,
+            None => self.spread.of_all().diversity(samples, &unasked())?,
+        };
         Ok(SpriteReport {
             samples: samples.len() / dim,
             sliced_wasserstein: distance,
@@ -129,6 +149,8 @@ impl<B: VisionBackend> SpriteJudge<B> {
             class_agreement_by_class: agreement
                 .map(|agreement| agreement.per_class)
                 .unwrap_or_default(),
+            diversity,
+            diversity_held_out: self.diversity,
         })
     }
 }

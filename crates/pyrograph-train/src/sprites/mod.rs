@@ -3,6 +3,7 @@
 mod batch;
 mod classifier;
 mod config;
+mod diversity;
 mod evaluate;
 mod run;
 mod session;

@@ -1,5 +1,9 @@
 //! `pyrograph data preview`.
 
+mod classes;
+mod forward;
+mod kind;
+mod schedule;
 mod set;
 
 use std::path::PathBuf;
@@ -15,6 +19,7 @@ use pyrograph::{
 };
 use serde_json::{Map, json};
 
+use self::kind::{Kind, KindFlags};
 pub(super) use self::set::{SetFlags, load, say_remarks};
 use crate::{arguments::Common, outputs::check_outputs, progress};
 
@@ -30,27 +35,34 @@ enum AugmentName {
 
 #[derive(Args)]
 pub(crate) struct DataPreview {
+    /// What the data are: images with boxes for an SSD, sprites with contexts, or labelled images such as digits; or the
+    /// tables of a noise schedule.
+    #[arg(long, value_enum, default_value_t = Kind::Ssd)]
+    kind: Kind,
     #[command(flatten)]
     set: SetFlags,
-    /// Which part of the data.
-    #[arg(long, default_value = "train")]
-    split: String,
+    #[command(flatten)]
+    flags: KindFlags,
+    /// Which part of the data, of ssd and digits [default: train].
+    #[arg(long)]
+    split: Option<String>,
     /// The picture.
     #[arg(long, default_value = "preview.png")]
     out: PathBuf,
-    /// How many images; of a smaller set some come again, augmented as in the next epoch.
-    #[arg(long, default_value_t = 16)]
-    count: usize,
-    /// Images a row.
-    #[arg(long, default_value_t = 4)]
-    columns: usize,
-    /// What happens to an image on its way into a batch.
-    #[arg(long, value_enum, default_value_t = AugmentName::Ssd)]
-    augment: AugmentName,
-    /// Seed of the order, the augmentation and the built-in scenes, as a training has one.
+    /// How many images [default: 16 of ssd, 10 of each class of sprites and digits, 1 with --noise]. Of a smaller set of
+    /// ssd some come again, augmented as in the next epoch.
+    #[arg(long)]
+    count: Option<usize>,
+    /// Images a row [default: 4 of ssd, 10 of sprites and digits].
+    #[arg(long)]
+    columns: Option<usize>,
+    /// What happens to an image of ssd on its way into a batch [default: ssd].
+    #[arg(long, value_enum)]
+    augment: Option<AugmentName>,
+    /// Seed of the order, the augmentation, the noise and the built-in images, as a training has one.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The classes by name, in this order, with commas [default: those of the data].
+    /// The classes of ssd by name, in this order, with commas [default: those of the data].
     #[arg(long, value_delimiter = ',', requires = "data")]
     classes: Vec<String>,
     #[command(flatten)]
@@ -61,44 +73,68 @@ pub(crate) struct DataPreview {
 const MAX_COUNT: usize = 400;
 /// Width and height that the network sees an image in.
 const SIDE: u32 = 300;
+/// The part of the data when none is named.
+const TRAIN: &str = "train";
+/// Between images.
+const WHITE: Rgb<u8> = Rgb([255; 3]);
 /// Pixels between images.
 const GAP: u32 = 6;
+/// Images of ssd, and how many in a row, when no numbers are given.
+const COUNT: usize = 16;
+const COLUMNS: usize = 4;
 /// How many built-in scenes there are to choose from: as many as a training draws.
 const SCENE_COUNT: usize = 4000;
 
 impl DataPreview {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         for (flag, seen) in [("--count", self.count), ("--columns", self.columns)] {
-            if !(1..=MAX_COUNT).contains(&seen) {
+            if let Some(seen) = seen.filter(|seen| !(1..=MAX_COUNT).contains(seen)) {
                 bail!("{flag} is {seen}, but must be 1 to {MAX_COUNT}");
             }
         }
+        self.check_flags()?;
+        let outputs = [
+            Some(("--out", self.out.as_path())),
+            self.flags.table.as_deref().map(|path| ("--table", path)),
+        ];
+        let outputs: Vec<_> = outputs.into_iter().flatten().collect();
+        check_outputs(&outputs, &self.set.files())?;
+        match self.kind {
+            Kind::Ssd => self.boxes(),
+            Kind::Sprites if !self.flags.noise.is_empty() => self.forward_process(),
+            Kind::Sprites => self.sprites(),
+            Kind::Digits => self.digits(),
+            Kind::Schedule => self.schedule(),
+        }
+    }
+
+    /// Images with boxes.
+    fn boxes(&self) -> anyhow::Result<()> {
         if !self.classes.is_empty() && self.set.files().is_empty() {
             bail!("--classes belongs to --data with files: built-in scenes have their own classes");
         }
-        check_outputs(&[("--out", &self.out)], &self.set.files())?;
         let classes = (!self.classes.is_empty()).then(|| self.classes.clone());
-        let source = self
-            .set
-            .source(&self.split, (SCENE_COUNT, self.seed), classes)?;
+        let split = self.split.as_deref().unwrap_or(TRAIN);
+        let source = self.set.source(split, (SCENE_COUNT, self.seed), classes)?;
         let set = load(&source, &self.common)?;
 
-        let bar = progress::bar(self.count as u64, self.common.quiet);
-        let mut cells = Vec::with_capacity(self.count);
-        for place in 0..self.count {
+        let count = self.count.unwrap_or(COUNT);
+        let bar = progress::bar(count as u64, self.common.quiet);
+        let mut cells = Vec::with_capacity(count);
+        for place in 0..count {
             cells.push(self.cell(&set, place)?);
             bar.inc(1);
         }
         bar.finish_and_clear();
-        const WHITE: Rgb<u8> = Rgb([255; 3]);
-        write_png(&self.out, &grid(&cells, self.columns, GAP, WHITE)?)?;
-        self.print(&set)
+        let columns = self.columns.unwrap_or(COLUMNS);
+        write_png(&self.out, &grid(&cells, columns, GAP, WHITE)?)?;
+        self.print(&set, count)
     }
 
     /// The image that a training of this seed takes at `place`, as the network sees it, with the boxes that are trained on: neither
     /// crowds nor difficult ones.
     fn cell(&self, set: &DetectionSet, place: usize) -> anyhow::Result<RgbImage> {
-        let augment = match self.augment {
+        let augment = match self.augment.unwrap_or(AugmentName::Ssd) {
             AugmentName::Ssd => SsdAugment::ssd(),
             AugmentName::Light => SsdAugment::light(),
             AugmentName::None => SsdAugment::none(),
@@ -127,7 +163,7 @@ impl DataPreview {
         Ok(draw_boxes(&resize_bilinear(&image, SIDE, SIDE)?, &labels))
     }
 
-    fn print(&self, set: &DetectionSet) -> anyhow::Result<()> {
+    fn print(&self, set: &DetectionSet, shown: usize) -> anyhow::Result<()> {
         let (images, objects, remarks) = (set.len(), set.objects(), set.remarks().len());
         let counts = || set.class_names().iter().zip(set.class_counts());
         let of_class: Map<_, _> = counts()
@@ -135,7 +171,7 @@ impl DataPreview {
             .collect();
         let value = json!({
             "images": images, "objects": objects, "classes": set.class_names(), "objects_of_class": of_class,
-            "remarks": remarks, "shown": self.count, "written": self.out.display().to_string(),
+            "remarks": remarks, "shown": shown, "written": self.out.display().to_string(),
         });
         let counts: Vec<_> = counts()
             .map(|(name, count)| format!("{count} {name}"))

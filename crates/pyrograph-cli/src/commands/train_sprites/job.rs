@@ -124,6 +124,11 @@ impl<B: VisionBackend> SpriteHooks<B> for Hooks<'_, B> {
             Err(PipelineError::Stopped) => return Ok(()),
             samples => samples?,
         };
+        if let Some(beyond) = samples.beyond_range() {
+            let step = moment.step;
+            self.watch
+                .remark(&format!("warning: the picture of step {step}: {beyond}"));
+        }
         let path = self.picture_path(moment);
         write_png(&path, &class_sheet(&samples, &labels)?)?;
         self.picture = Some(path);

@@ -19,6 +19,7 @@ use pyrograph::{
 };
 use serde_json::json;
 
+pub(crate) use self::options::ScheduleName;
 use self::{job::Job, options::Options};
 use crate::{
     arguments::{Common, read_recipe},

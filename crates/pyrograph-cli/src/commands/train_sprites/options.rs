@@ -98,11 +98,23 @@ pub(super) struct Options {
 
 #[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum ScheduleName {
+pub(crate) enum ScheduleName {
     Course,
     Linear,
     Cosine,
     Sigmoid,
+}
+
+impl ScheduleName {
+    /// The variances that it stands for.
+    pub(crate) fn kind(self) -> BetaSchedule {
+        match self {
+            Self::Course => BetaSchedule::CourseLinear,
+            Self::Linear => BetaSchedule::Linear,
+            Self::Cosine => BetaSchedule::Cosine,
+            Self::Sigmoid => BetaSchedule::Sigmoid,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
@@ -209,12 +221,7 @@ impl Options {
         let usual = SpriteTraining::for_set(set);
         let mut model = usual.model.clone();
         model.n_feat = self.n_feat.unwrap_or(model.n_feat);
-        let kind = match self.schedule {
-            None | Some(ScheduleName::Course) => BetaSchedule::CourseLinear,
-            Some(ScheduleName::Linear) => BetaSchedule::Linear,
-            Some(ScheduleName::Cosine) => BetaSchedule::Cosine,
-            Some(ScheduleName::Sigmoid) => BetaSchedule::Sigmoid,
-        };
+        let kind = self.schedule.unwrap_or(ScheduleName::Course).kind();
         // 0 is how a flag says "off".
         let switch = |given: Option<f64>, usual: Option<f64>| match given {
             Some(0.0) => None,

@@ -116,8 +116,14 @@ impl<B: VisionBackend> Engine for SpriteEngine<B> {
 
     fn finish(&mut self, state: SpriteState<B>) -> Result<TaskOutput, TaskError> {
         let mut images = Vec::with_capacity(state.walks.len());
+        let mut notes = Vec::new();
         for (walk, seed) in state.walks.into_iter().zip(state.seeds) {
             let samples = self.pipeline.finish(walk).map_err(of_model)?;
+            notes.extend(
+                samples
+                    .beyond_range()
+                    .map(|beyond| format!("seed {seed}: {beyond}")),
+            );
             let pictures = self
                 .pictures(&samples.values, samples.shape, state.scale)
                 .map_err(TaskError::failed)?;
@@ -127,10 +133,7 @@ impl<B: VisionBackend> Engine for SpriteEngine<B> {
                     .map(|image| OutputImage { image, seed }),
             );
         }
-        Ok(TaskOutput::Images {
-            images,
-            notes: Vec::new(),
-        })
+        Ok(TaskOutput::Images { images, notes })
     }
 
     fn batching(&self) -> Batching {

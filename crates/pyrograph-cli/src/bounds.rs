@@ -1,0 +1,142 @@
+//! How predicted sprites are kept within the range of pixels, and what is said where they leave it.
+
+use std::str::FromStr;
+
+use clap::Args;
+use pyrograph::{
+    backend::vision::VisionBackend,
+    diffusion::{SamplerConfig, Thresholding},
+    pipelines::sprites::{BeyondRange, Clipping, SpritePipeline, SpriteSamples},
+};
+use serde_json::{Value, json};
+
+use crate::arguments::{Common, SamplerOptions};
+
+/// The bounds of predicted images.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct BoundOptions {
+    /// Clamp every predicted image to ±RANGE [default: 1 for predictions of noise on schedules that end in pure noise, as
+    /// the cosine and the sigmoid; off on the course's].
+    #[arg(long, value_name = "RANGE|off", allow_negative_numbers = true)]
+    clip: Option<ClipRange>,
+    /// Dynamic thresholding as in Imagen, in place of clipping: clamp every predicted image to the quantile RATIO of its
+    /// magnitudes where that is above 1, and divide by it [default: off; 0.995 without a number].
+    #[arg(
+        long,
+        value_name = "RATIO",
+        num_args = 0..=1,
+        default_missing_value = "0.995",
+        conflicts_with = "clip",
+        allow_negative_numbers = true
+    )]
+    dynamic_threshold: Option<f64>,
+    /// With --dynamic-threshold: the largest quantile, diffusers' `sample_max_value` [default: none].
+    #[arg(
+        long,
+        value_name = "MAX",
+        requires = "dynamic_threshold",
+        allow_negative_numbers = true
+    )]
+    threshold_max: Option<f64>,
+}
+
+/// The value of --clip.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum ClipRange {
+    Off,
+    Within(f64),
+}
+
+impl FromStr for ClipRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            _ => text
+                .parse()
+                .map(Self::Within)
+                .map_err(|_| "allowed are a number above 0, and off".into()),
+        }
+    }
+}
+
+impl BoundOptions {
+    /// Sets what was asked for.
+    pub(crate) fn apply(&self, config: &mut SamplerConfig) {
+        config.clip_sample = match self.clip {
+            Some(ClipRange::Within(range)) => Some(range),
+            Some(ClipRange::Off) | None => None,
+        };
+        config.thresholding = self.dynamic_threshold.map(|ratio| Thresholding {
+            ratio,
+            max: self.threshold_max.unwrap_or(Thresholding::IMAGEN.max),
+        });
+    }
+}
+
+impl SamplerOptions {
+    /// Whether the schedule may decide on clipping.
+    pub(crate) fn clipping(&self) -> Clipping {
+        match self.bounds.clip {
+            Some(ClipRange::Off) => Clipping::AsConfigured,
+            _ => Clipping::AsNeeded,
+        }
+    }
+
+    /// Says that images are clipped though nobody asked for it.
+    pub(crate) fn say_clipping<B: VisionBackend>(
+        &self,
+        common: &Common,
+        pipeline: &SpritePipeline<B>,
+        sampler: &SamplerConfig,
+    ) {
+        let rules = pipeline.rules();
+        let by_default = rules
+            .clip_by_default(sampler)
+            .filter(|_| self.clipping() == Clipping::AsNeeded);
+        if let Some(range) = by_default {
+            let signal = rules.schedule().least_signal();
+            common.say(format!(
+                "predicted images are clipped to ±{range}: the first steps on this model's schedule divide by {signal:.1e}; \
+                 --clip off leaves them as they are"
+            ));
+        }
+    }
+
+    /// Warns of images that leave the range of pixels by far, and gives them for the JSON. `of` names them among others.
+    pub(crate) fn say_range(
+        &self,
+        common: &Common,
+        samples: &SpriteSamples,
+        of: Option<&str>,
+    ) -> Value {
+        let Some(beyond) = samples.beyond_range() else {
+            return Value::Null;
+        };
+        let of = of.map(|of| format!("{of}: ")).unwrap_or_default();
+        common.say(format!("warning: {of}{beyond}; {ADVICE}"));
+        let BeyondRange {
+            images,
+            share,
+            largest,
+            ..
+        } = beyond;
+        json!({ "images": images, "share": share, "largest": largest })
+    }
+}
+
+/// What helps where images leave the range of pixels.
+const ADVICE: &str = "--clip 1 or --dynamic-threshold keeps predicted images within it, and a longer training brings them closer";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_or_off_is_read() {
+        assert_eq!("off".parse(), Ok(ClipRange::Off));
+        assert_eq!("1.5".parse(), Ok(ClipRange::Within(1.5)));
+        assert!("on".parse::<ClipRange>().is_err());
+    }
+}

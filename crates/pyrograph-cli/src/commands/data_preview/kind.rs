@@ -1,0 +1,112 @@
+//! What can be shown, and the flags of each kind.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use pyrograph::diffusion::{NoiseSchedule, NoiseScheduleConfig};
+
+use super::DataPreview;
+use crate::commands::train_sprites::ScheduleName;
+
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Kind {
+    /// Images with boxes as a detector is trained on them.
+    Ssd,
+    /// Sprites by class, of the data that `train sprites` takes; with --noise the forward process.
+    Sprites,
+    /// Labelled images by class, of the data that `train dcgan` takes.
+    Digits,
+    /// The tables and curves of a noise schedule.
+    Schedule,
+}
+
+/// Flags of one kind or another.
+#[derive(Args)]
+pub(super) struct KindFlags {
+    /// With --kind sprites or digits: the side to which the images of --data are resized [default: as they are].
+    #[arg(long)]
+    pub(super) side: Option<u32>,
+    /// With --kind sprites: sprites with the noise of these timesteps, with commas, mixed by √(1−ᾱ) and, in a second row,
+    /// by 1−ᾱ as the course does. 0 is the clean image on the course's schedule.
+    #[arg(long, value_name = "T,T,…", value_delimiter = ',')]
+    pub(super) noise: Vec<usize>,
+    /// The noise schedule of --noise and --kind schedule [default: course].
+    #[arg(long, value_enum)]
+    pub(super) schedule: Option<ScheduleName>,
+    /// Its timesteps [default: 500].
+    #[arg(long)]
+    pub(super) timesteps: Option<usize>,
+    /// With --kind schedule: the whole table as CSV.
+    #[arg(long)]
+    pub(super) table: Option<PathBuf>,
+}
+
+impl KindFlags {
+    /// The noise schedule that was asked for.
+    pub(super) fn noise_schedule(&self) -> anyhow::Result<NoiseSchedule> {
+        let course = NoiseScheduleConfig::course();
+        let timesteps = self.timesteps.unwrap_or(course.timesteps);
+        let kind = self.schedule.map_or(course.kind, ScheduleName::kind);
+        Ok(NoiseSchedule::new(&NoiseScheduleConfig::new(
+            kind, timesteps,
+        ))?)
+    }
+
+    /// Its name.
+    pub(super) fn schedule_name(&self) -> String {
+        let name = self.schedule.unwrap_or(ScheduleName::Course);
+        let value = name.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
+impl DataPreview {
+    /// Refuses flags of other kinds.
+    pub(super) fn check_flags(&self) -> anyhow::Result<()> {
+        use Kind::{Digits, Schedule, Sprites, Ssd};
+        let flags = &self.flags;
+        let noisy = !flags.noise.is_empty();
+        let given: [(&str, bool, &[Kind]); 10] = [
+            ("--data", self.set.data.is_some(), &[Ssd, Sprites, Digits]),
+            ("--split", self.split.is_some(), &[Ssd, Digits]),
+            ("--count", self.count.is_some(), &[Ssd, Sprites, Digits]),
+            ("--columns", self.columns.is_some(), &[Ssd, Sprites, Digits]),
+            ("--augment", self.augment.is_some(), &[Ssd]),
+            ("--classes", !self.classes.is_empty(), &[Ssd]),
+            ("--side", flags.side.is_some(), &[Sprites, Digits]),
+            ("--noise", noisy, &[Sprites]),
+            ("--table", flags.table.is_some(), &[Schedule]),
+            ("--schedule", self.has_schedule(), &[Sprites, Schedule]),
+        ];
+        let name = |kind: &Kind| {
+            let value = kind.to_possible_value();
+            value.map_or_else(String::new, |value| value.get_name().to_owned())
+        };
+        for (flag, is_given, kinds) in given {
+            if is_given && !kinds.contains(&self.kind) {
+                let kinds: Vec<_> = kinds.iter().map(name).collect();
+                bail!(
+                    "{flag} belongs to --kind {}, not to {}",
+                    kinds.join(" or "),
+                    name(&self.kind)
+                );
+            }
+        }
+        if self.kind == Sprites && self.has_schedule() && !noisy {
+            bail!("--schedule and --timesteps belong to --noise, or to --kind schedule");
+        }
+        if noisy && self.columns.is_some() {
+            bail!("--columns goes not with --noise, whose columns are the timesteps");
+        }
+        if flags.side.is_some() && self.set.data.is_none() {
+            bail!("--side belongs to --data: built-in images are drawn at their side");
+        }
+        Ok(())
+    }
+
+    fn has_schedule(&self) -> bool {
+        self.flags.schedule.is_some() || self.flags.timesteps.is_some()
+    }
+}
