@@ -5,13 +5,14 @@ use crate::PipelineError;
 /// Reads `NAME=WEIGHT[,NAME=WEIGHT…]`, or the same with colons, into a context of `names.len()` numbers; names not given weigh 0, a name alone weighs 1.
 ///
 /// ```
-/// # use pyrograph_pipelines::sprites::parse_context;
+/// # mod pyrograph { pub use pyrograph_pipelines as pipelines; }
+/// # use pyrograph::pipelines::sprites::parse_context;
 /// let names = ["hero", "food"].map(str::to_owned);
 /// assert_eq!(parse_context("hero=0.5,food=0.25", &names)?, [0.5, 0.25]);
 /// assert_eq!(parse_context("hero:0.5", &names)?, [0.5, 0.0]);
 /// assert_eq!(parse_context("food", &names)?, [0.0, 1.0]);
 /// assert!(parse_context("dragon=1", &names).is_err());
-/// # Ok::<(), pyrograph_pipelines::PipelineError>(())
+/// # Ok::<(), pyrograph::pipelines::PipelineError>(())
 /// ```
 ///
 /// # Errors
