@@ -63,7 +63,7 @@
 //! use pyrograph::data::SpriteSet;
 //! use pyrograph::train::{run_folder::RunFolder, sprites::{SpriteTraining, train_sprites}};
 //!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # fn train() -> Result<(), Box<dyn std::error::Error>> {
 //! // Eight images of 16×16 RGB pixels, and a class for each.
 //! let (pixels, contexts) = (vec![127; 8 * 16 * 16 * 3], vec![1.0; 8]);
 //! let data = SpriteSet::new(pixels, 16, 3, contexts, vec!["grey".to_owned()])?;
@@ -74,7 +74,7 @@
 //! assert_eq!(trained.steps, 1);
 //! # Ok(())
 //! # }
-//! # main().unwrap();
+//! # train().unwrap();
 //! # }
 //! ```
 //!
@@ -113,3 +113,8 @@ pub use pyrograph_pipelines as pipelines;
 pub use pyrograph_serve as serve;
 pub use pyrograph_train as train;
 pub use pyrograph_vision as vision;
+
+/// The README's program, compiled as a reader would.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
