@@ -2,29 +2,29 @@
 
 use burn::tensor::{
     FloatDType, IntDType, Shape, Slice, TensorData,
-    backend::ExecutionError,
+    backend::{Backend, ExecutionError},
     ops::{
-        AttentionModuleOptions, ConvOptions, ConvTransposeOptions, DeformConv2dBackward,
-        DeformConvOptions, InterpolateOptions, MaxPool2dBackward, MaxPool2dWithIndices, ModuleOps,
-        QTensorOps,
+        AttentionModuleOptions, BoolTensor, ConvOptions, ConvTransposeOptions,
+        DeformConv2dBackward, DeformConvOptions, FloatTensor, IntTensor, InterpolateOptions,
+        MaxPool2dBackward, MaxPool2dWithIndices, ModuleOps, QTensorOps, QuantizedTensor,
     },
     quantization::{QuantScheme, QuantizationParametersPrimitive},
 };
 
-use super::{Bool, CPU, Float, Ground, Int, OracleBackend, OracleDevice, Quantized, hand_on};
+use super::{OracleBackend, OracleDevice, hand_on};
 
-impl ModuleOps<Self> for OracleBackend {
+impl<G: Backend> ModuleOps<Self> for OracleBackend<G> {
     fn deform_conv2d_backward(
-        x: Float,
-        offset: Float,
-        weight: Float,
-        mask: Option<Float>,
-        bias: Option<Float>,
-        output_grad: Float,
+        x: FloatTensor<G>,
+        offset: FloatTensor<G>,
+        weight: FloatTensor<G>,
+        mask: Option<FloatTensor<G>>,
+        bias: Option<FloatTensor<G>>,
+        output_grad: FloatTensor<G>,
         options: DeformConvOptions<2>,
     ) -> DeformConv2dBackward<Self> {
         let gradients =
-            Ground::deform_conv2d_backward(x, offset, weight, mask, bias, output_grad, options);
+            G::deform_conv2d_backward(x, offset, weight, mask, bias, output_grad, options);
         DeformConv2dBackward {
             x_grad: gradients.x_grad,
             offset_grad: gradients.offset_grad,
@@ -35,7 +35,7 @@ impl ModuleOps<Self> for OracleBackend {
     }
 
     fn max_pool2d_with_indices(
-        x: Float,
+        x: FloatTensor<G>,
         kernel_size: [usize; 2],
         stride: [usize; 2],
         padding: [usize; 2],
@@ -43,21 +43,21 @@ impl ModuleOps<Self> for OracleBackend {
         ceil_mode: bool,
     ) -> MaxPool2dWithIndices<Self> {
         let pooled =
-            Ground::max_pool2d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode);
+            G::max_pool2d_with_indices(x, kernel_size, stride, padding, dilation, ceil_mode);
         MaxPool2dWithIndices::new(pooled.output, pooled.indices)
     }
 
     fn max_pool2d_with_indices_backward(
-        x: Float,
+        x: FloatTensor<G>,
         kernel_size: [usize; 2],
         stride: [usize; 2],
         padding: [usize; 2],
         dilation: [usize; 2],
         ceil_mode: bool,
-        output_grad: Float,
-        indices: Int,
+        output_grad: FloatTensor<G>,
+        indices: IntTensor<G>,
     ) -> MaxPool2dBackward<Self> {
-        let gradients = Ground::max_pool2d_with_indices_backward(
+        let gradients = G::max_pool2d_with_indices_backward(
             x,
             kernel_size,
             stride,
@@ -71,116 +71,162 @@ impl ModuleOps<Self> for OracleBackend {
     }
 
     hand_on! { ModuleOps:
-        (x: Float, weight: Float, bias: Option<Float>, options: ConvOptions<2>) -> Float {
+        (
+            x: FloatTensor<G>,
+            weight: FloatTensor<G>,
+            bias: Option<FloatTensor<G>>,
+            options: ConvOptions<2>
+        ) -> FloatTensor<G> {
             conv2d
         }
         (
-            x: Float,
-            offset: Float,
-            weight: Float,
-            mask: Option<Float>,
-            bias: Option<Float>,
+            x: FloatTensor<G>,
+            offset: FloatTensor<G>,
+            weight: FloatTensor<G>,
+            mask: Option<FloatTensor<G>>,
+            bias: Option<FloatTensor<G>>,
             options: DeformConvOptions<2>
-        ) -> Float {
+        ) -> FloatTensor<G> {
             deform_conv2d
         }
-        (x: Float, weight: Float, bias: Option<Float>, options: ConvOptions<3>) -> Float {
+        (
+            x: FloatTensor<G>,
+            weight: FloatTensor<G>,
+            bias: Option<FloatTensor<G>>,
+            options: ConvOptions<3>
+        ) -> FloatTensor<G> {
             conv3d
         }
-        (x: Float, weight: Float, bias: Option<Float>, options: ConvTransposeOptions<2>) -> Float {
+        (
+            x: FloatTensor<G>,
+            weight: FloatTensor<G>,
+            bias: Option<FloatTensor<G>>,
+            options: ConvTransposeOptions<2>
+        ) -> FloatTensor<G> {
             conv_transpose2d
         }
-        (x: Float, weight: Float, bias: Option<Float>, options: ConvTransposeOptions<3>) -> Float {
+        (
+            x: FloatTensor<G>,
+            weight: FloatTensor<G>,
+            bias: Option<FloatTensor<G>>,
+            options: ConvTransposeOptions<3>
+        ) -> FloatTensor<G> {
             conv_transpose3d
         }
         (
-            x: Float,
+            x: FloatTensor<G>,
             kernel_size: [usize; 2],
             stride: [usize; 2],
             padding: [usize; 2],
             count_include_pad: bool,
             ceil_mode: bool
-        ) -> Float {
+        ) -> FloatTensor<G> {
             avg_pool2d
         }
         (
-            x: Float,
-            grad: Float,
+            x: FloatTensor<G>,
+            grad: FloatTensor<G>,
             kernel_size: [usize; 2],
             stride: [usize; 2],
             padding: [usize; 2],
             count_include_pad: bool,
             ceil_mode: bool
-        ) -> Float {
+        ) -> FloatTensor<G> {
             avg_pool2d_backward
         }
-        (x: Float, output_size: [usize; 2]) -> Float { adaptive_avg_pool2d }
-        (x: Float, grad: Float) -> Float { adaptive_avg_pool2d_backward }
+        (x: FloatTensor<G>, output_size: [usize; 2]) -> FloatTensor<G> { adaptive_avg_pool2d }
+        (x: FloatTensor<G>, grad: FloatTensor<G>) -> FloatTensor<G> { adaptive_avg_pool2d_backward }
         (
-            x: Float,
+            x: FloatTensor<G>,
             kernel_size: [usize; 2],
             stride: [usize; 2],
             padding: [usize; 2],
             dilation: [usize; 2],
             ceil_mode: bool
-        ) -> Float {
+        ) -> FloatTensor<G> {
             max_pool2d
         }
-        (x: Float, output_size: [usize; 2], options: InterpolateOptions) -> Float { interpolate }
-        (x: Float, grad: Float, output_size: [usize; 2], options: InterpolateOptions) -> Float {
+        (
+            x: FloatTensor<G>,
+            output_size: [usize; 2],
+            options: InterpolateOptions
+        ) -> FloatTensor<G> {
+            interpolate
+        }
+        (
+            x: FloatTensor<G>,
+            grad: FloatTensor<G>,
+            output_size: [usize; 2],
+            options: InterpolateOptions
+        ) -> FloatTensor<G> {
             interpolate_backward
         }
         (
-            query: Float,
-            key: Float,
-            value: Float,
-            mask: Option<Bool>,
-            attn_bias: Option<Float>,
+            query: FloatTensor<G>,
+            key: FloatTensor<G>,
+            value: FloatTensor<G>,
+            mask: Option<BoolTensor<G>>,
+            attn_bias: Option<FloatTensor<G>>,
             options: AttentionModuleOptions
-        ) -> Float {
+        ) -> FloatTensor<G> {
             attention
         }
-        (signal: Float, dim: usize, n: Option<usize>) -> (Float, Float) { rfft }
-        (spectrum_re: Float, spectrum_im: Float, dim: usize, n: Option<usize>) -> Float { irfft }
+        (signal: FloatTensor<G>, dim: usize, n: Option<usize>) -> (FloatTensor<G>, FloatTensor<G>) {
+            rfft
+        }
+        (
+            spectrum_re: FloatTensor<G>,
+            spectrum_im: FloatTensor<G>,
+            dim: usize,
+            n: Option<usize>
+        ) -> FloatTensor<G> {
+            irfft
+        }
     }
 }
 
-impl QTensorOps<Self> for OracleBackend {
-    fn q_from_data(data: TensorData, _: &OracleDevice) -> Quantized {
-        Ground::q_from_data(data, &CPU)
+impl<G: Backend> QTensorOps<Self> for OracleBackend<G> {
+    fn q_from_data(data: TensorData, _: &OracleDevice) -> QuantizedTensor<G> {
+        G::q_from_data(data, &G::Device::default())
     }
 
     fn quantize(
-        tensor: Float,
+        tensor: FloatTensor<G>,
         scheme: &QuantScheme,
         parameters: QuantizationParametersPrimitive<Self>,
-    ) -> Quantized {
+    ) -> QuantizedTensor<G> {
         let scales = parameters.scales;
-        Ground::quantize(tensor, scheme, QuantizationParametersPrimitive { scales })
+        G::quantize(tensor, scheme, QuantizationParametersPrimitive { scales })
     }
 
-    fn q_device(_: &Quantized) -> OracleDevice {
+    fn q_device(_: &QuantizedTensor<G>) -> OracleDevice {
         OracleDevice
     }
 
-    fn q_to_device(tensor: Quantized, _: &OracleDevice) -> Quantized {
+    fn q_to_device(tensor: QuantizedTensor<G>, _: &OracleDevice) -> QuantizedTensor<G> {
         tensor
     }
 
     fn q_into_data(
-        tensor: Quantized,
+        tensor: QuantizedTensor<G>,
     ) -> impl Future<Output = Result<TensorData, ExecutionError>> + Send {
-        Ground::q_into_data(tensor)
+        G::q_into_data(tensor)
     }
 
     hand_on! { QTensorOps:
-        (tensor: Quantized, dtype: FloatDType) -> Float { dequantize }
-        (tensor: Quantized, shape: Shape) -> Quantized { q_reshape, q_expand }
-        (tensor: Quantized, dim1: usize, dim2: usize) -> Quantized { q_swap_dims }
-        (tensor: Quantized, axes: &[usize]) -> Quantized { q_permute, q_flip }
-        (tensor: Quantized, dim: usize, indices: Int) -> Quantized { q_select }
-        (tensor: Quantized, slices: &[Slice]) -> Quantized { q_slice }
-        (dim: usize, tensor: Quantized, indices: Int) -> Quantized { q_gather }
-        (tensor: Quantized, dim: usize, out_dtype: IntDType) -> Int { q_argmax, q_argmin }
+        (tensor: QuantizedTensor<G>, dtype: FloatDType) -> FloatTensor<G> { dequantize }
+        (tensor: QuantizedTensor<G>, shape: Shape) -> QuantizedTensor<G> { q_reshape, q_expand }
+        (tensor: QuantizedTensor<G>, dim1: usize, dim2: usize) -> QuantizedTensor<G> { q_swap_dims }
+        (tensor: QuantizedTensor<G>, axes: &[usize]) -> QuantizedTensor<G> { q_permute, q_flip }
+        (tensor: QuantizedTensor<G>, dim: usize, indices: IntTensor<G>) -> QuantizedTensor<G> {
+            q_select
+        }
+        (tensor: QuantizedTensor<G>, slices: &[Slice]) -> QuantizedTensor<G> { q_slice }
+        (dim: usize, tensor: QuantizedTensor<G>, indices: IntTensor<G>) -> QuantizedTensor<G> {
+            q_gather
+        }
+        (tensor: QuantizedTensor<G>, dim: usize, out_dtype: IntDType) -> IntTensor<G> {
+            q_argmax, q_argmin
+        }
     }
 }

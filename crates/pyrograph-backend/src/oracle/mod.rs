@@ -2,30 +2,23 @@
 //!
 //! NdArray computes sigmoid, and with it SiLU, in f32 whatever the type of its tensors; and its device has one default type for
 //! f32 and f64 programs alike. [`OracleBackend`] has NdArray's tensors and operations, a device of its own, on which floats are
-//! f64 by default, and a sigmoid in f64.
+//! f64 by default, and a sigmoid in f64. It is generic over the backend that has the operations, so that only those in use are
+//! compiled.
 
 mod float;
 mod integer;
 mod layers;
+
+use std::marker::PhantomData;
 
 use burn::tensor::{
     DType,
     backend::{Backend, BackendTypes, DTypeUsageSet, DeviceId, DeviceOps},
     ops::TransactionOps,
 };
-use burn_ndarray::{NdArray, NdArrayDevice};
+use burn_ndarray::NdArray;
 
 use crate::vision::VisionBackend;
-
-/// The backend that has the operations.
-type Ground = NdArray<f64>;
-type Float = <Ground as BackendTypes>::FloatTensorPrimitive;
-type Int = <Ground as BackendTypes>::IntTensorPrimitive;
-type Bool = <Ground as BackendTypes>::BoolTensorPrimitive;
-type Quantized = <Ground as BackendTypes>::QuantizedTensorPrimitive;
-
-/// Where NdArray's tensors lie.
-const CPU: NdArrayDevice = NdArrayDevice::Cpu;
 
 /// The CPU, with f64 as the default type of floats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,47 +37,51 @@ impl burn::tensor::backend::Device for OracleDevice {
 impl DeviceOps for OracleDevice {}
 
 /// burn's NdArray in f64, with the operations in f64 that NdArray computes in f32.
+///
+/// `G` is the backend that has the tensors and the other operations.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct OracleBackend;
-
-impl BackendTypes for OracleBackend {
-    type Device = OracleDevice;
-    type FloatTensorPrimitive = Float;
-    type FloatElem = f64;
-    type IntTensorPrimitive = Int;
-    type IntElem = i64;
-    type BoolTensorPrimitive = Bool;
-    type BoolElem = bool;
-    type QuantizedTensorPrimitive = Quantized;
+pub struct OracleBackend<G = NdArray<f64>> {
+    ground: PhantomData<G>,
 }
 
-impl Backend for OracleBackend {
+impl<G: Backend> BackendTypes for OracleBackend<G> {
+    type Device = OracleDevice;
+    type FloatTensorPrimitive = G::FloatTensorPrimitive;
+    type FloatElem = f64;
+    type IntTensorPrimitive = G::IntTensorPrimitive;
+    type IntElem = G::IntElem;
+    type BoolTensorPrimitive = G::BoolTensorPrimitive;
+    type BoolElem = G::BoolElem;
+    type QuantizedTensorPrimitive = G::QuantizedTensorPrimitive;
+}
+
+impl<G: Backend> Backend for OracleBackend<G> {
     fn name(_: &OracleDevice) -> String {
         "oracle".to_owned()
     }
 
     fn seed(_: &OracleDevice, seed: u64) {
-        Ground::seed(&CPU, seed);
+        G::seed(&G::Device::default(), seed);
     }
 
     fn dtype_usage(_: &OracleDevice, dtype: DType) -> DTypeUsageSet {
-        Ground::dtype_usage(&CPU, dtype)
+        G::dtype_usage(&G::Device::default(), dtype)
     }
 
     fn device_count(type_id: u16) -> usize {
-        Ground::device_count(type_id)
+        G::device_count(type_id)
     }
 }
 
-impl TransactionOps<Self> for OracleBackend {}
+impl<G: Backend> TransactionOps<Self> for OracleBackend<G> {}
 
-impl VisionBackend for OracleBackend {}
+impl<G: Backend> VisionBackend for OracleBackend<G> {}
 
-/// Operations that NdArray does: their arguments and result, and their names.
+/// Operations that the ground backend `G` does: their arguments and result, and their names.
 macro_rules! hand_on {
     (@one $ops:ident $name:ident ($($argument:ident: $type:ty),*) -> $out:ty) => {
         fn $name($($argument: $type),*) -> $out {
-            <Ground as $ops<Ground>>::$name($($argument),*)
+            <G as $ops<G>>::$name($($argument),*)
         }
     };
     ($ops:ident: $($arguments:tt -> $out:ty { $($name:ident),* $(,)? })*) => {
@@ -97,7 +94,9 @@ use hand_on;
 mod tests {
     use burn::tensor::{Tensor, TensorData, activation};
 
-    use super::*;
+    use super::{OracleBackend as Generic, *};
+
+    type OracleBackend = Generic;
 
     #[test]
     fn sigmoid_and_silu_keep_the_digits_of_f64() {
