@@ -1,7 +1,7 @@
 //! Which slope autodiff may choose where a function bends.
 //!
-//! Where an output bends, autodiff takes one of its one-sided slopes, as ReLU's 0 does, or their mean, as that of |x|. Any other
-//! number between them may be an accident.
+//! Where an output bends, autodiff takes one of its one-sided slopes, as ReLU's 0 does, or their
+//! mean, as that of |x|. Any other number between them may be an accident.
 
 use crate::slopes::{Base, Sides};
 
@@ -40,7 +40,8 @@ impl Bends {
     }
 }
 
-/// Whether `analytic` is one of `whole`, or what the bending outputs give together when each takes one of its slopes.
+/// Whether `analytic` is one of `whole`, or what the bending outputs give together when each takes
+/// one of its slopes.
 pub(crate) fn settles_on_a_choice(
     analytic: f64,
     whole: [f64; 3],

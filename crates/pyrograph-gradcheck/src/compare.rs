@@ -33,7 +33,8 @@ pub(crate) struct Comparing<'a> {
     pub(crate) base: Base<'a>,
 }
 
-/// Compares one tensor's gradient with differences; `beside` gives the function's values with the tensor replaced.
+/// Compares one tensor's gradient with differences; `beside` gives the function's values with the
+/// tensor replaced.
 pub(crate) fn tensor(
     comparing: &Comparing<'_>,
     variable: &Variable,

@@ -1,20 +1,23 @@
 //! What the slopes of one line through the point, at several steps, say of the analytic slope.
 //!
-//! Rounding of the function's values shrinks as the step grows, and its truncation as the step shrinks. So a disagreement that
-//! rounding could explain is judged again at wider steps: a wrong gradient stays where it is, rounding does not. Where no step
-//! settles it, nothing can be told.
+//! Rounding of the function's values shrinks as the step grows, and its truncation as the step
+//! shrinks. So a disagreement that rounding could explain is judged again at wider steps: a wrong
+//! gradient stays where it is, rounding does not. Where no step settles it, nothing can be told.
 //!
-//! The gap of the one-sided slopes tells a kink from a curve: shrinking the step by four shrinks the gap of a smooth function
-//! by four and leaves that of a kink at the point as it is. A kink beside the point is left behind by a smaller step. So
-//! a disagreement that is clear of rounding is judged again at smaller steps, down to where rounding takes over:
+//! The gap of the one-sided slopes tells a kink from a curve: shrinking the step by four shrinks
+//! the gap of a smooth function by four and leaves that of a kink at the point as it is. A kink
+//! beside the point is left behind by a smaller step. So a disagreement that is clear of rounding
+//! is judged again at smaller steps, down to where rounding takes over:
 //!
 //! - the slopes agree at some step that rounding does not decide: the gradient is right;
-//! - the gap stays, or the slope moves with the step, clear of rounding, and the analytic slope lies between the one-sided ones
-//!   of the smallest step: a kink at the point or close beside it, reported apart;
+//! - the gap stays, or the slope moves with the step, clear of rounding, and the analytic slope
+//!   lies between the one-sided ones of the smallest step: a kink at the point or close beside it,
+//!   reported apart;
 //! - anything else, a wrong gradient of a smooth function first of all: wrong.
 //!
-//! An element that is within the tolerance of the steepest slope, but not of its own, is wrong where rounding and truncation
-//! are excluded: its slope is the same at a wider and at a smaller step.
+//! An element that is within the tolerance of the steepest slope, but not of its own, is wrong
+//! where rounding and truncation are excluded: its slope is the same at a wider and at a smaller
+//! step.
 
 use crate::{
     numbers::Reference,
@@ -30,9 +33,11 @@ const RETRIES: i32 = 5;
 const WIDER: i32 = 3;
 /// A gap that shrinks to less than this share is curvature, which shrinks to a quarter.
 const PERSISTS: f64 = 0.4;
-/// A gap that grows to more than this, at a step four times as wide, is curvature, whose gap grows to four.
+/// A gap that grows to more than this, at a step four times as wide, is curvature, whose gap grows
+/// to four.
 const CURVES: f64 = 2.5;
-/// A numeric slope that moves by this share of the disagreement, as the step shrinks, is that of no smooth function.
+/// A numeric slope that moves by this share of the disagreement, as the step shrinks, is that of no
+/// smooth function.
 const MOVED: f64 = 0.5;
 /// How much of the tolerance rounding may take at a smaller step for agreement to count.
 const ROUNDING_SHARE: f64 = 0.25;
@@ -42,9 +47,11 @@ const ROUNDING_SHARE: f64 = 0.25;
 pub(crate) enum Judgement {
     /// Analytic and numeric slope agree.
     Right(Slopes),
-    /// The function bends at the point, and the analytic slope is one that autodiff may choose there.
+    /// The function bends at the point, and the analytic slope is one that autodiff may choose
+    /// there.
     Kink(Slopes),
-    /// The function bends at the point, and the analytic slope lies somewhere between the one-sided ones.
+    /// The function bends at the point, and the analytic slope lies somewhere between the one-sided
+    /// ones.
     InsideKink(Slopes),
     /// They disagree.
     Wrong(Slopes),
@@ -52,8 +59,8 @@ pub(crate) enum Judgement {
     Drowned(Slopes),
 }
 
-/// Judges the line whose values at a step shrunk by a factor `sides` gives; `None` where it cannot. A factor above 1 widens
-/// the step.
+/// Judges the line whose values at a step shrunk by a factor `sides` gives; `None` where it cannot.
+/// A factor above 1 widens the step.
 pub(crate) fn judge<E>(
     base: Base<'_>,
     precision: &Precision,
@@ -162,7 +169,8 @@ fn judge_closer<E>(
     }
     let stays = previous.is_some_and(|previous| last.gap >= PERSISTS * previous.gap)
         && last.gap > CLEAR * last.rounding;
-    // Rounding may forbid the steps that would settle a kink beside the point, but the slope has left its first value there.
+    // Rounding may forbid the steps that would settle a kink beside the point, but the slope has
+    // left its first value there.
     let moved = (last.numeric - first.numeric).abs() >= MOVED * first.difference()
         && CLEAR * last.rounding < first.difference();
     let kink = match last.is_a_choice {

@@ -6,21 +6,24 @@
 //! - **full**: every element of every tensor by itself;
 //! - **projected**: along seeded random directions, a few calls a tensor, for networks of millions of parameters.
 //!
-//! The precision follows the backend's float type. `Oracle` is burn's NdArray in f64 throughout (feature
-//! `ndarray`, on by default here, to be chosen in the crate `pyrograph`), where rounding hides nothing; f32 backends are checked
-//! with a larger step and tolerance. Errors are measured by the steepest slope of their tensor, so that small gradients are
-//! checked like large ones. Kinks (ReLU at 0, ties of a maximum) are told from wrong gradients and reported apart.
+//! The precision follows the backend's float type. `Oracle` is burn's NdArray in f64 throughout
+//! (feature `ndarray`, on by default here, to be chosen in the crate `pyrograph`), where rounding
+//! hides nothing; f32 backends are checked with a larger step and tolerance. Errors are measured by
+//! the steepest slope of their tensor, so that small gradients are checked like large ones. Kinks
+//! (ReLU at 0, ties of a maximum) are told from wrong gradients and reported apart.
 //!
-//! The [`GradReport`] has a verdict and a worst element for each tensor, names what else was found ([`Finding`]), prints as a
-//! table and serialises. Its verdict is *inconclusive* where nothing was wrong but something could not be told: slopes that
-//! drown in rounding, a gradient that is somewhere between the slopes of a kink, a parameter that the output never reaches.
+//! The [`GradReport`] has a verdict and a worst element for each tensor, names what else was found
+//! ([`Finding`]), prints as a table and serialises. Its verdict is *inconclusive* where nothing was
+//! wrong but something could not be told: slopes that drown in rounding, a gradient that is
+//! somewhere between the slopes of a kink, a parameter that the output never reaches.
 //!
 //! [`evaluate`] takes output and gradients at a point to the host, and [`Evaluation::deviations`] holds those of one backend to
 //! those of another. [`closed_forms`] are gradients derived by hand, to hold backends to.
 //!
-//! In burn 0.21 a check in f64 fails for GELU, whose gradient is that of its tanh approximation. On other backends than `Oracle`
-//! and Flex, burn computes sigmoid and SiLU in f32 whatever the tensors' type: a check in f64 then is inconclusive and names
-//! the operation ([`Finding::LostPrecision`]).
+//! In burn 0.21 a check in f64 fails for GELU, whose gradient is that of its tanh approximation. On
+//! other backends than `Oracle` and Flex, burn computes sigmoid and SiLU in f32 whatever the
+//! tensors' type: a check in f64 then is inconclusive and names the operation
+//! ([`Finding::LostPrecision`]).
 //!
 //! ```
 //! # mod pyrograph { pub use pyrograph_gradcheck as gradcheck; }

@@ -2,7 +2,8 @@
 
 use crate::{GradCheckError, compare::Stop, numbers::norm, random::direction, settings::Precision};
 
-/// Values whose rounding is larger than this share of them are no f64 values: a deep network rounds to 1e-14 or so.
+/// Values whose rounding is larger than this share of them are no f64 values: a deep network rounds
+/// to 1e-14 or so.
 pub(crate) const LOST: f64 = 1e-11;
 /// Lines on which values are taken.
 const LINES: usize = 5;
@@ -10,13 +11,15 @@ const LINES: usize = 5;
 const POINTS: usize = 7;
 /// Their distance as a share of the step.
 const DISTANCE: f64 = 0.25;
-/// Fourth differences of independent roundings have this many times the variance: 1 + 16 + 36 + 16 + 1.
+/// Fourth differences of independent roundings have this many times the variance: 1 + 16 + 36 + 16
+/// + 1.
 const VARIANCE: f64 = 70.0;
 /// The place among all tensors from which the directions of other checks are far.
 const PLACE: usize = 1 << 30;
 
-/// The rounding of a function's values as a share of their size, from fourth differences along random lines near `values`:
-/// of a smooth function these vanish. The median over lines and outputs is taken, so that kinks on some of them do not count.
+/// The rounding of a function's values as a share of their size, from fourth differences along
+/// random lines near `values`: of a smooth function these vanish. The median over lines and outputs
+/// is taken, so that kinks on some of them do not count.
 ///
 /// 0 where the function is not finite there, or does not depend on the tensor.
 pub(crate) fn relative_noise(
@@ -53,7 +56,8 @@ pub(crate) fn relative_noise(
     Ok(shares.get(shares.len() / 2).copied().unwrap_or(0.0))
 }
 
-/// The rounding of one output's values on a line, as a share of their size; `None` where they do not move.
+/// The rounding of one output's values on a line, as a share of their size; `None` where they do
+/// not move.
 fn noise_of(values: &[f64]) -> Option<f64> {
     if values.windows(2).all(|pair| pair[0] == pair[1]) {
         return None;

@@ -17,7 +17,8 @@ pub(crate) fn index_of(mut at: usize, shape: &[usize]) -> Vec<usize> {
     index
 }
 
-/// A gradient below this share of the steepest one of the check is zero but for rounding, as a bias's is before a norm.
+/// A gradient below this share of the steepest one of the check is zero but for rounding, as a
+/// bias's is before a norm.
 const ZERO: f64 = 1e-9;
 /// The same in roundings, where these are larger: gradients add up roundings of the steepest.
 const ZERO_ROUNDINGS: f64 = 8.0;

@@ -182,15 +182,16 @@ pub enum Finding {
         /// The largest error of the slope that the tolerance allows.
         allowed: f64,
     },
-    /// The values of the function, which are to be f64, have no more digits than f32's or few more. Inconclusive.
+    /// The values of the function, which are to be f64, have no more digits than f32's or few more.
+    /// Inconclusive.
     LostPrecision {
         /// How far the values are off by rounding, as a share of their size.
         noise: f64,
         /// The operations of the backend that compute f64 in f32, as far as they are known.
         operations: Vec<&'static str>,
     },
-    /// At a kink, the gradient is none of those that autodiff takes there: neither a one-sided slope nor their mean.
-    /// It may be right. Inconclusive.
+    /// At a kink, the gradient is none of those that autodiff takes there: neither a one-sided
+    /// slope nor their mean. It may be right. Inconclusive.
     InsideKink {
         /// The tensor.
         tensor: String,

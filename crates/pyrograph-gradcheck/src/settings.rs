@@ -25,13 +25,15 @@ pub struct Precision {
     /// The type that inputs and parameters have during the check.
     pub dtype: DType,
     /// The step relative to the point: an element `x` moves by `step · max(1, |x|)`, a tensor along a direction by
-    /// `step · max(1, ‖x‖₂)`. Where rounding could decide, steps up to 64 times as wide are tried as well.
+    /// `step · max(1, ‖x‖₂)`. Where rounding could decide, steps up to 64 times as wide are tried
+    /// as well.
     pub step: f64,
-    /// The largest relative error `|a − n| / max(floor · steepest, |a|, |n|)` that passes; `steepest` is the steepest slope of the
-    /// tensor that autodiff gives.
+    /// The largest relative error `|a − n| / max(floor · steepest, |a|, |n|)` that passes;
+    /// `steepest` is the steepest slope of the tensor that autodiff gives.
     pub tolerance: f64,
-    /// The share of the tensor's steepest slope below which errors are measured by that share. At 1, every error is
-    /// measured by the steepest slope; one that stands clear of rounding is measured by the element's own slope too.
+    /// The share of the tensor's steepest slope below which errors are measured by that share. At
+    /// 1, every error is measured by the steepest slope; one that stands clear of rounding is
+    /// measured by the element's own slope too.
     pub floor: f64,
 }
 
@@ -70,7 +72,8 @@ impl Precision {
         }
     }
 
-    /// Whether steps may be widened: one that is set far below the type's usual one is meant to be small.
+    /// Whether steps may be widened: one that is set far below the type's usual one is meant to be
+    /// small.
     pub(crate) fn may_widen(&self) -> bool {
         let usual = match self.dtype {
             DType::F64 => Self::F64,

@@ -1,8 +1,8 @@
 //! The slopes of one pair of values, beside the analytic one: plain numbers, no tensors.
 //!
 //! With `L = ⟨c, f⟩`, the central slope is `n = (L⁺ − L⁻) / (up + down)`; the one-sided slopes are `(L⁺ − L⁰) / up` and
-//! `(L⁰ − L⁻) / down`. An error is a share of the steepest slope of the tensor. Where several outputs bend at once, the range
-//! of slopes is the sum of their ranges.
+//! `(L⁰ − L⁻) / down`. An error is a share of the steepest slope of the tensor. Where several
+//! outputs bend at once, the range of slopes is the sum of their ranges.
 
 use crate::{
     choices::{Bends, settles_on_a_choice},
@@ -15,10 +15,11 @@ const JUMP: f64 = 0.05;
 /// How far something must stand above rounding to be there: one-sided slopes have twice the rounding of the central one, and sums
 /// within the function round more than their result shows.
 pub(crate) const CLEAR: f64 = 8.0;
-/// A numeric slope that differs by less than this share of the disagreement, from one step to the next, is steady.
+/// A numeric slope that differs by less than this share of the disagreement, from one step to the
+/// next, is steady.
 const STEADY: f64 = 0.25;
-/// How far an error must stand above the rounding of the output to be one: networks round inside by that much more than their
-/// output shows.
+/// How far an error must stand above the rounding of the output to be one: networks round inside by
+/// that much more than their output shows.
 pub(crate) const INSIDE: f64 = 64.0;
 
 /// The function's values at the point, and the weights that reduce them to a number.
@@ -141,7 +142,8 @@ impl Slopes {
         self.difference() <= INSIDE * self.rounding
     }
 
-    /// Whether the slopes are beside each other for their own size, though not for that of the steepest.
+    /// Whether the slopes are beside each other for their own size, though not for that of the
+    /// steepest.
     pub(crate) fn is_suspicious(&self, precision: &Precision) -> bool {
         self.difference() > precision.tolerance * self.own && !self.may_be_rounding()
     }
@@ -155,7 +157,8 @@ impl Slopes {
         (self.numeric - other.numeric).abs() <= STEADY * self.difference()
     }
 
-    /// Whether the analytic slope lies between the one-sided ones, as far as rounding lets them be known.
+    /// Whether the analytic slope lies between the one-sided ones, as far as rounding lets them be
+    /// known.
     pub(crate) fn within(&self, precision: &Precision) -> bool {
         let slack = precision.tolerance * self.scale + 2.0 * self.rounding;
         let [low, high] = self.range;

@@ -23,7 +23,8 @@ use crate::{
     variables::{Origin, Variable},
 };
 
-/// By how many roundings two calls at one point may differ: parallel sums of a GPU change their order.
+/// By how many roundings two calls at one point may differ: parallel sums of a GPU change their
+/// order.
 const SAME_POINT_ROUNDINGS: f64 = 16.0;
 /// Gradients of less than this share of the steepest are compared from pass to pass by this share.
 const ROUNDS_BELOW: f64 = 1e-3;
@@ -180,7 +181,8 @@ where
             .next()
     }
 
-    /// Compares every variable; where that finds fault in f64, again with the rounding that the function really has.
+    /// Compares every variable; where that finds fault in f64, again with the rounding that the
+    /// function really has.
     pub(crate) fn compare(
         &self,
         check: &GradCheck,
@@ -281,7 +283,8 @@ fn finite(values: &[f64], shape: &[usize], tensor: Option<String>) -> Option<Fin
     })
 }
 
-/// Where two lists differ most, where that is by more than `allowed`; a difference that is no number does.
+/// Where two lists differ most, where that is by more than `allowed`; a difference that is no
+/// number does.
 fn worst_beyond(first: &[f64], second: &[f64], allowed: f64) -> Option<usize> {
     let differences = first.iter().zip(second).map(|(a, b)| (a - b).abs());
     let (at, worst) = differences

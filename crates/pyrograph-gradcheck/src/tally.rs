@@ -19,7 +19,8 @@ pub(crate) struct Tally<'a> {
     largest: f64,
     largest_numeric: f64,
     rounding: f64,
-    /// Rounding and the largest error allowed where rounding was worst; infinite where the point did not move.
+    /// Rounding and the largest error allowed where rounding was worst; infinite where the point
+    /// did not move.
     drowned: Option<[f64; 2]>,
     /// The first comparison inside a kink, with the one-sided slopes there, and how many there are.
     inside: Option<(Comparison, [f64; 2])>,
@@ -133,7 +134,8 @@ impl<'a> Tally<'a> {
         (self.report, self.findings)
     }
 
-    /// What is to be said of a tensor that gets no gradient, or on which the output does not depend.
+    /// What is to be said of a tensor that gets no gradient, or on which the output does not
+    /// depend.
     fn dependence(&self, judged: usize) -> Option<Finding> {
         let tensor = self.variable.name.clone();
         let is_missing = self.variable.gradient.is_none();

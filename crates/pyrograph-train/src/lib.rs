@@ -7,7 +7,8 @@
 //! - [`run_folder`]: what a run keeps on disk; nothing half-written is ever trusted.
 //! - [`Ema`]: the moving average of a model's weights.
 //!
-//! A program that wants no files trains with [`RunFolder::in_memory`](run_folder::RunFolder::in_memory).
+//! A program that wants no files trains with
+//! [`RunFolder::in_memory`](run_folder::RunFolder::in_memory).
 //!
 //! All randomness of a run comes from one seed and is addressed by step, so a resumed run draws what an unbroken one draws.
 //!

@@ -18,13 +18,15 @@
 //! | [`serve`] | the pipelines, or a task of your own, behind HTTP: queue, batches between steps, metrics |
 //! | [`loadtest`] | latency of an HTTP endpoint: closed and open loops, percentiles with their spread |
 //!
-//! Backends are features: `flex` (the CPU, default), `ndarray` (which brings `gradcheck::Oracle` too), `wgpu`, `cuda`; `fusion`
-//! fuses kernels on the GPU ones. [`backend`] has their types.
+//! Backends are features: `flex` (the CPU, default), `ndarray` (which brings `gradcheck::Oracle`
+//! too), `wgpu`, `cuda`; `fusion` fuses kernels on the GPU ones. [`backend`] has their types.
 //!
-//! [`burn`] is the version that all of this is built on, **0.21**: take it from here, with `use pyrograph::burn;` at the top of
-//! a file that derives burn's `Module`. Types of another version of burn are other types, and errors of mixing them say
-//! that a trait is not implemented. A program that needs more of burn's features adds `burn = { version = "0.21", default-features =
-//! false, features = [...] }`, which Cargo unites with it. The examples of all modules are written for this crate alone.
+//! [`burn`] is the version that all of this is built on, **0.21**: take it from here, with `use
+//! pyrograph::burn;` at the top of a file that derives burn's `Module`. Types of another version of
+//! burn are other types, and errors of mixing them say that a trait is not implemented. A program
+//! that needs more of burn's features adds `burn = { version = "0.21", default-features = false,
+//! features = [...] }`, which Cargo unites with it. The examples of all modules are written for
+//! this crate alone.
 //!
 //! # Inference on the device that a flag names
 //!
@@ -53,8 +55,9 @@
 //!
 //! # Training on data in memory, without files
 //!
-//! [`RunFolder::in_memory`](train::run_folder::RunFolder::in_memory) keeps nothing on disk: figures go to the hooks, and the network
-//! comes back. `LabelledImages::new` and `DetectionSet::from_images` of [`data`] take images in memory as `SpriteSet::new` does.
+//! [`RunFolder::in_memory`](train::run_folder::RunFolder::in_memory) keeps nothing on disk: figures
+//! go to the hooks, and the network comes back. `LabelledImages::new` and
+//! `DetectionSet::from_images` of [`data`] take images in memory as `SpriteSet::new` does.
 //!
 //! ```
 //! # #[cfg(feature = "flex")] {

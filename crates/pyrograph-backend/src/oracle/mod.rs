@@ -1,8 +1,9 @@
 //! What other backends are held to: burn's NdArray in f64 throughout.
 //!
-//! NdArray computes sigmoid, and with it SiLU, in f32 whatever the type of its tensors; and its device has one default type for
-//! f32 and f64 programs alike. [`OracleBackend`] has NdArray's tensors and operations, a device of its own, on which floats are
-//! f64 by default, and a sigmoid in f64. It is generic over the backend that has the operations, so that only those in use are
+//! NdArray computes sigmoid, and with it SiLU, in f32 whatever the type of its tensors; and its
+//! device has one default type for f32 and f64 programs alike. [`OracleBackend`] has NdArray's
+//! tensors and operations, a device of its own, on which floats are f64 by default, and a sigmoid
+//! in f64. It is generic over the backend that has the operations, so that only those in use are
 //! compiled.
 
 mod float;

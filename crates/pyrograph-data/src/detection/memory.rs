@@ -23,8 +23,8 @@ impl DetectionSet {
     /// ```
     ///
     /// # Errors
-    /// As [`with_objects`](Self::with_objects): for a class that is none of `class_names`, and for a box without an area in its
-    /// image.
+    /// As [`with_objects`](Self::with_objects): for a class that is none of `class_names`, and for
+    /// a box without an area in its image.
     pub fn from_images(
         class_names: Vec<String>,
         images: Vec<(String, RgbImage, Vec<BoxObject>)>,

@@ -4,9 +4,10 @@
 //! from is said by a [`BoxPolicy`], and every box that it changes or leaves out is named in
 //! [`remarks`](DetectionSet::remarks).
 //!
-//! [`DetectionSet::from_images`] takes images that are in memory. [`DetectionSet::unlabelled`] reads a folder of images without annotations.
-//! [`DetectionSet::with_objects`] gives such images objects, as those that a detector finds in
-//! them, and [`DetectionSet::to_coco`] writes the objects of any set.
+//! [`DetectionSet::from_images`] takes images that are in memory. [`DetectionSet::unlabelled`]
+//! reads a folder of images without annotations. [`DetectionSet::with_objects`] gives such images
+//! objects, as those that a detector finds in them, and [`DetectionSet::to_coco`] writes the
+//! objects of any set.
 //!
 //! ```no_run
 //! # mod pyrograph { pub use pyrograph_data as data; }

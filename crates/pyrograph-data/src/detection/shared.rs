@@ -16,8 +16,8 @@ impl Pixels {
 }
 
 impl DetectionSet {
-    /// The name of the first image that is in `other` too: the same file, the same pixels in memory, or
-    /// the same scene.
+    /// The name of the first image that is in `other` too: the same file, the same pixels in
+    /// memory, or the same scene.
     pub fn shared_with(&self, other: &DetectionSet) -> Option<&str> {
         let theirs = other.identities();
         let mut samples = self.samples.iter();

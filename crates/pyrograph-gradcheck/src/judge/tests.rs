@@ -98,7 +98,8 @@ fn a_kink_beside_the_point_is_left_behind() {
 
 #[test]
 fn a_kink_that_f32_cannot_leave_behind_is_reported_apart() {
-    // Rounding of 40 is 2.4e-6·40 of the slope at the first step, and too much of the tolerance at the next.
+    // Rounding of 40 is 2.4e-6·40 of the slope at the first step, and too much of the tolerance at
+    // the next.
     let bend = 0.4 * Precision::F32.step;
     let f = |x: f64| 40.0 + 3.0 * x + (x - bend).max(0.0);
     assert!(matches!(judged(f, 3.0, Precision::F32), Judgement::Kink(_)));

@@ -75,8 +75,8 @@ impl RunFolder {
         Ok(run)
     }
 
-    /// A run that keeps nothing on disk: no config, no log and no checkpoints, so that it cannot be resumed. Its figures go to the
-    /// hooks, and its networks come back from the training function.
+    /// A run that keeps nothing on disk: no config, no log and no checkpoints, so that it cannot be
+    /// resumed. Its figures go to the hooks, and its networks come back from the training function.
     pub fn in_memory() -> Self {
         Self {
             path: PathBuf::new(),
