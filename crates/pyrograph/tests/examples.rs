@@ -35,7 +35,10 @@ fn visible_lines(text: &str) -> Vec<&str> {
     let (mut inside, mut is_rust, mut lines) = (false, false, Vec::new());
     for line in text.lines() {
         let line = line.trim_start();
-        let Some(line) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
+        let Some(line) = line
+            .strip_prefix("///")
+            .or_else(|| line.strip_prefix("//!"))
+        else {
             continue;
         };
         let line = line.trim_start();
