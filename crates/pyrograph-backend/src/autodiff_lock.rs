@@ -17,11 +17,15 @@ pub struct AutodiffLock(#[expect(dead_code, reason = "held")] ReentrantMutexGuar
 /// kernel may be handed another such closure.
 ///
 /// ```
+/// # mod pyrograph {
+/// #     pub use burn;
+/// #     pub mod backend { pub use pyrograph_backend::*; pub use burn_flex::Flex; }
+/// # }
 /// # #[cfg(feature = "flex")] {
-/// use burn::{backend::Autodiff, tensor::Tensor};
-/// use pyrograph_backend::lock_autodiff;
+/// use pyrograph::burn::{backend::Autodiff, tensor::Tensor};
+/// use pyrograph::backend::lock_autodiff;
 ///
-/// type B = Autodiff<burn_flex::Flex>;
+/// type B = Autodiff<pyrograph::backend::Flex>;
 /// let x = Tensor::<B, 1>::from_floats([3.0], &Default::default()).require_grad();
 /// let gradients = {
 ///     let _turn = lock_autodiff();

@@ -67,12 +67,13 @@ impl fmt::Display for BackendKind {
 /// A device as a user names it. `Auto` picks a GPU that is there, else the CPU.
 ///
 /// ```
-/// use pyrograph_backend::DeviceSpec;
+/// # mod pyrograph { pub use pyrograph_backend as backend; }
+/// use pyrograph::backend::DeviceSpec;
 /// let spec: DeviceSpec = "wgpu:1".parse()?;
 /// assert_eq!(spec, DeviceSpec::Wgpu { index: Some(1) });
 /// assert_eq!(spec.to_string(), "wgpu:1");
 /// assert!("gpu".parse::<DeviceSpec>().is_err());
-/// # Ok::<(), pyrograph_backend::BackendError>(())
+/// # Ok::<(), pyrograph::backend::BackendError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

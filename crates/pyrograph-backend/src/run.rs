@@ -2,20 +2,43 @@
 
 use burn::tensor::backend::BackendTypes;
 
-use crate::{BackendError, BackendKind, DeviceSpec, probe, vision::VisionAutodiff};
+use crate::{
+    BackendError, BackendKind, DeviceSpec, probe,
+    vision::{VisionAutodiff, VisionBackend},
+};
 
 /// The device of a backend.
 pub type Device<B> = <B as BackendTypes>::Device;
 
 /// A body that is generic over the backend: a function with a type parameter, which a closure cannot have.
 ///
-/// A task that only infers uses `B::InnerBackend`.
+/// A task that only infers is an [`InferenceTask`].
 pub trait BackendTask {
     /// What it yields on any backend.
     type Output;
 
     /// Runs on one backend.
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output;
+}
+
+/// A body that only infers: generic over a backend without gradients.
+pub trait InferenceTask {
+    /// What it yields on any backend.
+    type Output;
+
+    /// Runs on one backend.
+    fn run<B: VisionBackend>(self, device: Device<B>) -> Self::Output;
+}
+
+/// A task that infers among those that differentiate: it runs on the backend beneath.
+struct Beneath<T>(T);
+
+impl<T: InferenceTask> BackendTask for Beneath<T> {
+    type Output = T::Output;
+
+    fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
+        self.0.run::<B::InnerBackend>(device)
+    }
 }
 
 /// A body that runs on several devices of one backend at once.
@@ -54,6 +77,14 @@ impl DeviceSpec {
     /// on it fails.
     pub fn run<T: BackendTask>(self, task: T) -> Result<T::Output, BackendError> {
         self.run_with(&[], OnOne(task))
+    }
+
+    /// Runs `task`, which only infers, on this device.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn infer<T: InferenceTask>(self, task: T) -> Result<T::Output, BackendError> {
+        self.run(Beneath(task))
     }
 
     /// Runs `task` on this device, the main one, and on `others`, which are of the same backend.
@@ -127,7 +158,7 @@ fn on<B, T>(
     task: T,
 ) -> Result<T::Output, BackendError>
 where
-    B: crate::vision::VisionBackend,
+    B: VisionBackend,
     T: DevicesTask,
 {
     let mut devices = Vec::with_capacity(specs.len());
@@ -153,6 +184,23 @@ mod tests {
         fn run<B: VisionAutodiff>(self, _: Device<B>, others: Vec<Device<B>>) -> usize {
             1 + others.len()
         }
+    }
+
+    struct Name;
+
+    impl InferenceTask for Name {
+        type Output = (String, bool);
+
+        fn run<B: VisionBackend>(self, device: Device<B>) -> (String, bool) {
+            (B::name(&device), B::ad_enabled(&device))
+        }
+    }
+
+    #[test]
+    fn a_task_that_infers_runs_on_the_named_device_without_gradients() {
+        let spec: DeviceSpec = "cpu".parse().expect("a device");
+        let seen = spec.infer(Name).expect("the CPU");
+        assert_eq!(seen, ("flex".to_owned(), false));
     }
 
     #[test]

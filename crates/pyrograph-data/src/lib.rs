@@ -28,9 +28,10 @@
 //! # Example
 //!
 //! ```
-//! use pyrograph_data::{SpriteSet, epoch_order};
+//! # mod pyrograph { pub use pyrograph_data as data; }
+//! use pyrograph::data::{SpriteSet, epoch_order};
 //!
-//! # fn main() -> Result<(), pyrograph_data::DataError> {
+//! # fn main() -> Result<(), pyrograph::data::DataError> {
 //! let sprites = SpriteSet::procedural(50, 7)?;
 //! let (training, held_out) = sprites.split(0.1, 0)?;
 //! assert_eq!((training.len(), held_out.len()), (45, 5));
@@ -48,10 +49,11 @@
 //! Training images of two classes of digits, moved a little in every epoch:
 //!
 //! ```
-//! use pyrograph_data::{Jitter, LabelledImages};
-//! use pyrograph_vision::Normalisation;
+//! # mod pyrograph { pub use pyrograph_vision as vision; pub use pyrograph_data as data; }
+//! use pyrograph::data::{Jitter, LabelledImages};
+//! use pyrograph::vision::Normalisation;
 //!
-//! # fn main() -> Result<(), pyrograph_data::DataError> {
+//! # fn main() -> Result<(), pyrograph::data::DataError> {
 //! let digits = LabelledImages::stroke_digits(100, &[2, 7, 8], 0)?;
 //! let normal = digits.only(&["7", "8"])?.head(40)?.resized(64, 64)?;
 //! let jitter = Jitter { rotation: 10.0, shift: 0.05, ..Jitter::default() }.validated()?;

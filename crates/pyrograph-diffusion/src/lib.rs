@@ -32,12 +32,17 @@
 //! Twenty DDIM steps on the sprite course's schedule, with a stand-in for the network.
 //!
 //! ```
+//! # mod pyrograph {
+//! #     pub use burn;
+//! #     pub mod backend { pub use burn_flex::Flex; }
+//! #     pub use pyrograph_diffusion as diffusion;
+//! # }
 //! use std::sync::Arc;
-//! use burn::tensor::{Distribution, Tensor};
-//! use pyrograph_diffusion::{
+//! use pyrograph::burn::tensor::{Distribution, Tensor};
+//! use pyrograph::diffusion::{
 //!     DiffusionError, NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan, Walk,
 //! };
-//! # type B = burn_flex::Flex;
+//! # type B = pyrograph::backend::Flex;
 //! # fn network(x: Tensor<B, 4>, time: f64) -> Tensor<B, 4> { x * time }
 //!
 //! # fn main() -> Result<(), DiffusionError> {

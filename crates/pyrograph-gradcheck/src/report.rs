@@ -47,7 +47,7 @@ pub struct Comparison {
     pub analytic: f64,
     /// What the differences say.
     pub numeric: f64,
-    /// `|a − n| / max(floor, |a|, |n|)`.
+    /// `|a − n| / max(floor · steepest, |a|, |n|)`, by the steepest slope of the tensor.
     pub relative_error: f64,
 }
 
@@ -92,6 +92,10 @@ pub enum Finding {
         tensor: Option<String>,
         /// How many of the output's values are not finite.
         values: usize,
+        /// The index of the first of them in the output.
+        index: Vec<usize>,
+        /// The element that was moved, or the direction; `None` at the point itself.
+        moved: Option<Place>,
     },
     /// Autodiff gave NaN or an infinity. Fails.
     NonFiniteGradient {
@@ -99,6 +103,17 @@ pub enum Finding {
         tensor: String,
         /// How many of the gradient's values are not finite.
         values: usize,
+        /// The index of the first of them.
+        index: Vec<usize>,
+    },
+    /// An input or a parameter holds NaN or an infinity itself. Fails.
+    NonFiniteTensor {
+        /// The tensor.
+        tensor: String,
+        /// How many of its values are not finite.
+        values: usize,
+        /// The index of the first of them.
+        index: Vec<usize>,
     },
     /// The output's shape changed from one call to the next. Fails.
     ShapeChanged {
@@ -120,6 +135,17 @@ pub enum Finding {
     NonDeterministic {
         /// The largest difference of two values.
         difference: f64,
+    },
+    /// Two backward passes at the same point gave different gradients. Fails.
+    GradientNotDeterministic {
+        /// The tensor whose gradient it is.
+        tensor: String,
+        /// The index of the largest difference.
+        index: Vec<usize>,
+        /// The value of the first pass there; 0 where it gave no gradient.
+        first: f64,
+        /// The value of the second pass there; 0 where it gave no gradient.
+        second: f64,
     },
     /// With and without a gradient asked for, the function gave different values. Fails.
     TrackedValueDiffers {
@@ -156,14 +182,29 @@ pub enum Finding {
         /// The largest error of the slope that the tolerance allows.
         allowed: f64,
     },
-    /// The tensor's whole gradient is smaller than the tolerance, so that agreement says nothing; lower the floor. Inconclusive.
-    BelowTolerance {
+    /// The values of the function, which are to be f64, have no more digits than f32's or few more.
+    /// Inconclusive.
+    LostPrecision {
+        /// How far the values are off by rounding, as a share of their size.
+        noise: f64,
+        /// The operations of the backend that compute f64 in f32, as far as they are known.
+        operations: Vec<&'static str>,
+    },
+    /// At a kink, the gradient is none of those that autodiff takes there: neither a one-sided
+    /// slope nor their mean. It may be right. Inconclusive.
+    InsideKink {
         /// The tensor.
         tensor: String,
-        /// The largest slope seen, analytic or numeric.
-        largest: f64,
-        /// The largest error that the tolerance allows.
-        allowed: f64,
+        /// How many comparisons of the tensor this is true of.
+        kinks: usize,
+        /// The first of them.
+        place: Place,
+        /// The slope of autodiff.
+        analytic: f64,
+        /// The least slope there.
+        low: f64,
+        /// The greatest slope there.
+        high: f64,
     },
     /// Every comparison met a kink. Inconclusive.
     OnlyKinks {
@@ -173,6 +214,12 @@ pub enum Finding {
     /// Autodiff gives no gradient, and the function does not depend on the tensor either. Harmless.
     Unused {
         /// The tensor.
+        tensor: String,
+    },
+    /// The output does not depend on the parameter, which is therefore never trained; see
+    /// [`GradCheck::allowing_unreached`](crate::GradCheck::allowing_unreached). Inconclusive.
+    Unreached {
+        /// The parameter.
         tensor: String,
     },
     /// Autodiff gives no gradient, although the function depends on the tensor. Fails.
@@ -190,6 +237,8 @@ impl Finding {
         match self {
             Self::NonFinite { .. }
             | Self::NonFiniteGradient { .. }
+            | Self::NonFiniteTensor { .. }
+            | Self::GradientNotDeterministic { .. }
             | Self::ShapeChanged { .. }
             | Self::GradientShape { .. }
             | Self::NonDeterministic { .. }
@@ -198,7 +247,9 @@ impl Finding {
             Self::EmptyOutput
             | Self::NothingToCheck
             | Self::StepTooSmall { .. }
-            | Self::BelowTolerance { .. }
+            | Self::LostPrecision { .. }
+            | Self::InsideKink { .. }
+            | Self::Unreached { .. }
             | Self::OnlyKinks { .. } => Verdict::Inconclusive,
             Self::IntegerInput { .. }
             | Self::EmptyTensor { .. }
@@ -222,7 +273,7 @@ pub struct GradReport {
     pub step: f64,
     /// The largest relative error that passes.
     pub tolerance: f64,
-    /// Below this size, errors count absolutely.
+    /// The share of a tensor's steepest slope below which errors are measured by that share.
     pub floor: f64,
     /// The seed of cotangent and directions.
     pub seed: u64,

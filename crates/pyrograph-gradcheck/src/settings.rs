@@ -25,11 +25,15 @@ pub struct Precision {
     /// The type that inputs and parameters have during the check.
     pub dtype: DType,
     /// The step relative to the point: an element `x` moves by `step · max(1, |x|)`, a tensor along a direction by
-    /// `step · max(1, ‖x‖₂)`.
+    /// `step · max(1, ‖x‖₂)`. Where rounding could decide, steps up to 64 times as wide are tried
+    /// as well.
     pub step: f64,
-    /// The largest relative error `|a − n| / max(floor, |a|, |n|)` that passes.
+    /// The largest relative error `|a − n| / max(floor · steepest, |a|, |n|)` that passes;
+    /// `steepest` is the steepest slope of the tensor that autodiff gives.
     pub tolerance: f64,
-    /// Below this size, errors count absolutely. Lower it where all gradients are small, as those of a mean over many values are.
+    /// The share of the tensor's steepest slope below which errors are measured by that share. At
+    /// 1, every error is measured by the steepest slope; one that stands clear of rounding is
+    /// measured by the element's own slope too.
     pub floor: f64,
 }
 
@@ -66,6 +70,16 @@ impl Precision {
             dtype @ (DType::F32 | DType::Flex32) => Ok(Self { dtype, ..Self::F32 }),
             seen => Err(GradCheckError::DType { seen }),
         }
+    }
+
+    /// Whether steps may be widened: one that is set far below the type's usual one is meant to be
+    /// small.
+    pub(crate) fn may_widen(&self) -> bool {
+        let usual = match self.dtype {
+            DType::F64 => Self::F64,
+            _ => Self::F32,
+        };
+        self.step >= 0.25 * usual.step
     }
 
     /// The distance from 1 to the next number of the type.
@@ -115,6 +129,18 @@ pub struct GradCheck {
     pub precision: Option<Precision>,
     /// The seed of the cotangent and of the directions.
     pub seed: u64,
+    /// What a parameter that the output does not depend on makes of the check.
+    pub unreached: Unreached,
+}
+
+/// What a trained parameter that the output does not depend on makes of a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unreached {
+    /// The check does not pass: such a parameter is never trained, which is seldom meant.
+    #[default]
+    Reported,
+    /// The check may pass, as where a part of a module is left out on purpose.
+    Allowed,
 }
 
 impl GradCheck {
@@ -124,6 +150,7 @@ impl GradCheck {
             mode: Mode::Full,
             precision: None,
             seed: 0,
+            unreached: Unreached::Reported,
         }
     }
 
@@ -146,6 +173,14 @@ impl GradCheck {
     /// The same check with other random directions and another cotangent.
     pub fn with_seed(self, seed: u64) -> Self {
         Self { seed, ..self }
+    }
+
+    /// The same check of a function that leaves parameters of the module out on purpose.
+    pub fn allowing_unreached(self) -> Self {
+        Self {
+            unreached: Unreached::Allowed,
+            ..self
+        }
     }
 
     /// The precision in force, with every setting found legal.

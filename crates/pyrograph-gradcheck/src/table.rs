@@ -77,19 +77,57 @@ fn table(f: &mut fmt::Formatter<'_>, tensors: &[TensorReport]) -> fmt::Result {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NonFinite { tensor, values } => {
-                write!(f, "{values} values of the output are not finite")?;
-                match tensor {
-                    Some(tensor) => write!(f, " beside the point, where `{tensor}` moves"),
-                    None => write!(f, " at the point itself"),
-                }
-            }
-            Self::NonFiniteGradient { tensor, values } => {
+            Self::NonFinite {
+                tensor,
+                values,
+                index,
+                moved,
+            } => {
+                let count = count_of(*values, "value");
                 write!(
                     f,
-                    "{values} values of the gradient of `{tensor}` are not finite"
+                    "{count} of the output not finite, the first at {index:?}"
+                )?;
+                match (tensor, moved) {
+                    (Some(tensor), Some(place)) => {
+                        write!(f, ", beside the point, where `{tensor}` moves at {place}")
+                    }
+                    (Some(tensor), None) => write!(f, ", beside the point, where `{tensor}` moves"),
+                    (None, _) => write!(f, ", at the point itself"),
+                }
+            }
+            Self::NonFiniteGradient {
+                tensor,
+                values,
+                index,
+            } => {
+                let count = count_of(*values, "value");
+                write!(
+                    f,
+                    "{count} of the gradient of `{tensor}` not finite, the first at {index:?}"
                 )
             }
+            Self::NonFiniteTensor {
+                tensor,
+                values,
+                index,
+            } => {
+                let count = count_of(*values, "value");
+                write!(
+                    f,
+                    "{count} of `{tensor}` itself not finite, the first at {index:?}"
+                )
+            }
+            Self::GradientNotDeterministic {
+                tensor,
+                index,
+                first,
+                second,
+            } => write!(
+                f,
+                "two backward passes at the same point differ: the gradient of `{tensor}` at {index:?} \
+                 is {first:.8e} and then {second:.8e}"
+            ),
             Self::ShapeChanged { first, later } => {
                 write!(f, "the output had shape {first:?} and later {later:?}")
             }
@@ -122,20 +160,57 @@ impl fmt::Display for Finding {
                 f,
                 "the step {step:.1e} is too small for `{tensor}`: rounding moves the slope by {rounding:.1e}, {allowed:.1e} is allowed"
             ),
-            Self::BelowTolerance {
+            Self::LostPrecision { noise, operations } => {
+                write!(
+                    f,
+                    "the values of the function are off by {noise:.1e} of their size, far more than f64's rounding: "
+                )?;
+                match operations.is_empty() {
+                    true => write!(
+                        f,
+                        "an operation of it computes in f32, though none of burn's that were tried on this backend does"
+                    )?,
+                    false => write!(
+                        f,
+                        "on this backend these compute f64 in f32: {}",
+                        operations.join(", ")
+                    )?,
+                }
+                write!(
+                    f,
+                    "; check on `Oracle`, which computes in f64 throughout, or with `Precision::F32`"
+                )
+            }
+            Self::InsideKink {
                 tensor,
-                largest,
-                allowed,
+                kinks,
+                place,
+                analytic,
+                low,
+                high,
             } => write!(
                 f,
-                "no slope of `{tensor}` exceeds {largest:.1e}, while an error of {allowed:.1e} is allowed: lower the floor"
+                "`{tensor}` bends at {place}, where the gradient is neither a one-sided slope nor their mean: \
+                 {analytic:.6e}, between {low:.6e} and {high:.6e} (comparisons of this kind: {kinks})"
             ),
             Self::OnlyKinks { tensor } => write!(f, "every comparison of `{tensor}` met a kink"),
             Self::Unused { tensor } => write!(f, "`{tensor}` is not used"),
+            Self::Unreached { tensor } => write!(
+                f,
+                "the output does not depend on the parameter `{tensor}`, which is never trained by it"
+            ),
             Self::MissingGradient { tensor, largest } => write!(
                 f,
                 "`{tensor}` gets no gradient, although slopes reach {largest:.1e}"
             ),
         }
+    }
+}
+
+/// "1 value is", "2 values are".
+fn count_of(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun} is"),
+        count => format!("{count} {noun}s are"),
     }
 }

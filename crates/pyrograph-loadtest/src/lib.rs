@@ -12,11 +12,12 @@
 //! # Example
 //!
 //! ```no_run
+//! # mod pyrograph { pub use pyrograph_loadtest as loadtest; }
 //! use std::ops::ControlFlow;
 //!
-//! use pyrograph_loadtest::{Load, LoadPlan, run};
+//! use pyrograph::loadtest::{Load, LoadPlan, run};
 //!
-//! # async fn measure() -> Result<(), pyrograph_loadtest::LoadError> {
+//! # async fn measure() -> Result<(), pyrograph::loadtest::LoadError> {
 //! let plan = LoadPlan {
 //!     bodies: vec![br#"{"prompt": "a lovely cat"}"#.to_vec()],
 //!     load: Load::Closed { clients: 4 },

@@ -9,16 +9,21 @@
 //!   distillation objectives; each is an [`Objective`].
 //!
 //! ```
-//! use burn::tensor::Tensor;
-//! use burn_flex::Flex;
-//! use pyrograph_losses::DenoisingLoss;
+//! # mod pyrograph {
+//! #     pub use burn;
+//! #     pub mod backend { pub use burn_flex::Flex; }
+//! #     pub use pyrograph_losses as losses;
+//! # }
+//! use pyrograph::burn::tensor::Tensor;
+//! use pyrograph::backend::Flex;
+//! use pyrograph::losses::DenoisingLoss;
 //!
 //! let device = Default::default();
 //! let predicted = Tensor::<Flex, 2>::from_floats([[1.0, 1.0], [3.0, 1.0]], &device);
 //! let target = Tensor::zeros([2, 2], &device);
 //! let loss = DenoisingLoss::uniform().forward(predicted, target)?;
 //! assert_eq!(loss.into_scalar(), 3.0); // the mean of 1, 1, 9, 1
-//! # Ok::<(), pyrograph_losses::LossError>(())
+//! # Ok::<(), pyrograph::losses::LossError>(())
 //! ```
 
 mod adversarial;

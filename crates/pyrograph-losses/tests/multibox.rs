@@ -289,3 +289,36 @@ fn shapes_and_classes_that_do_not_fit_are_refused() {
         assert!(loss.check().is_err());
     }
 }
+
+/// The example that a published implementation of SSD prints of its matching.
+#[test]
+fn a_published_example_has_its_best_prior_and_its_fifteen_of_half_or_more() {
+    let config = PriorConfig::voc();
+    let matcher = PriorMatcher::new(config.boxes().expect("legal"), config.coder());
+    let bbox = BoundingBox::new(0.2333, 0.2067, 0.6967, 1.0);
+    let overlaps = matcher
+        .priors()
+        .iter()
+        .map(|prior| bbox.iou(BoundingBox::from_center(*prior)));
+    let (best, overlap) = overlaps
+        .enumerate()
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))
+        .expect("priors");
+    assert_eq!(best, 8711);
+    assert!((overlap - 0.6904).abs() < 5e-5, "{overlap}");
+
+    let truth = TruthBox { bbox, class: 14 };
+    let priors = |threshold| -> Vec<usize> {
+        let matched = matcher.matches(&[vec![truth]], threshold);
+        matched
+            .positives()
+            .iter()
+            .map(|(place, _)| *place)
+            .collect()
+    };
+    let half = priors(0.5);
+    assert_eq!(half.len(), 15, "{half:?}");
+    assert!(half.contains(&8711));
+    // Above every overlap the best alone is left, by force.
+    assert_eq!(priors(0.7), [8711]);
+}

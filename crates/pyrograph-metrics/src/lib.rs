@@ -17,10 +17,11 @@
 //! # Example
 //!
 //! ```
-//! use pyrograph_metrics::{NeighbourSummary, SlicedWassersteinConfig};
-//! use pyrograph_metrics::{nearest_neighbour_distances, sliced_wasserstein};
+//! # mod pyrograph { pub use pyrograph_metrics as metrics; }
+//! use pyrograph::metrics::{NeighbourSummary, SlicedWassersteinConfig};
+//! use pyrograph::metrics::{nearest_neighbour_distances, sliced_wasserstein};
 //!
-//! # fn main() -> Result<(), pyrograph_metrics::MetricsError> {
+//! # fn main() -> Result<(), pyrograph::metrics::MetricsError> {
 //! // Three images of two values for training, and two samples.
 //! let training = [-1.0, -1.0, 0.0, 0.0, 1.0, 1.0];
 //! let samples = [0.0, 0.0, 0.5, 1.0];

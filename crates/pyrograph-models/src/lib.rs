@@ -14,9 +14,14 @@
 //! A config checks its numbers and makes a module; a module's `forward` takes tensors in the paper's order:
 //!
 //! ```
-//! use burn::tensor::Tensor;
-//! use burn_flex::Flex;
-//! use pyrograph_models::context_unet::ContextUnetConfig;
+//! # mod pyrograph {
+//! #     pub use burn;
+//! #     pub mod backend { pub use burn_flex::Flex; }
+//! #     pub use pyrograph_models as models;
+//! # }
+//! use pyrograph::burn::tensor::Tensor;
+//! use pyrograph::backend::Flex;
+//! use pyrograph::models::context_unet::ContextUnetConfig;
 //!
 //! let device = Default::default();
 //! let config = ContextUnetConfig { n_feat: 8, ..ContextUnetConfig::default() };
@@ -24,7 +29,7 @@
 //! let x = Tensor::zeros([2, 3, 16, 16], &device);
 //! let t = Tensor::from_floats([0.5], &device);
 //! assert_eq!(model.forward(x, t, None).dims(), [2, 3, 16, 16]);
-//! # Ok::<(), pyrograph_models::ModelError>(())
+//! # Ok::<(), pyrograph::models::ModelError>(())
 //! ```
 
 pub mod blocks;

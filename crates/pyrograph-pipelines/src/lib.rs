@@ -8,10 +8,15 @@
 //! One picture from a checkpoint of Stable Diffusion:
 //!
 //! ```no_run
+//! # mod pyrograph {
+//! #     pub mod backend { pub use burn_flex::Flex; }
+//! #     pub use pyrograph_vision as vision;
+//! #     pub use pyrograph_pipelines as pipelines;
+//! # }
 //! use std::ops::ControlFlow;
-//! use burn_flex::Flex;
-//! use pyrograph_pipelines::stable_diffusion::{ImageRequest, OpenOptions, StableDiffusion};
-//! use pyrograph_vision::write_png;
+//! use pyrograph::backend::Flex;
+//! use pyrograph::pipelines::stable_diffusion::{ImageRequest, OpenOptions, StableDiffusion};
+//! use pyrograph::vision::write_png;
 //!
 //! let device = Default::default();
 //! let pipeline = StableDiffusion::<Flex>::open("sd21", &OpenOptions::default(), &device)?;

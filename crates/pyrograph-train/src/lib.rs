@@ -7,13 +7,22 @@
 //! - [`run_folder`]: what a run keeps on disk; nothing half-written is ever trusted.
 //! - [`Ema`]: the moving average of a model's weights.
 //!
+//! A program that wants no files trains with
+//! [`RunFolder::in_memory`](run_folder::RunFolder::in_memory).
+//!
 //! All randomness of a run comes from one seed and is addressed by step, so a resumed run draws what an unbroken one draws.
 //!
 //! ```no_run
-//! use burn::backend::Autodiff;
-//! use burn_flex::Flex;
-//! use pyrograph_data::SpriteSet;
-//! use pyrograph_train::{run_folder::RunFolder, sprites::{SpriteTraining, train_sprites}};
+//! # mod pyrograph {
+//! #     pub use burn;
+//! #     pub mod backend { pub use burn_flex::Flex; }
+//! #     pub use pyrograph_data as data;
+//! #     pub use pyrograph_train as train;
+//! # }
+//! use pyrograph::burn::backend::Autodiff;
+//! use pyrograph::backend::Flex;
+//! use pyrograph::data::SpriteSet;
+//! use pyrograph::train::{run_folder::RunFolder, sprites::{SpriteTraining, train_sprites}};
 //!
 //! let data = SpriteSet::procedural(2000, 0)?;
 //! let config = SpriteTraining { epochs: Some(2), ..SpriteTraining::for_set(&data) };

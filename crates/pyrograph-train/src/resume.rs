@@ -114,7 +114,7 @@ pub(crate) fn drop_metrics_after<L: Serialize + DeserializeOwned>(
     step: u64,
     step_of: impl Fn(&L) -> u64,
 ) -> Result<(), TrainError> {
-    if !run.metrics_path().exists() {
+    if run.is_in_memory() || !run.metrics_path().exists() {
         return Ok(());
     }
     let mut lines: Vec<L> = run.metrics()?;

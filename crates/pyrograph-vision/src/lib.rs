@@ -26,9 +26,10 @@
 //! # Example
 //!
 //! ```
-//! use pyrograph_vision::{Rgb, batch_from_chw, enlarge, grid, write_png};
+//! # mod pyrograph { pub use pyrograph_vision as vision; }
+//! use pyrograph::vision::{Rgb, batch_from_chw, enlarge, grid, write_png};
 //!
-//! # fn main() -> Result<(), pyrograph_vision::VisionError> {
+//! # fn main() -> Result<(), pyrograph::vision::VisionError> {
 //! // Four grey 2×2 images, as a sampler hands them out: one after the other, values in [-1, 1].
 //! let values = [
 //!     -1.0, -0.9, -0.8, -0.7, //

@@ -18,29 +18,92 @@
 //! | [`serve`] | the pipelines, or a task of your own, behind HTTP: queue, batches between steps, metrics |
 //! | [`loadtest`] | latency of an HTTP endpoint: closed and open loops, percentiles with their spread |
 //!
-//! Backends are features: `flex` (the CPU, default), `ndarray`, `wgpu`, `cuda`; `fusion` fuses kernels on the GPU ones.
+//! Backends are features: `flex` (the CPU, default), `ndarray` (which brings `gradcheck::Oracle`
+//! too), `wgpu`, `cuda`; `fusion` fuses kernels on the GPU ones. [`backend`] has their types.
+//!
+//! [`burn`] is the version that all of this is built on, **0.21**: take it from here, with `use
+//! pyrograph::burn;` at the top of a file that derives burn's `Module`. Types of another version of
+//! burn are other types, and errors of mixing them say that a trait is not implemented. A program
+//! that needs more of burn's features adds `burn = { version = "0.21", default-features = false,
+//! features = [...] }`, which Cargo unites with it. The examples of all modules are written for
+//! this crate alone.
+//!
+//! # Inference on the device that a flag names
 //!
 //! ```no_run
-//! use pyrograph::backend::{BackendTask, Device, DeviceSpec, vision::VisionAutodiff};
+//! use pyrograph::backend::{Device, DeviceSpec, InferenceTask, vision::VisionBackend};
 //! use pyrograph::diffusion::SamplerConfig;
 //! use pyrograph::pipelines::{PipelineError, sprites::{SpritePipeline, SpriteRequest, SpriteSamples}};
 //!
 //! /// Four sprites from a trained model, on any backend.
 //! struct FourHeroes;
-//! impl BackendTask for FourHeroes {
+//! impl InferenceTask for FourHeroes {
 //!     type Output = Result<SpriteSamples, PipelineError>;
-//!     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
-//!         let pipeline = SpritePipeline::<B::InnerBackend>::open("model.safetensors", &device)?;
+//!     fn run<B: VisionBackend>(self, device: Device<B>) -> Self::Output {
+//!         let pipeline = SpritePipeline::<B>::open("model.safetensors", &device)?;
 //!         let hero = vec![1.0, 0.0, 0.0, 0.0, 0.0];
 //!         let request = SpriteRequest::new(SamplerConfig::ddim(20, 0.0), vec![hero; 4]);
 //!         pipeline.sample(&request, &mut |_, _| {})
 //!     }
 //! }
-//! let samples = DeviceSpec::Auto.run(FourHeroes)??;
+//! let flag = std::env::args().nth(1).unwrap_or_else(|| "auto".to_owned());
+//! let device: DeviceSpec = flag.parse()?; // cpu, ndarray, wgpu, wgpu:1, cuda, cuda:1
+//! let samples = device.infer(FourHeroes)??;
 //! println!("{} values", samples.values.len());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Training on data in memory, without files
+//!
+//! [`RunFolder::in_memory`](train::run_folder::RunFolder::in_memory) keeps nothing on disk: figures
+//! go to the hooks, and the network comes back. `LabelledImages::new` and
+//! `DetectionSet::from_images` of [`data`] take images in memory as `SpriteSet::new` does.
+//!
+//! ```
+//! # #[cfg(feature = "flex")] {
+//! use pyrograph::backend::Flex;
+//! use pyrograph::burn::backend::Autodiff;
+//! use pyrograph::data::SpriteSet;
+//! use pyrograph::train::{run_folder::RunFolder, sprites::{SpriteTraining, train_sprites}};
+//!
+//! # fn train() -> Result<(), Box<dyn std::error::Error>> {
+//! // Eight images of 16×16 RGB pixels, and a class for each.
+//! let (pixels, contexts) = (vec![127; 8 * 16 * 16 * 3], vec![1.0; 8]);
+//! let data = SpriteSet::new(pixels, 16, 3, contexts, vec!["grey".to_owned()])?;
+//! let mut config = SpriteTraining { batch_size: 8, steps: Some(1), ..SpriteTraining::for_set(&data) };
+//! config.model.n_feat = 8;
+//! let run = RunFolder::in_memory();
+//! let trained = train_sprites::<Autodiff<Flex>>(&config, &data, &run, &mut (), &Default::default())?;
+//! assert_eq!(trained.steps, 1);
+//! # Ok(())
+//! # }
+//! # train().unwrap();
+//! # }
+//! ```
+//!
+//! # A module of your own, its gradients checked
+//!
+//! ```
+//! # #[cfg(feature = "ndarray")] {
+//! use pyrograph::burn::{self, module::Module, nn::{Linear, LinearConfig}, tensor::{activation, backend::Backend}};
+//! use pyrograph::gradcheck::{GradCheck, HostTensor, Oracle, gradcheck_module};
+//!
+//! #[derive(Module, Debug)]
+//! struct Gate<B: Backend> {
+//!     linear: Linear<B>,
+//! }
+//! let device = Default::default();
+//! let gate = Gate::<Oracle> { linear: LinearConfig::new(4, 3).init(&device) };
+//! let inputs = [HostTensor::normal("x", &[2, 4], 7)];
+//! let report = gradcheck_module(&GradCheck::full(), &gate, &inputs, &device, |gate, inputs| {
+//!     Ok(activation::silu(gate.linear.forward(inputs.tensor::<2>("x")?)))
+//! });
+//! let report = report.unwrap();
+//! assert!(report.passed(), "{report}");
+//! # }
+//! ```
 
+pub use burn;
 pub use pyrograph_backend as backend;
 pub use pyrograph_data as data;
 pub use pyrograph_diffusion as diffusion;
@@ -53,3 +116,8 @@ pub use pyrograph_pipelines as pipelines;
 pub use pyrograph_serve as serve;
 pub use pyrograph_train as train;
 pub use pyrograph_vision as vision;
+
+/// The README's program, compiled as a reader would.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -48,7 +48,8 @@ pub enum Purpose {
 /// The address of one stream of noise: a seed, a purpose and a step.
 ///
 /// ```
-/// use pyrograph_backend::rng::{NoiseKey, Purpose};
+/// # mod pyrograph { pub use pyrograph_backend as backend; }
+/// use pyrograph::backend::rng::{NoiseKey, Purpose};
 /// let key = NoiseKey::new(7, Purpose::InitialNoise, 0);
 /// let whole = key.normal(0, 8);
 /// assert_eq!(key.normal(4, 4), whole[4..]); // any split of a stream gives the same numbers

@@ -11,7 +11,8 @@ const BLOCK: usize = 16;
 /// A CPU `torch.Generator`: `manual_seed` and `torch.randn`.
 ///
 /// ```
-/// use pyrograph_backend::rng::TorchGenerator;
+/// # mod pyrograph { pub use pyrograph_backend as backend; }
+/// use pyrograph::backend::rng::TorchGenerator;
 /// let values = TorchGenerator::new(0).randn(3); // torch.manual_seed(0); torch.randn(3)
 /// assert_eq!(values, [1.5409961, -0.2934289, -2.1787894]);
 /// ```

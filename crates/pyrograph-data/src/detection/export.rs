@@ -154,7 +154,7 @@ fn annotation(id: usize, image_id: usize, object: &BoxObject, score: Option<f32>
 fn file_name(sample: &DetectionSample) -> String {
     let name = &sample.name;
     let path: &Path = match &sample.pixels {
-        Pixels::Scene { .. } => return format!("{name}.png"),
+        Pixels::Memory(_) | Pixels::Scene { .. } => return format!("{name}.png"),
         Pixels::File(path) => path,
     };
     let extended = path

@@ -4,14 +4,16 @@
 //! from is said by a [`BoxPolicy`], and every box that it changes or leaves out is named in
 //! [`remarks`](DetectionSet::remarks).
 //!
-//! [`DetectionSet::unlabelled`] reads a folder of images without annotations.
-//! [`DetectionSet::with_objects`] gives such images objects, as those that a detector finds in
-//! them, and [`DetectionSet::to_coco`] writes the objects of any set.
+//! [`DetectionSet::from_images`] takes images that are in memory. [`DetectionSet::unlabelled`]
+//! reads a folder of images without annotations. [`DetectionSet::with_objects`] gives such images
+//! objects, as those that a detector finds in them, and [`DetectionSet::to_coco`] writes the
+//! objects of any set.
 //!
 //! ```no_run
-//! use pyrograph_data::detection::{DetectionFormat, DetectionOptions, DetectionSet};
+//! # mod pyrograph { pub use pyrograph_data as data; }
+//! use pyrograph::data::detection::{DetectionFormat, DetectionOptions, DetectionSet};
 //!
-//! # fn main() -> Result<(), pyrograph_data::DataError> {
+//! # fn main() -> Result<(), pyrograph::data::DataError> {
 //! let options = DetectionOptions::default();
 //! let set = DetectionSet::open("VOCdevkit/VOC2007", DetectionFormat::Voc, "trainval", &options)?;
 //! for remark in set.remarks() {
@@ -31,6 +33,7 @@ mod clean;
 mod coco;
 mod export;
 mod gather;
+mod memory;
 mod objects;
 mod open;
 mod options;
@@ -43,6 +46,7 @@ mod unlabelled;
 mod voc;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use pyrograph_vision::{BoundingBox, RgbImage, image_size, read_image};
 
@@ -102,6 +106,8 @@ impl BoxObject {
 pub(crate) enum Pixels {
     /// A file.
     File(PathBuf),
+    /// The pixels themselves.
+    Memory(Arc<RgbImage>),
     /// A scene drawn by code.
     Scene {
         /// The seed of the set.
@@ -243,6 +249,7 @@ impl DetectionSet {
                 sample.check_size(path, image.dimensions())?;
                 Ok(image)
             }
+            Pixels::Memory(image) => Ok(RgbImage::clone(image)),
             &Pixels::Scene { seed, index, side } => Ok(Scene::new(seed, index, side).draw()),
         }
     }
@@ -261,14 +268,14 @@ impl DetectionSet {
         Ok(())
     }
 
-    /// The file of every image; none of those that are drawn by code.
+    /// The file of every image; none of those that are in memory or drawn by code.
     pub fn files(&self) -> Vec<PathBuf> {
         let files = self
             .samples
             .iter()
             .filter_map(|sample| match &sample.pixels {
                 Pixels::File(path) => Some(path.clone()),
-                Pixels::Scene { .. } => None,
+                Pixels::Memory(_) | Pixels::Scene { .. } => None,
             });
         files.collect()
     }

@@ -10,13 +10,14 @@ impl Pixels {
     fn identity(&self) -> Pixels {
         match self {
             Self::File(path) => Self::File(fs::canonicalize(path).unwrap_or_else(|_| path.clone())),
-            scene @ Self::Scene { .. } => scene.clone(),
+            other @ (Self::Memory(_) | Self::Scene { .. }) => other.clone(),
         }
     }
 }
 
 impl DetectionSet {
-    /// The name of the first image that is in `other` too: the same file, or the same scene.
+    /// The name of the first image that is in `other` too: the same file, the same pixels in
+    /// memory, or the same scene.
     pub fn shared_with(&self, other: &DetectionSet) -> Option<&str> {
         let theirs = other.identities();
         let mut samples = self.samples.iter();

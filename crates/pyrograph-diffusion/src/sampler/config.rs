@@ -49,7 +49,8 @@ impl Thresholding {
 /// [`from_diffusers`](Self::from_diffusers) reads the settings of a Stable Diffusion checkpoint.
 ///
 /// ```
-/// use pyrograph_diffusion::{FinalPoint, PredictionType, SamplerConfig, TimestepGrid};
+/// # mod pyrograph { pub use pyrograph_diffusion as diffusion; }
+/// use pyrograph::diffusion::{FinalPoint, PredictionType, SamplerConfig, TimestepGrid};
 ///
 /// let ddim = SamplerConfig {
 ///     prediction_type: PredictionType::VPrediction,

@@ -12,12 +12,13 @@ use crate::DiffusionError;
 /// The name of a sampler on a command line or in a request.
 ///
 /// ```
-/// use pyrograph_diffusion::SchedulerName;
+/// # mod pyrograph { pub use pyrograph_diffusion as diffusion; }
+/// use pyrograph::diffusion::SchedulerName;
 ///
 /// let name: SchedulerName = "euler-a".parse()?;
 /// assert_eq!(name, SchedulerName::EulerAncestral);
 /// assert_eq!(name.to_string(), "euler-a");
-/// # Ok::<(), pyrograph_diffusion::DiffusionError>(())
+/// # Ok::<(), pyrograph::diffusion::DiffusionError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SchedulerName {

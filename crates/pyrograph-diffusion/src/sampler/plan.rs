@@ -14,13 +14,14 @@ use crate::{DiffusionError, NoiseSchedule};
 /// PNDM visits one timestep twice.
 ///
 /// ```
-/// use pyrograph_diffusion::{NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan};
+/// # mod pyrograph { pub use pyrograph_diffusion as diffusion; }
+/// use pyrograph::diffusion::{NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan};
 ///
 /// let course = NoiseSchedule::new(&NoiseScheduleConfig::course())?;
 /// let plan = SamplerPlan::new(&course, &SamplerConfig::ddim(20, 0.0))?;
 /// assert_eq!(plan.timesteps().take(3).collect::<Vec<_>>(), [500.0, 475.0, 450.0]);
 /// assert_eq!(plan.next_timestep(19), Some(0.0));
-/// # Ok::<(), pyrograph_diffusion::DiffusionError>(())
+/// # Ok::<(), pyrograph::diffusion::DiffusionError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SamplerPlan {

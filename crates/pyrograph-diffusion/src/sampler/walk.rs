@@ -17,10 +17,15 @@ use crate::ops::{dynamic_threshold, in_dtype, require_shape, weighted_sum, widen
 /// at other calls of other plans; a server concatenates their inputs into one batch.
 ///
 /// ```
+/// # mod pyrograph {
+/// #     pub use burn;
+/// #     pub mod backend { pub use burn_flex::Flex; }
+/// #     pub use pyrograph_diffusion as diffusion;
+/// # }
 /// use std::sync::Arc;
-/// use burn::tensor::Tensor;
-/// use pyrograph_diffusion::{NoiseSchedule, NoiseScheduleConfig, SamplerPlan, SchedulerName, Walk};
-/// # type B = burn_flex::Flex;
+/// use pyrograph::burn::tensor::Tensor;
+/// use pyrograph::diffusion::{NoiseSchedule, NoiseScheduleConfig, SamplerPlan, SchedulerName, Walk};
+/// # type B = pyrograph::backend::Flex;
 /// # fn network(x: Tensor<B, 4>, timestep: f64) -> Tensor<B, 4> { x * (timestep / 1000.0) }
 ///
 /// let schedule = NoiseSchedule::new(&NoiseScheduleConfig::stable_diffusion())?;
@@ -33,7 +38,7 @@ use crate::ops::{dynamic_threshold, in_dtype, require_shape, weighted_sum, widen
 /// }
 /// let image = walk.into_sample();
 /// # assert_eq!(image.dims(), [1, 4, 8, 8]);
-/// # Ok::<(), pyrograph_diffusion::DiffusionError>(())
+/// # Ok::<(), pyrograph::diffusion::DiffusionError>(())
 /// ```
 ///
 /// Half-precision samples are stepped in f32 and handed out in their own type. Nothing is read from

@@ -85,11 +85,12 @@ impl NoiseScheduleConfig {
 /// Immutable and shared freely between threads; it holds no tensor and reads no device.
 ///
 /// ```
-/// use pyrograph_diffusion::{NoiseSchedule, NoiseScheduleConfig};
+/// # mod pyrograph { pub use pyrograph_diffusion as diffusion; }
+/// use pyrograph::diffusion::{NoiseSchedule, NoiseScheduleConfig};
 ///
 /// let schedule = NoiseSchedule::new(&NoiseScheduleConfig::course())?;
 /// assert!((schedule.alpha_cumprod(250)? - 0.27855975689).abs() < 1e-10);
-/// # Ok::<(), pyrograph_diffusion::DiffusionError>(())
+/// # Ok::<(), pyrograph::diffusion::DiffusionError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct NoiseSchedule {

@@ -18,12 +18,13 @@
 //! δ is the loss's gradient by a step's output throughout.
 //!
 //! ```
-//! use pyrograph_gradcheck::closed_forms::{Array, softmax_cross_entropy_gradient};
+//! # mod pyrograph { pub use pyrograph_gradcheck as gradcheck; }
+//! use pyrograph::gradcheck::closed_forms::{Array, softmax_cross_entropy_gradient};
 //!
 //! let logits = Array::new([1, 2], vec![0.0, 0.0])?;
 //! let target = Array::new([1, 2], vec![1.0, 0.0])?;
 //! assert_eq!(softmax_cross_entropy_gradient(&logits, &target)?.values(), [-0.5, 0.5]);
-//! # Ok::<(), pyrograph_gradcheck::GradCheckError>(())
+//! # Ok::<(), pyrograph::gradcheck::GradCheckError>(())
 //! ```
 
 mod array;

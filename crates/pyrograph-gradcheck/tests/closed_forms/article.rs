@@ -66,6 +66,58 @@ fn the_forward_pass_and_the_route_through_pool_and_relu_are_those_of_case_a() {
 }
 
 #[test]
+fn the_printed_products_of_single_windows_are_those_of_case_a() {
+    let article = article();
+    let case = &article["case_a"];
+    let (x, kernel) = (plane(&article["x"]), plane(&case["kernel"]));
+    let z = conv2d(&x, &kernel, &[0.0], STRIDE_TWO).expect("legal");
+    let products = case["window_products"].as_array().expect("an array");
+    assert_eq!(products.len(), 3);
+    for product in products {
+        let (window, printed) = (row(&product["window"]), product["sum"].as_f64());
+        let [row, column] = [window[0] as usize, window[1] as usize];
+        // By the definition, and as the convolution has it.
+        let places = (0..9).map(|at| (at / 3, at % 3));
+        let sum: f64 = places
+            .map(|(i, j)| {
+                x.values()[9 * (2 * row + i) + 2 * column + j] * kernel.values()[3 * i + j]
+            })
+            .sum();
+        let of_layer = z.values()[4 * row + column];
+        let printed = printed.expect("a number");
+        assert!((sum - printed).abs() <= 1e-7, "{sum} for {printed}");
+        assert!(
+            (of_layer - printed).abs() <= 1e-7,
+            "{of_layer} for {printed}"
+        );
+    }
+}
+
+#[test]
+fn the_upsampled_delta_of_case_b_gives_its_gradient_without_a_stride() {
+    const PLAIN: ConvGeometry = ConvGeometry {
+        stride: [1, 1],
+        padding: [0, 0],
+        dilation: [1, 1],
+    };
+    let case = &article()["case_b"];
+    let (delta, upsampled) = (plane(&case["dl_dz1"]), plane(&case["dl_dz1_upsampled"]));
+    assert_eq!(upsampled.shape(), [1, 1, 7, 7]);
+    for (at, value) in upsampled.values().iter().enumerate() {
+        let (i, j) = (at / 7, at % 7);
+        let of_stride = i % 2 == 0 && j % 2 == 0;
+        let expected = if of_stride {
+            delta.values()[4 * (i / 2) + j / 2]
+        } else {
+            0.0
+        };
+        assert_eq!(*value, expected, "[{i}, {j}]");
+    }
+    let by_x = conv2d_input_gradient(&upsampled, &plane(&case["kernel"]), [9, 9], PLAIN);
+    assert_printed(&by_x.expect("legal"), &plane(&case["dl_dx"]), "dl/dx");
+}
+
+#[test]
 fn the_gradient_by_the_image_is_that_of_case_b() {
     let case = &article()["case_b"];
     let (delta, kernel) = (plane(&case["dl_dz1"]), plane(&case["kernel"]));

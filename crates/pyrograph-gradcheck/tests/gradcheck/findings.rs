@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use burn::tensor::{DType, Tensor, TensorData};
 use pyrograph_gradcheck::{
-    Finding, GradCheck, GradCheckError, GradReport, HostTensor, Inputs, Mode, Oracle, Precision,
-    Verdict, gradcheck,
+    Finding, GradCheck, GradCheckError, GradReport, HostTensor, Inputs, Mode, Oracle, Place,
+    Precision, Verdict, gradcheck,
 };
 
 use crate::{Single, check, host, modes};
@@ -27,6 +27,8 @@ fn a_function_that_returns_nan_is_named() {
         let nan = Finding::NonFinite {
             tensor: None,
             values: 4,
+            index: vec![0],
+            moved: None,
         };
         assert_eq!(
             (report.verdict, &report.findings[..]),
@@ -56,6 +58,7 @@ fn a_gradient_that_is_nan_is_named() {
     let nan = Finding::NonFiniteGradient {
         tensor: "x".to_owned(),
         values: 1,
+        index: vec![0],
     };
     assert_eq!(report.findings, [nan]);
     assert_eq!(report.verdict, Verdict::Failed);
@@ -187,24 +190,6 @@ fn an_unused_input_is_named_and_passes() {
 }
 
 #[test]
-fn a_gradient_below_the_tolerance_is_named_until_the_floor_is_lowered() {
-    let report = |settings: GradCheck| {
-        check(&settings, &x(), |inputs: &Inputs<Single>| {
-            Ok(inputs.tensor::<1>("x")?.sin() * 1e-4)
-        })
-    };
-    let plain = report(GradCheck::full());
-    let named = |finding: &Finding| matches!(finding, Finding::BelowTolerance { .. });
-    assert!(names(&plain, named), "{plain}");
-    assert_eq!(plain.verdict, Verdict::Inconclusive);
-    let lower = Precision {
-        floor: 1e-4,
-        ..Precision::F32
-    };
-    assert!(report(GradCheck::full().with_precision(lower)).passed());
-}
-
-#[test]
 fn only_kinks_are_inconclusive() {
     let inputs = [host("x", &[3], &[0.0; 3])];
     let report = check(&GradCheck::full(), &inputs, |inputs: &Inputs<Oracle>| {
@@ -307,5 +292,118 @@ fn a_gradient_of_zero_amid_rounding_passes_and_a_wrong_zero_does_not() {
         Ok(x.sin() + b.clone().detach() * 1e-7 + b * 0.0)
     };
     let report = check(&GradCheck::full(), &inputs, wrong);
-    assert_eq!(report.verdict, Verdict::Inconclusive, "{report}");
+    assert_eq!(report.verdict, Verdict::Failed, "{report}");
+    assert_eq!(report.tensor("b").expect("an input").wrong, 5, "{report}");
+}
+
+#[test]
+fn a_value_that_is_not_finite_is_named_with_its_index() {
+    let inputs = [HostTensor::normal("x", &[2, 3], 1)];
+    let mask = TensorData::new(vec![0.0, 0.0, 0.0, 0.0, 0.0, f64::NAN], [2, 3]);
+    let report = check(&GradCheck::full(), &inputs, |inputs: &Inputs<Oracle>| {
+        let mask = Tensor::<Oracle, 2>::from_data(mask.clone(), (&Default::default(), DType::F64));
+        Ok(inputs.tensor::<2>("x")? + mask)
+    });
+    let nan = Finding::NonFinite {
+        tensor: None,
+        values: 1,
+        index: vec![1, 2],
+        moved: None,
+    };
+    assert_eq!(report.findings, [nan]);
+    assert!(
+        report.to_string().contains("the first at [1, 2]"),
+        "{report}"
+    );
+
+    // √ at 1e-9 becomes NaN where its element moves down.
+    let inputs = [host("x", &[1, 3], &[1.0, 1e-9, 2.0])];
+    let report = check(&GradCheck::full(), &inputs, |inputs: &Inputs<Oracle>| {
+        Ok(inputs.tensor::<2>("x")?.sqrt())
+    });
+    let nan = Finding::NonFinite {
+        tensor: Some("x".to_owned()),
+        values: 1,
+        index: vec![0, 1],
+        moved: Some(Place::Element(vec![0, 1])),
+    };
+    assert_eq!(report.findings, [nan]);
+
+    let inputs = [host("x", &[2, 2], &[1.0, 1.0, f64::INFINITY, 1.0])];
+    let report = check(&GradCheck::full(), &inputs, |inputs: &Inputs<Oracle>| {
+        Ok(inputs.tensor::<2>("x")?.recip())
+    });
+    let infinite = Finding::NonFiniteTensor {
+        tensor: "x".to_owned(),
+        values: 1,
+        index: vec![1, 0],
+    };
+    assert_eq!(report.findings, [infinite]);
+    assert_eq!(report.verdict, Verdict::Failed);
+}
+
+#[test]
+fn a_gradient_that_is_nan_has_its_index() {
+    let inputs = [host("x", &[2, 2], &[1.0, 1.0, 1.0, 0.0])];
+    let report = check(&GradCheck::full(), &inputs, |inputs: &Inputs<Oracle>| {
+        Ok(inputs.tensor::<2>("x")?.square().sqrt())
+    });
+    assert!(
+        report.to_string().contains("the first at [1, 1]"),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_gradient_inside_the_slopes_of_a_kink_is_not_certain() {
+    let inputs = [host("x", &[4], &[-1.0, 0.0, 0.5, 2.0])];
+    let with_slope_at_zero = |slope: f64, settings: GradCheck| {
+        check(&settings, &inputs, |inputs: &Inputs<Single>| {
+            let x = inputs.tensor::<1>("x")?;
+            let value = burn::tensor::activation::relu(x.clone());
+            let at_zero = x.clone().detach().equal_elem(0.0).float().cast(x.dtype());
+            let extra = x * at_zero * slope;
+            Ok(value + extra.clone() - extra.detach())
+        })
+    };
+    for precision in [Precision::F64, Precision::F32] {
+        for settings in modes() {
+            let settings = settings.with_precision(precision);
+            for slope in [0.0, 0.5, 1.0] {
+                let report = with_slope_at_zero(slope, settings);
+                assert_ne!(report.verdict, Verdict::Failed, "{slope}\n{report}");
+                let named = |finding: &Finding| matches!(finding, Finding::InsideKink { .. });
+                assert!(!names(&report, named), "{slope}\n{report}");
+            }
+        }
+        for slope in [0.2, 0.7] {
+            let report = with_slope_at_zero(slope, modes()[0].with_precision(precision));
+            assert_eq!(report.verdict, Verdict::Inconclusive, "{slope}\n{report}");
+            let named = |finding: &Finding| matches!(finding, Finding::InsideKink { place, .. } if *place == Place::Element(vec![1]));
+            assert!(names(&report, named), "{slope}\n{report}");
+        }
+    }
+}
+
+#[test]
+fn a_gradient_that_is_wrong_every_second_pass_is_found_whichever_pass_it_is() {
+    for parity in [0, 1] {
+        for settings in modes() {
+            let calls = Cell::new(0);
+            let report = check(&settings, &x(), |inputs: &Inputs<Single>| {
+                let x = inputs.tensor::<1>("x")?;
+                calls.set(calls.get() + 1);
+                let value = x.clone().sin();
+                if calls.get() % 2 == parity {
+                    return Ok(value);
+                }
+                let extra = x.cos();
+                Ok(value + extra.clone() - extra.detach())
+            });
+            let named =
+                |finding: &Finding| matches!(finding, Finding::GradientNotDeterministic { .. });
+            assert!(names(&report, named), "{report}");
+            assert_eq!(report.verdict, Verdict::Failed, "{report}");
+        }
+    }
 }

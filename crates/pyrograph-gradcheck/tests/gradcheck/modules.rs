@@ -1,11 +1,13 @@
 //! Modules: every trained parameter by its path.
 
+use burn::backend::Autodiff;
 use burn::module::{Module, ModuleMapper, Param};
 use burn::nn::{
     BatchNorm, BatchNormConfig, Linear, LinearConfig,
     conv::{Conv2d, Conv2dConfig},
 };
 use burn::tensor::{Tensor, TensorData, activation, backend::AutodiffBackend, backend::Backend};
+use burn_ndarray::NdArray;
 use pyrograph_gradcheck::{
     Finding, GradCheck, GradCheckError, GradReport, HostTensor, Inputs, Kind, Oracle, Precision,
     Verdict, gradcheck_module,
@@ -233,5 +235,89 @@ fn a_large_network_takes_a_few_passes_a_direction() {
     .expect("legal");
     assert!(report.passed(), "{report}");
     // Thirteen tensors: two passes each, and more where kinks are crossed.
-    assert!(report.calls < 3 + 13 * 12, "{report}");
+    assert!(report.calls < 4 + 13 * 12, "{report}");
+}
+
+fn without_the_gain<A: AutodiffBackend>(
+    net: &Net<A>,
+    inputs: &Inputs<A>,
+) -> Result<Tensor<A, 2>, GradCheckError> {
+    let one = net.gain.val().detach().zeros_like() + 1.0;
+    Ok(net.forward(inputs.tensor("x")?, one))
+}
+
+fn with_nothing_of_the_gain<A: AutodiffBackend>(
+    net: &Net<A>,
+    inputs: &Inputs<A>,
+) -> Result<Tensor<A, 2>, GradCheckError> {
+    let gain = net.gain.val();
+    Ok(net.forward(inputs.tensor("x")?, gain.clone() * 0.0 + 1.0))
+}
+
+#[test]
+fn a_parameter_that_the_output_never_reaches_is_no_pass() {
+    let unreached = |report: &GradReport| {
+        let named = |finding: &Finding| matches!(finding, Finding::Unreached { tensor } if tensor == "gain");
+        report.findings.iter().any(named)
+    };
+    for settings in modes() {
+        for forward in [without_the_gain, with_nothing_of_the_gain] {
+            let report = report::<Oracle>(&settings, forward);
+            assert!(unreached(&report), "{report}");
+            assert_eq!(report.verdict, Verdict::Inconclusive, "{report}");
+        }
+        let allowed = report::<Oracle>(&settings.allowing_unreached(), without_the_gain);
+        assert!(allowed.passed() && !unreached(&allowed), "{allowed}");
+    }
+}
+
+/// An ordinary block of burn's own layers.
+#[derive(Module, Debug)]
+struct Block<B: Backend> {
+    conv: Conv2d<B>,
+    head: Linear<B>,
+}
+
+fn block<A: AutodiffBackend>(settings: &GradCheck) -> GradReport {
+    let device = Default::default();
+    let block = Block::<A> {
+        conv: Conv2dConfig::new([2, 4], [3, 3]).init(&device),
+        head: LinearConfig::new(64, 3).init(&device),
+    };
+    let block = block.map(&mut Seeded(0));
+    let inputs = [HostTensor::normal("x", &[2, 2, 6, 6], 3)];
+    gradcheck_module(settings, &block, &inputs, &device, |block, inputs| {
+        let x = activation::silu(block.conv.forward(inputs.tensor("x")?));
+        Ok(block.head.forward(x.flatten::<2>(1, 3)))
+    })
+    .expect("legal")
+}
+
+#[test]
+fn an_ordinary_module_passes_on_the_oracle_and_in_f64_on_flex() {
+    for settings in modes() {
+        let reports = [
+            block::<Oracle>(&settings),
+            block::<Single>(&settings.with_precision(Precision::F64)),
+        ];
+        for report in reports {
+            assert!(report.passed(), "{report}");
+            assert!(report.tensors.iter().all(|t| t.kinks == 0), "{report}");
+            assert!(report.worst_error() < 1e-7, "{report}");
+        }
+    }
+}
+
+#[test]
+fn the_operation_that_loses_f64s_digits_is_named() {
+    for settings in modes() {
+        let report = block::<Autodiff<NdArray<f64>>>(&settings);
+        assert_eq!(report.verdict, Verdict::Inconclusive, "{report}");
+        let named = report.findings.iter().any(|finding| {
+            matches!(finding, Finding::LostPrecision { operations, noise }
+                if operations.len() == 1 && operations[0].starts_with("sigmoid")
+                    && (1e-10..1e-6).contains(noise))
+        });
+        assert!(named, "{report}");
+    }
 }

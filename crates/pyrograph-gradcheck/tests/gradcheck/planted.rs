@@ -1,7 +1,9 @@
 //! Wrong gradients, planted: a check that cannot fail is none.
 
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
-use pyrograph_gradcheck::{Finding, GradReport, HostTensor, Inputs, Oracle, Precision, Verdict};
+use pyrograph_gradcheck::{
+    Finding, GradCheck, GradReport, HostTensor, Inputs, Oracle, Precision, Verdict,
+};
 
 use crate::{Single, check, host, modes};
 
@@ -137,5 +139,102 @@ fn a_gradient_outside_the_slopes_of_a_kink_is_wrong() {
         });
         assert_eq!(report.verdict, Verdict::Failed, "{report}");
         assert_eq!(report.tensors[0].wrong, 1, "{report}");
+    }
+}
+
+fn planted_share<A: AutodiffBackend>(
+    settings: GradCheck,
+    size: f64,
+    share: f64,
+    shape: &[usize],
+) -> GradReport {
+    let inputs = [HostTensor::normal("x", shape, 11)];
+    check(&settings, &inputs, |inputs: &Inputs<A>| {
+        let value = (inputs.tensor::<2>("x")?.sin() * size).sum();
+        Ok(grafted(value.clone(), value * share))
+    })
+}
+
+#[test]
+fn small_gradients_are_held_to_their_own_size() {
+    for settings in modes() {
+        for size in [1.0, 5e-3, 1e-6] {
+            for share in [2.0, 1.1] {
+                let planted = [
+                    planted_share::<Oracle>(settings, size, share, &[3, 4]),
+                    planted_share::<Single>(settings, size, share, &[3, 4]),
+                ];
+                for report in planted {
+                    assert_eq!(report.verdict, Verdict::Failed, "{size} {share}\n{report}");
+                }
+            }
+            let right = [
+                planted_share::<Oracle>(settings, size, 1.0, &[3, 4]),
+                planted_share::<Single>(settings, size, 1.0, &[3, 4]),
+            ];
+            for report in right {
+                assert!(report.passed(), "{size}\n{report}");
+            }
+        }
+    }
+}
+
+fn mean_of_squares<A: AutodiffBackend>(settings: GradCheck, share: f64) -> GradReport {
+    let inputs = [HostTensor::normal("x", &[64, 768], 11)];
+    check(&settings, &inputs, |inputs: &Inputs<A>| {
+        let value = inputs.tensor::<2>("x")?.square().mean();
+        Ok(grafted(value.clone(), value * share))
+    })
+}
+
+#[test]
+fn a_mean_over_many_values_does_not_hide_a_gradient_that_is_a_tenth_off() {
+    let projected = modes()[1];
+    let in_f64 = projected.with_precision(Precision::F64);
+    for report in [
+        mean_of_squares::<Single>(projected, 1.1),
+        mean_of_squares::<Single>(in_f64, 1.1),
+        mean_of_squares::<Oracle>(projected, 1.1),
+    ] {
+        assert_eq!(report.verdict, Verdict::Failed, "{report}");
+    }
+    let right = mean_of_squares::<Oracle>(projected, 1.0);
+    assert!(right.passed(), "{right}");
+    let right = mean_of_squares::<Single>(projected, 1.0);
+    assert_ne!(right.verdict, Verdict::Failed, "{right}");
+}
+
+#[test]
+fn a_slope_far_below_rounding_is_inconclusive_and_no_pass() {
+    // One rounding of 1000 in f32 is more than a thousand times what the widest step changes.
+    let inputs = [HostTensor::normal("x", &[2, 2], 1)];
+    for share in [1.0, 2.0] {
+        let report = check(&modes()[0], &inputs, |inputs: &Inputs<Single>| {
+            let value = inputs.tensor::<2>("x")?.sin().sum() * 1e-6 + 1000.0;
+            Ok(grafted(value.clone(), value * share))
+        });
+        assert_eq!(report.verdict, Verdict::Inconclusive, "{report}");
+    }
+}
+
+#[test]
+fn a_wrong_element_is_found_beside_steeper_ones() {
+    let inputs = [host("x", &[1, 3], &[1.0, 1.0, 1.0])];
+    for (precision, small) in [(Precision::F64, 1e-6), (Precision::F32, 4e-3)] {
+        let report = check(
+            &modes()[0].with_precision(precision),
+            &inputs,
+            |inputs: &Inputs<Single>| {
+                let x = inputs.tensor::<2>("x")?;
+                let sizes = TensorData::from([[1.0, small, 0.5]]);
+                let sizes = Tensor::<Single, 2>::from_data(sizes, (&x.device(), x.dtype()));
+                let doubled = TensorData::from([[0.0, small, 0.0]]);
+                let doubled = Tensor::<Single, 2>::from_data(doubled, (&x.device(), x.dtype()));
+                let value = x.clone().sin() * sizes;
+                Ok(grafted(value.clone(), value + x.sin() * doubled))
+            },
+        );
+        let x = report.tensor("x").expect("checked");
+        assert_eq!((x.wrong, x.right), (1, 2), "{report}");
     }
 }

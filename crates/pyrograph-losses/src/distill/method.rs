@@ -17,12 +17,13 @@ use crate::LossError;
 /// a default. A name alone parses to the defaults.
 ///
 /// ```
-/// use pyrograph_losses::{DistillMethod, Objective};
+/// # mod pyrograph { pub use pyrograph_losses as losses; }
+/// use pyrograph::losses::{DistillMethod, Objective};
 ///
 /// let method: DistillMethod = "score-l2".parse()?;
 /// assert_eq!(method.to_string(), "score-l2");
 /// assert!(method.needs().maps);
-/// # Ok::<(), pyrograph_losses::LossError>(())
+/// # Ok::<(), pyrograph::losses::LossError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -15,10 +15,11 @@ use crate::MetricsError;
 /// # Example
 ///
 /// ```
-/// use pyrograph_metrics::{DetectionScorer, Truth, VocConfig};
-/// use pyrograph_vision::{BoundingBox, Detection};
+/// # mod pyrograph { pub use pyrograph_vision as vision; pub use pyrograph_metrics as metrics; }
+/// use pyrograph::metrics::{DetectionScorer, Truth, VocConfig};
+/// use pyrograph::vision::{BoundingBox, Detection};
 ///
-/// # fn main() -> Result<(), pyrograph_metrics::MetricsError> {
+/// # fn main() -> Result<(), pyrograph::metrics::MetricsError> {
 /// let cat = BoundingBox::new(10.0, 10.0, 50.0, 40.0);
 /// let mut scorer = DetectionScorer::new(2)?;
 /// scorer.push(

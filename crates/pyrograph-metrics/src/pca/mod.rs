@@ -29,9 +29,10 @@ const BLOCK: usize = 8;
 /// depends on the arguments only.
 ///
 /// ```
-/// use pyrograph_metrics::Pca;
+/// # mod pyrograph { pub use pyrograph_metrics as metrics; }
+/// use pyrograph::metrics::Pca;
 ///
-/// # fn main() -> Result<(), pyrograph_metrics::MetricsError> {
+/// # fn main() -> Result<(), pyrograph::metrics::MetricsError> {
 /// // Items on a line in the plane, and two to judge: one on the line, one at a distance of 1.
 /// let pca = Pca::fit(&[0.0, 0.0, 3.0, 4.0, 6.0, 8.0], 2, 1)?;
 /// let residuals = pca.residual_norms(&[1.5, 2.0, 0.8, -0.6])?;

@@ -10,9 +10,14 @@
 //! the channels of a teacher, for knowledge distillation.
 //!
 //! ```
-//! use burn::tensor::Tensor;
-//! use burn_flex::Flex;
-//! use pyrograph_models::ssd::SsdConfig;
+//! # mod pyrograph {
+//! #     pub use burn;
+//! #     pub mod backend { pub use burn_flex::Flex; }
+//! #     pub use pyrograph_models as models;
+//! # }
+//! use pyrograph::burn::tensor::Tensor;
+//! use pyrograph::backend::Flex;
+//! use pyrograph::models::ssd::SsdConfig;
 //!
 //! let device = Default::default();
 //! let config = SsdConfig { width: 0.125, ..SsdConfig::vgg16(3) };
@@ -20,7 +25,7 @@
 //! let output = model.forward(Tensor::zeros([1, 3, 300, 300], &device));
 //! assert_eq!(output.loc.dims(), [1, 8732, 4]);
 //! assert_eq!(output.conf.dims(), [1, 8732, 3]);
-//! # Ok::<(), pyrograph_models::ModelError>(())
+//! # Ok::<(), pyrograph::models::ModelError>(())
 //! ```
 
 mod card;

@@ -9,14 +9,15 @@ pub const NO_CONTEXT: &str = "none";
 /// [`NO_CONTEXT`] is the context of zeros, with which a network was trained where its context was dropped.
 ///
 /// ```
-/// # use pyrograph_pipelines::sprites::parse_context;
+/// # mod pyrograph { pub use pyrograph_pipelines as pipelines; }
+/// # use pyrograph::pipelines::sprites::parse_context;
 /// let names = ["hero", "food"].map(str::to_owned);
 /// assert_eq!(parse_context("hero=0.5,food=0.25", &names)?, [0.5, 0.25]);
 /// assert_eq!(parse_context("hero:0.5", &names)?, [0.5, 0.0]);
 /// assert_eq!(parse_context("food", &names)?, [0.0, 1.0]);
 /// assert_eq!(parse_context("none", &names)?, [0.0, 0.0]);
 /// assert!(parse_context("dragon=1", &names).is_err());
-/// # Ok::<(), pyrograph_pipelines::PipelineError>(())
+/// # Ok::<(), pyrograph::pipelines::PipelineError>(())
 /// ```
 ///
 /// # Errors

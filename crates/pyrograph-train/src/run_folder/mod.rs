@@ -44,6 +44,8 @@ pub struct RunFolder {
     path: PathBuf,
     /// Held until the last copy of this value is gone; none in a folder that is only read.
     lock: Option<Arc<RunLock>>,
+    /// Whether nothing is kept on disk.
+    in_memory: bool,
 }
 
 impl RunFolder {
@@ -59,7 +61,11 @@ impl RunFolder {
         check_empty(&path)?;
         let lock = Some(Arc::new(RunLock::take(&path)?));
         check_empty(&path)?;
-        let run = Self { path, lock };
+        let run = Self {
+            path,
+            lock,
+            in_memory: false,
+        };
         // The config first: with it, whatever a kill leaves can be resumed.
         run.save_config(config)?;
         for folder in [CHECKPOINTS, SAMPLES] {
@@ -69,6 +75,21 @@ impl RunFolder {
         Ok(run)
     }
 
+    /// A run that keeps nothing on disk: no config, no log and no checkpoints, so that it cannot be
+    /// resumed. Its figures go to the hooks, and its networks come back from the training function.
+    pub fn in_memory() -> Self {
+        Self {
+            path: PathBuf::new(),
+            lock: None,
+            in_memory: true,
+        }
+    }
+
+    /// Whether the run keeps nothing on disk.
+    pub fn is_in_memory(&self) -> bool {
+        self.in_memory
+    }
+
     /// Opens the folder of a run that was begun, to read it.
     ///
     /// # Errors
@@ -76,7 +97,11 @@ impl RunFolder {
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, TrainError> {
         let path = path.into();
         if path.join(CONFIG).is_file() {
-            return Ok(Self { path, lock: None });
+            return Ok(Self {
+                path,
+                lock: None,
+                in_memory: false,
+            });
         }
         let reason = format!("this is no run folder: it has no {CONFIG}");
         Err(TrainError::Run { path, reason })
@@ -88,7 +113,7 @@ impl RunFolder {
     /// As [`open`](Self::open), and when another process trains in the folder.
     pub fn open_locked(path: impl Into<PathBuf>) -> Result<Self, TrainError> {
         let run = Self::open(path)?;
-        let lock = Some(run.lock()?);
+        let lock = run.lock()?;
         Ok(Self { lock, ..run })
     }
 
@@ -98,7 +123,7 @@ impl RunFolder {
     /// # Errors
     /// When a file cannot be removed.
     pub fn discard_unbegun(self) -> Result<(), TrainError> {
-        if self.metrics_path().exists() || !self.checkpoints()?.is_empty() {
+        if self.in_memory || self.metrics_path().exists() || !self.checkpoints()?.is_empty() {
             return Ok(());
         }
         for name in BEFORE_THE_FIRST_STEP {
@@ -121,15 +146,16 @@ impl RunFolder {
         Ok(())
     }
 
-    /// The lock that this value holds, or a new one.
-    pub(crate) fn lock(&self) -> Result<Arc<RunLock>, TrainError> {
+    /// The lock that this value holds, or a new one; none in memory.
+    pub(crate) fn lock(&self) -> Result<Option<Arc<RunLock>>, TrainError> {
         match &self.lock {
-            Some(lock) => Ok(Arc::clone(lock)),
-            None => Ok(Arc::new(RunLock::take(&self.path)?)),
+            _ if self.in_memory => Ok(None),
+            Some(lock) => Ok(Some(Arc::clone(lock))),
+            None => Ok(Some(Arc::new(RunLock::take(&self.path)?))),
         }
     }
 
-    /// The folder.
+    /// The folder; empty for a run in memory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -168,6 +194,9 @@ impl RunFolder {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), TrainError> {
+        if self.in_memory {
+            return Ok(());
+        }
         Ok(atomic_write(self.path.join(name), bytes)?)
     }
 
@@ -176,6 +205,9 @@ impl RunFolder {
     /// # Errors
     /// When the folder cannot be read.
     pub fn checkpoints(&self) -> Result<Vec<(u64, PathBuf)>, TrainError> {
+        if self.in_memory {
+            return Ok(Vec::new());
+        }
         let folder = self.path.join(CHECKPOINTS);
         let mut found = Vec::new();
         let entries = match fs::read_dir(&folder) {
@@ -210,7 +242,7 @@ impl RunFolder {
         })
     }
 
-    /// Writes a checkpoint by `fill`, and removes all but the last `keep`.
+    /// Writes a checkpoint by `fill`, and removes all but the last `keep`; in memory, does nothing.
     ///
     /// # Errors
     /// What `fill` yields, or when the folder cannot be written; the older checkpoints are then still there.
@@ -220,6 +252,9 @@ impl RunFolder {
         keep: usize,
         fill: impl FnOnce(&Path) -> Result<(), TrainError>,
     ) -> Result<PathBuf, TrainError> {
+        if self.in_memory {
+            return Ok(PathBuf::new());
+        }
         let folder = self.path.join(CHECKPOINTS);
         let partial = folder.join(format!("{PARTIAL}{step}"));
         let whole = folder.join(format!("{STEP}{step}"));
@@ -254,11 +289,14 @@ impl RunFolder {
         Ok(aside)
     }
 
-    /// Appends lines to the log of steps.
+    /// Appends lines to the log of steps; in memory, does nothing.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn append_metrics(&self, lines: &[impl Serialize]) -> Result<(), TrainError> {
+        if self.in_memory {
+            return Ok(());
+        }
         let path = self.metrics_path();
         let mut text = Vec::new();
         for line in lines {
@@ -280,6 +318,9 @@ impl RunFolder {
     /// When the file or a line of it does not read. A missing file has no lines; the torn last line of a killed run,
     /// which has no line end, is passed over.
     pub fn metrics<L: DeserializeOwned>(&self) -> Result<Vec<L>, TrainError> {
+        if self.in_memory {
+            return Ok(Vec::new());
+        }
         let path = self.metrics_path();
         let text = match fs::read(&path) {
             Ok(text) => text,

@@ -37,6 +37,8 @@ pub(super) struct Session<B: VisionAutodiff, O> {
     pub(super) ema: Option<Ema<Ssd<B::InnerBackend>>>,
     pub(super) optimizer: Parted<O>,
     pub(super) state: TrainState,
+    /// The network of the best evaluation, in a run that keeps none on disk.
+    pub(super) best: Option<Ssd<B::InnerBackend>>,
     card: DetectorCard,
 }
 
@@ -76,6 +78,7 @@ where
                     data,
                     best: None,
                 },
+                best: None,
                 card,
             });
         };
@@ -104,6 +107,7 @@ where
             ema,
             optimizer: optimizer.load::<B, Learner<B>>(&folder, device)?,
             state,
+            best: None,
             card,
         })
     }
@@ -139,8 +143,12 @@ where
         }
         let network = self.network();
         check_finite(&state_dict_of(&network)?, self.state.step)?;
-        let path = run.path().join(BEST);
-        save_model(&network, &config.model, self.card.to_note()?, path)?;
+        if run.is_in_memory() {
+            self.best = Some(network);
+        } else {
+            let path = run.path().join(BEST);
+            save_model(&network, &config.model, self.card.to_note()?, path)?;
+        }
         self.state.best = Some(map);
         Ok(())
     }

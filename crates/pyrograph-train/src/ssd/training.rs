@@ -60,6 +60,8 @@ pub struct TrainedSsd<B: Backend> {
     pub last: Option<DetectionRecord>,
     /// The best mean average precision of an evaluation; its network is what [`best_weights`](super::best_weights) gives.
     pub best: Option<f64>,
+    /// The network of that evaluation, where the run is in memory; a run on disk keeps it there.
+    pub best_network: Option<Ssd<B>>,
     /// Whether a hook asked to stop before a limit was reached.
     pub interrupted: bool,
 }
@@ -116,6 +118,10 @@ pub fn train_ssd_beside<B: VisionAutodiff>(
     if config.distillation.is_some() && devices.count() > 1 {
         let allowed = "1 with a teacher, which may have a device of its own";
         return Err(refuse("the number of devices", devices.count(), allowed));
+    }
+    if config.distillation.is_some() && run.is_in_memory() {
+        let allowed = "a folder with a teacher, whose outputs and labels are kept there";
+        return Err(refuse("the run", "in memory", allowed));
     }
     let _lock = run.lock()?;
     let inputs = Inputs {
@@ -321,6 +327,7 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         seconds: session.state.seconds,
         last: log.last,
         best: session.state.best,
+        best_network: session.best,
         interrupted,
     })
 }

@@ -7,11 +7,14 @@ use pyrograph_diffusion::{
     DiffusionCard, ForwardNoise, LossWeighting, NoiseScheduleConfig, PredictionType,
 };
 use pyrograph_models::{context_unet::ContextUnet, weights::load_model};
-use pyrograph_train::sprites::SpriteTraining;
+use pyrograph_train::{
+    run_folder::RunFolder,
+    sprites::{SpriteTraining, StepRecord, train_sprites},
+};
 
 use crate::common::{
-    BATCH, COUNT, Notes, PER_EPOCH, Run, assert_same_weights, mean, saved, sprites, tiny, unbroken,
-    weights,
+    A, BATCH, COUNT, Notes, PER_EPOCH, Run, assert_same_weights, mean, saved, sprites, tiny,
+    unbroken, weights,
 };
 
 #[test]
@@ -378,4 +381,21 @@ fn clipping_changes_the_run_only_where_it_bites() {
         clipped[0] == free[0] && clipped[3] != free[3],
         "{clipped:?} {free:?}"
     );
+}
+
+#[test]
+fn a_run_in_memory_takes_the_steps_of_one_on_disk_and_leaves_nothing() {
+    let set = sprites();
+    let config = tiny(&set, 4);
+    let on_disk = Run::new(&config).train(&config, &set).expect("trained");
+    let run = RunFolder::in_memory();
+    let trained = train_sprites::<A>(&config, &set, &run, &mut (), &Default::default());
+    let trained = trained.expect("trained");
+    assert_eq!((trained.steps, trained.last_loss), (4, on_disk.last_loss));
+    assert_same_weights(&weights(&trained.model), &weights(&on_disk.model));
+    assert!(run.is_in_memory() && run.checkpoints().expect("none").is_empty());
+    let lines: Vec<StepRecord> = run.metrics().expect("none");
+    assert!(lines.is_empty());
+    // Nothing is written beside the program either: an empty path is its own folder.
+    assert!(!run.metrics_path().exists() && !run.path().join("config.json").exists());
 }

@@ -1,9 +1,15 @@
 //! What a training does.
 
-use pyrograph_models::ssd::{SsdBackbone, Transfer};
-use pyrograph_train::ssd::{RateSchedule, SsdTraining, StartFrom, Unfreeze};
+use pyrograph_models::{
+    ssd::{SsdBackbone, Transfer},
+    weights::StateDict,
+};
+use pyrograph_train::{
+    run_folder::RunFolder,
+    ssd::{RateSchedule, SsdTraining, StartFrom, Unfreeze, best_weights, train_ssd},
+};
 
-use super::common::{Run, assert_same_weights, scenes, tiny, weights};
+use super::common::{A, Run, assert_same_weights, scenes, tiny, weights};
 
 #[test]
 fn every_step_is_logged_with_its_terms_and_the_loss_falls() {
@@ -206,4 +212,36 @@ fn a_training_begins_from_another_ones_weights_and_says_what_it_took() {
             }
         }
     }
+}
+
+#[test]
+fn a_run_in_memory_gives_the_network_of_its_best_evaluation() {
+    let config = SsdTraining {
+        evaluate_every: 2,
+        ..tiny(4)
+    };
+    let validation = scenes();
+    let train = |run: &RunFolder| {
+        train_ssd::<A>(
+            &config,
+            &scenes(),
+            Some(&validation),
+            run,
+            &mut (),
+            &[Default::default()],
+        )
+        .expect("trained")
+    };
+    let on_disk = Run::new(&config);
+    let (kept, trained) = (train(&on_disk.folder), train(&RunFolder::in_memory()));
+    assert_eq!((trained.steps, trained.best), (4, kept.best));
+    assert_same_weights(&trained.network, &kept.network);
+    let path = best_weights(&on_disk.folder).expect("kept");
+    let best = trained.best_network.expect("kept in memory");
+    let weights = weights(&best);
+    let stored = StateDict::open(path).expect("a model file");
+    for key in weights.keys() {
+        assert_eq!(weights.get(key), stored.get(key), "{key}");
+    }
+    assert!(kept.best_network.is_none());
 }

@@ -45,7 +45,8 @@ impl SamplerConfig {
     /// `steps` steps.
     ///
     /// ```
-    /// use pyrograph_diffusion::{NoiseSchedule, SamplerConfig, SamplerPlan, SchedulerName};
+    /// # mod pyrograph { pub use pyrograph_diffusion as diffusion; }
+    /// use pyrograph::diffusion::{NoiseSchedule, SamplerConfig, SamplerPlan, SchedulerName};
     ///
     /// let file = r#"{"_class_name": "DDIMScheduler", "beta_schedule": "scaled_linear", "beta_start": 0.00085,
     ///     "beta_end": 0.012, "steps_offset": 1, "prediction_type": "v_prediction", "clip_sample": false}"#;
@@ -53,7 +54,7 @@ impl SamplerConfig {
     /// assert_eq!(read.unknown, ["clip_sample"]);
     /// let plan = SamplerPlan::new(&NoiseSchedule::new(&read.schedule)?, &read.sampler)?;
     /// assert_eq!(plan.timestep(0), 999.0);
-    /// # Ok::<(), pyrograph_diffusion::DiffusionError>(())
+    /// # Ok::<(), pyrograph::diffusion::DiffusionError>(())
     /// ```
     ///
     /// # Errors
