@@ -1,6 +1,7 @@
 //! The `pyrograph` command.
 
 mod arguments;
+mod checkpoint;
 mod commands;
 mod memory;
 mod outputs;
