@@ -144,3 +144,103 @@ fn entry(
     content.shrink_to_fit();
     Ok(SharedBytes::owned(content))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+
+    use super::*;
+    use crate::weights::{TensorEntry, pytorch};
+
+    /// An archive of these entries, packed or as they are.
+    fn archive(method: CompressionMethod, entries: &[(&str, &[u8])]) -> SharedBytes {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, content) in entries {
+            let options = SimpleFileOptions::default().compression_method(method);
+            zip.start_file(*name, options).expect("a name");
+            zip.write_all(content).expect("in memory");
+        }
+        SharedBytes::owned(zip.finish().expect("in memory").into_inner())
+    }
+
+    /// The pickle of `{"bias": …}`, all of storage `0`.
+    fn pickle(length: u32) -> Vec<u8> {
+        let text = |text: &str| [&[b'X', text.len() as u8, 0, 0, 0], text.as_bytes()].concat();
+        let length = [&b"J"[..], &length.to_le_bytes()].concat();
+        [
+            &b"\x80\x02}"[..],
+            &text("bias"),
+            b"ctorch._utils\n_rebuild_tensor_v2\n((",
+            &text("storage"),
+            b"ctorch\nFloatStorage\n",
+            &text("0"),
+            &text("cpu"),
+            &length,
+            b"tQK\x00",
+            &length,
+            b"\x85K\x01\x85\x89}tRs.",
+        ]
+        .concat()
+    }
+
+    fn read(file: &SharedBytes) -> Result<TensorEntry, String> {
+        pytorch::read(file).map(|contents| contents.tensors["bias"].clone())
+    }
+
+    #[test]
+    fn a_packed_archive_reads_as_one_that_is_not() {
+        let values: Vec<f32> = (0..500).map(|i| (i as f32).sin()).collect();
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        for method in [CompressionMethod::Stored, CompressionMethod::Deflated] {
+            let entries = [("a/data.pkl", &pickle(500)[..]), ("a/data/0", &bytes)];
+            let tensor = read(&archive(method, &entries)).expect("whole");
+            assert_eq!(tensor.to_f32(), values);
+        }
+    }
+
+    #[test]
+    fn an_archive_that_unpacks_to_far_more_than_its_size_is_refused() {
+        let zeros = vec![0; 4 << 20];
+        let entries = [("a/data.pkl", &pickle(1 << 20)[..]), ("a/data/0", &zeros)];
+        let file = archive(CompressionMethod::Deflated, &entries);
+        assert!(file.len() < 1 << 16, "{}", file.len());
+        let message = read(&file).expect_err("a bomb");
+        assert!(
+            message.contains("unpacks to more than 16 times the file"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_packed_entry_that_is_damaged_is_refused() {
+        let bytes: Vec<u8> = (0..2000_u32).flat_map(|v| (v * v).to_le_bytes()).collect();
+        let entries = [("a/data.pkl", &pickle(2000)[..]), ("a/data/0", &bytes)];
+        let mut file = archive(CompressionMethod::Deflated, &entries).to_vec();
+        let middle = file.len() / 2;
+        file[middle] ^= 0x55;
+        assert!(read(&SharedBytes::owned(file)).is_err());
+    }
+
+    #[test]
+    fn archives_of_other_kinds_are_named() {
+        for (name, words) in [
+            ("x/code/__torch__/a.py", "TorchScript"),
+            ("x/constants.pkl", "torch.jit.load"),
+            ("arr_0.npy", "NumPy archive"),
+            ("model.weights.h5", "Keras"),
+            ("[Content_Types].xml", "office document"),
+            (
+                "best/model.pth",
+                "a zip archive around `best/model.pth`; unpack it",
+            ),
+            ("x/serialized_exported_program.json", "torch.export"),
+            ("notes.txt", "a zip archive of notes.txt"),
+        ] {
+            let file = archive(CompressionMethod::Stored, &[(name, b"1")]);
+            let message = pytorch::read(&file).expect_err(name);
+            assert!(message.contains(words), "{message}");
+        }
+    }
+}

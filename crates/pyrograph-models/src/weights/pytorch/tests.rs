@@ -41,7 +41,7 @@ fn legacy(object: &[u8], storages: &[&[f32]]) -> Vec<u8> {
 /// The opcodes of a tensor that is all of storage `0`.
 fn tensor(length: u8) -> Vec<u8> {
     [
-        &b"ctorch._utils\n_rebuild_tensor_v2\n((("[..],
+        &b"ctorch._utils\n_rebuild_tensor_v2\n(("[..],
         &text("storage"),
         b"ctorch\nFloatStorage\n",
         &text("0"),
@@ -414,7 +414,7 @@ fn an_untyped_storage_has_the_type_that_its_tensor_names() {
     let object = [
         b"}",
         &text("ids")[..],
-        b"ctorch._utils\n_rebuild_tensor_v3\n(((",
+        b"ctorch._utils\n_rebuild_tensor_v3\n((",
         &text("storage"),
         b"ctorch.storage\nUntypedStorage\n",
         &text("0"),
