@@ -246,16 +246,18 @@ impl ModelSource {
             .as_ref()
             .context("give --run, --model or --weights")?;
         let dict = StateDict::open(path)?;
-        let found = self.part.find_by::<B, ContextUnet<B>>(&dict, common, device, |inferred| {
-            let read = inferred.unwrap_or_default();
-            Ok(ContextUnetConfig {
-                in_channels: self.in_channels.unwrap_or(read.in_channels),
-                n_feat: self.n_feat.unwrap_or(read.n_feat),
-                n_cfeat: self.n_cfeat.unwrap_or(read.n_cfeat),
-                height: self.height.unwrap_or(read.height),
-                ..read
-            })
-        })?;
+        let found = self
+            .part
+            .find_by::<B, ContextUnet<B>>(&dict, common, device, |inferred| {
+                let read = inferred.unwrap_or_default();
+                Ok(ContextUnetConfig {
+                    in_channels: self.in_channels.unwrap_or(read.in_channels),
+                    n_feat: self.n_feat.unwrap_or(read.n_feat),
+                    n_cfeat: self.n_cfeat.unwrap_or(read.n_cfeat),
+                    height: self.height.unwrap_or(read.height),
+                    ..read
+                })
+            })?;
         let model = build_model(&found.config, &found.weights, device)?;
         let card = DiffusionCard::course();
         Ok(SpritePipeline::new(model, found.config, card, device)?)

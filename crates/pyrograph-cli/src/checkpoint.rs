@@ -75,7 +75,8 @@ impl PartOption {
         device: &B::Device,
         config_of: impl Fn(Option<M::Config>) -> anyhow::Result<M::Config>,
     ) -> anyhow::Result<FoundModel<M::Config>> {
-        let found = find_model::<B, M, anyhow::Error>(dict, self.part.as_deref(), device, config_of)?;
+        let found =
+            find_model::<B, M, anyhow::Error>(dict, self.part.as_deref(), device, config_of)?;
         let source = &found.source;
         if !source.is_whole_file() {
             let choice = match source.left().is_empty() {
@@ -92,10 +93,7 @@ impl PartOption {
 }
 
 /// A model's numbers from a JSON file, over those of `base` where it leaves any out.
-fn config_over<C: Serialize + DeserializeOwned>(
-    path: &Path,
-    base: Option<C>,
-) -> anyhow::Result<C> {
+fn config_over<C: Serialize + DeserializeOwned>(path: &Path, base: Option<C>) -> anyhow::Result<C> {
     let name = || path.display().to_string();
     let text = fs::read(path).with_context(name)?;
     // By way of a map: serde would take a bare list for the fields in their order.

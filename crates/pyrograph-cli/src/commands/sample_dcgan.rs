@@ -132,7 +132,9 @@ impl SampleDcgan {
     ) -> anyhow::Result<(Generator<B>, DcganConfig, Normalisation)> {
         if let Some(path) = &self.weights {
             let dict = StateDict::open(path)?;
-            let found = self.part.find::<B, Generator<B>>(&dict, None, &self.common, device)?;
+            let found = self
+                .part
+                .find::<B, Generator<B>>(&dict, None, &self.common, device)?;
             let generator = build_model(&found.config, &found.weights, device)?;
             return Ok((generator, found.config, normalisation_of(&dict)?));
         }
@@ -141,9 +143,7 @@ impl SampleDcgan {
         }
         let path = match (&self.run, &self.model) {
             (Some(run), _) => weights_path(&RunFolder::open(run)?, self.no_ema)?,
-            (None, model) => model
-                .clone()
-                .context("give --run, --model or --weights")?,
+            (None, model) => model.clone().context("give --run, --model or --weights")?,
         };
         let dict = StateDict::open(path)?;
         let config = read_config::<B, Generator<B>>(&dict)?;

@@ -18,7 +18,8 @@ use pyrograph::{
 };
 
 use crate::{
-    arguments::Common, checkpoint::PartOption, commands::forward::config_from, outputs::files_of_run,
+    arguments::Common, checkpoint::PartOption, commands::forward::config_from,
+    outputs::files_of_run,
 };
 
 // clap lets `requires` pass where the argument required is in conflict with one that is given: hence both below.
@@ -100,7 +101,9 @@ impl DetectorSource {
         // Torchvision's names tell its priors, and are gone in the part that is taken.
         let config = config.with_priors_of(&dict);
         let config_of = |_| Ok(config.clone());
-        let found = self.part.find_by::<B, Ssd<B>>(&dict, common, device, config_of)?;
+        let found = self
+            .part
+            .find_by::<B, Ssd<B>>(&dict, common, device, config_of)?;
         Ok(DetectionPipeline::from_weights(
             &found.weights,
             config,

@@ -25,7 +25,9 @@ impl Forward {
     ) -> anyhow::Result<(M::Config, M, StateDict)> {
         let dict = StateDict::open(&self.weights)?;
         let config = self.config.as_deref();
-        let found = self.part.find::<B, M>(&dict, config, &self.common, device)?;
+        let found = self
+            .part
+            .find::<B, M>(&dict, config, &self.common, device)?;
         let model = self.build::<B, M>(&found.config, &found.weights, device)?;
         Ok((found.config, model, dict))
     }
@@ -41,7 +43,9 @@ impl Forward {
             Some(path) => read(path),
             None => Ok(read_config::<B, M>(&dict)?),
         };
-        let found = self.part.find_by::<B, M>(&dict, &self.common, device, config_of)?;
+        let found = self
+            .part
+            .find_by::<B, M>(&dict, &self.common, device, config_of)?;
         let model = self.build::<B, M>(&found.config, &found.weights, device)?;
         Ok((found.config, model, dict))
     }
