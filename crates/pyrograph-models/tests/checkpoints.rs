@@ -1,9 +1,7 @@
 //! Checkpoints as training scripts leave them: several networks, norms in parts, objects beside tensors. The fixtures are
 //! PyTorch's.
 
-mod common;
-
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use burn_flex::Flex;
 use pyrograph_models::{
@@ -16,7 +14,8 @@ use pyrograph_models::{
 };
 
 fn open(name: &str) -> Result<StateDict, ModelError> {
-    StateDict::open(common::fixture("weights", name))
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/weights");
+    StateDict::open(folder.join(name))
 }
 
 /// The model with the numbers that its weights tell.

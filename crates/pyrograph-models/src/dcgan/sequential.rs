@@ -6,9 +6,6 @@ use crate::weights::StateDict;
 
 /// Lists of layers that have our names already.
 const PUBLISHED: [&str; 2] = ["generator_network.", "feature_network."];
-/// A block may be a Sequential within the Sequential.
-const MAX_NESTING: usize = 2;
-
 /// A layer's numbers in its Sequential, and in that of its block where it has one.
 type Place = Vec<usize>;
 
@@ -19,12 +16,20 @@ pub(super) fn translate(
     dict: &StateDict,
     name: impl Fn(usize, usize, usize) -> String,
 ) -> Option<StateDict> {
+    let is_conv = |key: &&str| {
+        let tensor = dict.get(key);
+        tensor.is_some_and(|tensor| tensor.shape().len() == 4)
+    };
+    // Blocks hold one convolution each; a list within a list that holds more is a network of several.
+    let mut lists = BTreeMap::<&str, usize>::new();
+    for key in dict.keys().filter(is_conv) {
+        if let Some((list, ..)) = split(key, 1) {
+            *lists.entry(list).or_default() += 1;
+        }
+    }
     let mut networks = BTreeMap::<&str, Vec<Place>>::new();
-    for key in dict.keys() {
-        let is_conv = dict
-            .get(key)
-            .is_some_and(|tensor| tensor.shape().len() == 4);
-        if let (true, Some((list, place, _))) = (is_conv, split(key)) {
+    for key in dict.keys().filter(is_conv) {
+        if let Some((list, place, _)) = split_within(&lists, key) {
             networks.entry(list).or_default().push(place);
         }
     }
@@ -37,7 +42,7 @@ pub(super) fn translate(
         return None;
     }
     let translated = |key: &str| {
-        let (list, place, field) = split(key)?;
+        let (list, place, field) = split_within(&lists, key)?;
         let convs = networks.get(list)?;
         // The convolution of this layer, or the one before this norm. The first layer is one.
         let conv = convs
@@ -49,14 +54,23 @@ pub(super) fn translate(
     Some(dict.renamed(|key| translated(key).unwrap_or_else(|| key.to_owned())))
 }
 
-/// `netG.main.3.weight` as `netG.main.`, 3 and `weight`.
-fn split(key: &str) -> Option<(&str, Place, &str)> {
-    let (layer, field) = match key.rsplit_once('.') {
-        Some(split) => split,
-        None => return None,
-    };
+/// A key's list, place and field: one number where the list holds several convolutions, and two elsewhere.
+fn split_within<'a>(
+    lists: &BTreeMap<&str, usize>,
+    key: &'a str,
+) -> Option<(&'a str, Place, &'a str)> {
+    let flat = split(key, 1)?;
+    match lists.get(flat.0) {
+        Some(convs) if *convs > 1 => Some(flat),
+        _ => split(key, 2),
+    }
+}
+
+/// `netG.main.3.weight` as `netG.main.`, 3 and `weight`, with as many as `levels` numbers.
+fn split(key: &str, levels: usize) -> Option<(&str, Place, &str)> {
+    let (layer, field) = key.rsplit_once('.')?;
     let (mut list, mut place) = (layer, Vec::new());
-    while place.len() < MAX_NESTING && !list.is_empty() {
+    while place.len() < levels && !list.is_empty() {
         let (before, last) = list.rsplit_once('.').unwrap_or(("", list));
         let Ok(number) = last.parse() else {
             break;
@@ -124,6 +138,27 @@ mod tests {
                 "layer0of3.1.weight",
                 "layer1of3.0.weight",
                 "layer2of3.0.weight",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_list_of_sequentials_is_several_networks() {
+        let found = translated(&[
+            ("nets.0.0.weight", 4),
+            ("nets.0.1.weight", 1),
+            ("nets.0.3.weight", 4),
+            ("nets.1.0.weight", 4),
+            ("nets.1.2.weight", 4),
+        ]);
+        assert_eq!(
+            found.expect("two"),
+            [
+                "nets.0.layer0of2.0.weight",
+                "nets.0.layer0of2.1.weight",
+                "nets.0.layer1of2.0.weight",
+                "nets.1.layer0of2.0.weight",
+                "nets.1.layer1of2.0.weight",
             ]
         );
     }

@@ -48,6 +48,12 @@ pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
         part,
         roles: M::ROLES,
     };
+    let has_part = |key: &str| prefixes(key).any(|prefix| preference.allows(prefix));
+    if let Some(part) = part
+        && !dict.keys().any(has_part)
+    {
+        return Err(no_part::<B, M>(dict, part).into());
+    }
     let mut tried = Vec::new();
     for prefix in candidates::<B, M>(dict, &preference) {
         // Parts without numbers, or with numbers that are not allowed, are of other networks, unless no part has better ones.
@@ -60,15 +66,16 @@ pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
         }
     }
     tried.sort_by(|(one, _), (other, _)| one.cmp(other));
-    let config = match tried.into_iter().next() {
-        Some((_, config)) => config,
-        None => config_of(infer_any::<B, M>(dict, &preference))?,
+    let config = match (tried.into_iter().next(), part) {
+        (Some((_, config)), _) => config,
+        (None, Some(part)) if !M::TELLING_KEY.is_empty() => {
+            return Err(no_part::<B, M>(dict, part).into());
+        }
+        (None, _) => config_of(infer_any::<B, M>(dict, &preference))?,
     };
     let matched = Matched::new(&lazy(&config)?, dict, part);
-    if let Some(part) = part
-        && matched.source == WeightsSource::default()
-    {
-        return Err(no_part::<B, M>(dict, &config, part, device)?.into());
+    if let (Some(part), true) = (part, matched.source == WeightsSource::default()) {
+        return Err(no_part::<B, M>(dict, part).into());
     }
     if !matched.report.is_empty() {
         return Err(ModelError::Architecture {
@@ -114,28 +121,20 @@ fn infer_any<B: Backend, M: NamedModel<B>>(
 }
 
 /// That no part of this name holds the model, with those that do.
-fn no_part<B: Backend, M: NamedModel<B>>(
-    dict: &StateDict,
-    config: &M::Config,
-    part: &str,
-    device: &B::Device,
-) -> Result<ModelError, ModelError> {
-    let model = M::from_config(config, &mut ParamInit::lazy(device))?;
-    let source = Matched::new(&model, dict, None).source;
-    let mut fitting: Vec<String> = std::iter::once(source.taken())
-        .chain(source.left().iter().map(String::as_str))
-        .filter(|prefix| !prefix.is_empty())
-        .map(|prefix| format!("`{}`", prefix.trim_end_matches('.')))
+fn no_part<B: Backend, M: NamedModel<B>>(dict: &StateDict, part: &str) -> ModelError {
+    let quoted = |prefix: &str| format!("`{}`", prefix.trim_end_matches('.'));
+    let fitting: Vec<String> = candidates::<B, M>(dict, &Preference::default())
+        .into_iter()
+        .filter(|prefix| !prefix.is_empty() && M::infer(&dict.part(prefix)).is_some())
+        .map(quoted)
         .collect();
-    fitting.sort();
-    let mut held: BTreeSet<String> = BTreeSet::new();
-    for key in dict.keys() {
-        // The first name of a key; a key without a dot is no part.
-        if let Some(prefix) = prefixes(key).nth(1) {
-            held.insert(format!("`{}`", prefix.trim_end_matches('.')));
-        }
-    }
-    Ok(ModelError::NoPart {
+    // The first name of a key; a key without a dot is no part.
+    let held: BTreeSet<String> = dict
+        .keys()
+        .filter_map(|key| prefixes(key).nth(1))
+        .map(quoted)
+        .collect();
+    ModelError::NoPart {
         path: dict.path().into(),
         model: M::NAME,
         part: part.to_owned(),
@@ -146,5 +145,5 @@ fn no_part<B: Backend, M: NamedModel<B>>(
                 first(&held.into_iter().collect::<Vec<_>>())
             ),
         },
-    })
+    }
 }
