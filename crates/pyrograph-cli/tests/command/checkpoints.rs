@@ -67,7 +67,7 @@ fn a_generator_is_sampled_from_a_checkpoint_and_a_part_takes_its_average() {
     let (trained, said) = sampled(&folder, &["--weights", text(&path)]);
     for words in [
         "the weights under `netG.main.`",
-        "those under `netG_ema.main.` are left",
+        "those under `netG_ema.main.` (EMA) are left",
         "not of this model: `betas`",
         "--part NAME takes another",
     ] {

@@ -57,6 +57,11 @@ impl PartName {
             depth: names().count(),
         }
     }
+
+    /// Whether a moving average of the weights stands there.
+    pub(super) fn is_average(self) -> bool {
+        self.averages > 0
+    }
 }
 
 /// The words of `netG_ema` or `ema-model`, in small letters.

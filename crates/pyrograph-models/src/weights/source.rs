@@ -162,10 +162,11 @@ impl WeightsSource {
 const NAMED: usize = 8;
 
 impl fmt::Display for WeightsSource {
-    /// As in ``the weights under `model.`; those under `ema.` are left; not of this model: `netD.` ``.
+    /// As in ``the weights under `model.`; those under `ema.` (EMA) are left; not of this model: `netD.` ``. EMA marks averages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |prefix: &str| match prefix {
             "" => "no prefix".to_owned(),
+            prefix if PartName::of(prefix, &[]).is_average() => format!("`{prefix}` (EMA)"),
             prefix => format!("`{prefix}`"),
         };
         let list = |names: &[String]| {
@@ -265,9 +266,10 @@ mod tests {
                 (source.taken(), source.left()),
                 (taken, &[left.to_owned()][..])
             );
+            let mark = if left == "best." { "" } else { " (EMA)" };
             assert_eq!(
                 source.to_string(),
-                format!("the weights under `{taken}`; those under `{left}` are left")
+                format!("the weights under `{taken}`; those under `{left}`{mark} are left")
             );
         }
     }
