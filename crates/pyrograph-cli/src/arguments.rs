@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::PathBuf, sync::LazyLock, time::Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use pyrograph::{
     backend::{
@@ -11,13 +11,18 @@ use pyrograph::{
         vision::{VisionAutodiff, VisionBackend},
     },
     diffusion::{DdpmVariance, DiffusionCard, SamplerConfig},
-    models::context_unet::ContextUnetConfig,
+    models::{
+        context_unet::{ContextUnet, ContextUnetConfig},
+        weights::{StateDict, build_model},
+    },
     pipelines::{PipelineError, sprites::SpritePipeline},
     train::{run_folder::RunFolder, weights_path},
 };
 use serde::de::DeserializeOwned;
 
-use crate::{bounds::BoundOptions, outputs::files_of_run, schedulers::LevelOptions};
+use crate::{
+    bounds::BoundOptions, checkpoint::PartOption, outputs::files_of_run, schedulers::LevelOptions,
+};
 
 /// When the program began, for the time to the first result.
 pub(crate) static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -190,16 +195,18 @@ pub(crate) struct ModelSource {
     /// A state dict (.pth or .safetensors) of a ContextUnet.
     #[arg(long)]
     weights: Option<PathBuf>,
-    /// With --weights: features of the network [default: 64].
+    #[command(flatten)]
+    part: PartOption,
+    /// With --weights: features of the network [default: read from the weights].
     #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
     n_feat: Option<usize>,
-    /// With --weights: width of the context [default: 5].
+    /// With --weights: width of the context [default: read from the weights].
     #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
     n_cfeat: Option<usize>,
-    /// With --weights: channels of an image [default: 3].
+    /// With --weights: channels of an image [default: read from the weights].
     #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
     in_channels: Option<usize>,
-    /// With --weights: side of an image [default: 16].
+    /// With --weights: side of an image [default: read from the weights].
     #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
     height: Option<usize>,
     /// With --run: the raw weights of the last step, not their moving average.
@@ -222,8 +229,12 @@ impl ModelSource {
 
     pub(crate) fn open<B: VisionBackend>(
         &self,
+        common: &Common,
         device: &Device<B>,
     ) -> anyhow::Result<SpritePipeline<B>> {
+        if self.part.is_given() && self.weights.is_none() {
+            bail!("--part names a part of --weights, which is not given");
+        }
         if let Some(run) = &self.run {
             let path = weights_path(&RunFolder::open(run)?, self.no_ema)?;
             return Ok(SpritePipeline::open(path, device)?);
@@ -235,20 +246,22 @@ impl ModelSource {
             .weights
             .as_ref()
             .context("give --run, --model or --weights")?;
-        let default = ContextUnetConfig::default();
-        let config = ContextUnetConfig {
-            in_channels: self.in_channels.unwrap_or(default.in_channels),
-            n_feat: self.n_feat.unwrap_or(default.n_feat),
-            n_cfeat: self.n_cfeat.unwrap_or(default.n_cfeat),
-            height: self.height.unwrap_or(default.height),
-            ..default
-        };
-        Ok(SpritePipeline::from_weights(
-            path,
-            config,
-            DiffusionCard::course(),
-            device,
-        )?)
+        let dict = StateDict::open(path)?;
+        let found = self
+            .part
+            .find_by::<B, ContextUnet<B>>(&dict, common, device, |inferred| {
+                let read = inferred.unwrap_or_default();
+                Ok(ContextUnetConfig {
+                    in_channels: self.in_channels.unwrap_or(read.in_channels),
+                    n_feat: self.n_feat.unwrap_or(read.n_feat),
+                    n_cfeat: self.n_cfeat.unwrap_or(read.n_cfeat),
+                    height: self.height.unwrap_or(read.height),
+                    ..read
+                })
+            })?;
+        let model = build_model(&found.config, &found.weights, device)?;
+        let card = DiffusionCard::course();
+        Ok(SpritePipeline::new(model, found.config, card, device)?)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod bounds;
+mod checkpoint;
 mod commands;
 mod memory;
 mod outputs;

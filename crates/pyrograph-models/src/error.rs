@@ -100,6 +100,18 @@ pub enum ModelError {
         /// Which keys differ.
         report: KeyReport,
     },
+    /// A file has no part of the name that was given, or none with weights of the model.
+    #[error("{}: no part `{part}` holds weights of this {model}; {allowed}", path.display())]
+    NoPart {
+        /// The file.
+        path: PathBuf,
+        /// The model.
+        model: &'static str,
+        /// The name given.
+        part: String,
+        /// The parts that hold such weights, or what the file holds.
+        allowed: String,
+    },
     /// A file of a set of weights is missing, or is not the one that the set's index describes.
     #[error("{}: shard {}: {reason}; copy the whole set again", path.display(), shard.display())]
     Shard {

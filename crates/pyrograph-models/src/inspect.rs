@@ -108,7 +108,23 @@ pub fn inspect(path: &Path) -> Result<Inspection, ModelError> {
         _ => network_of(path, &dict),
     };
     let config = config_beside(path);
-    Ok(single(kind, PartInspection::new("", config, &dict)))
+    let mut found = single(kind, PartInspection::new("", config, &dict));
+    found.notes = notes_on(&dict);
+    Ok(found)
+}
+
+/// The networks that stand under a prefix, and the tensors that are not read.
+fn notes_on(dict: &StateDict) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (key, network) in NETWORKS {
+        let parts = dict.keys().filter_map(|found| found.strip_suffix(key));
+        let parts = parts.filter(|part| part.ends_with('.'));
+        notes.extend(parts.map(|part| format!("part `{}`: {network}", part.trim_end_matches('.'))));
+    }
+    notes.sort();
+    let unread = dict.unread_keys();
+    notes.extend(unread.filter_map(|key| Some(format!("`{key}`: {}", dict.unread(key)?))));
+    notes
 }
 
 fn inspect_folder(path: &Path) -> Result<Inspection, ModelError> {
@@ -182,7 +198,7 @@ fn config_beside(path: &Path) -> Option<Value> {
 }
 
 /// Keys of networks that pyrograph has, and the networks.
-const NETWORKS: [(&str, &str); 8] = [
+const NETWORKS: [(&str, &str); 10] = [
     (
         "time_embedding.linear_1.weight",
         "a UNet of Stable Diffusion",
@@ -200,6 +216,8 @@ const NETWORKS: [(&str, &str); 8] = [
     ("L2Norm.weight", "an SSD300 with the names of ssd.pytorch"),
     ("contextembed1.model.0.weight", "a ContextUnet of sprites"),
     ("generator_network.0.0.weight", "a generator of a DCGAN"),
+    ("critic_network.weight", "a discriminator of a DCGAN"),
+    ("latent_network.weight", "an encoder of f-AnoGAN"),
 ];
 
 /// The network that a file's keys tell.

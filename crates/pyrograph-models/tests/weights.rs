@@ -289,7 +289,8 @@ fn what_stands_in_the_place_of_weights_is_named() {
         (pointer, "git-lfs pointer"),
         ("<!DOCTYPE html><html></html>", "HTML"),
         ("{\"hidden_size\": 1024}", "JSON text"),
-        ("hello", "no known format"),
+        ("hello", "it is text; it begins: hello"),
+        ("\u{1}\u{2}\u{3}\u{4}", "no known format"),
     ] {
         fs::write(&path, content).expect("writable");
         let message = StateDict::open(&path).expect_err(word).to_string();
@@ -330,8 +331,9 @@ fn use_all(path: &Path, size: usize) -> Result<(), ModelError> {
     for key in dict.keys() {
         let tensor = dict.get(key).expect("listed");
         assert!(
-            tensor.bytes().len() <= size,
-            "{key} is larger than its file"
+            // Views may repeat values.
+            tensor.bytes().len() <= 8 * size,
+            "{key} is much larger than its file"
         );
         assert_eq!(
             tensor.to_f32().len(),

@@ -165,7 +165,7 @@ impl BackendTask for EvalSprites {
         }
         // Before the data are read: what is wrong with a request should cost no time.
         self.count.map_or(Ok(()), SpriteRequest::check_count)?;
-        let pipeline: SpritePipeline<B::InnerBackend> = self.source.open(&device)?;
+        let pipeline: SpritePipeline<B::InnerBackend> = self.source.open(&self.common, &device)?;
         let plans = self.plans(&pipeline)?;
         let (training, held_out) = self.data()?;
         let config = pipeline.config();

@@ -22,6 +22,7 @@ use serde_json::json;
 
 use crate::{
     arguments::{Common, STARTED},
+    checkpoint::PartOption,
     outputs::{check_outputs, files_of_run},
     reading::counted,
 };
@@ -29,11 +30,17 @@ use crate::{
 #[derive(Args)]
 pub(crate) struct SampleDcgan {
     /// A run folder; its last whole checkpoint is used.
-    #[arg(long, required_unless_present = "model", conflicts_with = "model")]
+    #[arg(long, required_unless_present_any = ["model", "weights"], conflicts_with_all = ["model", "weights"])]
     run: Option<PathBuf>,
     /// A model file that pyrograph wrote.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "weights")]
     model: Option<PathBuf>,
+    /// A state dict (.pth or .safetensors) of a generator, or a checkpoint that holds one: by the names of this project, or one
+    /// Sequential as in PyTorch's DCGAN example (main.0.weight). Its numbers are read from the shapes of its weights.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    #[command(flatten)]
+    part: PartOption,
     /// With --run: the raw weights of the last step, not their moving average.
     #[arg(long, requires = "run")]
     no_ema: bool,
@@ -68,7 +75,8 @@ impl SampleDcgan {
         let mut outputs = vec![("--out", self.out.as_path())];
         outputs.extend(self.save.iter().map(|path| ("--save", path.as_path())));
         let of_run = self.run.iter().flat_map(|run| files_of_run(run));
-        let inputs: Vec<_> = self.model.iter().cloned().chain(of_run).collect();
+        let given = self.model.iter().chain(&self.weights).cloned();
+        let inputs: Vec<_> = given.chain(of_run).collect();
         check_outputs(&outputs, &inputs)?;
         let device = self.common.device;
         device.run(self)?
@@ -79,15 +87,7 @@ impl BackendTask for SampleDcgan {
     type Output = anyhow::Result<()>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
-        let path = match (&self.run, &self.model) {
-            (Some(run), _) => weights_path(&RunFolder::open(run)?, self.no_ema)?,
-            (None, model) => model.clone().context("give --run or --model")?,
-        };
-        let dict = StateDict::open(path)?;
-        let config = read_config::<B::InnerBackend, Generator<B::InnerBackend>>(&dict)?;
-        let normalisation = normalisation_of(&dict)?;
-        let generator =
-            build_model::<B::InnerBackend, Generator<B::InnerBackend>>(&config, &dict, &device)?;
+        let (generator, config, normalisation) = self.open::<B::InnerBackend>(&device)?;
         let begun = Instant::now();
         let z = latents(&config, self.count, self.seed);
         let samples = generate(&generator, &config, &z, &device)?;
@@ -122,6 +122,34 @@ impl BackendTask for SampleDcgan {
             written.join(", ")
         );
         self.common.print(&value, &text)
+    }
+}
+
+impl SampleDcgan {
+    /// The generator, its numbers, and how its images become pixels.
+    fn open<B: VisionBackend>(
+        &self,
+        device: &B::Device,
+    ) -> anyhow::Result<(Generator<B>, DcganConfig, Normalisation)> {
+        if let Some(path) = &self.weights {
+            let dict = StateDict::open(path)?;
+            let found = self
+                .part
+                .find::<B, Generator<B>>(&dict, None, &self.common, device)?;
+            let generator = build_model(&found.config, &found.weights, device)?;
+            return Ok((generator, found.config, normalisation_of(&dict)?));
+        }
+        if self.part.is_given() {
+            bail!("--part names a part of --weights, which is not given");
+        }
+        let path = match (&self.run, &self.model) {
+            (Some(run), _) => weights_path(&RunFolder::open(run)?, self.no_ema)?,
+            (None, model) => model.clone().context("give --run, --model or --weights")?,
+        };
+        let dict = StateDict::open(path)?;
+        let config = read_config::<B, Generator<B>>(&dict)?;
+        let generator = build_model(&config, &dict, device)?;
+        Ok((generator, config, normalisation_of(&dict)?))
     }
 }
 

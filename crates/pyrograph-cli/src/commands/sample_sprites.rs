@@ -103,7 +103,7 @@ impl BackendTask for SampleSprites {
     type Output = anyhow::Result<()>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
-        let pipeline: SpritePipeline<B::InnerBackend> = self.source.open(&device)?;
+        let pipeline: SpritePipeline<B::InnerBackend> = self.source.open(&self.common, &device)?;
         if self.source.is_weights_alone() {
             let names = pipeline.context_names().join(", ");
             self.common

@@ -2,6 +2,7 @@
 
 mod anomaly;
 mod bench;
+mod checkpoints;
 mod common;
 mod convert;
 mod detection;

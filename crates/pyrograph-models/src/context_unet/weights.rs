@@ -2,11 +2,11 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{ContextUnet, ContextUnetConfig, MODEL};
+use super::{ContextUnet, ContextUnetConfig, MODEL, POOL, Residual};
 use crate::{
     ModelError,
     blocks::ParamInit,
-    weights::{NamedModel, Rename},
+    weights::{NamedModel, Rename, StateDict},
 };
 
 /// From our field paths to PyTorch's, whose `nn.Sequential` numbers its layers.
@@ -37,14 +37,72 @@ const RENAMES: &[Rename] = &[
     Rename::new(".output.", ".model.2."),
 ];
 
+const FIRST_CONV: &str = "init_conv.conv1.0.weight";
+/// The layers that enlarge.
+const TRANSPOSED: [&str; 3] = ["up0.0.", "up1.model.0.", "up2.model.0."];
+
 impl<B: Backend> NamedModel<B> for ContextUnet<B> {
     type Config = ContextUnetConfig;
     const NAME: &'static str = MODEL;
     const RENAMES: &'static [Rename] = RENAMES;
     // A counter that eval mode does not use.
     const IGNORED_SUFFIXES: &'static [&'static str] = &["num_batches_tracked"];
+    const TELLING_KEY: &'static str = FIRST_CONV;
+
+    fn infer(weights: &StateDict) -> Option<ContextUnetConfig> {
+        let shape = |key: &str| weights.get(key).map(|tensor| tensor.shape());
+        match (
+            shape(FIRST_CONV)?,
+            shape("contextembed1.model.0.weight")?,
+            shape("up0.0.weight")?,
+        ) {
+            (&[n_feat, in_channels, ..], &[_, n_cfeat], &[_, _, side, _]) => {
+                let is_learned = shape("init_conv.shortcut.weight").is_some();
+                Some(ContextUnetConfig {
+                    in_channels,
+                    n_feat,
+                    n_cfeat,
+                    height: side.checked_mul(POOL)?,
+                    residual: match is_learned {
+                        true => Residual::Learned,
+                        false => Residual::FirstConv,
+                    },
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn is_transposed(key: &str) -> bool {
+        TRANSPOSED.iter().any(|layer| key.contains(layer))
+    }
 
     fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
         config.init_with(init)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn_flex::Flex;
+
+    use super::*;
+    use crate::weights::state_dict_of;
+
+    #[test]
+    fn all_numbers_are_read_from_the_weights() {
+        for (residual, height) in [(Residual::Learned, 28), (Residual::FirstConv, 16)] {
+            let config = ContextUnetConfig {
+                in_channels: 1,
+                n_feat: 8,
+                n_cfeat: 7,
+                height,
+                residual,
+            };
+            let model = config.init::<Flex>(&Default::default(), 0).expect("legal");
+            let weights = state_dict_of(&model).expect("readable");
+            let found = <ContextUnet<Flex> as NamedModel<Flex>>::infer(&weights);
+            assert_eq!(found, Some(config));
+        }
     }
 }

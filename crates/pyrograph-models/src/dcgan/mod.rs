@@ -14,7 +14,9 @@ mod config;
 mod discriminator;
 mod encoder;
 mod generator;
+mod infer;
 mod networks;
+mod sequential;
 mod weights;
 
 pub use config::{DcganConfig, DiscriminatorConfig};

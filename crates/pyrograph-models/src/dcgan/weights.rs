@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{AnoGan, Dcgan, DcganConfig, Discriminator, Encoder, Generator};
+use super::{AnoGan, Dcgan, DcganConfig, Discriminator, Encoder, Generator, infer, sequential};
 use crate::{
     ModelError,
     blocks::ParamInit,
@@ -29,8 +29,19 @@ impl<B: Backend> NamedModel<B> for Generator<B> {
     const IGNORED_SUFFIXES: &'static [&'static str] = IGNORED;
     const HOLDERS: &'static [&'static str] = HOLDERS;
 
+    const ROLES: &'static [&'static str] = &["generator", "gen", "g"];
+    const TELLING_KEY: &'static str = "generator_network.0.0.weight";
+
+    fn infer(weights: &StateDict) -> Option<DcganConfig> {
+        infer::generator(weights)
+    }
+
+    fn is_transposed(_: &str) -> bool {
+        true
+    }
+
     fn translate(dict: &StateDict) -> Option<StateDict> {
-        from_one_sequential(dict, |conv, _, part| {
+        sequential::translate(dict, |conv, _, part| {
             format!("generator_network.{conv}.{part}.")
         })
     }
@@ -47,8 +58,19 @@ impl<B: Backend> NamedModel<B> for Discriminator<B> {
     const IGNORED_SUFFIXES: &'static [&'static str] = IGNORED;
     const HOLDERS: &'static [&'static str] = HOLDERS;
 
+    const ROLES: &'static [&'static str] = &["discriminator", "disc", "critic", "d"];
+    const TELLING_KEY: &'static str = "feature_network.0.0.weight";
+
+    fn infer(weights: &StateDict) -> Option<DcganConfig> {
+        infer::discriminator(weights)
+    }
+
+    fn assume(config: &mut DcganConfig) -> Vec<String> {
+        infer::assume(config)
+    }
+
     fn translate(dict: &StateDict) -> Option<StateDict> {
-        from_one_sequential(dict, |conv, convs, part| {
+        sequential::translate(dict, |conv, convs, part| {
             if conv + 1 == convs {
                 "critic_network.".into()
             } else {
@@ -68,6 +90,7 @@ impl<B: Backend> NamedModel<B> for Encoder<B> {
     const RENAMES: &'static [Rename] = RENAMES;
     const IGNORED_SUFFIXES: &'static [&'static str] = IGNORED;
     const HOLDERS: &'static [&'static str] = &[ANOGAN];
+    const ROLES: &'static [&'static str] = &["encoder", "enc", "e"];
 
     fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
         config.init_encoder_with(init)
@@ -94,44 +117,4 @@ impl<B: Backend> NamedModel<B> for AnoGan<B> {
     fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
         config.init_anogan_with(init)
     }
-}
-
-/// How PyTorch's own DCGAN example names its layers: one `nn.Sequential` of convolutions, norms and activations.
-const SEQUENTIAL: &str = "main.";
-
-/// The tensors of a checkpoint in the layout of PyTorch's example under our keys: `name` gives the prefix of convolution
-/// `conv` of `convs`, and of the norm after it, which is part 0 and 1.
-fn from_one_sequential(
-    dict: &StateDict,
-    name: impl Fn(usize, usize, usize) -> String,
-) -> Option<StateDict> {
-    let first = format!("{SEQUENTIAL}0.weight");
-    let wrapper = dict.keys().find_map(|key| key.strip_suffix(&first))?;
-    let place = |key: &str| -> Option<(usize, String)> {
-        let (layer, field) = key
-            .strip_prefix(wrapper)?
-            .strip_prefix(SEQUENTIAL)?
-            .split_once('.')?;
-        Some((layer.parse().ok()?, field.to_owned()))
-    };
-    let mut convs: Vec<usize> = dict
-        .keys()
-        .filter(|key| {
-            dict.get(key)
-                .is_some_and(|tensor| tensor.shape().len() == 4)
-        })
-        .filter_map(|key| Some(place(key)?.0))
-        .collect();
-    convs.sort_unstable();
-    Some(dict.renamed(|key| match place(key) {
-        None => key.to_owned(),
-        Some((layer, field)) => {
-            // The convolution of this layer, or the one before this norm. The first layer is one.
-            let conv = convs
-                .partition_point(|&conv| conv <= layer)
-                .saturating_sub(1);
-            let part = usize::from(!convs.contains(&layer));
-            format!("{wrapper}{}{field}", name(conv, convs.len(), part))
-        }
-    }))
 }

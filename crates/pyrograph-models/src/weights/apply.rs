@@ -1,13 +1,16 @@
 //! From keys to parameters.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use burn::{
-    module::{ModuleMapper, ModuleVisitor, Param},
+    module::{ModuleMapper, Param},
     tensor::{DType, Element, Tensor, backend::Backend},
 };
 
-use super::{NamedModel, Precision, StateDict, TensorEntry, WeightsSource, entry};
+use super::{
+    NamedModel, Precision, StateDict, TensorEntry, entry,
+    matched::{FieldPath, Matched, Prepared},
+};
 use crate::{ModelError, blocks::ParamInit, error::KeyReport};
 
 /// How parameters are loaded.
@@ -88,7 +91,7 @@ pub fn build_model_by<B: Backend, M: NamedModel<B>>(
 /// Loads every parameter of `model` from `dict`, or none.
 ///
 /// The keys may stand under what training scripts put around a model, in any combination (`state_dict.`, `model.`, `module.`,
-/// …); see [`WeightsSource`] for which are taken where a file holds several.
+/// …); see [`WeightsSource`](super::WeightsSource) for which are taken where a file holds several.
 ///
 /// # Errors
 /// When keys are missing or unused, when shapes differ, when a value is not finite, or when a variance is negative.
@@ -104,13 +107,14 @@ fn load_by<B: Backend, M: NamedModel<B>>(
     dict: &StateDict,
     options: &LoadOptions,
 ) -> Result<M, ModelError> {
-    let translated = M::translate(dict);
-    let dict = translated.as_ref().unwrap_or(dict);
+    let prepared = Prepared::new::<B, M>(dict);
+    let dict = &*prepared.dict;
     let Matched {
         places,
-        wrapper,
+        source,
         report,
-    } = Matched::new(&model, dict);
+        ..
+    } = Matched::new(&model, dict, None);
     if !report.is_empty() {
         return Err(ModelError::Architecture {
             path: dict.path().into(),
@@ -119,7 +123,7 @@ fn load_by<B: Backend, M: NamedModel<B>>(
         });
     }
     let tensors = places.into_iter().filter_map(|place| {
-        let key = format!("{wrapper}{}", place.key);
+        let key = format!("{}{}", source.taken(), place.key);
         let tensor = dict.get(&key)?;
         Some((place.path, (key, tensor)))
     });
@@ -149,116 +153,9 @@ pub fn match_keys<B: Backend, M: NamedModel<B>>(
     device: &B::Device,
 ) -> Result<(StateDict, KeyReport), ModelError> {
     let model = M::from_config(config, &mut ParamInit::lazy(device))?;
-    let translated = M::translate(dict);
-    let dict = translated.as_ref().unwrap_or(dict);
-    let matched = Matched::new(&model, dict);
-    let mut taken = StateDict::of_file(dict.path(), Default::default(), dict.metadata().clone());
-    for Place { key, .. } in &matched.places {
-        if let Some(tensor) = dict.get(&format!("{}{key}", matched.wrapper)) {
-            taken.insert(key.clone(), tensor.clone());
-        }
-    }
-    Ok((taken, matched.report))
-}
-
-/// How the parameters of a model and the tensors of a file go together.
-struct Matched {
-    places: Vec<Place>,
-    /// What stands before the keys in the file.
-    wrapper: String,
-    report: KeyReport,
-}
-
-impl Matched {
-    fn new<B: Backend, M: NamedModel<B>>(model: &M, dict: &StateDict) -> Self {
-        let mut walk = PlaceWalk::default();
-        model.visit(&mut walk);
-        let mut places = walk.places;
-        for place in &mut places {
-            place.key = M::published_key(&place.path);
-        }
-        let keys: Vec<&str> = places.iter().map(|place| place.key.as_str()).collect();
-        let wrapper = WeightsSource::find(dict, keys.iter().copied())
-            .taken()
-            .to_owned();
-        let mut report = KeyReport::default();
-        for place in &places {
-            let full_key = format!("{wrapper}{}", place.key);
-            match dict.get(&full_key) {
-                None => report.missing.push(full_key),
-                Some(tensor) if tensor.shape() != place.shape => {
-                    let shape = (full_key, tensor.shape().to_vec(), place.shape.clone());
-                    report.shapes.push(shape);
-                }
-                Some(_) => {}
-            }
-        }
-        report.unused = unused_keys::<B, M>(dict, &wrapper, &keys);
-        Self {
-            places,
-            wrapper,
-            report,
-        }
-    }
-}
-
-/// A parameter of a model.
-struct Place {
-    /// The field path.
-    path: String,
-    /// The published key.
-    key: String,
-    shape: Vec<usize>,
-}
-
-/// Keys of the file that the model has no place for.
-fn unused_keys<B: Backend, M: NamedModel<B>>(
-    dict: &StateDict,
-    wrapper: &str,
-    keys: &[&str],
-) -> Vec<String> {
-    let wanted: BTreeSet<_> = keys.iter().copied().collect();
-    let ignored = |key: &str| M::IGNORED_SUFFIXES.iter().any(|end| key.ends_with(end));
-    dict.keys()
-        .filter_map(|key| key.strip_prefix(wrapper)) // What stands beside a wrapped state dict is not ours to judge.
-        .filter(|key| !wanted.contains(key) && !ignored(key))
-        .map(|key| format!("{wrapper}{key}"))
-        .collect()
-}
-
-/// The names of the fields around a parameter, as a walk through a module enters them.
-#[derive(Default)]
-struct FieldPath(Vec<String>);
-
-impl FieldPath {
-    fn joined(&self) -> String {
-        self.0.join(".")
-    }
-}
-
-/// Collects the field paths and shapes of a model's parameters, without making any.
-#[derive(Default)]
-struct PlaceWalk {
-    path: FieldPath,
-    places: Vec<Place>,
-}
-
-impl<B: Backend> ModuleVisitor<B> for PlaceWalk {
-    fn enter_module(&mut self, name: &str, _: &str) {
-        self.path.0.push(name.to_owned());
-    }
-
-    fn exit_module(&mut self, _: &str, _: &str) {
-        self.path.0.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        self.places.push(Place {
-            path: self.path.joined(),
-            key: String::new(),
-            shape: param.lazy_shape().to_vec(),
-        });
-    }
+    let prepared = Prepared::new::<B, M>(dict);
+    let matched = Matched::new(&model, &prepared.dict, None);
+    Ok((matched.taken(&prepared.dict), matched.report))
 }
 
 /// Replaces parameters one after the other, so that beside the model one tensor at most is in memory.

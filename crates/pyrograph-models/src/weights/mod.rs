@@ -4,16 +4,22 @@
 //!   [`TensorEntry`]s keep their number type, and stay in the mapped file until they are used.
 //! - [`NamedModel`] says how a model's fields map to published keys; [`build_model`], [`build_model_with`] and [`load_weights`]
 //!   are strict. [`Precision`] and [`LoadOptions`] say as what numbers parameters are loaded.
-//! - [`WeightsSource`] says under which of a checkpoint's prefixes they stand.
+//! - [`find_model`] finds a model in a checkpoint of several networks, and its numbers in the shapes of its weights;
+//!   [`WeightsSource`] says under which of the checkpoint's prefixes they stand.
 //! - [`save_model`] and [`load_model`]: a safetensors file under published names that carries its config, so that one path is
 //!   enough, and PyTorch reads it too.
 
 mod apply;
 mod convert;
 mod entry;
+mod found;
+mod matched;
 mod model_file;
 mod named_model;
+mod norms;
+mod not_weights;
 mod open;
+mod part_names;
 mod precision;
 mod pytorch;
 mod rename;
@@ -28,6 +34,7 @@ pub use apply::{
     LoadOptions, build_model, build_model_by, build_model_with, load_weights, match_keys,
 };
 pub use entry::TensorEntry;
+pub use found::{FoundModel, find_model};
 pub(crate) use model_file::{HEADER, config_of, model_header};
 pub use model_file::{load_model, model_name, read_config, save_model};
 pub use named_model::{NamedModel, state_dict_of};

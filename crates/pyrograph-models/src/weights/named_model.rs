@@ -20,6 +20,32 @@ pub trait NamedModel<B: Backend>: Module<B> + Sized {
     /// Names of model files that hold this model among others, with the same config.
     const HOLDERS: &'static [&'static str] = &[];
 
+    /// Words that name this network among others of a checkpoint, as `g` and `generator` in `netG` and `ema_generator`.
+    const ROLES: &'static [&'static str] = &[];
+
+    /// A key of every file of this model, by which it is found before its numbers are known; empty where
+    /// [`infer`](Self::infer) reads none.
+    const TELLING_KEY: &'static str = "";
+
+    /// The model's numbers as the shapes of its weights tell them, under the published keys; those that they do not tell have
+    /// their defaults. None where the weights are of another model.
+    fn infer(weights: &StateDict) -> Option<Self::Config> {
+        let _ = weights;
+        None
+    }
+
+    /// Sets what [`infer`](Self::infer) cannot read to what is most likely, and says each.
+    fn assume(config: &mut Self::Config) -> Vec<String> {
+        let _ = config;
+        Vec::new()
+    }
+
+    /// Whether this key of a file is of a transposed convolution, whose weight has its outputs as the second axis.
+    fn is_transposed(key: &str) -> bool {
+        let _ = key;
+        false
+    }
+
     /// The tensors of `dict` under this model's published keys, where they stand under other names of the same layers.
     fn translate(dict: &StateDict) -> Option<StateDict> {
         let _ = dict;

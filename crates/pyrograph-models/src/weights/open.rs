@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{StateDict, pytorch, safetensors_file, shared_bytes::SharedBytes};
+use super::{StateDict, not_weights, pytorch, safetensors_file, shared_bytes::SharedBytes};
 use crate::ModelError;
 
 /// Opens a file of weights, or the index of several.
@@ -35,34 +35,16 @@ fn open_single(path: &Path, file: &SharedBytes) -> Result<StateDict, ModelError>
     };
     // A safetensors header's length may begin with a pickle's first byte, but its ninth byte opens the JSON header.
     if safetensors_file::is_safetensors(file) {
-        let (tensors, metadata) = safetensors_file::read(file).map_err(refuse)?;
-        return Ok(StateDict::of_file(path, tensors, metadata));
+        let read = safetensors_file::read(file).map_err(refuse)?;
+        let dict = StateDict::of_file(path, read.tensors, read.metadata);
+        return Ok(dict.with_unread(read.unread));
     }
     if pytorch::is_pytorch(file) {
-        let tensors = pytorch::read(file).map_err(refuse)?;
-        if tensors.is_empty() {
-            return Err(refuse("it holds no tensors".into()));
-        }
-        return Ok(StateDict::of_file(path, tensors, Default::default()));
+        let read = pytorch::read(file).map_err(refuse)?;
+        let dict = StateDict::of_file(path, read.tensors, Default::default());
+        return Ok(dict.with_unread(read.unread));
     }
-    Err(refuse(described(file).into()))
-}
-
-/// The begin of the text that git-lfs keeps in the place of a file.
-const GIT_LFS: &[u8] = b"version https://git-lfs.github.com/spec";
-
-/// What a file is that holds no weights.
-fn described(bytes: &[u8]) -> &'static str {
-    let text = bytes.trim_ascii_start();
-    match text.first() {
-        None if bytes.is_empty() => "the file is empty",
-        _ if text.starts_with(GIT_LFS) => {
-            "it is a git-lfs pointer in the place of the weights; `git lfs pull` fetches them"
-        }
-        Some(b'<') => "it is an HTML or XML page, as a failed download leaves it",
-        Some(b'{' | b'[') => "it is JSON text and no index of weights",
-        _ => "its content is of no known format",
-    }
+    Err(refuse(not_weights::described(file)))
 }
 
 /// The index of weights that are spread over several files.
@@ -111,15 +93,21 @@ fn open_shards(path: &Path, index: &Index) -> Result<StateDict, ModelError> {
         shards.insert(name, open_single(&shard, &read(&shard)?)?);
     }
     let mut dict = StateDict::of_file(path, BTreeMap::new(), Default::default());
+    let mut unread = BTreeMap::new();
     for (key, name) in &index.weight_map {
-        let tensor = shards.get(name.as_str()).and_then(|shard| shard.get(key));
+        let shard = shards.get(name.as_str());
+        if let Some(reason) = shard.and_then(|shard| shard.unread(key)) {
+            unread.insert(key.clone(), reason.to_owned());
+            continue;
+        }
+        let tensor = shard.and_then(|shard| shard.get(key));
         let tensor = tensor.ok_or_else(|| {
             let reason = format!("it lacks `{key}`, which the index looks for there: the set was not written as a whole");
             refuse(name, reason)
         })?;
         dict.insert(key.clone(), tensor.clone());
     }
-    Ok(dict)
+    Ok(dict.with_unread(unread))
 }
 
 /// The number of shards that a name such as `model-00001-of-00003.safetensors` tells.

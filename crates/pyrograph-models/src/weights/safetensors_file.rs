@@ -41,6 +41,14 @@ const TYPES: [(&str, DType); 13] = [
 pub(super) type Tensors = BTreeMap<String, TensorEntry>;
 pub(super) type Metadata = HashMap<String, String>;
 
+/// What a file holds.
+pub(super) struct Contents {
+    pub(super) tensors: Tensors,
+    /// The keys of tensors of types that are not read, and why.
+    pub(super) unread: BTreeMap<String, String>,
+    pub(super) metadata: Metadata,
+}
+
 /// Whether a file begins like one of this format: a header's length, and the JSON's first brace.
 pub(super) fn is_safetensors(bytes: &[u8]) -> bool {
     header_length(bytes).is_some_and(|length| length <= MAX_HEADER)
@@ -52,7 +60,7 @@ fn header_length(bytes: &[u8]) -> Option<u64> {
 }
 
 /// Reads the header and checks it against the file; the tensors stay where they are.
-pub(super) fn read(file: &SharedBytes) -> Result<(Tensors, Metadata), String> {
+pub(super) fn read(file: &SharedBytes) -> Result<Contents, String> {
     let length = header_length(file).filter(|length| *length <= MAX_HEADER);
     let length = length.ok_or("it does not begin with the length of a safetensors header")?;
     let from = LENGTH + length as usize; // At most 100 MB.
@@ -89,10 +97,16 @@ pub(super) fn read(file: &SharedBytes) -> Result<(Tensors, Metadata), String> {
         ));
     }
 
-    let mut tensors = Tensors::new();
+    let (mut tensors, mut unread) = (Tensors::new(), BTreeMap::new());
     for (key, info) in header.tensors {
         let dtype = TYPES.iter().find(|(name, _)| *name == info.dtype);
-        let (_, dtype) = dtype.ok_or_else(|| format!("`{key}` has the type {}", info.dtype))?;
+        let Some((_, dtype)) = dtype else {
+            unread.insert(
+                key,
+                format!("it is of type {}, which is not read", info.dtype),
+            );
+            continue;
+        };
         let [begin, after] = info.data_offsets;
         let bytes = file.slice(from + begin..from + after);
         let tensor = bytes
@@ -101,7 +115,16 @@ pub(super) fn read(file: &SharedBytes) -> Result<(Tensors, Metadata), String> {
             .map_err(|reason| format!("`{key}`: {reason}"))?;
         tensors.insert(key, tensor);
     }
-    Ok((tensors, header.metadata))
+    if let (true, Some((key, reason))) = (tensors.is_empty(), unread.first_key_value()) {
+        return Err(format!(
+            "it holds no tensor that is read: `{key}`: {reason}"
+        ));
+    }
+    Ok(Contents {
+        tensors,
+        unread,
+        metadata: header.metadata,
+    })
 }
 
 /// Writes a file, one tensor after the other, each as `dtype_of` says; `seen` is shown every tensor as it is written. The same

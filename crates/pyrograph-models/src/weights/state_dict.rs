@@ -17,6 +17,7 @@ use crate::ModelError;
 pub struct StateDict {
     path: PathBuf,
     tensors: BTreeMap<String, TensorEntry>,
+    unread: BTreeMap<String, String>,
     metadata: HashMap<String, String>,
 }
 
@@ -43,8 +44,14 @@ impl StateDict {
         Self {
             path: path.into(),
             tensors,
+            unread: BTreeMap::new(),
             metadata,
         }
+    }
+
+    /// The same beside tensors that are not read: their keys, and why.
+    pub(super) fn with_unread(self, unread: BTreeMap<String, String>) -> Self {
+        Self { unread, ..self }
     }
 
     /// Writes a safetensors file, whole or not at all: each tensor in its own type, one after the other. `metadata` goes into
@@ -115,6 +122,17 @@ impl StateDict {
         self.tensors.get(key)
     }
 
+    /// Why the tensor `key` of the file is not read, as one of complex numbers; none where it is read or where the file has no
+    /// such tensor.
+    pub fn unread(&self, key: &str) -> Option<&str> {
+        self.unread.get(key).map(String::as_str)
+    }
+
+    /// The keys of tensors that are not read, sorted.
+    pub fn unread_keys(&self) -> impl Iterator<Item = &str> {
+        self.unread.keys().map(String::as_str)
+    }
+
     /// Adds or replaces a tensor.
     pub fn insert(&mut self, key: impl Into<String>, tensor: TensorEntry) {
         self.tensors.insert(key.into(), tensor);
@@ -127,24 +145,24 @@ impl StateDict {
 
     /// The tensors whose keys begin with `prefix`, which is taken off: one of several state dicts in a file.
     pub fn part(&self, prefix: &str) -> Self {
-        let tensors = self.tensors.range(prefix.to_owned()..);
         Self {
             path: self.path.clone(),
-            tensors: tensors
-                .map_while(|(key, tensor)| Some((key.strip_prefix(prefix)?, tensor)))
-                .map(|(key, tensor)| (key.to_owned(), tensor.clone()))
-                .collect(),
+            tensors: under(&self.tensors, prefix),
+            unread: under(&self.unread, prefix),
             metadata: self.metadata.clone(),
         }
     }
 
     /// The same tensors under the names that `rename` gives them.
     pub fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
-        let tensors = self.tensors.iter();
+        let (tensors, unread) = (self.tensors.iter(), self.unread.iter());
         Self {
             path: self.path.clone(),
             tensors: tensors
                 .map(|(key, tensor)| (rename(key), tensor.clone()))
+                .collect(),
+            unread: unread
+                .map(|(key, reason)| (rename(key), reason.clone()))
                 .collect(),
             metadata: self.metadata.clone(),
         }
@@ -160,6 +178,14 @@ impl StateDict {
         }
         Ok(())
     }
+}
+
+/// The entries whose keys begin with `prefix`, which is taken off.
+fn under<T: Clone>(entries: &BTreeMap<String, T>, prefix: &str) -> BTreeMap<String, T> {
+    entries
+        .range(prefix.to_owned()..)
+        .map_while(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone())))
+        .collect()
 }
 
 #[cfg(test)]

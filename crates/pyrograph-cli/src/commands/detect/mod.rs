@@ -154,7 +154,7 @@ impl BackendTask for Job {
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         // 1. The detector.
         let Detect { source, common, .. } = &self.command;
-        let pipeline = source.open::<B::InnerBackend>(&device)?;
+        let pipeline = source.open::<B::InnerBackend>(common, &device)?;
 
         // 2. The images, some at a time.
         let begun = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use pyrograph::{
     backend::{Device, vision::VisionBackend},
@@ -17,7 +17,10 @@ use pyrograph::{
     train::{run_folder::RunFolder, ssd::best_weights},
 };
 
-use crate::{commands::forward::config_from, outputs::files_of_run};
+use crate::{
+    arguments::Common, checkpoint::PartOption, commands::forward::config_from,
+    outputs::files_of_run,
+};
 
 // clap lets `requires` pass where the argument required is in conflict with one that is given: hence both below.
 /// The detector: a run, a model file of pyrograph, or published weights with their numbers.
@@ -42,6 +45,8 @@ pub(crate) struct DetectorSource {
         conflicts_with = "run"
     )]
     classes: Option<PathBuf>,
+    #[command(flatten)]
+    part: PartOption,
 }
 
 impl DetectorSource {
@@ -66,8 +71,12 @@ impl DetectorSource {
 
     pub(crate) fn open<B: VisionBackend>(
         &self,
+        common: &Common,
         device: &Device<B>,
     ) -> anyhow::Result<DetectionPipeline<B>> {
+        if self.part.is_given() && self.weights.is_none() {
+            bail!("--part names a part of --weights, which is not given");
+        }
         let dict = StateDict::open(self.path()?)?;
         let config: SsdConfig = match &self.config {
             Some(path) => config_from(path)?,
@@ -89,8 +98,17 @@ impl DetectorSource {
             let file = || format!("--classes {}", path.display());
             card.check(&config).with_context(file)?;
         }
+        // Torchvision's names tell its priors, and are gone in the part that is taken.
+        let config = config.with_priors_of(&dict);
+        let config_of = |_| Ok(config.clone());
+        let found = self
+            .part
+            .find_by::<B, Ssd<B>>(&dict, common, device, config_of)?;
         Ok(DetectionPipeline::from_weights(
-            &dict, config, card, device,
+            &found.weights,
+            config,
+            card,
+            device,
         )?)
     }
 }

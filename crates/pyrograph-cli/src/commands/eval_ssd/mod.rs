@@ -142,7 +142,7 @@ impl BackendTask for EvalSsd {
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         // 1. The detector and the images.
         let options: DetectOptions = self.suppression.options(self.score)?;
-        let pipeline = self.source.open::<B::InnerBackend>(&device)?;
+        let pipeline = self.source.open::<B::InnerBackend>(&self.common, &device)?;
         let detector = pipeline.detector();
         let set = self.data(detector.classes())?;
         self.check_outputs(&set)?;

@@ -23,26 +23,44 @@ impl Forward {
         &self,
         device: &B::Device,
     ) -> anyhow::Result<(M::Config, M, StateDict)> {
-        self.model_by(config_from, device)
+        let dict = StateDict::open(&self.weights)?;
+        let config = self.config.as_deref();
+        let found = self
+            .part
+            .find::<B, M>(&dict, config, &self.common, device)?;
+        let model = self.build::<B, M>(&found.config, &found.weights, device)?;
+        Ok((found.config, model, dict))
     }
 
-    /// The same with a config file that `read` reads.
+    /// The same with a config file that `read` reads, without which the file's header says the numbers.
     pub(super) fn model_by<B: VisionBackend, M: NamedModel<B>>(
         &self,
-        read: impl FnOnce(&Path) -> anyhow::Result<M::Config>,
+        read: impl Fn(&Path) -> anyhow::Result<M::Config>,
         device: &B::Device,
     ) -> anyhow::Result<(M::Config, M, StateDict)> {
-        let weights = StateDict::open(&self.weights)?;
-        let config = match &self.config {
-            Some(path) => read(path)?,
-            None => read_config::<B, M>(&weights)?,
+        let dict = StateDict::open(&self.weights)?;
+        let config_of = |_| match &self.config {
+            Some(path) => read(path),
+            None => Ok(read_config::<B, M>(&dict)?),
         };
+        let found = self
+            .part
+            .find_by::<B, M>(&dict, &self.common, device, config_of)?;
+        let model = self.build::<B, M>(&found.config, &found.weights, device)?;
+        Ok((found.config, model, dict))
+    }
+
+    fn build<B: VisionBackend, M: NamedModel<B>>(
+        &self,
+        config: &M::Config,
+        weights: &StateDict,
+        device: &B::Device,
+    ) -> anyhow::Result<M> {
         let options = LoadOptions {
             precision: self.dtype,
             ..LoadOptions::default()
         };
-        let model = build_model_by(&config, &weights, &options, device)?;
-        Ok((config, model, weights))
+        Ok(build_model_by(config, weights, &options, device)?)
     }
 
     /// The input tensors, all of which are `known` and finite.

@@ -13,7 +13,7 @@ use pyrograph::{
     models::weights::{Precision, TensorEntry},
 };
 
-use crate::{arguments::Common, outputs::check_outputs};
+use crate::{arguments::Common, checkpoint::PartOption, outputs::check_outputs};
 
 pub(crate) use files::config_from;
 
@@ -50,9 +50,12 @@ pub(crate) struct Forward {
     /// Its weights: .pth, .bin, .safetensors or .safetensors.index.json, by their published names.
     #[arg(long)]
     weights: PathBuf,
-    /// Its numbers as JSON, for sd-* the config.json of diffusers; a model file of pyrograph carries them.
+    /// Its numbers as JSON, for sd-* the config.json of diffusers; a model file of pyrograph carries them, and those of
+    /// context-unet and dcgan-* that it leaves out are read from the shapes of the weights.
     #[arg(long)]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    part: PartOption,
     /// The input tensors, safetensors.
     #[arg(long)]
     input: PathBuf,

@@ -141,7 +141,7 @@ impl Forward {
 /// A reader of the config files that `parse` reads.
 fn from_diffusers<C>(
     parse: fn(&str) -> Result<C, ModelError>,
-) -> impl FnOnce(&Path) -> anyhow::Result<C> {
+) -> impl Fn(&Path) -> anyhow::Result<C> {
     move |path| {
         let name = || path.display().to_string();
         let text = fs::read_to_string(path).with_context(name)?;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use super::{
-    storage::{MAX_RANK, StorageInfo, TensorInfo, dtype_of},
+    storage::{StorageInfo, size_of_element},
     value::{Reader, Tuple, Value},
 };
 
@@ -16,9 +16,10 @@ const PROTOCOL_0: &[u8] = b"dpgFPSV";
 /// Unpickles, remembering the storages that were named.
 #[derive(Debug, Default)]
 pub(super) struct Unpickler {
-    lists: Vec<Vec<Value>>,
-    dicts: Vec<Vec<(Value, Value)>>,
+    pub(super) lists: Vec<Vec<Value>>,
+    pub(super) dicts: Vec<Vec<(Value, Value)>>,
     storages: BTreeMap<Rc<str>, StorageInfo>,
+    module: Option<Rc<str>>,
 }
 
 impl Unpickler {
@@ -31,10 +32,15 @@ impl Unpickler {
         &self.storages
     }
 
+    /// The class of the outermost `torch.nn.Module` that was pickled as an object.
+    pub(super) fn module(&self) -> Option<&str> {
+        self.module.as_deref()
+    }
+
     /// The entries of a dict.
     pub(super) fn entries(&self, value: &Value) -> Option<&[(Value, Value)]> {
         match value {
-            Value::Dict(at) => Some(&self.dicts[*at]),
+            Value::Dict(at) | Value::Object(at, _) => Some(&self.dicts[*at]),
             _ => None,
         }
     }
@@ -90,14 +96,14 @@ impl Unpickler {
             b'U' | 0x8c => r.text(1)?,
             b'T' | b'X' => r.text(4)?,
             0x8d => r.text(8)?,
-            b'C' => r
-                .number(1)
-                .and_then(|length| r.take(length))
-                .map(|_| Value::Opaque)?,
-            b'B' => r
-                .number(4)
-                .and_then(|length| r.take(length))
-                .map(|_| Value::Opaque)?,
+            b'C' => skipped(r, 1)?,
+            b'B' => skipped(r, 4)?,
+            0x8e | 0x96 => skipped(r, 8)?, // Bytes and bytearrays of protocols 4 and 5.
+            0x97 => Value::Opaque,         // A buffer beside the pickle.
+            0x98 => return Ok(()),         // The buffer becomes read-only.
+            0x82 => r.take(1).map(|_| Value::Opaque)?, // Classes by numbers of a registry.
+            0x83 => r.take(2).map(|_| Value::Opaque)?,
+            0x84 => r.take(4).map(|_| Value::Opaque)?,
             // Containers.
             b')' => tuple(Vec::new())?,
             0x85 => tuple(r.pop_many(1)?)?,
@@ -110,7 +116,8 @@ impl Unpickler {
                 self.new_list(items)
             }
             b'}' => self.new_dict(),
-            0x8f => Value::Opaque, // A set.
+            0x8f => Value::Opaque,                        // A set.
+            0x91 => r.pop_mark().map(|_| Value::Opaque)?, // A frozen set.
             b'a' => {
                 let item = r.pop()?;
                 return self.append(r, vec![item]);
@@ -142,9 +149,27 @@ impl Unpickler {
             }
             b'R' | 0x81 => {
                 let (args, callee) = (r.pop()?, r.pop()?);
-                self.construct(callee, args)?
+                self.construct(callee, args)
             }
-            b'b' => return r.pop().map(drop), // An object's state: OrderedDict's `_metadata`.
+            0x92 => {
+                let (_, args, callee) = (r.pop()?, r.pop()?, r.pop()?);
+                self.construct(callee, args)
+            }
+            b'i' => {
+                let callee = Value::Global(r.line()?, r.line()?);
+                r.pop_mark()?;
+                self.construct(callee, Value::Opaque)
+            }
+            b'o' => {
+                let parts = r.pop_mark()?;
+                let callee = parts.into_iter().next().unwrap_or(Value::Opaque);
+                self.construct(callee, Value::Opaque)
+            }
+            b'b' => {
+                let state = r.pop()?; // Such as OrderedDict's `_metadata`.
+                self.note_module(r.top(), &state);
+                return Ok(());
+            }
             op if PROTOCOL_0.contains(&op) => {
                 return Err("it was pickled with protocol 0, in which torch cannot name storages; 1 and above are read".into());
             }
@@ -164,16 +189,17 @@ impl Unpickler {
         Value::List(self.lists.len() - 1)
     }
 
-    fn new_dict(&mut self) -> Value {
+    pub(super) fn new_dict(&mut self) -> Value {
         self.dicts.push(Vec::new());
         Value::Dict(self.dicts.len() - 1)
     }
 
+    /// Items of anything but a list are of no use here.
     fn append(&mut self, r: &Reader<'_>, items: Vec<Value>) -> Result<(), String> {
         match r.top() {
             Some(Value::List(at)) => self.lists[*at].extend(items),
-            Some(Value::Opaque) => {}
-            _ => return Err("the pickle appends to something that is no list".into()),
+            Some(_) => {}
+            None => return Err("the pickle appends to nothing".into()),
         }
         Ok(())
     }
@@ -181,15 +207,28 @@ impl Unpickler {
     fn set_items(&mut self, r: &Reader<'_>, items: Vec<Value>) -> Result<(), String> {
         let mut items = items.into_iter();
         match r.top() {
-            Some(Value::Dict(at)) => {
+            Some(Value::Dict(at) | Value::Object(at, _)) => {
                 while let (Some(key), Some(value)) = (items.next(), items.next()) {
                     self.dicts[*at].push((key, value));
                 }
             }
-            Some(Value::Opaque) => {}
-            _ => return Err("the pickle sets items of something that is no dict".into()),
+            Some(_) => {}
+            None => return Err("the pickle sets items of nothing".into()),
         }
         Ok(())
+    }
+
+    /// Remembers the class of an object whose state is that of a module. A module is filled after those that it holds.
+    fn note_module(&mut self, object: Option<&Value>, state: &Value) {
+        let Some(Value::Object(_, class)) = object else {
+            return;
+        };
+        let is_field = |(key, _): &(Value, Value), name: &str| matches!(key, Value::Str(key) if **key == *name);
+        let entries = self.entries(state).unwrap_or_default();
+        let has = |name| entries.iter().any(|entry| is_field(entry, name));
+        if has("_modules") && has("_parameters") {
+            self.module = Some(Rc::clone(class));
+        }
     }
 
     /// `('storage', torch.FloatStorage, key, device, length[, view])`.
@@ -198,6 +237,12 @@ impl Unpickler {
             return Err("the pickle names a storage by something else than a tuple".into());
         };
         let parts = id.items();
+        // Legacy files name the classes of pickled modules so, with their source.
+        if let [Value::Str(kind), class, ..] = parts
+            && **kind == *"module"
+        {
+            return Ok(class.clone());
+        }
         let [
             Value::Str(kind),
             Value::Global(_, class),
@@ -208,7 +253,7 @@ impl Unpickler {
             return Err("the pickle names a storage in an unknown way".into());
         };
         if &**kind != "storage" {
-            return Err("the pickle refers to something else than a storage".into());
+            return Ok(Value::Opaque);
         }
         if key.len() > MAX_STORAGE_KEY {
             return Err(format!(
@@ -221,49 +266,12 @@ impl Unpickler {
                 "storage {key} is a view of another, a form given up with torch 0.4"
             ));
         }
-        let dtype =
-            dtype_of(class).ok_or_else(|| format!("storage {key} has the class {class}"))?;
-        self.storages.insert(Rc::clone(key), StorageInfo { dtype });
-        Ok(Value::Storage(Rc::clone(key)))
-    }
-
-    fn construct(&mut self, callee: Value, args: Value) -> Result<Value, String> {
-        let (Value::Global(module, name), Value::Tuple(args)) = (callee, args) else {
-            return Ok(Value::Opaque);
+        let info = StorageInfo {
+            class: Rc::clone(class),
+            size: size_of_element(class),
         };
-        let args = args.items();
-        let first = || args.first().cloned().unwrap_or(Value::Opaque);
-        match (&*module, &*name) {
-            ("collections", "OrderedDict") => Ok(match args.first() {
-                Some(Value::List(at)) => self.dict_of_pairs(*at),
-                _ => self.new_dict(),
-            }),
-            ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => tensor(args),
-            // (tensor, requires_grad, hooks).
-            ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Ok(first()),
-            ("torch", "Size") => Ok(first()),
-            _ => Ok(Value::Opaque),
-        }
-    }
-
-    /// Python 2 gave an OrderedDict its items as an argument. The list is used up: a pickle that builds many dicts of one
-    /// list would otherwise copy it each time.
-    fn dict_of_pairs(&mut self, list: usize) -> Value {
-        let pairs = std::mem::take(&mut self.lists[list]);
-        let pair = |value: Value| match value {
-            Value::List(at) => <&[Value; 2]>::try_from(self.lists[at].as_slice())
-                .ok()
-                .cloned(),
-            Value::Tuple(pair) => <&[Value; 2]>::try_from(pair.items()).ok().cloned(),
-            _ => None,
-        };
-        let entries = pairs
-            .into_iter()
-            .filter_map(pair)
-            .map(|[key, value]| (key, value))
-            .collect();
-        self.dicts.push(entries);
-        Value::Dict(self.dicts.len() - 1)
+        self.storages.insert(Rc::clone(key), info);
+        Ok(Value::Storage(Rc::clone(key), Rc::clone(class)))
     }
 }
 
@@ -271,42 +279,10 @@ fn tuple(items: Vec<Value>) -> Result<Value, String> {
     Tuple::new(items).map(Value::Tuple)
 }
 
-/// `(storage, offset, shape, strides, …)`.
-fn tensor(args: &[Value]) -> Result<Value, String> {
-    let [
-        Value::Storage(storage),
-        Value::Int(offset),
-        shape,
-        strides,
-        ..,
-    ] = args
-    else {
-        return Err("the pickle builds a tensor in an unknown way".into());
-    };
-    let sizes = |value: &Value| match value {
-        Value::Tuple(sizes) if sizes.items().len() <= MAX_RANK => sizes
-            .items()
-            .iter()
-            .map(|size| match size {
-                Value::Int(size) => usize::try_from(*size).ok(),
-                _ => None,
-            })
-            .collect(),
-        _ => None,
-    };
-    let info = || {
-        Some(TensorInfo {
-            storage: Rc::clone(storage),
-            offset: usize::try_from(*offset).ok()?,
-            shape: sizes(shape)?,
-            strides: sizes(strides)?,
-        })
-    };
-    info()
-        .map(|info| Value::Tensor(Rc::new(info)))
-        .ok_or_else(|| {
-            format!("a tensor has an offset, shape or strides that are no sizes, or more than {MAX_RANK} axes")
-        })
+/// Bytes of which a state dict has no use.
+fn skipped(r: &mut Reader<'_>, width: usize) -> Result<Value, String> {
+    let length = r.number(width)?;
+    r.take(length).map(|_| Value::Opaque)
 }
 
 /// The digits of a number that protocol 1 wrote as a line of text, such as `12`, `12L` or `01` for True.

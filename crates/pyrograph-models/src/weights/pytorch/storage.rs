@@ -6,10 +6,11 @@ use burn::tensor::{BoolStore, DType};
 
 use super::super::{TensorEntry, shared_bytes::SharedBytes};
 
-/// What a pickle says of a storage.
+/// What a pickle says of a storage: the bytes of one element, where its class is known.
 #[derive(Clone, Debug)]
 pub(super) struct StorageInfo {
-    pub(super) dtype: DType,
+    pub(super) class: Rc<str>,
+    pub(super) size: Option<usize>,
 }
 
 /// Weights have five axes at most, those of a 3-d convolution.
@@ -19,6 +20,7 @@ pub(super) const MAX_RANK: usize = 8;
 #[derive(Clone, Debug)]
 pub(super) struct TensorInfo {
     pub(super) storage: Rc<str>,
+    pub(super) dtype: DType,
     pub(super) offset: usize,
     pub(super) shape: Vec<usize>,
     pub(super) strides: Vec<usize>,
@@ -27,7 +29,7 @@ pub(super) struct TensorInfo {
 /// The bytes of every storage.
 #[derive(Default)]
 pub(super) struct Storages {
-    bytes: HashMap<String, (DType, SharedBytes)>,
+    bytes: HashMap<String, SharedBytes>,
 }
 
 impl Storages {
@@ -37,34 +39,32 @@ impl Storages {
         info: &StorageInfo,
         bytes: SharedBytes,
     ) -> Result<(), String> {
-        let size = info.dtype.size();
+        let size = info.size.unwrap_or(1);
         if !bytes.len().is_multiple_of(size) {
             return Err(format!(
                 "storage {key} holds {} bytes, no multiple of {size}",
                 bytes.len()
             ));
         }
-        self.bytes.insert(key.to_owned(), (info.dtype, bytes));
+        self.bytes.insert(key.to_owned(), bytes);
         Ok(())
     }
 
-    /// Values of all storages.
-    pub(super) fn count(&self) -> usize {
-        let storages = self.bytes.values();
-        storages
-            .map(|(dtype, bytes)| bytes.len() / dtype.size())
-            .sum()
-    }
-
-    /// The tensor in row-major order: a part of its storage where it stands so there, else a copy.
-    pub(super) fn read(&self, tensor: &TensorInfo) -> Result<TensorEntry, String> {
+    /// The tensor in row-major order: a part of its storage where it stands so there, else a copy, whose bytes are taken
+    /// from `left`.
+    pub(super) fn read(
+        &self,
+        tensor: &TensorInfo,
+        left: &mut usize,
+    ) -> Result<TensorEntry, String> {
         let TensorInfo {
             storage,
+            dtype,
             offset,
             shape,
             strides,
         } = tensor;
-        let (dtype, bytes) = self
+        let bytes = self
             .bytes
             .get(&**storage)
             .ok_or_else(|| format!("storage {storage} is missing"))?;
@@ -74,9 +74,11 @@ impl Storages {
             ));
         }
         let absurd = || format!("shape {shape:?} with strides {strides:?} at {offset} is absurd");
+        let size = dtype.size();
         let count = shape
             .iter()
             .try_fold(1_usize, |n, &size| n.checked_mul(size))
+            .filter(|count| count.checked_mul(size).is_some())
             .ok_or_else(absurd)?;
         if count == 0 {
             return TensorEntry::new(shape.clone(), *dtype, SharedBytes::owned(Vec::new()));
@@ -88,9 +90,8 @@ impl Storages {
                 at.checked_add((size - 1).checked_mul(stride)?)
             })
             .ok_or_else(absurd)?;
-        let (size, held) = (dtype.size(), bytes.len() / dtype.size());
-        // `count` may exceed the storage only by broadcasting strides, which no state dict needs.
-        if last >= held || count > held {
+        let held = bytes.len() / size;
+        if last >= held {
             return Err(format!(
                 "shape {shape:?} with strides {strides:?} at {offset} reaches beyond its storage of {held} values"
             ));
@@ -98,11 +99,23 @@ impl Storages {
         let contiguous = is_row_major(shape, strides)
             .then(|| bytes.slice(offset * size..(offset + count) * size))
             .flatten();
-        let bytes =
-            contiguous.unwrap_or_else(|| SharedBytes::owned(gathered(bytes, tensor, count, size)));
-        TensorEntry::new(shape.clone(), *dtype, bytes)
+        if let Some(bytes) = contiguous {
+            return TensorEntry::new(shape.clone(), *dtype, bytes);
+        }
+        // A stride of 0 repeats values (`expand`), so that a few bytes may describe any number of them.
+        *left = left.checked_sub(count * size).ok_or_else(|| {
+            format!(
+                "shape {shape:?} with strides {strides:?} at {offset} repeats its storage of {held} values more often than \
+                 a file of this size may: its views would fill more than {MAX_COPIES} times the file's bytes"
+            )
+        })?;
+        let copy = gathered(bytes, tensor, count, size);
+        TensorEntry::new(shape.clone(), *dtype, SharedBytes::owned(copy))
     }
 }
+
+/// How many times the file's size its strided and expanded views may fill as copies.
+pub(super) const MAX_COPIES: usize = 8;
 
 fn is_row_major(shape: &[usize], strides: &[usize]) -> bool {
     let mut step = 1;
@@ -152,6 +165,38 @@ pub(super) fn dtype_of(class: &str) -> Option<DType> {
     })
 }
 
+/// The bytes of one element of a storage class of torch.
+pub(super) fn size_of_element(class: &str) -> Option<usize> {
+    Some(match class {
+        "ComplexDoubleStorage" => 16,
+        "ComplexFloatStorage" => 8,
+        "QInt32Storage" => 4,
+        "QInt8Storage" | "QUInt8Storage" | "QUInt4x2Storage" | "QUInt2x4Storage"
+        | "UntypedStorage" => 1,
+        _ => return dtype_of(class).map(|dtype| dtype.size()),
+    })
+}
+
+/// The element type that a tensor over an untyped storage names, as `torch.uint16`.
+pub(super) fn dtype_by_name(name: &str) -> Option<DType> {
+    Some(match name {
+        "float32" => DType::F32,
+        "float64" => DType::F64,
+        "float16" => DType::F16,
+        "bfloat16" => DType::BF16,
+        "int64" => DType::I64,
+        "int32" => DType::I32,
+        "int16" => DType::I16,
+        "int8" => DType::I8,
+        "uint64" => DType::U64,
+        "uint32" => DType::U32,
+        "uint16" => DType::U16,
+        "uint8" => DType::U8,
+        "bool" => DType::Bool(BoolStore::Native),
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,7 +207,10 @@ mod tests {
         storages
             .insert(
                 "0",
-                &StorageInfo { dtype: DType::F32 },
+                &StorageInfo {
+                    class: "FloatStorage".into(),
+                    size: Some(4),
+                },
                 SharedBytes::owned(bytes),
             )
             .expect("whole");
@@ -172,31 +220,43 @@ mod tests {
     fn view(offset: usize, shape: &[usize], strides: &[usize]) -> TensorInfo {
         TensorInfo {
             storage: "0".into(),
+            dtype: DType::F32,
             offset,
             shape: shape.into(),
             strides: strides.into(),
         }
     }
 
+    /// What a view reads, where the file may fill 192 bytes with copies.
+    fn read(offset: usize, shape: &[usize], strides: &[usize]) -> Result<Vec<f32>, String> {
+        let entry = storages().read(&view(offset, shape, strides), &mut 192)?;
+        assert_eq!(entry.shape(), shape);
+        Ok(entry.to_f32())
+    }
+
     #[test]
     fn a_transposed_view_comes_back_in_row_major_order() {
-        let read = storages().read(&view(0, &[3, 2], &[1, 3])).expect("inside");
-        assert_eq!(read.to_f32(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
-        let read = storages().read(&view(1, &[2, 2], &[3, 1])).expect("inside");
-        assert_eq!(read.to_f32(), [1.0, 2.0, 4.0, 5.0]);
+        let transposed = read(0, &[3, 2], &[1, 3]).expect("inside");
+        assert_eq!(transposed, [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
         assert_eq!(
-            storages()
-                .read(&view(4, &[], &[]))
-                .expect("scalar")
-                .to_f32(),
-            [4.0]
+            read(1, &[2, 2], &[3, 1]).expect("inside"),
+            [1.0, 2.0, 4.0, 5.0]
         );
+        assert_eq!(read(4, &[], &[]).expect("scalar"), [4.0]);
+        assert!(read(9, &[0, 2], &[2, 1]).expect("empty").is_empty());
+    }
+
+    #[test]
+    fn an_expanded_view_repeats_its_values_within_the_bound() {
+        assert_eq!(
+            read(1, &[2, 3], &[0, 1]).expect("twice"),
+            [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]
+        );
+        assert_eq!(read(5, &[48], &[0]).expect("192 bytes"), [5.0; 48]);
+        let message = read(5, &[49], &[0]).expect_err("196 bytes");
         assert!(
-            storages()
-                .read(&view(9, &[0, 2], &[2, 1]))
-                .expect("empty")
-                .to_f32()
-                .is_empty()
+            message.contains("more than 8 times the file's bytes"),
+            "{message}"
         );
     }
 
@@ -207,11 +267,12 @@ mod tests {
             (0, &[7], &[1]),
             (0, &[1_000_000_000_000], &[0]),
             (0, &[usize::MAX, 2], &[1, 1]),
+            (0, &[usize::MAX / 2], &[0]),
             (0, &[2], &[usize::MAX]),
             (0, &[2, 2], &[1]),
         ] {
             assert!(
-                storages().read(&view(offset, shape, strides)).is_err(),
+                read(offset, shape, strides).is_err(),
                 "{shape:?} {strides:?}"
             );
         }

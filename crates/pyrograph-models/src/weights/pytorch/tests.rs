@@ -3,8 +3,12 @@
 use super::*;
 
 /// Reads a file that lies in memory.
-fn read(bytes: &[u8]) -> Result<BTreeMap<String, TensorEntry>, String> {
+fn contents(bytes: &[u8]) -> Result<Contents, String> {
     super::read(&SharedBytes::owned(bytes.to_vec()))
+}
+
+fn read(bytes: &[u8]) -> Result<BTreeMap<String, TensorEntry>, String> {
+    contents(bytes).map(|contents| contents.tensors)
 }
 
 /// A pickle of protocol 2 around `body`.
@@ -37,7 +41,7 @@ fn legacy(object: &[u8], storages: &[&[f32]]) -> Vec<u8> {
 /// The opcodes of a tensor that is all of storage `0`.
 fn tensor(length: u8) -> Vec<u8> {
     [
-        &b"ctorch._utils\n_rebuild_tensor_v2\n((("[..],
+        &b"ctorch._utils\n_rebuild_tensor_v2\n(("[..],
         &text("storage"),
         b"ctorch\nFloatStorage\n",
         &text("0"),
@@ -78,8 +82,8 @@ fn copies_of_a_value_share_it() {
     let doubled = [&b")"[..], &b"2\x86".repeat(30)].concat();
     let recalled = [&b")"[..], &b"q\x00h\x00\x86".repeat(30)].concat();
     for object in [doubled, recalled] {
-        let tensors = read(&legacy(&object, &[])).expect("nothing is copied");
-        assert!(tensors.is_empty());
+        // Nothing is copied, and what the tuples hold is visited as often as it stands in them.
+        refused(&object, "more entries than any checkpoint's");
     }
 }
 
@@ -118,12 +122,14 @@ fn one_storage_under_very_many_names_is_refused() {
     };
     let values = [0.5; 200];
     assert_eq!(
-        read(&legacy(&object(8), &[&values])).expect("shared").len(),
-        8
+        read(&legacy(&object(50), &[&values]))
+            .expect("shared")
+            .len(),
+        50
     );
-    let message = read(&legacy(&object(9), &[&values])).expect_err("9 times");
+    let message = read(&legacy(&object(400), &[&values])).expect_err("400 times");
     assert!(
-        message.contains("more than 8 times its storages"),
+        message.contains("more than 64 times its bytes"),
         "{message}"
     );
 }
@@ -290,4 +296,138 @@ fn protocol_1_reads_and_protocol_0_is_refused_by_name() {
         message.contains("protocol 0") && message.contains("1 and above are read"),
         "{message}"
     );
+}
+
+/// The opcodes of an object of a module's class with this state.
+fn module(class: &str, state: &[u8]) -> Vec<u8> {
+    let state = [&text("_parameters")[..], b"}", &text("_modules"), state].concat();
+    [class.as_bytes(), b")\x81}(", &state, b"ub"].concat()
+}
+
+#[test]
+fn a_whole_module_is_told_by_its_class() {
+    let inner = [
+        b"}",
+        &text("conv")[..],
+        &module("ctorch.nn\nConv2d\n", b"}"),
+        b"s",
+    ]
+    .concat();
+    let object = module("cmodels\nNet\n", &inner);
+    refused(&object, "a pickled object of the class `models.Net`");
+    refused(&object, "module.state_dict()");
+    let checkpoint = [b"}", &text("model")[..], &object, b"s"].concat();
+    refused(&checkpoint, "the class `models.Net`");
+    // A state dict beside the module is read.
+    let both = [
+        b"}(",
+        &text("model")[..],
+        &object,
+        &text("bias"),
+        &tensor(2),
+        b"u",
+    ]
+    .concat();
+    let tensors = read(&legacy(&both, &[&[1.0, 2.0]])).expect("a bias");
+    assert_eq!(tensors["bias"].to_f32(), [1.0, 2.0]);
+}
+
+#[test]
+fn lists_tuples_and_pairs_around_tensors_are_entered() {
+    let inner = [b"}", &text("bias")[..], &tensor(2), b"s"].concat();
+    let pair = [&text("weight")[..], &tensor(1), b"\x86"].concat();
+    let object = [
+        b"](K\x07",
+        &inner[..],
+        b")",
+        &inner,
+        b"\x85",
+        &pair,
+        &tensor(2),
+        b"e",
+    ]
+    .concat();
+    let tensors = read(&legacy(&object, &[&[1.0, 2.0]])).expect("read");
+    let keys: Vec<_> = tensors.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["1.bias", "3.0.bias", "5", "weight"]);
+}
+
+#[test]
+fn what_protocol_5_holds_beside_tensors_is_skipped() {
+    let beside: [&[u8]; 8] = [
+        b"\x8f(K\x01K\x02\x90",                 // A set.
+        b"(K\x01\x91",                          // A frozen set.
+        b"\x96\x02\0\0\0\0\0\0\0ab",            // A bytearray.
+        b"\x8e\x02\0\0\0\0\0\0\0ab",            // Long bytes.
+        b"\x97\x98",                            // A buffer beside the pickle.
+        b"cnumpy\nndarray\n)R(K\x01tb",         // An object with a state.
+        b"cargparse\nNamespace\n)}\x92}b",      // The same with keywords.
+        b"ccollections\ndeque\n)R(K\x01K\x02e", // Items of no list.
+    ];
+    for (number, other) in beside.into_iter().enumerate() {
+        let object = [
+            b"}(",
+            &text("other")[..],
+            other,
+            &text("bias"),
+            &tensor(2),
+            b"u",
+        ]
+        .concat();
+        let tensors = read(&legacy(&object, &[&[1.0, 2.0]]));
+        let tensors = tensors.unwrap_or_else(|error| panic!("{number}: {error}"));
+        assert_eq!(tensors.keys().collect::<Vec<_>>(), ["bias"], "{number}");
+    }
+}
+
+#[test]
+fn tensors_of_types_that_are_not_read_stand_beside_those_that_are() {
+    let odd = tensor(2);
+    let at = odd
+        .windows(12)
+        .position(|w| w == b"FloatStorage")
+        .expect("its class");
+    let odd = [&odd[..at], b"QInt32Storage", &odd[at + 12..]].concat();
+    let odd = odd
+        .iter()
+        .map(|byte| if *byte == b'0' { b'1' } else { *byte })
+        .collect::<Vec<_>>();
+    let object = [
+        b"}(",
+        &text("odd")[..],
+        &odd,
+        &text("bias"),
+        &tensor(2),
+        b"u",
+    ]
+    .concat();
+    let found = contents(&legacy(&object, &[&[1.0, 2.0], &[0.0, 0.0]])).expect("a bias");
+    assert_eq!(found.tensors["bias"].to_f32(), [1.0, 2.0]);
+    assert_eq!(
+        found.unread["odd"],
+        "it is of type QInt32, which is not read"
+    );
+}
+
+#[test]
+fn an_untyped_storage_has_the_type_that_its_tensor_names() {
+    let object = [
+        b"}",
+        &text("ids")[..],
+        b"ctorch._utils\n_rebuild_tensor_v3\n((",
+        &text("storage"),
+        b"ctorch.storage\nUntypedStorage\n",
+        &text("0"),
+        &text("cpu"),
+        b"K\x04tQK\x00K\x02\x85K\x01\x85\x89}ctorch\nuint16\ntRs",
+    ]
+    .concat();
+    let mut file = legacy(&object, &[]);
+    // The list of storages, and the one of 4 bytes.
+    file.truncate(file.len() - pickle(b"](e").len());
+    file.extend(pickle(&[b"](", &text("0")[..], b"e"].concat()));
+    file.extend(4_i64.to_le_bytes());
+    file.extend([7, 0, 1, 1]);
+    let tensors = read(&file).expect("two numbers");
+    assert_eq!(tensors["ids"].to_f32(), [7.0, 257.0]);
 }

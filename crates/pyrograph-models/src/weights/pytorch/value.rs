@@ -16,7 +16,7 @@ const MAX_OPCODES: usize = 1 << 23;
 /// A value of a pickle.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// What a state dict has no use for: None, floats, objects of unknown classes.
+    /// What a state dict has no use for: None, floats, bytes, sets.
     Opaque,
     Int(i64),
     /// A long integer's little-endian digits.
@@ -29,9 +29,13 @@ pub(super) enum Value {
     Dict(usize),
     /// A class or function, by module and name.
     Global(Rc<str>, Rc<str>),
-    /// A storage, by its key.
-    Storage(Rc<str>),
+    /// An object of an unknown class: its place in the arena of dicts, for the items of a subclass of `dict`, and the class.
+    Object(usize, Rc<str>),
+    /// A storage, by its key, and the name of its class.
+    Storage(Rc<str>, Rc<str>),
     Tensor(Rc<TensorInfo>),
+    /// A tensor that is not read, and why.
+    Unread(Rc<str>),
 }
 
 /// A tuple that knows how deep it nests, so that neither reading nor dropping one can exhaust the stack.

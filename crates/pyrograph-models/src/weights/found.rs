@@ -1,0 +1,149 @@
+//! A model in a file that holds other things too.
+
+use std::collections::BTreeSet;
+
+use burn::tensor::backend::Backend;
+
+use super::{
+    NamedModel, StateDict, WeightsSource,
+    matched::{Matched, Prepared, places, score},
+    source::{Preference, prefixes, rank},
+};
+use crate::{ModelError, blocks::ParamInit, error::first};
+
+/// Parts of a file that may hold the model; more are not tried.
+const MAX_CANDIDATES: usize = 64;
+
+/// The weights of one model in a file, with its numbers.
+#[derive(Clone, Debug)]
+pub struct FoundModel<C> {
+    /// The numbers.
+    pub config: C,
+    /// The tensors that are taken, under the model's published keys.
+    pub weights: StateDict,
+    /// Which part of the file they are, and what is left.
+    pub source: WeightsSource,
+    /// What a user should know of them.
+    pub remarks: Vec<String>,
+}
+
+/// Finds the model `M` in a file: in the part that is named, or in the one that fits best (see [`WeightsSource`]).
+///
+/// `config_of` gives the numbers, from those that the weights of a part tell by their shapes where they tell any. Weights
+/// that spectral norm, weight norm or a pruning mask keeps in parts are put together. No parameter is made.
+///
+/// # Errors
+/// Those of `config_of`; when a number is not allowed; when the file has no such part; when keys are missing or unused, or when
+/// shapes differ.
+pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
+    dict: &StateDict,
+    part: Option<&str>,
+    device: &B::Device,
+    config_of: impl Fn(Option<M::Config>) -> Result<M::Config, E>,
+) -> Result<FoundModel<M::Config>, E> {
+    let prepared = Prepared::new::<B, M>(dict);
+    let (dict, remarks) = (&*prepared.dict, prepared.remark.into_iter().collect());
+    let lazy = |config: &M::Config| M::from_config(config, &mut ParamInit::lazy(device));
+    let preference = Preference {
+        part,
+        roles: M::ROLES,
+    };
+    let has_part = |key: &str| prefixes(key).any(|prefix| preference.allows(prefix));
+    if let Some(part) = part
+        && !dict.keys().any(has_part)
+    {
+        return Err(no_part::<B, M>(dict, part).into());
+    }
+    let mut tried = Vec::new();
+    for prefix in candidates::<B, M>(dict, &preference) {
+        // Parts without numbers, or with numbers that are not allowed, are of other networks, unless no part has better ones.
+        let Ok(config) = config_of(M::infer(&dict.part(prefix))) else {
+            continue;
+        };
+        if let Ok(model) = lazy(&config) {
+            let score = score(&places::<B, M>(&model), dict, prefix);
+            tried.push((rank(prefix, score, &preference), config));
+        }
+    }
+    tried.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let config = match (tried.into_iter().next(), part) {
+        (Some((_, config)), _) => config,
+        (None, Some(part)) if !M::TELLING_KEY.is_empty() => {
+            return Err(no_part::<B, M>(dict, part).into());
+        }
+        (None, _) => config_of(infer_any::<B, M>(dict, &preference))?,
+    };
+    let matched = Matched::new(&lazy(&config)?, dict, part);
+    if let (Some(part), true) = (part, matched.source == WeightsSource::default()) {
+        return Err(no_part::<B, M>(dict, part).into());
+    }
+    if !matched.report.is_empty() {
+        return Err(ModelError::Architecture {
+            path: dict.path().into(),
+            model: M::NAME,
+            report: matched.report,
+        }
+        .into());
+    }
+    Ok(FoundModel {
+        config,
+        weights: matched.taken(dict),
+        source: matched.source,
+        remarks,
+    })
+}
+
+/// The prefixes under which the key stands that tells the model.
+fn candidates<'a, B: Backend, M: NamedModel<B>>(
+    dict: &'a StateDict,
+    preference: &Preference<'_>,
+) -> Vec<&'a str> {
+    if M::TELLING_KEY.is_empty() {
+        return Vec::new();
+    }
+    let found: BTreeSet<&str> = dict
+        .keys()
+        .filter_map(|key| key.strip_suffix(M::TELLING_KEY))
+        .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
+        .filter(|prefix| preference.allows(prefix))
+        .collect();
+    found.into_iter().take(MAX_CANDIDATES).collect()
+}
+
+/// Numbers that are not allowed, so that the error names them.
+fn infer_any<B: Backend, M: NamedModel<B>>(
+    dict: &StateDict,
+    preference: &Preference<'_>,
+) -> Option<M::Config> {
+    candidates::<B, M>(dict, preference)
+        .into_iter()
+        .find_map(|prefix| M::infer(&dict.part(prefix)))
+}
+
+/// That no part of this name holds the model, with those that do.
+fn no_part<B: Backend, M: NamedModel<B>>(dict: &StateDict, part: &str) -> ModelError {
+    let quoted = |prefix: &str| format!("`{}`", prefix.trim_end_matches('.'));
+    let fitting: Vec<String> = candidates::<B, M>(dict, &Preference::default())
+        .into_iter()
+        .filter(|prefix| !prefix.is_empty() && M::infer(&dict.part(prefix)).is_some())
+        .map(quoted)
+        .collect();
+    // The first name of a key; a key without a dot is no part.
+    let held: BTreeSet<String> = dict
+        .keys()
+        .filter_map(|key| prefixes(key).nth(1))
+        .map(quoted)
+        .collect();
+    ModelError::NoPart {
+        path: dict.path().into(),
+        model: M::NAME,
+        part: part.to_owned(),
+        allowed: match fitting.is_empty() {
+            false => format!("allowed: {}", first(&fitting)),
+            true => format!(
+                "its first names are {}",
+                first(&held.into_iter().collect::<Vec<_>>())
+            ),
+        },
+    }
+}
