@@ -1,5 +1,6 @@
 //! What can be wrong with data that users hand in.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -365,13 +366,13 @@ pub enum DataError {
     },
 
     /// A part of detection data is missing.
-    #[error("{} has no part {seen:?}: the parts are {present}", path.display())]
+    #[error("{} has no part {seen:?}: {present}", path.display())]
     NoDetectionSplit {
         /// The folder in which the parts are named.
         path: PathBuf,
         /// The part wanted.
         seen: String,
-        /// The parts there are.
+        /// The parts there are, in words.
         present: String,
     },
 
@@ -393,17 +394,42 @@ pub enum DataError {
         reason: String,
     },
 
-    /// A file of annotations is no JSON, or not of the form that COCO's have. JSON has neither NaN nor infinite numbers.
-    #[error("{} holds no annotations in the form of COCO", path.display())]
+    /// A file of annotations is no JSON.
+    #[error("{}, line {line}, column {column}: {reason}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with line and column.
-        source: serde_json::Error,
+        /// The line at which it stops to be one, from 1.
+        line: usize,
+        /// The column there.
+        column: usize,
+        /// What is wrong, and the item that it is in.
+        reason: String,
+    },
+
+    /// A JSON file is of another form than COCO's annotations.
+    #[error(
+        "{} is {seen}: annotations in the form of COCO are an object with the lists images, annotations and categories",
+        path.display()
+    )]
+    NoInstances {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        seen: String,
+    },
+
+    /// A text is not in the encoding that it should be in.
+    #[error("{}: {reason}", path.display())]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what helps.
+        reason: String,
     },
 
     /// An annotation lacks something.
-    #[error("{}: {place} has no {missing}", path.display())]
+    #[error("{}: {place} has no {missing}{}{allowed}", path.display(), if allowed.is_empty() { "" } else { ": give " })]
     AnnotationLacks {
         /// The file.
         path: PathBuf,
@@ -411,6 +437,42 @@ pub enum DataError {
         place: String,
         /// What is missing.
         missing: &'static str,
+        /// What is allowed there, in words; empty where the name says it.
+        allowed: &'static str,
+    },
+
+    /// A field of an annotation is of a wrong type.
+    #[error("{}: {place} is {seen}: allowed is {allowed}", path.display())]
+    AnnotationField {
+        /// The file.
+        path: PathBuf,
+        /// The field with its item, as `annotations[2].bbox`.
+        place: Box<str>,
+        /// What stands there, in words.
+        seen: String,
+        /// What is allowed, in words.
+        allowed: &'static str,
+    },
+
+    /// Several images could be the one that an annotation is of.
+    #[error(
+        "{} could be of each of {images}: name one of them in its <filename>, or take the others away",
+        path.display()
+    )]
+    AmbiguousImage {
+        /// The file of annotations.
+        path: PathBuf,
+        /// The images, by name.
+        images: String,
+    },
+
+    /// More than one fault of a set.
+    #[error("{}", listed(faults))]
+    Several {
+        /// The faults, in the order of the set.
+        faults: Vec<DataError>,
+        /// Whether the images that have them may be left out.
+        may_skip: bool,
     },
 
     /// An annotation holds something that is not allowed there.
@@ -476,7 +538,7 @@ pub enum DataError {
 
     /// An image is not of the size that its annotation states.
     #[error(
-        "{} is {} by {} pixels, but its annotation states {} by {}: its boxes cannot be trusted",
+        "{} is {} by {} pixels, but its annotation states {} by {}: {hint}",
         path.display(), seen.0, seen.1, stated.0, stated.1
     )]
     SizeMismatch {
@@ -486,6 +548,8 @@ pub enum DataError {
         seen: (u32, u32),
         /// The width and height in the annotation.
         stated: (u32, u32),
+        /// What it means for the boxes; where the EXIF data turn the image, that they do.
+        hint: String,
     },
 
     /// A set of images cannot be made of another one.
@@ -496,5 +560,35 @@ pub enum DataError {
 impl From<VisionError> for DataError {
     fn from(error: VisionError) -> Self {
         Self::Image(Box::new(error))
+    }
+}
+
+impl DataError {
+    /// The error with its causes, as one sentence.
+    pub fn in_words(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(next) = cause {
+            let said = next.to_string();
+            if !text.contains(&said) {
+                text = format!("{text}: {said}");
+            }
+            cause = next.source();
+        }
+        text
+    }
+}
+
+/// The first of several faults, each on a line of its own, and the number of them all.
+fn listed(faults: &[DataError]) -> String {
+    /// A reader mends no more at once.
+    const MOST: usize = 20;
+    let mut text = format!("{} faults in the data:", faults.len());
+    for fault in faults.iter().take(MOST) {
+        text += &format!("\n  {}", fault.in_words());
+    }
+    match faults.len().saturating_sub(MOST) {
+        0 => text,
+        more => text + &format!("\n  and {more} more"),
     }
 }

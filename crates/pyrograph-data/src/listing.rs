@@ -6,7 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use crate::DataError;
 
 /// The extensions of files that are taken for images.
-const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
+pub(crate) const EXTENSIONS: [&str; 8] =
+    ["png", "jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff"];
 
 /// What a folder holds, in the order of the names.
 #[derive(Debug, Default)]

@@ -30,7 +30,9 @@ mod augment;
 mod clean;
 mod coco;
 mod export;
+mod faults;
 mod gather;
+mod headers;
 mod objects;
 mod open;
 mod options;
@@ -39,20 +41,28 @@ mod scenes;
 mod set_error;
 mod shared;
 mod split;
+mod text;
+mod trained;
 mod unlabelled;
 mod voc;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use pyrograph_vision::{BoundingBox, RgbImage, image_size, read_image};
+use pyrograph_vision::{
+    BoundingBox, Exif, MAX_INPUT_PIXELS, RgbImage, image_header, read_image_turned,
+};
 
 pub use augment::{Expand, IouCrop, Mirror, PhotometricDistort, SsdAugment};
 pub use export::CocoInstances;
+pub use headers::{ImageChecks, TurnedImage};
 pub use open::DetectionFormat;
-pub use options::{BeyondImage, BoxPolicy, Degenerate, DetectionOptions, UnknownClass, VocCorners};
+pub use options::{
+    BeyondImage, BoxPolicy, Broken, Degenerate, DetectionOptions, UnknownClass, VocCorners,
+};
 pub(crate) use remark::Corners;
 pub use remark::{BoxAction, BoxFault, BoxRemark};
 pub use set_error::SetError;
+pub use trained::Untrained;
 pub use voc::ALL_ANNOTATIONS;
 
 use crate::DataError;
@@ -125,6 +135,9 @@ pub struct DetectionSample {
     /// Its objects.
     pub objects: Vec<BoxObject>,
     pixels: Pixels,
+    exif: Exif,
+    /// Whether the annotation states no size, so that it is the file's.
+    is_size_of_file: bool,
 }
 
 impl DetectionSample {
@@ -141,22 +154,34 @@ impl DetectionSample {
             height,
             objects,
             pixels,
+            exif: Exif::default(),
+            is_size_of_file: false,
+        }
+    }
+
+    /// The same image, turned or not as `exif` says.
+    pub(crate) fn turned(self, exif: Exif) -> Self {
+        Self { exif, ..self }
+    }
+
+    /// The same image, whose size is the file's own where `is_size_of_file`.
+    pub(crate) fn sized_by_file(self, is_size_of_file: bool) -> Self {
+        Self {
+            is_size_of_file,
+            ..self
         }
     }
 }
 
-impl DetectionSample {
-    /// Refuses an image of another size than is stated: the boxes cannot be of it.
-    fn check_size(&self, path: &Path, seen: (u32, u32)) -> Result<(), DataError> {
-        let stated = (self.width, self.height);
-        if seen == stated {
-            return Ok(());
-        }
-        Err(DataError::SizeMismatch {
-            path: path.into(),
-            seen,
-            stated,
-        })
+/// The size of an annotated image: the one that is stated, or else its file's.
+fn stated_or_seen(
+    stated: Option<(u32, u32)>,
+    path: &std::path::Path,
+    exif: Exif,
+) -> Result<(u32, u32), DataError> {
+    match stated {
+        Some(size) => Ok(size),
+        None => Ok(image_header(path)?.size(exif)),
     }
 }
 
@@ -167,6 +192,7 @@ pub struct DetectionSet {
     samples: Vec<DetectionSample>,
     remarks: Vec<BoxRemark>,
     skipped_classes: Vec<(String, usize)>,
+    broken: Vec<String>,
 }
 
 impl DetectionSet {
@@ -179,6 +205,7 @@ impl DetectionSet {
             samples,
             remarks: Vec::new(),
             skipped_classes: Vec::new(),
+            broken: Vec::new(),
         }
     }
 
@@ -202,7 +229,7 @@ impl DetectionSet {
         &self.samples
     }
 
-    /// The boxes that were changed or left out when the set was read, in the order of the images.
+    /// The boxes that were changed or left out when the set was read, and those of less than a pixel, in the order of the images.
     pub fn remarks(&self) -> &[BoxRemark] {
         &self.remarks
     }
@@ -211,6 +238,12 @@ impl DetectionSet {
     /// [subset](Self::subset) keeps that of the whole.
     pub fn skipped_classes(&self) -> &[(String, usize)] {
         &self.skipped_classes
+    }
+
+    /// The faults of the images that [`Broken::Skip`] left out, each with its file. A [subset](Self::subset) keeps those of the
+    /// whole.
+    pub fn broken(&self) -> &[String] {
+        &self.broken
     }
 
     /// The objects of all images.
@@ -239,26 +272,14 @@ impl DetectionSet {
         let sample = &self.samples[index];
         match &sample.pixels {
             Pixels::File(path) => {
-                let image = read_image(path)?;
-                sample.check_size(path, image.dimensions())?;
+                let image = read_image_turned(path, MAX_INPUT_PIXELS, sample.exif)?;
+                if image.dimensions() != (sample.width, sample.height) {
+                    sample.check_size(path, &image_header(path)?)?;
+                }
                 Ok(image)
             }
             &Pixels::Scene { seed, index, side } => Ok(Scene::new(seed, index, side).draw()),
         }
-    }
-
-    /// Looks at the header of every image, so that one that is none, or of another size than its annotation states, is found before
-    /// anything is done with the set.
-    ///
-    /// # Errors
-    /// As [`image`](Self::image), for the first such image; what is wrong behind its header shows there only.
-    pub fn check_images(&self) -> Result<(), DataError> {
-        for sample in &self.samples {
-            if let Pixels::File(path) = &sample.pixels {
-                sample.check_size(path, image_size(path)?)?;
-            }
-        }
-        Ok(())
     }
 
     /// The file of every image; none of those that are drawn by code.

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use quick_xml::Reader;
+use quick_xml::errors::{IllFormedError, SyntaxError};
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, Event};
+use quick_xml::{Error, Reader};
 
 use crate::DataError;
 
@@ -95,7 +96,10 @@ impl Elements {
         loop {
             let start = reader.buffer_position();
             let event = reader.read_event();
-            let event = event.map_err(|e| wrong(reader.error_position(), e.to_string()))?;
+            let event = event.map_err(|error| {
+                let reason = in_words(&error) + &walk.place();
+                wrong(reader.error_position(), reason)
+            })?;
             let walked = match event {
                 Event::Start(tag) => walk.opened(tag.name().as_ref()),
                 Event::Empty(tag) => walk
@@ -108,14 +112,35 @@ impl Elements {
                 Event::Eof => break,
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => Ok(()),
             };
-            walked.map_err(|reason| wrong(start, reason))?;
+            walked.map_err(|reason| wrong(start, reason + &walk.place()))?;
         }
         let end = text.len() as u64;
         match walk.open.last() {
-            Some(open) => Err(wrong(end, format!("it ends within <{open}>"))),
+            Some(open) => {
+                let reason = format!("it ends within <{open}>{}", walk.place());
+                Err(wrong(end, reason))
+            }
+            None if text.trim().is_empty() => Err(wrong(end, "the file is empty".into())),
             None if walk.roots == 0 => Err(wrong(end, format!("there is no <{ROOT}>"))),
             None => Ok(walk.found),
         }
+    }
+}
+
+/// What is wrong with the XML, in the words of someone who writes it.
+fn in_words(error: &Error) -> String {
+    match error {
+        Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
+            format!("there is </{found}> where </{expected}> is needed")
+        }
+        Error::IllFormed(IllFormedError::UnmatchedEndTag(name)) => {
+            format!("there is </{name}>, but no <{name}> before it")
+        }
+        Error::IllFormed(IllFormedError::UnclosedReference) => {
+            "there is an & that begins no name: write &amp; for it".into()
+        }
+        Error::Syntax(SyntaxError::UnclosedTag) => "a tag has no end: the file was cut off".into(),
+        other => other.to_string(),
     }
 }
 
@@ -148,6 +173,14 @@ struct Walk {
 }
 
 impl Walk {
+    /// The object that this place is in, as the end of a sentence.
+    fn place(&self) -> String {
+        match self.open.get(1).map(String::as_str) {
+            Some(OBJECT) => format!(", in object {}", self.found.objects.len()),
+            _ => String::new(),
+        }
+    }
+
     fn opened(&mut self, name: &str) -> Result<(), String> {
         if self.open.is_empty() {
             self.roots += 1;
