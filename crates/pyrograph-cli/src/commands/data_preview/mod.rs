@@ -8,14 +8,14 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use pyrograph::{
     data::{
-        detection::{BoxObject, DetectionSet, SsdAugment},
+        detection::{BoxAction, BoxObject, BoxRemark, DetectionSet, SsdAugment},
         epoch_order,
     },
     vision::{BoxLabel, Rgb, RgbImage, class_colour, draw_boxes, grid, resize_bilinear, write_png},
 };
 use serde_json::{Map, json};
 
-pub(super) use self::set::{SetFlags, load, say_remarks};
+pub(super) use self::set::{SetFlags, advised, broken, check_images, load, say_remarks};
 use crate::{arguments::Common, outputs::check_outputs, progress};
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -32,7 +32,7 @@ enum AugmentName {
 pub(crate) struct DataPreview {
     #[command(flatten)]
     set: SetFlags,
-    /// Which part of the data.
+    /// Which part of the data; VOC's part `all` is every annotation file.
     #[arg(long, default_value = "train")]
     split: String,
     /// The picture.
@@ -128,7 +128,9 @@ impl DataPreview {
     }
 
     fn print(&self, set: &DetectionSet) -> anyhow::Result<()> {
-        let (images, objects, remarks) = (set.len(), set.objects(), set.remarks().len());
+        let changed = |remark: &&BoxRemark| remark.action != BoxAction::Kept;
+        let remarks = set.remarks().iter().filter(changed).count();
+        let (images, objects) = (set.len(), set.objects());
         let counts = || set.class_names().iter().zip(set.class_counts());
         let of_class: Map<_, _> = counts()
             .map(|(name, count)| (name.clone(), count.into()))

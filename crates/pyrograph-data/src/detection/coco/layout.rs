@@ -157,12 +157,14 @@ fn parts_of(path: &Path) -> Result<(Vec<Part>, Vec<String>), DataError> {
         .iter()
         .filter(|folder| !is_annotations(folder))
     {
+        // A folder that does not read is none of a part.
+        let Ok(listing) = Listing::of(folder) else {
+            continue;
+        };
         let name = name_of(folder);
-        let found = json_files(&Listing::of(folder)?)
-            .into_iter()
-            .find(|(stem, _)| {
-                ONLY_FILES.contains(&stem.as_str()) || part_name(stem) == Some(name.as_str())
-            });
+        let found = json_files(&listing).into_iter().find(|(stem, _)| {
+            ONLY_FILES.contains(&stem.as_str()) || part_name(stem) == Some(name.as_str())
+        });
         if let Some((_, file)) = found {
             add(name, &file, true);
         }
