@@ -1,12 +1,11 @@
 //! What can be wrong with data that users hand in.
 
-use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
 use pyrograph_vision::{BoundingBox, VisionError};
 
-use crate::detection::{BoxFault, Corners, SetError};
+use crate::detection::{AnnotationError, BoxFault, Corners, SetError, listed};
 use crate::labelled::Split;
 
 /// The errors of this crate.
@@ -383,88 +382,9 @@ pub enum DataError {
         seen: String,
     },
 
-    /// A file of annotations is no XML, or ends too early.
-    #[error("{}, line {line}: no XML that can be read: {reason}", path.display())]
-    Xml {
-        /// The file.
-        path: PathBuf,
-        /// The line at which it stops to be one, from 1.
-        line: usize,
-        /// What is wrong.
-        reason: String,
-    },
-
-    /// A file of annotations is no JSON.
-    #[error("{}, line {line}, column {column}: {reason}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// The line at which it stops to be one, from 1.
-        line: usize,
-        /// The column there.
-        column: usize,
-        /// What is wrong, and the item that it is in.
-        reason: String,
-    },
-
-    /// A JSON file is of another form than COCO's annotations.
-    #[error(
-        "{} is {seen}: annotations in the form of COCO are an object with the lists images, annotations and categories",
-        path.display()
-    )]
-    NoInstances {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        seen: String,
-    },
-
-    /// A text is not in the encoding that it should be in.
-    #[error("{}: {reason}", path.display())]
-    Encoding {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and what helps.
-        reason: String,
-    },
-
-    /// An annotation lacks something.
-    #[error("{}: {place} has no {missing}{}{allowed}", path.display(), if allowed.is_empty() { "" } else { ": give " })]
-    AnnotationLacks {
-        /// The file.
-        path: PathBuf,
-        /// The element that lacks it.
-        place: String,
-        /// What is missing.
-        missing: &'static str,
-        /// What is allowed there, in words; empty where the name says it.
-        allowed: &'static str,
-    },
-
-    /// A field of an annotation is of a wrong type.
-    #[error("{}: {place} is {seen}: allowed is {allowed}", path.display())]
-    AnnotationField {
-        /// The file.
-        path: PathBuf,
-        /// The field with its item, as `annotations[2].bbox`.
-        place: Box<str>,
-        /// What stands there, in words.
-        seen: String,
-        /// What is allowed, in words.
-        allowed: &'static str,
-    },
-
-    /// Several images could be the one that an annotation is of.
-    #[error(
-        "{} could be of each of {images}: name one of them in its <filename>, or take the others away",
-        path.display()
-    )]
-    AmbiguousImage {
-        /// The file of annotations.
-        path: PathBuf,
-        /// The images, by name.
-        images: String,
-    },
+    /// A file of annotations, or an item of it, is not of the form that it should be of.
+    #[error(transparent)]
+    Annotation(#[from] AnnotationError),
 
     /// More than one fault of a set.
     #[error("{}", listed(faults))]
@@ -560,35 +480,5 @@ pub enum DataError {
 impl From<VisionError> for DataError {
     fn from(error: VisionError) -> Self {
         Self::Image(Box::new(error))
-    }
-}
-
-impl DataError {
-    /// The error with its causes, as one sentence.
-    pub fn in_words(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(next) = cause {
-            let said = next.to_string();
-            if !text.contains(&said) {
-                text = format!("{text}: {said}");
-            }
-            cause = next.source();
-        }
-        text
-    }
-}
-
-/// The first of several faults, each on a line of its own, and the number of them all.
-fn listed(faults: &[DataError]) -> String {
-    /// A reader mends no more at once.
-    const MOST: usize = 20;
-    let mut text = format!("{} faults in the data:", faults.len());
-    for fault in faults.iter().take(MOST) {
-        text += &format!("\n  {}", fault.in_words());
-    }
-    match faults.len().saturating_sub(MOST) {
-        0 => text,
-        more => text + &format!("\n  and {more} more"),
     }
 }

@@ -1,7 +1,7 @@
 //! The headers of image files: sizes, orientations, and files that were cut off.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Seek};
 use std::path::Path;
 
 use image::metadata::Orientation;
@@ -9,7 +9,8 @@ use image::{ImageDecoder, ImageReader};
 use serde::{Deserialize, Serialize};
 
 use crate::VisionError;
-use crate::jpeg::{Beginning, beginning, is_whole_jpeg};
+use crate::ends::missing_end;
+use crate::jpeg::{Beginning, beginning};
 
 /// Whether a photograph is turned as its EXIF data say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -193,50 +194,6 @@ fn other_content(bytes: &[u8]) -> Option<&'static str> {
         () if begins(b"PK\x03\x04") => "a zip archive: unpack it",
         () => return None,
     })
-}
-
-/// The format of a file whose end is missing; none where it is there, or where the format does not say.
-fn missing_end(file: &mut (impl BufRead + Seek)) -> io::Result<Option<&'static str>> {
-    const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
-    if !is_whole_jpeg(file)? {
-        return Ok(Some("JPEG"));
-    }
-    file.rewind()?;
-    let mut start = [0; 12];
-    if let Err(error) = file.read_exact(&mut start) {
-        return match error.kind() {
-            io::ErrorKind::UnexpectedEof => Ok(None),
-            _ => Err(error),
-        };
-    }
-    let length = file.seek(SeekFrom::End(0))?;
-    if start.starts_with(PNG) {
-        let is_whole = ends_as_png(file, PNG.len() as u64, length)?;
-        return Ok((!is_whole).then_some("PNG"));
-    }
-    let [b'R', b'I', b'F', b'F', a, b, c, d, b'W', b'E', b'B', b'P'] = start else {
-        return Ok(None);
-    };
-    // The size of the rest, after these eight bytes.
-    let stated = u64::from(u32::from_le_bytes([a, b, c, d])) + 8;
-    Ok((stated > length).then_some("WebP"))
-}
-
-/// Whether the chunks of a PNG, from `at` on, go to the one that ends it.
-fn ends_as_png(file: &mut (impl BufRead + Seek), mut at: u64, length: u64) -> io::Result<bool> {
-    /// The length and the name before, and the checksum after the content of a chunk.
-    const AROUND: u64 = 12;
-    while at + AROUND <= length {
-        file.seek(SeekFrom::Start(at))?;
-        let mut head = [0; 8];
-        file.read_exact(&mut head)?;
-        let [a, b, c, d, name @ ..] = head;
-        at += u64::from(u32::from_be_bytes([a, b, c, d])) + AROUND;
-        if name == *b"IEND" {
-            return Ok(at <= length);
-        }
-    }
-    Ok(false)
 }
 
 pub(crate) fn unreadable(path: &Path) -> impl Fn(io::Error) -> VisionError {

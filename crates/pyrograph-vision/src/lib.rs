@@ -54,6 +54,7 @@ mod canvas;
 mod chart;
 mod colour;
 mod convert;
+mod ends;
 mod error;
 mod gif;
 mod grid;

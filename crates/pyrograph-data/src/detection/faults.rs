@@ -1,5 +1,7 @@
 //! Faults of data, noted one by one.
 
+use std::error::Error;
+
 use super::options::Broken;
 use crate::DataError;
 
@@ -83,5 +85,35 @@ impl Faults {
                 may_skip: self.may_go_on,
             }),
         }
+    }
+}
+
+impl DataError {
+    /// The error with its causes, as one sentence.
+    pub fn in_words(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(next) = cause {
+            let said = next.to_string();
+            if !text.contains(&said) {
+                text = format!("{text}: {said}");
+            }
+            cause = next.source();
+        }
+        text
+    }
+}
+
+/// The first of several faults, each on a line of its own, and the number of them all.
+pub(crate) fn listed(faults: &[DataError]) -> String {
+    /// A reader mends no more at once.
+    const MOST: usize = 20;
+    let mut text = format!("{} faults in the data:", faults.len());
+    for fault in faults.iter().take(MOST) {
+        text += &format!("\n  {}", fault.in_words());
+    }
+    match faults.len().saturating_sub(MOST) {
+        0 => text,
+        more => text + &format!("\n  and {more} more"),
     }
 }

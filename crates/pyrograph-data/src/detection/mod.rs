@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod annotation_error;
 mod augment;
 mod clean;
 mod coco;
@@ -37,6 +38,7 @@ mod objects;
 mod open;
 mod options;
 mod remark;
+mod sample;
 mod scenes;
 mod set_error;
 mod shared;
@@ -48,12 +50,12 @@ mod voc;
 
 use std::path::PathBuf;
 
-use pyrograph_vision::{
-    BoundingBox, Exif, MAX_INPUT_PIXELS, RgbImage, image_header, read_image_turned,
-};
+use pyrograph_vision::{BoundingBox, MAX_INPUT_PIXELS, RgbImage, image_header, read_image_turned};
 
+pub use annotation_error::AnnotationError;
 pub use augment::{Expand, IouCrop, Mirror, PhotometricDistort, SsdAugment};
 pub use export::CocoInstances;
+pub(crate) use faults::listed;
 pub use headers::{ImageChecks, TurnedImage};
 pub use open::DetectionFormat;
 pub use options::{
@@ -61,6 +63,9 @@ pub use options::{
 };
 pub(crate) use remark::Corners;
 pub use remark::{BoxAction, BoxFault, BoxRemark};
+pub use sample::DetectionSample;
+pub(crate) use sample::Pixels;
+use sample::stated_or_seen;
 pub use set_error::SetError;
 pub use trained::Untrained;
 pub use voc::ALL_ANNOTATIONS;
@@ -104,84 +109,6 @@ impl BoxObject {
     /// Whether a training learns from it: never from a crowd, and from a difficult object if `difficult`.
     pub fn is_trained_on(&self, difficult: bool) -> bool {
         !self.crowd && (difficult || !self.difficult)
-    }
-}
-
-/// Where the pixels of an image come from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Pixels {
-    /// A file.
-    File(PathBuf),
-    /// A scene drawn by code.
-    Scene {
-        /// The seed of the set.
-        seed: u64,
-        /// Its place in the set.
-        index: usize,
-        /// Its width and height in pixels.
-        side: u32,
-    },
-}
-
-/// One image and its objects.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DetectionSample {
-    /// Its name in the set: VOC's id, COCO's file name.
-    pub name: String,
-    /// Its width in pixels, as the annotations have it.
-    pub width: u32,
-    /// Its height in pixels.
-    pub height: u32,
-    /// Its objects.
-    pub objects: Vec<BoxObject>,
-    pixels: Pixels,
-    exif: Exif,
-    /// Whether the annotation states no size, so that it is the file's.
-    is_size_of_file: bool,
-}
-
-impl DetectionSample {
-    /// An image whose pixels come from `pixels` when they are asked for.
-    pub(crate) fn new(
-        name: String,
-        (width, height): (u32, u32),
-        objects: Vec<BoxObject>,
-        pixels: Pixels,
-    ) -> Self {
-        Self {
-            name,
-            width,
-            height,
-            objects,
-            pixels,
-            exif: Exif::default(),
-            is_size_of_file: false,
-        }
-    }
-
-    /// The same image, turned or not as `exif` says.
-    pub(crate) fn turned(self, exif: Exif) -> Self {
-        Self { exif, ..self }
-    }
-
-    /// The same image, whose size is the file's own where `is_size_of_file`.
-    pub(crate) fn sized_by_file(self, is_size_of_file: bool) -> Self {
-        Self {
-            is_size_of_file,
-            ..self
-        }
-    }
-}
-
-/// The size of an annotated image: the one that is stated, or else its file's.
-fn stated_or_seen(
-    stated: Option<(u32, u32)>,
-    path: &std::path::Path,
-    exif: Exif,
-) -> Result<(u32, u32), DataError> {
-    match stated {
-        Some(size) => Ok(size),
-        None => Ok(image_header(path)?.size(exif)),
     }
 }
 

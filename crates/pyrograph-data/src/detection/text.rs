@@ -6,6 +6,7 @@ use std::path::Path;
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
+use super::AnnotationError;
 use crate::DataError;
 
 /// The largest file read; VOC's own take a few kilobytes.
@@ -16,12 +17,15 @@ const DECLARATION: usize = 200;
 /// The text of an XML file: in the encoding of its byte order mark, the one that it declares, or UTF-8.
 ///
 /// # Errors
-/// [`DataError::Read`], [`DataError::TooLarge`] and [`DataError::Encoding`].
+/// [`DataError::Read`], [`DataError::TooLarge`] and [`AnnotationError::Encoding`].
 pub(super) fn xml_text(path: &Path) -> Result<String, DataError> {
     let bytes = read(path, "the annotation file")?;
-    decoded_xml(&bytes).map_err(|reason| DataError::Encoding {
-        path: path.into(),
-        reason,
+    decoded_xml(&bytes).map_err(|reason| {
+        AnnotationError::Encoding {
+            path: path.into(),
+            reason,
+        }
+        .into()
     })
 }
 
@@ -35,9 +39,12 @@ pub(super) fn list_text(path: &Path) -> Result<String, DataError> {
         Some((encoding, mark)) => decoded(&bytes[mark..], encoding),
         None => decoded(&bytes, UTF_8),
     };
-    text.map_err(|reason| DataError::Encoding {
-        path: path.into(),
-        reason,
+    text.map_err(|reason| {
+        AnnotationError::Encoding {
+            path: path.into(),
+            reason,
+        }
+        .into()
     })
 }
 

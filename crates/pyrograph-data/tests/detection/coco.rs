@@ -5,7 +5,8 @@ use std::fs;
 use proptest::prelude::*;
 use pyrograph_data::DataError;
 use pyrograph_data::detection::{
-    BeyondImage, BoxPolicy, DetectionFormat, DetectionOptions, DetectionSet, UnknownClass,
+    AnnotationError, BeyondImage, BoxPolicy, DetectionFormat, DetectionOptions, DetectionSet,
+    UnknownClass,
 };
 use pyrograph_vision::BoundingBox;
 use tempfile::TempDir;
@@ -210,7 +211,10 @@ fn what_is_no_json_of_this_form_is_refused_with_its_line() {
     ] {
         let error = refusal(old, new);
         let text = error.to_string();
-        assert!(matches!(error, DataError::Json { .. }), "{text}");
+        assert!(
+            matches!(error, DataError::Annotation(AnnotationError::Json { .. })),
+            "{text}"
+        );
         assert!(text.contains(said), "{text}");
     }
     let cut = &INSTANCES[..INSTANCES.find("toothbrush").unwrap()];
@@ -229,12 +233,18 @@ fn what_is_no_json_of_this_form_is_refused_with_its_line() {
     ] {
         let error = open(&folder(text), "train").unwrap_err();
         let text = error.to_string();
-        assert!(matches!(error, DataError::NoInstances { .. }), "{text}");
+        assert!(
+            matches!(
+                error,
+                DataError::Annotation(AnnotationError::NoInstances { .. })
+            ),
+            "{text}"
+        );
         assert!(text.contains(said), "{text}");
     }
     assert!(matches!(
         open(&folder(""), "train"),
-        Err(DataError::Json { .. })
+        Err(DataError::Annotation(AnnotationError::Json { .. }))
     ));
     let text = r#"{"images": [], "annotations": [], "categories": []}"#;
     assert!(matches!(
@@ -281,7 +291,7 @@ fn a_file_cut_off_or_changed_anywhere_is_read_or_refused() {
     let places = 0..INSTANCES.len();
     proptest!(|(end in places.clone(), place in places.clone(), byte in 0_u8..128)| {
         fs::write(&path, &INSTANCES[..end]).unwrap();
-        let refused = matches!(open(&root, "train"), Err(DataError::Json { .. }));
+        let refused = matches!(open(&root, "train"), Err(DataError::Annotation(AnnotationError::Json { .. })));
         prop_assert!(refused);
         let mut bytes = INSTANCES.as_bytes().to_vec();
         bytes[place] = byte;

@@ -3,6 +3,7 @@
 use std::fs;
 
 use pyrograph_data::DataError;
+use pyrograph_data::detection::AnnotationError;
 
 use crate::voc::{folder, read};
 use crate::{coco, write};
@@ -35,7 +36,13 @@ fn classes_are_read_in_the_encoding_that_is_declared() {
     assert_eq!(read(&root, "train").unwrap(), set);
     write(&path, annotation("", CELL_IN_GBK));
     let error = read(&root, "train").unwrap_err();
-    assert!(matches!(error, DataError::Encoding { .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            DataError::Annotation(AnnotationError::Encoding { .. })
+        ),
+        "{error}"
+    );
     assert!(
         error.to_string().contains("b.xml: line 1 is no UTF-8"),
         "{error}"

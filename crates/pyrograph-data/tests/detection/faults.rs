@@ -3,7 +3,9 @@
 use std::fs;
 
 use pyrograph_data::DataError;
-use pyrograph_data::detection::{Broken, DetectionFormat, DetectionOptions, DetectionSet};
+use pyrograph_data::detection::{
+    AnnotationError, Broken, DetectionFormat, DetectionOptions, DetectionSet,
+};
 use tempfile::TempDir;
 
 use crate::voc::{add, read, read_with};
@@ -48,7 +50,10 @@ fn all_faults_are_listed_and_the_first_alone_where_that_is_wanted() {
         assert!(text.contains(said), "{said}: {text}");
     }
     let error = read_with(&root, options(Broken::First)).unwrap_err();
-    assert!(matches!(error, DataError::Xml { .. }), "{error:?}");
+    assert!(
+        matches!(error, DataError::Annotation(AnnotationError::Xml { .. })),
+        "{error:?}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use pyrograph_data::DataError;
-use pyrograph_data::detection::{DetectionFormat, DetectionOptions, DetectionSet};
+use pyrograph_data::detection::{AnnotationError, DetectionFormat, DetectionOptions, DetectionSet};
 
 use crate::voc::add;
 use crate::{coco, write, write_image};
@@ -149,7 +149,13 @@ fn of_images_that_their_extensions_tell_apart_the_annotation_names_one() {
     add(path, "a", &[("cat", [1.0, 2.0, 5.0, 6.0])]);
     write_image(path.join("JPEGImages/a.bmp"), (20, 10));
     let error = voc(path, "all").unwrap_err();
-    assert!(matches!(error, DataError::AmbiguousImage { .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            DataError::Annotation(AnnotationError::AmbiguousImage { .. })
+        ),
+        "{error}"
+    );
     assert!(
         error
             .to_string()
@@ -285,6 +291,14 @@ fn numbers_of_other_tools_are_read_as_the_reference_reads_them() {
     let text = coco::INSTANCES.replacen("13.0", "NaN", 1);
     let read = coco::open(&coco::folder(&text), "train").unwrap();
     assert_eq!(read.samples()[0].objects[0].area, None);
+}
+
+#[test]
+fn an_image_of_coco_is_found_in_any_case() {
+    let text = coco::INSTANCES.replacen("000042.png", "Images\\\\000042.PNG", 1);
+    let root = coco::folder(&text);
+    let set = coco::open(&root, "train").unwrap();
+    assert!(set.files()[0].ends_with("train2017/000042.png"));
 }
 
 #[test]

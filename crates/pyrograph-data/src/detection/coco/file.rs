@@ -8,6 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAcces
 
 use super::fields::{Corners, List, Scalar};
 use crate::DataError;
+use crate::detection::AnnotationError;
 
 /// As many names of fields as a message repeats.
 const MOST_SHOWN: usize = 12;
@@ -134,7 +135,7 @@ impl Instances {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`DataError::Read`], [`DataError::Encoding`], [`DataError::Json`] and [`DataError::NoInstances`].
+    /// [`DataError::Read`], [`AnnotationError::Encoding`], [`AnnotationError::Json`] and [`AnnotationError::NoInstances`].
     pub(super) fn read(path: &Path) -> Result<Self, DataError> {
         let bytes = fs::read(path).map_err(|source| DataError::Read {
             path: path.into(),
@@ -145,10 +146,11 @@ impl Instances {
             text,
             [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [0, b'{', ..] | [b'{', 0, ..]
         ) {
-            return Err(DataError::Encoding {
+            return Err(AnnotationError::Encoding {
                 path: path.into(),
                 reason: "it is in the encoding UTF-16, and JSON is in UTF-8: save it so".into(),
-            });
+            }
+            .into());
         }
         let wrong = |error, text: &[u8]| json_fault(path, &error, text);
         let root: Root = match serde_json::from_slice(text) {
@@ -161,9 +163,12 @@ impl Instances {
                 serde_json::from_slice(&text).map_err(|error| wrong(error, &text))?
             }
         };
-        Self::of(root).map_err(|seen| DataError::NoInstances {
-            path: path.into(),
-            seen,
+        Self::of(root).map_err(|seen| {
+            AnnotationError::NoInstances {
+                path: path.into(),
+                seen,
+            }
+            .into()
         })
     }
 
@@ -230,12 +235,13 @@ fn json_fault(path: &Path, error: &serde_json::Error, text: &[u8]) -> DataError 
     } else {
         format!("{item}no JSON that can be read: {said}")
     };
-    DataError::Json {
+    AnnotationError::Json {
         path: path.into(),
         line,
         column,
         reason,
     }
+    .into()
 }
 
 /// The text with `null` for the numbers that JSON has not, outside of its strings; none without any.

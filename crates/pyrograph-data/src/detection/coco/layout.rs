@@ -187,8 +187,10 @@ const KNOWN_PARTS: [&str; 6] = ["train", "val", "valid", "validation", "test", "
 /// The JSON files of a folder with their names, without the extension.
 fn json_files(listing: &Listing) -> Vec<(String, PathBuf)> {
     let files = listing.files.iter();
-    let stem =
-        |file: &PathBuf| Some((name_of(file).strip_suffix(SUFFIX)?.to_owned(), file.clone()));
+    let stem = |file: &PathBuf| {
+        let name = file.file_name()?.to_string_lossy();
+        Some((name.strip_suffix(SUFFIX)?.to_owned(), file.clone()))
+    };
     files.filter_map(stem).collect()
 }
 

@@ -6,6 +6,7 @@ use pyrograph_vision::BoundingBox;
 
 use super::elements::{Elements, Field};
 use crate::DataError;
+use crate::detection::AnnotationError;
 use crate::detection::text::xml_text;
 use crate::detection::{BoxObject, VocCorners};
 
@@ -27,7 +28,7 @@ impl Annotation {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`DataError::Read`], [`DataError::TooLarge`], [`DataError::Encoding`] and those of [`parse`](Self::parse).
+    /// [`DataError::Read`], [`DataError::TooLarge`], [`AnnotationError::Encoding`] and those of [`parse`](Self::parse).
     pub(super) fn read(path: &Path, corners: VocCorners) -> Result<Self, DataError> {
         Self::parse(&xml_text(path)?, path, corners)
     }
@@ -35,7 +36,7 @@ impl Annotation {
     /// Reads the text of a file; `path` is for messages.
     ///
     /// # Errors
-    /// [`DataError::Xml`], [`DataError::AnnotationLacks`] and [`DataError::AnnotationValue`], with what is wrong.
+    /// [`AnnotationError::Xml`], [`AnnotationError::Lacks`] and [`DataError::AnnotationValue`], with what is wrong.
     pub(super) fn parse(text: &str, path: &Path, corners: VocCorners) -> Result<Self, DataError> {
         let elements = Elements::of(text, path)?;
         let file = Fields { path, object: None };
@@ -131,7 +132,7 @@ impl Fields<'_> {
     }
 
     fn lacks(&self, field: Field) -> DataError {
-        DataError::AnnotationLacks {
+        AnnotationError::Lacks {
             path: self.path.into(),
             place: match self.object {
                 Some(number) => format!("object {number}"),
@@ -140,6 +141,7 @@ impl Fields<'_> {
             missing: field.path(),
             allowed: "",
         }
+        .into()
     }
 
     fn refused(&self, field: Field, seen: &str, allowed: &str) -> DataError {

@@ -8,6 +8,7 @@ use quick_xml::events::{BytesRef, Event};
 use quick_xml::{Error, Reader};
 
 use crate::DataError;
+use crate::detection::AnnotationError;
 
 /// An element with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,15 +84,18 @@ impl Elements {
     /// Finds them in the text of a file; `path` is for messages. What else stands in it is left aside.
     ///
     /// # Errors
-    /// [`DataError::Xml`] where the text is no XML, ends before its elements do, is no annotation, or has a field twice.
+    /// [`AnnotationError::Xml`] where the text is no XML, ends before its elements do, is no annotation, or has a field twice.
     pub(super) fn of(text: &str, path: &Path) -> Result<Self, DataError> {
         let mut walk = Walk::default();
         let text = text.trim_start_matches('\u{feff}');
         let mut reader = Reader::from_str(text);
-        let wrong = |at: u64, reason: String| DataError::Xml {
-            path: path.into(),
-            line: line_of(text, at),
-            reason,
+        let wrong = |at: u64, reason: String| -> DataError {
+            AnnotationError::Xml {
+                path: path.into(),
+                line: line_of(text, at),
+                reason,
+            }
+            .into()
         };
         loop {
             let start = reader.buffer_position();

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::DataError;
+use crate::detection::AnnotationError;
 use crate::listing::{EXTENSIONS, Listing, is_image, name_of, within};
 
 /// The image files of some folders, each listed once.
@@ -71,7 +72,7 @@ impl Images {
     /// on another machine.
     ///
     /// # Errors
-    /// [`DataError::NoImageFile`], [`DataError::AmbiguousImage`], [`DataError::Read`].
+    /// [`DataError::NoImageFile`], [`AnnotationError::AmbiguousImage`], [`DataError::Read`].
     pub(super) fn find(
         &mut self,
         id: &str,
@@ -123,14 +124,15 @@ impl Images {
                     .filter(|path| Some(name_of(path).as_str()) == last);
                 match named.next() {
                     Some(named) => Ok(Some(named.clone())),
-                    None => Err(DataError::AmbiguousImage {
+                    None => Err(AnnotationError::AmbiguousImage {
                         path: annotation.into(),
                         images: several
                             .iter()
                             .map(|path| name_of(path))
                             .collect::<Vec<_>>()
                             .join(", "),
-                    }),
+                    }
+                    .into()),
                 }
             }
         }

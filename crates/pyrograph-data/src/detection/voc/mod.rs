@@ -2,6 +2,7 @@
 
 mod annotation;
 mod elements;
+mod ids;
 mod images;
 mod layout;
 
@@ -45,9 +46,9 @@ impl DetectionSet {
     /// # Errors
     /// - [`DataError::NoDetectionSet`] where the folders are missing or there are several, [`DataError::NoDetectionSplit`] with
     ///   the parts that there are, [`DataError::Empty`] for a part without images;
-    /// - [`DataError::Xml`], [`DataError::Encoding`], [`DataError::AnnotationLacks`], [`DataError::AnnotationValue`] and [`DataError::TooLarge`] for a
+    /// - [`AnnotationError::Xml`], [`AnnotationError::Encoding`], [`AnnotationError::Lacks`], [`DataError::AnnotationValue`] and [`DataError::TooLarge`] for a
     ///   file of annotations that is broken, [`DataError::Read`] for one that is missing, [`DataError::NoImageFile`] for an image
-    ///   that is, [`DataError::AmbiguousImage`] where several could be the one, [`DataError::Image`] for one whose size is needed
+    ///   that is, [`AnnotationError::AmbiguousImage`] where several could be the one, [`DataError::Image`] for one whose size is needed
     ///   and does not read;
     /// - [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`] as the options have it, [`DataError::BadClasses`] where
     ///   they give none or one twice;
