@@ -196,7 +196,7 @@ fn what_is_no_json_of_this_form_is_refused_with_its_line() {
         (
             "1.5",
             "1e999",
-            "line 8, column 66: annotations[0]: no JSON that can be read: number out of range",
+            "line 8, column 63: annotations[0]: no JSON that can be read: number out of range",
         ),
         (
             "\"id\": 9,",

@@ -82,7 +82,8 @@ fn a_turn_that_no_size_shows_is_said() {
         let y = if orientation == 3 { 9 } else { 0 };
         assert_eq!(upright.get_pixel(0, 0), stored.get_pixel(19, y));
     }
-    let plain = set(&folder((20, 10), 1), Exif::Upright);
+    let root = folder((20, 10), 1);
+    let plain = set(&root, Exif::Upright);
     assert!(check(&plain).unwrap().turned.is_empty());
 }
 
