@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::VisionError;
 use crate::ends::missing_end;
-use crate::jpeg::{Beginning, beginning};
+use crate::jpeg::{Beginning, JpegHeader, beginning};
 
 /// Whether a photograph is turned as its EXIF data say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ impl ImageHeader {
 ///
 /// # Errors
 /// [`VisionError::Read`] when the file cannot be read, [`VisionError::NoImage`] and [`VisionError::Decode`] when it has no header
-/// of an image that [`read_image`](crate::read_image) knows.
+/// of an image that [`read_image`](crate::read_image) knows, [`VisionError::CutOff`] for a JPEG that ends within it.
 pub fn image_header(path: impl AsRef<Path>) -> Result<ImageHeader, VisionError> {
     let path = path.as_ref();
     header(&mut open(path)?, path)
@@ -136,13 +136,23 @@ pub(crate) fn open(path: &Path) -> Result<BufReader<File>, VisionError> {
 
 fn header(file: &mut BufReader<File>, path: &Path) -> Result<ImageHeader, VisionError> {
     // The decoder reads a JPEG as a whole before it says anything.
-    if let Beginning::Scan(jpeg) = beginning(file).map_err(unreadable(path))?
-        && let Some(stored @ (1.., 1..)) = jpeg.size
-    {
-        return Ok(ImageHeader {
-            stored,
-            orientation: jpeg.orientation,
-        });
+    match beginning(file).map_err(unreadable(path))? {
+        Beginning::Scan(JpegHeader {
+            size: Some(stored @ (1.., 1..)),
+            orientation,
+        }) => {
+            return Ok(ImageHeader {
+                stored,
+                orientation,
+            });
+        }
+        Beginning::Cut => {
+            return Err(VisionError::CutOff {
+                path: path.into(),
+                format: "JPEG",
+            });
+        }
+        Beginning::Scan(_) | Beginning::Other => {}
     }
     Ok(decoder(file, path)?.1)
 }
@@ -242,6 +252,11 @@ mod tests {
             assert!(error.to_string().contains(name), "{error}");
             // The size is that of the header, which is whole.
             assert_eq!(image_size(&path).unwrap(), (40, 30));
+            if format == ImageFormat::Jpeg {
+                std::fs::write(&path, &whole[..100]).unwrap();
+                let error = check_image_file(&path).unwrap_err();
+                assert!(matches!(error, VisionError::CutOff { .. }), "{error:?}");
+            }
         }
         for (name, format) in [("a.bmp", ImageFormat::Bmp), ("a.tif", ImageFormat::Tiff)] {
             let path = root.path().join(name);

@@ -40,6 +40,12 @@ pub(crate) enum Beginning {
 /// standard (B.1.1.2) and every decoder do.
 pub(crate) fn beginning(file: &mut (impl BufRead + Seek)) -> io::Result<Beginning> {
     file.rewind()?;
+    let mut start = [0; 2];
+    match file.read_exact(&mut start) {
+        Ok(()) if start == [MARKER, START_OF_IMAGE] => {}
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+        _ => return Ok(Beginning::Other),
+    }
     match find_scan(file) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(Beginning::Cut),
         found => found,
@@ -64,11 +70,6 @@ fn byte(file: &mut impl Read) -> io::Result<u8> {
 }
 
 fn find_scan(file: &mut (impl BufRead + Seek)) -> io::Result<Beginning> {
-    let mut start = [0; 2];
-    file.read_exact(&mut start)?;
-    if start != [MARKER, START_OF_IMAGE] {
-        return Ok(Beginning::Other);
-    }
     let mut header = JpegHeader {
         size: None,
         orientation: Orientation::NoTransforms,

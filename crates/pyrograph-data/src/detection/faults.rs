@@ -45,6 +45,11 @@ impl Faults {
         self.note(fault)
     }
 
+    /// Whether there are faults already, and further ones are listed with them.
+    pub(super) fn are_listed(&self) -> bool {
+        self.broken == Broken::List && !self.found.is_empty()
+    }
+
     /// The value of a result; none after its fault was noted.
     ///
     /// # Errors

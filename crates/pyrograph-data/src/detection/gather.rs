@@ -176,7 +176,13 @@ impl Gatherer {
     ///
     /// # Errors
     /// The faults, unless their images are left out, and [`DataError::Empty`] for `file` where no image is left.
-    pub(super) fn finish(self, file: &Path) -> Result<DetectionSet, DataError> {
+    pub(super) fn finish(mut self, file: &Path) -> Result<DetectionSet, DataError> {
+        // Where the data are refused anyway, so that all of their faults are listed.
+        if self.faults.are_listed() {
+            for sample in &self.samples {
+                self.faults.sound(sample.look())?;
+            }
+        }
         let broken = self.faults.finish()?;
         if self.samples.is_empty() {
             return Err(DataError::Empty { path: file.into() });

@@ -80,7 +80,7 @@ impl DetectionSet {
 
 impl DetectionSample {
     /// Looks at the file of the image, if there is one.
-    fn look(&self) -> Result<Option<TurnedImage>, DataError> {
+    pub(super) fn look(&self) -> Result<Option<TurnedImage>, DataError> {
         let Pixels::File(path) = &self.pixels else {
             return Ok(None);
         };

@@ -206,7 +206,7 @@ fn what_is_no_json_of_this_form_is_refused_with_its_line() {
         (
             "[\n    {\"license\"",
             "7, [\n    {\"license\"",
-            "images: no JSON that can be read",
+            "images: there is integer `7` where a list is needed",
         ),
     ] {
         let error = refusal(old, new);

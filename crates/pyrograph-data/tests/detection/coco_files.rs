@@ -37,7 +37,7 @@ fn a_part_is_found_by_its_name_with_or_without_the_year() {
     write(file("train"), INSTANCES);
     assert!(matches!(
         open(&root, "train"),
-        Err(DataError::NoImageFile { .. })
+        Err(DataError::Several { .. })
     ));
     fs::rename(root.path().join("train2017"), root.path().join("images")).unwrap();
     assert_eq!(open(&root, "train").unwrap().len(), 2);

@@ -39,14 +39,20 @@ fn folder() -> TempDir {
 #[test]
 fn all_faults_are_listed_and_the_first_alone_where_that_is_wanted() {
     let root = folder();
+    write(root.path().join("JPEGImages/e.png"), "no image");
     let error = read(&root, "train").unwrap_err();
     let DataError::Several { faults, may_skip } = &error else {
         panic!("{error:?}");
     };
-    assert_eq!((faults.len(), *may_skip), (3, true));
+    assert_eq!((faults.len(), *may_skip), (4, true));
     let text = error.to_string();
-    assert!(text.starts_with("3 faults in the data:\n"), "{text}");
-    for said in ["b.xml, line 1", "c.xml: object 1 has no name", "d.{png"] {
+    assert!(text.starts_with("4 faults in the data:\n"), "{text}");
+    for said in [
+        "b.xml, line 1",
+        "c.xml: object 1 has no name",
+        "d.{png",
+        "e.png is not an image",
+    ] {
         assert!(text.contains(said), "{said}: {text}");
     }
     let error = read_with(&root, options(Broken::First)).unwrap_err();

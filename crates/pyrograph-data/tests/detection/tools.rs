@@ -270,6 +270,7 @@ fn numbers_of_other_tools_are_read_as_the_reference_reads_them() {
         ("\"iscrowd\": 0", "\"iscrowd\": null"),
         ("\"width\": 20", "\"width\": 0"),
         ("\"id\": 7}", "\"id\": 7.0}"),
+        ("\"id\": 9", "\"id\": \"nine\""),
         ("\"scores\": [1e3, null]", "\"scores\": [NaN, -Infinity]"),
     ] {
         let text = coco::INSTANCES.replacen(old, new, 1);

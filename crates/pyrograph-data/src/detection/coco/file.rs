@@ -226,12 +226,17 @@ fn json_fault(path: &Path, error: &serde_json::Error, text: &[u8]) -> DataError 
         Some((item, said)) => (format!("{item}]: "), said),
         None => (String::new(), said),
     };
+    let of_type = said.split_once("invalid type: ");
+    let of_type =
+        of_type.and_then(|(place, types)| Some((place, types.split_once(", expected ")?)));
     let reason = if text.trim_ascii().is_empty() {
         "the file is empty".into()
     } else if said.contains("EOF while parsing") {
         format!("{item}the file ends too early: it was cut off")
     } else if text.trim_ascii_start().starts_with(b"<") {
         "it is XML or a web page, and no JSON".into()
+    } else if let Some((place, (seen, needed))) = of_type {
+        format!("{item}{place}there is {seen} where {needed} is needed")
     } else {
         format!("{item}no JSON that can be read: {said}")
     };

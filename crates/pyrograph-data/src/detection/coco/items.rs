@@ -175,17 +175,13 @@ impl InFile<'_> {
             let Some(place) = gatherer.faults.sound(place)? else {
                 continue;
             };
-            let id = match annotation.id.is_there() {
-                true => self.id(&item, "id", &annotation.id).and_then(|id| {
+            // Nothing depends on the id, so that one of another type does not matter.
+            let id = match annotation.id.whole() {
+                Some(id) if !ids.insert(id) => {
                     let allowed = "an id that no annotation before has";
-                    let refused = || self.refused(format!("{item}.id"), id, allowed);
-                    if ids.insert(id) {
-                        Ok(())
-                    } else {
-                        Err(refused())
-                    }
-                }),
-                false => Ok(()),
+                    Err(self.refused(format!("{item}.id"), id, allowed))
+                }
+                _ => Ok(()),
             };
             let is_sound = gatherer.faults.sound(id)?.is_some();
             // None for an image whose fault is noted already.
