@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use pyrograph_vision::{Exif, check_image_file, read_image};
+use pyrograph_vision::{Exif, VisionError, check_image_file, read_image};
 use serde_json::Value;
 
 #[test]
@@ -11,7 +11,7 @@ fn tiff_files_of_many_kinds_are_read_as_pillow_reads_them() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiff");
     let text = std::fs::read_to_string(folder.join("reference.json")).unwrap();
     let reference: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
-    assert_eq!(reference.len(), 12);
+    assert_eq!(reference.len(), 11);
     for (name, expected) in reference {
         let path = folder.join(format!("{name}.tif"));
         let image = read_image(&path).unwrap_or_else(|error| panic!("{name}: {error:?}"));
@@ -30,4 +30,12 @@ fn tiff_files_of_many_kinds_are_read_as_pillow_reads_them() {
             );
         }
     }
+}
+
+#[test]
+fn a_palette_which_the_decoder_has_not_is_refused_by_name() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiff");
+    let error = read_image(folder.join("palette.tif")).unwrap_err();
+    assert!(matches!(error, VisionError::Decode { .. }), "{error:?}");
+    assert!(error.to_string().contains("palette.tif"), "{error}");
 }

@@ -295,13 +295,19 @@ impl SsdTraining {
         Ok(())
     }
 
-    /// Refuses data with nothing to learn from: a training would go on to its end all the same.
-    fn check_objects(&self, set: &DetectionSet) -> Result<(), TrainError> {
-        if set
-            .trained_counts(self.difficult)
-            .iter()
-            .any(|count| *count > 0)
-        {
+    /// Whether an object of the images is trained on.
+    pub(super) fn trains_on_some(&self, set: &DetectionSet) -> bool {
+        let counts = set.trained_counts(self.difficult);
+        counts.iter().any(|count| *count > 0)
+    }
+
+    /// Refuses whole data with nothing to learn from: a training would go on to its end all the same. With a teacher there is
+    /// always something.
+    ///
+    /// # Errors
+    /// Says why no object of `set` is trained on.
+    pub fn check_objects(&self, set: &DetectionSet) -> Result<(), TrainError> {
+        if self.distillation.is_some() || self.trains_on_some(set) {
             return Ok(());
         }
         let left = set.untrained(self.difficult);
@@ -325,7 +331,7 @@ impl SsdTraining {
         Err(refuse("the number of objects to train on", seen, allowed))
     }
 
-    /// Checks every number, and that the images and their objects fit the network.
+    /// Checks every number, and that the images fit the network.
     ///
     /// # Errors
     /// Names the first field that is not allowed.
@@ -341,9 +347,6 @@ impl SsdTraining {
             return Err(refuse("num_classes", self.model.num_classes, &allowed));
         }
         self.check_images_a_step(set)?;
-        if self.distillation.is_none() {
-            self.check_objects(set)?;
-        }
         if !positive(self.learning_rate) {
             return Err(refuse(
                 "learning_rate",

@@ -159,6 +159,7 @@ impl Order<'_> {
     /// Begins a run; nothing is made on disk before every check has passed.
     fn begin(&self) -> anyhow::Result<Begun> {
         let (mut plan, set) = self.plan_of_set()?;
+        plan.training.check_objects(&set)?;
         let (data, validation) = self.parts(&plan, set)?;
         complete(&mut plan, validation.as_ref());
         plan.training.check(&data)?;
