@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use pyrograph_vision::{BoundingBox, VisionError};
 
-use crate::detection::{BoxFault, Corners, SetError};
-use crate::faults::{counted, listed};
+use crate::detection::{AnnotationError, BoxFault, Corners, SetError, listed};
+use crate::faults::{self, counted};
 use crate::labelled::Split;
 
 /// The errors of this crate.
@@ -253,7 +253,7 @@ pub enum DataError {
     #[error(
         "{}: {count} of {items} items cannot be used:{}\n\
          Mend them, or leave them out with --skip-broken; --strict stops at the first.",
-        path.display(), listed(first, *count)
+        path.display(), faults::listed(first, *count)
     )]
     BrokenItems {
         /// The file or folder of the set.
@@ -448,13 +448,13 @@ pub enum DataError {
     },
 
     /// A part of detection data is missing.
-    #[error("{} has no part {seen:?}: the parts are {present}", path.display())]
+    #[error("{} has no part {seen:?}: {present}", path.display())]
     NoDetectionSplit {
         /// The folder in which the parts are named.
         path: PathBuf,
         /// The part wanted.
         seen: String,
-        /// The parts there are.
+        /// The parts there are, in words.
         present: String,
     },
 
@@ -465,35 +465,17 @@ pub enum DataError {
         seen: String,
     },
 
-    /// A file of annotations is no XML, or ends too early.
-    #[error("{}, line {line}: no XML that can be read: {reason}", path.display())]
-    Xml {
-        /// The file.
-        path: PathBuf,
-        /// The line at which it stops to be one, from 1.
-        line: usize,
-        /// What is wrong.
-        reason: String,
-    },
+    /// A file of annotations, or an item of it, is not of the form that it should be of.
+    #[error(transparent)]
+    Annotation(#[from] AnnotationError),
 
-    /// A file of annotations is no JSON, or not of the form that COCO's have. JSON has neither NaN nor infinite numbers.
-    #[error("{} holds no annotations in the form of COCO", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with line and column.
-        source: serde_json::Error,
-    },
-
-    /// An annotation lacks something.
-    #[error("{}: {place} has no {missing}", path.display())]
-    AnnotationLacks {
-        /// The file.
-        path: PathBuf,
-        /// The element that lacks it.
-        place: String,
-        /// What is missing.
-        missing: &'static str,
+    /// More than one fault of a set.
+    #[error("{}", listed(faults))]
+    Several {
+        /// The faults, in the order of the set.
+        faults: Vec<DataError>,
+        /// Whether the images that have them may be left out.
+        may_skip: bool,
     },
 
     /// An annotation holds something that is not allowed there.
@@ -559,7 +541,7 @@ pub enum DataError {
 
     /// An image is not of the size that its annotation states.
     #[error(
-        "{} is {} by {} pixels, but its annotation states {} by {}: its boxes cannot be trusted",
+        "{} is {} by {} pixels, but its annotation states {} by {}: {hint}",
         path.display(), seen.0, seen.1, stated.0, stated.1
     )]
     SizeMismatch {
@@ -569,6 +551,8 @@ pub enum DataError {
         seen: (u32, u32),
         /// The width and height in the annotation.
         stated: (u32, u32),
+        /// What it means for the boxes; where the EXIF data turn the image, that they do.
+        hint: String,
     },
 
     /// A set of images cannot be made of another one.

@@ -227,15 +227,30 @@ pub enum VisionError {
         height: u32,
     },
 
-    /// A JPEG file ends before its image does.
-    #[error("{} is a JPEG file that was cut off: its end marker is missing", path.display())]
+    /// A file ends before its image does.
+    #[error("{} is a {format} file that was cut off: its end{} is missing", path.display(),
+        if *format == "WebP" { "" } else { " marker" })]
     CutOff {
         /// The file.
         path: PathBuf,
+        /// Its format: JPEG, PNG or WebP.
+        format: &'static str,
+    },
+
+    /// A file is of a known kind that is no image to be read.
+    #[error(
+        "{} is not an image that can be read (PNG, JPEG, GIF, BMP, WebP or TIFF): it is {seen}",
+        path.display()
+    )]
+    NoImage {
+        /// The file.
+        path: PathBuf,
+        /// What it is, and what helps.
+        seen: &'static str,
     },
 
     /// A file holds no image that can be decoded.
-    #[error("{} is not an image that can be read (PNG, JPEG, GIF, BMP or WebP)", path.display())]
+    #[error("{} is not an image that can be read (PNG, JPEG, GIF, BMP, WebP or TIFF)", path.display())]
     Decode {
         /// The file.
         path: PathBuf,

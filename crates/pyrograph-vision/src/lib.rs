@@ -18,7 +18,7 @@
 //! | plot losses over steps | [`line_chart`] |
 //! | plot scores and how well they tell classes apart | [`histogram_chart`], [`curve_chart`] |
 //! | plot one figure of several models against another | [`scatter_chart`] |
-//! | read and write files | [`read_image`], [`read_image_within`], [`decode_image_within`], [`image_size`], [`read_deep_image`], [`from_deep`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`], [`atomic_write`], [`check_target`] |
+//! | read and write files | [`read_image`], [`read_image_within`], [`read_image_turned`], [`decode_image_within`], [`image_size`], [`read_deep_image`], [`from_deep`], [`image_header`], [`check_image_file`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`], [`atomic_write`], [`check_target`] |
 //!
 //! Nothing is ever half written: every file goes under a temporary name into the folder it is meant
 //! for and is renamed when complete.
@@ -56,11 +56,13 @@ mod chart;
 mod colour;
 mod convert;
 mod deep;
+mod ends;
 mod error;
 mod gif;
 mod grid;
+mod header;
 mod heat;
-mod jpeg_end;
+mod jpeg;
 mod normalise;
 mod png_text;
 mod read;
@@ -90,10 +92,13 @@ pub use deep::{DeepImage, from_deep, read_deep_image};
 pub use error::VisionError;
 pub use gif::{GifOptions, write_gif};
 pub use grid::{grid, labelled_grid, panels};
+pub use header::{Exif, ImageHeader, check_image_file, image_header, image_size};
 pub use heat::heat_map;
 pub use normalise::Normalisation;
 pub use png_text::{read_png_text, write_png_with_text};
-pub use read::{MAX_INPUT_PIXELS, decode_image_within, image_size, read_image, read_image_within};
+pub use read::{
+    MAX_INPUT_PIXELS, decode_image_within, read_image, read_image_turned, read_image_within,
+};
 pub use scale::{enlarge, pick_factor, resize};
 pub use text::{TextSize, draw_text, text_size};
 pub use twin::{TwinRow, twin_figure};

@@ -1,29 +1,28 @@
 //! Image files as RGB.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Cursor, Seek};
+use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder, ImageReader, Rgb, RgbImage};
+use image::{DynamicImage, ImageDecoder, Rgb, RgbImage};
 
 use crate::VisionError;
-use crate::jpeg_end::is_whole_jpeg;
+use crate::header::{Exif, ImageHeader, decoder, open, undecodable, unreadable};
+use crate::jpeg::is_whole_jpeg;
 
 /// The most pixels of an image that [`read_image`] decodes: most cameras' photographs, and no more than 300 MB in RGB.
 pub const MAX_INPUT_PIXELS: u64 = 100_000_000;
 /// The most bytes of an image as it is stored, per pixel that is allowed: four channels of a byte, or two of 16 bits.
 const BYTES_PER_PIXEL: u64 = 4;
 
-/// Reads a PNG, JPEG, GIF (first frame), BMP or WebP file, told apart by its contents rather than
+/// Reads a PNG, JPEG, GIF (first frame), BMP, WebP or TIFF (first page) file, told apart by its contents rather than
 /// its name. Transparent parts are laid on white, grey becomes RGB, 16-bit channels become 8-bit,
 /// and a photograph is turned upright as its EXIF data say.
 ///
 /// # Errors
 /// [`VisionError::Read`] when the file cannot be read, [`VisionError::TooManyPixels`] beyond
 /// [`MAX_INPUT_PIXELS`], [`VisionError::TooManyBytes`] beyond four times as many bytes, [`VisionError::NoPixels`] for an image
-/// without any, [`VisionError::CutOff`] for a JPEG without its end, and [`VisionError::Decode`] when it holds no image of these
-/// formats or a damaged one.
+/// without any, [`VisionError::CutOff`] for a JPEG without its end, [`VisionError::NoImage`] and [`VisionError::Decode`] when it
+/// holds no image of these formats or a damaged one.
 pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage, VisionError> {
     read_image_within(path, MAX_INPUT_PIXELS)
 }
@@ -34,10 +33,22 @@ pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage, VisionError> {
 /// # Errors
 /// Those of [`read_image`].
 pub fn read_image_within(path: impl AsRef<Path>, max_pixels: u64) -> Result<RgbImage, VisionError> {
+    read_image_turned(path, max_pixels, Exif::Upright)
+}
+
+/// [`read_image_within`], turned as its EXIF data say or not.
+///
+/// # Errors
+/// Those of [`read_image`].
+pub fn read_image_turned(
+    path: impl AsRef<Path>,
+    max_pixels: u64,
+    exif: Exif,
+) -> Result<RgbImage, VisionError> {
     let path = path.as_ref();
-    let opened = open(path)?;
-    let file = File::open(path).map_err(unreadable(path))?;
-    decoded(opened, BufReader::new(file), path, max_pixels)
+    let opened = decoder(open(path)?, path)?;
+    let whole: BufReader<_> = open(path)?;
+    decoded(opened, whole, path, (max_pixels, exif))
 }
 
 /// [`read_image_within`] for an encoded image in memory; `name` stands for its path in errors.
@@ -51,17 +62,22 @@ pub fn decode_image_within(
 ) -> Result<RgbImage, VisionError> {
     let name = name.as_ref();
     let opened = decoder(Cursor::new(bytes), name)?;
-    decoded(opened, Cursor::new(bytes), name, max_pixels)
+    decoded(
+        opened,
+        Cursor::new(bytes),
+        name,
+        (max_pixels, Exif::Upright),
+    )
 }
 
 /// The image of a decoder, whose header has been read; `whole` is the same file once more.
 fn decoded(
-    (decoder, orientation): (impl ImageDecoder, Orientation),
+    (decoder, header): (impl ImageDecoder, ImageHeader),
     mut whole: impl BufRead + Seek,
     path: &Path,
-    max_pixels: u64,
+    (max_pixels, exif): (u64, Exif),
 ) -> Result<RgbImage, VisionError> {
-    let (width, height) = upright(decoder.dimensions(), orientation);
+    let (width, height) = header.size(exif);
     if u64::from(width) * u64::from(height) > max_pixels {
         return Err(VisionError::TooManyPixels {
             path: path.into(),
@@ -82,7 +98,10 @@ fn decoded(
         });
     }
     if !is_whole_jpeg(&mut whole).map_err(unreadable(path))? {
-        return Err(VisionError::CutOff { path: path.into() });
+        return Err(VisionError::CutOff {
+            path: path.into(),
+            format: "JPEG",
+        });
     }
     let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable(path))?;
     if image.width() == 0 || image.height() == 0 {
@@ -92,69 +111,8 @@ fn decoded(
             height,
         });
     }
-    image.apply_orientation(orientation);
+    image.apply_orientation(header.orientation(exif));
     Ok(on_white(image))
-}
-
-/// Width and height that [`read_image`] would give, from the file's header alone and whatever their size.
-///
-/// # Errors
-/// [`VisionError::Read`] when the file cannot be read, [`VisionError::Decode`] when it has no header of an image that
-/// [`read_image`] knows.
-pub fn image_size(path: impl AsRef<Path>) -> Result<(u32, u32), VisionError> {
-    let (decoder, orientation) = open(path.as_ref())?;
-    Ok(upright(decoder.dimensions(), orientation))
-}
-
-/// The decoder of a file, with the header read, and how the image is to be turned.
-fn open(path: &Path) -> Result<(impl ImageDecoder, Orientation), VisionError> {
-    let file = File::open(path).map_err(unreadable(path))?;
-    if file.metadata().map_err(unreadable(path))?.is_dir() {
-        return Err(unreadable(path)(io::ErrorKind::IsADirectory.into()));
-    }
-    decoder(BufReader::new(file), path)
-}
-
-/// The same of any bytes.
-fn decoder<'a>(
-    file: impl BufRead + Seek + 'a,
-    path: &Path,
-) -> Result<(impl ImageDecoder + 'a, Orientation), VisionError> {
-    let reader = ImageReader::new(file)
-        .with_guessed_format()
-        .map_err(unreadable(path))?;
-    let mut decoder = reader.into_decoder().map_err(undecodable(path))?;
-    // Orientation is a courtesy: without readable EXIF data the image stays as it is.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((decoder, orientation))
-}
-
-fn unreadable(path: &Path) -> impl Fn(io::Error) -> VisionError {
-    move |source| VisionError::Read {
-        path: path.into(),
-        source,
-    }
-}
-
-fn undecodable(path: &Path) -> impl FnOnce(image::ImageError) -> VisionError {
-    |source| VisionError::Decode {
-        path: path.into(),
-        source,
-    }
-}
-
-/// Width and height after the image is turned.
-fn upright((width, height): (u32, u32), orientation: Orientation) -> (u32, u32) {
-    match orientation {
-        Orientation::Rotate90
-        | Orientation::Rotate270
-        | Orientation::Rotate90FlipH
-        | Orientation::Rotate270FlipH => (height, width),
-        Orientation::NoTransforms
-        | Orientation::Rotate180
-        | Orientation::FlipHorizontal
-        | Orientation::FlipVertical => (width, height),
-    }
 }
 
 /// The image composited on white.
@@ -176,6 +134,7 @@ mod tests {
     use image::{GrayImage, Luma, Rgba, RgbaImage};
 
     use super::*;
+    use crate::image_size;
 
     #[test]
     fn transparency_is_laid_on_white() {
@@ -218,7 +177,10 @@ mod tests {
             std::fs::write(&path, &whole[..length]).unwrap();
             let error = read_image(&path).unwrap_err();
             assert!(
-                matches!(error, VisionError::Decode { .. }),
+                matches!(
+                    error,
+                    VisionError::Decode { .. } | VisionError::NoImage { .. }
+                ),
                 "{length}: {error}"
             );
         }
@@ -379,6 +341,11 @@ mod tests {
                 size,
                 "{orientation}"
             );
+            let header = crate::image_header(&path).unwrap();
+            assert_eq!(header.turn().is_some(), orientation != 1);
+            assert_eq!(header.size(Exif::Stored), (8, 3));
+            let stored = read_image_turned(&path, 24, Exif::Stored).unwrap();
+            assert_eq!(stored.dimensions(), (8, 3));
         }
     }
 

@@ -31,7 +31,11 @@ pub(super) fn clean(bbox: BoundingBox, width: u32, height: u32, policy: BoxPolic
     }
     let clipped = bbox.clip(width as f32, height as f32);
     if clipped == bbox {
-        return Cleaned::Sound;
+        let is_speck = bbox.x2 - bbox.x1 < 1.0 || bbox.y2 - bbox.y1 < 1.0;
+        return match is_speck {
+            true => Cleaned::Changed(BoxFault::Speck, BoxAction::Kept),
+            false => Cleaned::Sound,
+        };
     }
     let fault = if clipped.is_proper() {
         BoxFault::Beyond
@@ -110,6 +114,18 @@ mod tests {
         assert_eq!(cleaned(outside, BeyondImage::Keep), Cleaned::Sound);
     }
 
+    #[test]
+    fn a_box_of_less_than_a_pixel_is_kept_and_said() {
+        let speck = Cleaned::Changed(BoxFault::Speck, BoxAction::Kept);
+        for corners in [[0.25, 0.3, 0.66, 0.77], [3.0, 4.0, 9.0, 4.5]] {
+            assert_eq!(cleaned(corners, BeyondImage::Clip), speck, "{corners:?}");
+        }
+        assert_eq!(
+            cleaned([3.0, 4.0, 4.0, 5.0], BeyondImage::Clip),
+            Cleaned::Sound
+        );
+    }
+
     proptest! {
         #[test]
         fn what_is_left_can_be_learnt_from(
@@ -120,7 +136,7 @@ mod tests {
             let [x1, y1, x2, y2] = corners;
             let bbox = BoundingBox::new(x1, y1, x2, y2);
             let left = match clean(bbox, width, height, BoxPolicy::default()) {
-                Cleaned::Sound => Some(bbox),
+                Cleaned::Sound | Cleaned::Changed(_, BoxAction::Kept) => Some(bbox),
                 Cleaned::Changed(_, BoxAction::Clipped(to)) => Some(to),
                 Cleaned::Changed(_, BoxAction::Skipped) | Cleaned::Refused(_) => None,
             };

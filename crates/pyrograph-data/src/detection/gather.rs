@@ -1,10 +1,12 @@
 //! Objects as they come from a file: their class is looked up and their box is cleaned.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use pyrograph_vision::BoundingBox;
 
 use super::clean::{Cleaned, clean};
+use super::faults::Faults;
 use super::options::{BoxPolicy, DetectionOptions, UnknownClass};
 use super::remark::{BoxAction, BoxRemark, Place};
 use super::{BoxObject, DetectionSample, DetectionSet};
@@ -40,6 +42,8 @@ pub(super) struct Gatherer {
     samples: Vec<DetectionSample>,
     remarks: Vec<BoxRemark>,
     skipped: BTreeMap<String, usize>,
+    /// The faults met so far.
+    pub(super) faults: Faults,
 }
 
 impl Gatherer {
@@ -64,6 +68,7 @@ impl Gatherer {
             samples: Vec::new(),
             remarks: Vec::new(),
             skipped: BTreeMap::new(),
+            faults: Faults::new(options.broken),
         })
     }
 
@@ -71,7 +76,7 @@ impl Gatherer {
     ///
     /// # Errors
     /// [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`], where the options refuse rather than skip.
-    pub(super) fn object(
+    fn object(
         &mut self,
         place: Place<'_>,
         size: (u32, u32),
@@ -96,6 +101,7 @@ impl Gatherer {
             Cleaned::Sound => (Some(bbox), None),
             Cleaned::Changed(fault, action) => match action {
                 BoxAction::Skipped => (None, Some((fault, action))),
+                BoxAction::Kept => (Some(bbox), Some((fault, action))),
                 BoxAction::Clipped(to) => (Some(to), Some((fault, action))),
             },
             Cleaned::Refused(fault) => {
@@ -129,16 +135,62 @@ impl Gatherer {
         Ok(bbox.map(placed))
     }
 
+    /// The objects of an image in their clean form; none after the first fault was noted. Remarks of an image with a fault stay
+    /// with it, and go when it does.
+    ///
+    /// # Errors
+    /// As [`object`](Self::object), where the first fault ends the reading.
+    pub(super) fn objects<'a>(
+        &mut self,
+        (file, image): (&Path, &str),
+        size: (u32, u32),
+        objects: impl Iterator<Item = Result<RawObject<'a>, DataError>>,
+    ) -> Result<Option<Vec<BoxObject>>, DataError> {
+        let remarks = self.remarks.len();
+        let mut clean = Vec::new();
+        let mut is_sound = true;
+        for (number, raw) in (1..).zip(objects) {
+            let place = Place {
+                file,
+                image,
+                object: number,
+            };
+            let object = raw.and_then(|raw| self.object(place, size, &raw));
+            match self.faults.sound(object)? {
+                Some(object) => clean.extend(object),
+                None => is_sound = false,
+            }
+        }
+        if !is_sound {
+            self.remarks.truncate(remarks);
+        }
+        Ok(is_sound.then_some(clean))
+    }
+
     /// Adds an image with its clean objects.
     pub(super) fn sample(&mut self, sample: DetectionSample) {
         self.samples.push(sample);
     }
 
     /// The set of all that was gathered.
-    pub(super) fn finish(self) -> DetectionSet {
+    ///
+    /// # Errors
+    /// The faults, unless their images are left out, and [`DataError::Empty`] for `file` where no image is left.
+    pub(super) fn finish(mut self, file: &Path) -> Result<DetectionSet, DataError> {
+        // Where the data are refused anyway, so that all of their faults are listed.
+        if self.faults.are_listed() {
+            for sample in &self.samples {
+                self.faults.sound(sample.look())?;
+            }
+        }
+        let broken = self.faults.finish()?;
+        if self.samples.is_empty() {
+            return Err(DataError::Empty { path: file.into() });
+        }
         let mut set = DetectionSet::from_parts(self.class_names, self.samples);
         set.remarks = self.remarks;
         set.skipped_classes = self.skipped.into_iter().collect();
-        set
+        set.broken = broken.iter().map(DataError::in_words).collect();
+        Ok(set)
     }
 }

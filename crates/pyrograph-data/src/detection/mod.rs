@@ -28,35 +28,49 @@
 //! # }
 //! ```
 
+mod annotation_error;
 mod augment;
 mod clean;
 mod coco;
 mod export;
+mod faults;
 mod gather;
+mod headers;
 mod memory;
 mod objects;
 mod open;
 mod options;
 mod remark;
+mod sample;
 mod scenes;
 mod set_error;
 mod shared;
 mod split;
+mod text;
+mod trained;
 mod unlabelled;
 mod voc;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use pyrograph_vision::{BoundingBox, RgbImage, image_size, read_image};
+use pyrograph_vision::{BoundingBox, MAX_INPUT_PIXELS, RgbImage, image_header, read_image_turned};
 
+pub use annotation_error::AnnotationError;
 pub use augment::{Expand, IouCrop, Mirror, PhotometricDistort, SsdAugment};
 pub use export::CocoInstances;
+pub(crate) use faults::listed;
+pub use headers::{ImageChecks, TurnedImage};
 pub use open::DetectionFormat;
-pub use options::{BeyondImage, BoxPolicy, Degenerate, DetectionOptions, UnknownClass, VocCorners};
+pub use options::{
+    BeyondImage, BoxPolicy, Broken, Degenerate, DetectionOptions, UnknownClass, VocCorners,
+};
 pub(crate) use remark::Corners;
 pub use remark::{BoxAction, BoxFault, BoxRemark};
+pub use sample::DetectionSample;
+pub(crate) use sample::Pixels;
+use sample::stated_or_seen;
 pub use set_error::SetError;
+pub use trained::Untrained;
 pub use voc::ALL_ANNOTATIONS;
 
 use crate::DataError;
@@ -101,71 +115,6 @@ impl BoxObject {
     }
 }
 
-/// Where the pixels of an image come from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Pixels {
-    /// A file.
-    File(PathBuf),
-    /// The pixels themselves.
-    Memory(Arc<RgbImage>),
-    /// A scene drawn by code.
-    Scene {
-        /// The seed of the set.
-        seed: u64,
-        /// Its place in the set.
-        index: usize,
-        /// Its width and height in pixels.
-        side: u32,
-    },
-}
-
-/// One image and its objects.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DetectionSample {
-    /// Its name in the set: VOC's id, COCO's file name.
-    pub name: String,
-    /// Its width in pixels, as the annotations have it.
-    pub width: u32,
-    /// Its height in pixels.
-    pub height: u32,
-    /// Its objects.
-    pub objects: Vec<BoxObject>,
-    pixels: Pixels,
-}
-
-impl DetectionSample {
-    /// An image whose pixels come from `pixels` when they are asked for.
-    pub(crate) fn new(
-        name: String,
-        (width, height): (u32, u32),
-        objects: Vec<BoxObject>,
-        pixels: Pixels,
-    ) -> Self {
-        Self {
-            name,
-            width,
-            height,
-            objects,
-            pixels,
-        }
-    }
-}
-
-impl DetectionSample {
-    /// Refuses an image of another size than is stated: the boxes cannot be of it.
-    fn check_size(&self, path: &Path, seen: (u32, u32)) -> Result<(), DataError> {
-        let stated = (self.width, self.height);
-        if seen == stated {
-            return Ok(());
-        }
-        Err(DataError::SizeMismatch {
-            path: path.into(),
-            seen,
-            stated,
-        })
-    }
-}
-
 /// Images with boxes: what a detector is trained on and held to. Pixels are read when they are asked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetectionSet {
@@ -173,6 +122,7 @@ pub struct DetectionSet {
     samples: Vec<DetectionSample>,
     remarks: Vec<BoxRemark>,
     skipped_classes: Vec<(String, usize)>,
+    broken: Vec<String>,
 }
 
 impl DetectionSet {
@@ -185,6 +135,7 @@ impl DetectionSet {
             samples,
             remarks: Vec::new(),
             skipped_classes: Vec::new(),
+            broken: Vec::new(),
         }
     }
 
@@ -208,7 +159,7 @@ impl DetectionSet {
         &self.samples
     }
 
-    /// The boxes that were changed or left out when the set was read, in the order of the images.
+    /// The boxes that were changed or left out when the set was read, and those of less than a pixel, in the order of the images.
     pub fn remarks(&self) -> &[BoxRemark] {
         &self.remarks
     }
@@ -217,6 +168,12 @@ impl DetectionSet {
     /// [subset](Self::subset) keeps that of the whole.
     pub fn skipped_classes(&self) -> &[(String, usize)] {
         &self.skipped_classes
+    }
+
+    /// The faults of the images that [`Broken::Skip`] left out, each with its file. A [subset](Self::subset) keeps those of the
+    /// whole.
+    pub fn broken(&self) -> &[String] {
+        &self.broken
     }
 
     /// The objects of all images.
@@ -245,27 +202,15 @@ impl DetectionSet {
         let sample = &self.samples[index];
         match &sample.pixels {
             Pixels::File(path) => {
-                let image = read_image(path)?;
-                sample.check_size(path, image.dimensions())?;
+                let image = read_image_turned(path, MAX_INPUT_PIXELS, sample.exif)?;
+                if image.dimensions() != (sample.width, sample.height) {
+                    sample.check_size(path, &image_header(path)?)?;
+                }
                 Ok(image)
             }
             Pixels::Memory(image) => Ok(RgbImage::clone(image)),
             &Pixels::Scene { seed, index, side } => Ok(Scene::new(seed, index, side).draw()),
         }
-    }
-
-    /// Looks at the header of every image, so that one that is none, or of another size than its annotation states, is found before
-    /// anything is done with the set.
-    ///
-    /// # Errors
-    /// As [`image`](Self::image), for the first such image; what is wrong behind its header shows there only.
-    pub fn check_images(&self) -> Result<(), DataError> {
-        for sample in &self.samples {
-            if let Pixels::File(path) = &sample.pixels {
-                sample.check_size(path, image_size(path)?)?;
-            }
-        }
-        Ok(())
     }
 
     /// The file of every image; none of those that are in memory or drawn by code.

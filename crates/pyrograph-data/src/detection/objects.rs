@@ -72,7 +72,9 @@ impl DetectionSample {
         }
         let bbox = match clean(object.bbox, self.width, self.height, POLICY) {
             Cleaned::Changed(_, BoxAction::Clipped(to)) => to,
-            Cleaned::Sound | Cleaned::Changed(_, BoxAction::Skipped) => object.bbox,
+            Cleaned::Sound | Cleaned::Changed(_, BoxAction::Skipped | BoxAction::Kept) => {
+                object.bbox
+            }
             Cleaned::Refused(fault) => {
                 let seen = format!("{}, which {fault}", Corners(object.bbox));
                 let (width, height) = (self.width, self.height);

@@ -1,5 +1,6 @@
 //! What a user can choose when detection data are read.
 
+use pyrograph_vision::Exif;
 use serde::{Deserialize, Serialize};
 
 /// How annotations are read. By default classes are those that the data have, and boxes are cleaned as by [`BoxPolicy`].
@@ -15,6 +16,30 @@ pub struct DetectionOptions {
     pub boxes: BoxPolicy,
     /// What the corners in VOC's files mean; nothing else looks at it.
     pub voc_corners: VocCorners,
+    /// Whether photographs are turned as their EXIF data say: boxes are of the picture that is read.
+    #[serde(skip_serializing_if = "is_default")]
+    pub exif: Exif,
+    /// What happens to images whose annotations or files have faults.
+    #[serde(skip_serializing_if = "is_default")]
+    pub broken: Broken,
+}
+
+/// Configs of runs say what differs from the default.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// What happens to images whose annotations or files have faults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Broken {
+    /// The data are refused, with every fault that there is.
+    #[default]
+    List,
+    /// The data are refused at the first fault.
+    First,
+    /// The images are left out, and their faults are in [`broken`](super::DetectionSet::broken).
+    Skip,
 }
 
 /// What happens to an object whose class is not known.

@@ -1,11 +1,11 @@
-//! What is said of boxes that are changed or left out.
+//! Remarks on boxes that are changed, left out, or too small to be meant.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use pyrograph_vision::BoundingBox;
 
-/// A box that was changed or left out when a set was read.
+/// A box that was changed or left out when a set was read, or that stays but is less than a pixel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BoxRemark {
     /// The file that it stands in.
@@ -36,6 +36,8 @@ pub enum BoxFault {
     Beyond,
     /// All of it lies beyond the image.
     Outside,
+    /// It is less than a pixel wide or high, as corners are that are shares of the image.
+    Speck,
 }
 
 impl fmt::Display for BoxFault {
@@ -45,6 +47,7 @@ impl fmt::Display for BoxFault {
             Self::NoArea => "has no area",
             Self::Beyond => "goes beyond the image",
             Self::Outside => "lies outside the image",
+            Self::Speck => "is less than a pixel wide or high",
         })
     }
 }
@@ -57,6 +60,8 @@ pub enum BoxAction {
     Skipped,
     /// This one took its place.
     Clipped(BoundingBox),
+    /// Nothing: it stays as it is.
+    Kept,
 }
 
 /// As a sentence: `a.xml, object 13 of a: the box [504, 337, 504, 337] of RBC has no area and was left out`.
@@ -71,6 +76,7 @@ impl fmt::Display for BoxRemark {
         write!(f, "{place}: the box {bbox} of {class} {} and ", self.fault)?;
         match self.action {
             BoxAction::Skipped => f.write_str("was left out"),
+            BoxAction::Kept => f.write_str("was kept"),
             BoxAction::Clipped(to) => write!(f, "was clipped to {}", Corners(to)),
         }
     }

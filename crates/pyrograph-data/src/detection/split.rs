@@ -26,6 +26,7 @@ impl DetectionSet {
                 .collect(),
             samples,
             skipped_classes: self.skipped_classes.clone(),
+            broken: self.broken.clone(),
         }
     }
 

@@ -14,8 +14,8 @@ use crate::listing::Listing;
 impl DetectionSet {
     /// Every image in `folder` and in the folders below it, without objects, sorted by name.
     ///
-    /// Images are the files that end in `.png`, `.jpg`, `.jpeg`, `.gif`, `.bmp` or `.webp`, in
-    /// letters of either case. Other files, hidden files and hidden folders are left out. The name
+    /// Images are the files that end in `.png`, `.jpg`, `.jpeg`, `.gif`, `.bmp`, `.webp`,
+    /// `.tif` or `.tiff`, in letters of either case. Other files, hidden files and hidden folders are left out. The name
     /// of an image is its path in the folder, with `/` between the parts. Its size is that of the
     /// file's header; pixels are read by [`image`](Self::image). `class_names` are the classes of
     /// objects that the images may get later.

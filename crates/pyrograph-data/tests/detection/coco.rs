@@ -5,7 +5,8 @@ use std::fs;
 use proptest::prelude::*;
 use pyrograph_data::DataError;
 use pyrograph_data::detection::{
-    BeyondImage, BoxPolicy, DetectionFormat, DetectionOptions, DetectionSet, UnknownClass,
+    AnnotationError, BeyondImage, BoxPolicy, DetectionFormat, DetectionOptions, DetectionSet,
+    UnknownClass,
 };
 use pyrograph_vision::BoundingBox;
 use tempfile::TempDir;
@@ -109,11 +110,6 @@ fn wrong_values_are_named_by_their_place() {
     for (old, new, said) in [
         ("\"id\": 7}", "\"id\": 42}", "images[1].id is \"42\""),
         ("000007", "000042", "images[1].file_name is \"000042.png\""),
-        (
-            "\"width\": 20",
-            "\"width\": 0",
-            "images[0].width is \"0\": allowed is a number of pixels from 1",
-        ),
         ("\"id\": 9", "\"id\": 1", "annotations[1].id is \"1\""),
         (
             "\"image_id\": 42",
@@ -125,16 +121,6 @@ fn wrong_values_are_named_by_their_place() {
             "\"category_id\": 3",
             "annotations[1].category_id is \"3\"",
         ),
-        (
-            "3.25, 4]",
-            "3.25]",
-            "annotations[0].bbox is \"[1.5, 2.0, 3.25]\": allowed is four numbers",
-        ),
-        (
-            "\"iscrowd\": 1",
-            "\"iscrowd\": 2",
-            "annotations[1].iscrowd is \"2\": allowed is 0 or 1",
-        ),
         ("\"id\": 5", "\"id\": 2", "categories[2].id is \"2\""),
     ] {
         let error = refusal(old, new);
@@ -142,38 +128,123 @@ fn wrong_values_are_named_by_their_place() {
         assert!(matches!(error, DataError::AnnotationValue { .. }), "{text}");
         assert!(text.contains(said), "{text}");
     }
+    // The types of the fields, and those that are missing.
+    for (old, new, said) in [
+        (
+            "3.25, 4]",
+            "3.25]",
+            "annotations[0].bbox is [1.5, 2, 3.25]: allowed is four finite numbers",
+        ),
+        ("[1.5", "[null", "annotations[0].bbox is [null, 2, 3.25, 4]"),
+        ("1.5", "NaN", "annotations[0].bbox is [null, 2, 3.25, 4]"),
+        ("[1.5, 2, 3.25, 4]", "[]", "annotations[0].bbox is []"),
+        (
+            "\"iscrowd\": 1",
+            "\"iscrowd\": 2",
+            "annotations[1].iscrowd is 2: allowed is 0 or 1",
+        ),
+        (
+            "\"area\": 13.0",
+            "\"area\": -1",
+            "annotations[0].area is -1",
+        ),
+        (
+            "\"id\": 7}",
+            "\"id\": \"7\"}",
+            "images[1].id is the string \"7\": allowed is a whole number",
+        ),
+        (
+            "\"width\": 20",
+            "\"width\": null",
+            "images[0].width is null",
+        ),
+        ("\"width\": 20", "\"width\": -20", "images[0].width is -20"),
+        (
+            "\"name\": \"plane\"",
+            "\"title\": 1",
+            "categories[2] has no name",
+        ),
+        (
+            "\"file_name\": \"000042.png\", ",
+            "",
+            "images[0] has no file_name: give a name",
+        ),
+        (
+            "\"width\": 20, ",
+            "",
+            "images[0] has no width: give a whole number of pixels, or 0 for that of the image file",
+        ),
+        (
+            "\"annotations\"",
+            "\"notes\"",
+            "an object without annotations; its fields are: images, categories, info, notes",
+        ),
+    ] {
+        let text = refusal(old, new).to_string();
+        assert!(
+            text.contains("instances_train2017.json") && text.contains(said),
+            "{text}"
+        );
+    }
     let error = refusal("plane", "bicycle");
     assert!(matches!(error, DataError::BadClasses { .. }), "{error}");
 }
 
 #[test]
 fn what_is_no_json_of_this_form_is_refused_with_its_line() {
-    // Python writes NaN, which JSON has not.
     for (old, new, said) in [
-        ("1.5", "NaN", "line 8"),
-        ("1.5", "1e999", "number out of range"),
-        ("[1.5", "[null", "line 8"),
         (
-            "\"annotations\"",
-            "\"notes\"",
-            "missing field `annotations`",
+            "1.5",
+            "1e999",
+            "line 8, column 63: annotations[0]: no JSON that can be read: number out of range",
         ),
         (
-            "\"file_name\": \"000042.png\", ",
-            "",
-            "missing field `file_name`",
+            "\"id\": 9,",
+            "\"id\": 9",
+            "annotations[1]: no JSON that can be read: expected",
         ),
-        ("\"width\": 20", "\"width\": -20", "line 4"),
+        (
+            "[\n    {\"license\"",
+            "7, [\n    {\"license\"",
+            "images: there is integer `7` where a list is needed",
+        ),
     ] {
         let error = refusal(old, new);
-        let DataError::Json { source, .. } = &error else {
-            panic!("{error:?}");
-        };
-        assert!(source.to_string().contains(said), "{source}");
+        let text = error.to_string();
+        assert!(
+            matches!(error, DataError::Annotation(AnnotationError::Json { .. })),
+            "{text}"
+        );
+        assert!(text.contains(said), "{text}");
+    }
+    let cut = &INSTANCES[..INSTANCES.find("toothbrush").unwrap()];
+    let text = open(&folder(cut), "train").unwrap_err().to_string();
+    assert!(
+        text.contains("categories[0]: the file ends too early"),
+        "{text}"
+    );
+    for (text, said) in [
+        (
+            "[{\"image_id\": 1, \"score\": 0.5}]",
+            "is a list of detections",
+        ),
+        ("[]", "is a list"),
+        ("{}", "its fields are: none"),
+    ] {
+        let error = open(&folder(text), "train").unwrap_err();
+        let text = error.to_string();
+        assert!(
+            matches!(
+                error,
+                DataError::Annotation(AnnotationError::NoInstances { .. })
+            ),
+            "{text}"
+        );
+        assert!(text.contains(said), "{text}");
     }
     assert!(matches!(
         open(&folder(""), "train"),
-        Err(DataError::Json { .. })
+        Err(DataError::Annotation(AnnotationError::Json { .. }))
     ));
     let text = r#"{"images": [], "annotations": [], "categories": []}"#;
     assert!(matches!(
@@ -220,7 +291,7 @@ fn a_file_cut_off_or_changed_anywhere_is_read_or_refused() {
     let places = 0..INSTANCES.len();
     proptest!(|(end in places.clone(), place in places.clone(), byte in 0_u8..128)| {
         fs::write(&path, &INSTANCES[..end]).unwrap();
-        let refused = matches!(open(&root, "train"), Err(DataError::Json { .. }));
+        let refused = matches!(open(&root, "train"), Err(DataError::Annotation(AnnotationError::Json { .. })));
         prop_assert!(refused);
         let mut bytes = INSTANCES.as_bytes().to_vec();
         bytes[place] = byte;

@@ -37,7 +37,7 @@ fn a_part_is_found_by_its_name_with_or_without_the_year() {
     write(file("train"), INSTANCES);
     assert!(matches!(
         open(&root, "train"),
-        Err(DataError::NoDetectionSet { .. })
+        Err(DataError::Several { .. })
     ));
     fs::rename(root.path().join("train2017"), root.path().join("images")).unwrap();
     assert_eq!(open(&root, "train").unwrap().len(), 2);
@@ -86,7 +86,7 @@ fn a_folder_without_the_layout_is_refused() {
         INSTANCES,
     );
     let text = open(&root, "train").unwrap_err().to_string();
-    assert!(text.contains("no folder train or images"), "{text}");
+    assert!(text.contains("000042.png"), "{text}");
     assert!("yolo".parse::<DetectionFormat>().is_err());
     assert_eq!(
         "coco".parse::<DetectionFormat>().unwrap(),

@@ -2,8 +2,8 @@
 
 use pyrograph_data::DataError;
 use pyrograph_data::detection::{
-    BeyondImage, BoxAction, BoxFault, BoxPolicy, Degenerate, DetectionOptions, UnknownClass,
-    VocCorners,
+    BeyondImage, BoxAction, BoxFault, BoxPolicy, Broken, Degenerate, DetectionOptions,
+    UnknownClass, VocCorners,
 };
 use pyrograph_vision::BoundingBox;
 use tempfile::TempDir;
@@ -91,6 +91,7 @@ fn boxes_with_faults_are_refused_where_that_is_wanted() {
             &root,
             DetectionOptions {
                 boxes,
+                broken: Broken::First,
                 ..DetectionOptions::default()
             },
         )

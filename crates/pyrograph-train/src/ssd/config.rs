@@ -264,6 +264,73 @@ impl SsdTraining {
         }
     }
 
+    /// Whether the network has batch norms: MobileNet V2 always does.
+    fn has_batch_norm(&self) -> bool {
+        self.model.batch_norm || self.model.backbone == SsdBackbone::MobilenetV2
+    }
+
+    /// Batch norms need two values a channel, also in the last map of one cell; without any, one image is a batch.
+    fn check_images_a_step(&self, set: &DetectionSet) -> Result<(), TrainError> {
+        let (least, allowed) = match self.has_batch_norm() {
+            true => (
+                2,
+                "2 or more, which batch norm needs; with --batch-norm off, which VGG16 may have, 1 or more",
+            ),
+            false => (1, "1 or more"),
+        };
+        let in_words = |count: usize| match count {
+            1 => "1 image".to_owned(),
+            count => format!("{count} images"),
+        };
+        if set.len() < least {
+            return Err(refuse("the data to train on", in_words(set.len()), allowed));
+        }
+        if self.batch_size < least {
+            return Err(refuse(
+                "images a step (--batch-size)",
+                self.batch_size,
+                allowed,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether an object of the images is trained on.
+    pub(super) fn trains_on_some(&self, set: &DetectionSet) -> bool {
+        let counts = set.trained_counts(self.difficult);
+        counts.iter().any(|count| *count > 0)
+    }
+
+    /// Refuses whole data with nothing to learn from: a training would go on to its end all the same. With a teacher there is
+    /// always something.
+    ///
+    /// # Errors
+    /// Says why no object of `set` is trained on.
+    pub fn check_objects(&self, set: &DetectionSet) -> Result<(), TrainError> {
+        if self.distillation.is_some() || self.trains_on_some(set) {
+            return Ok(());
+        }
+        let left = set.untrained(self.difficult);
+        let mut seen = format!("none in {} images", set.len());
+        if left.difficult > 0 {
+            seen += &format!(
+                ", but {} difficult ones, which --difficult trains on",
+                left.difficult
+            );
+        }
+        if left.crowds > 0 {
+            seen += &format!(
+                ", but {} crowds (iscrowd), which are never trained on",
+                left.crowds
+            );
+        }
+        for (class, count) in set.skipped_classes() {
+            seen += &format!(", but {count} of the class {class}, which is left out");
+        }
+        let allowed = "1 or more: there is nothing to train on";
+        Err(refuse("the number of objects to train on", seen, allowed))
+    }
+
     /// Checks every number, and that the images fit the network.
     ///
     /// # Errors
@@ -279,11 +346,7 @@ impl SsdTraining {
             let allowed = format!("{}: the data's classes and the background", classes + 1);
             return Err(refuse("num_classes", self.model.num_classes, &allowed));
         }
-        // Batch norms need two values a channel, also in the last map of one cell.
-        if set.len() < 2 || self.batch_size < 2 {
-            let seen = set.len().min(self.batch_size);
-            return Err(refuse("images a step", seen, "2 or more"));
-        }
+        self.check_images_a_step(set)?;
         if !positive(self.learning_rate) {
             return Err(refuse(
                 "learning_rate",

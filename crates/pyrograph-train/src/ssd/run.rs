@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pyrograph_data::detection::{DetectionFormat, DetectionOptions, DetectionSet};
+use pyrograph_data::detection::{Broken, DetectionFormat, DetectionOptions, DetectionSet};
 use serde::{Deserialize, Serialize};
 
 use super::SsdTraining;
@@ -38,12 +38,21 @@ pub enum DetectionSource {
 }
 
 impl DetectionSource {
-    /// Reads the annotations, or places the shapes.
+    /// Reads the annotations, or places the shapes. Where images with faults are left out, the header of every image is read
+    /// too, so that a set is the same each time.
     ///
     /// # Errors
     /// When they do not read.
     pub fn load(&self) -> Result<DetectionSet, TrainError> {
-        Ok(match self {
+        self.load_with(&mut || {})
+    }
+
+    /// [`load`](Self::load) with `each` called after every header.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(&self, each: &mut dyn FnMut()) -> Result<DetectionSet, TrainError> {
+        let set = match self {
             Self::Scenes { count, side, seed } => DetectionSet::scenes(*count, *side, *seed)?,
             Self::Files {
                 path,
@@ -51,14 +60,36 @@ impl DetectionSource {
                 split,
                 options,
             } => DetectionSet::open(path, *format, split, options)?,
-        })
+        };
+        match self.broken() {
+            Broken::Skip => Ok(set.without_broken_images(each)?),
+            Broken::List | Broken::First => Ok(set),
+        }
+    }
+
+    /// What happens to images with faults.
+    pub fn broken(&self) -> Broken {
+        match self {
+            Self::Scenes { .. } => Broken::default(),
+            Self::Files { options, .. } => options.broken,
+        }
+    }
+
+    /// The same source read by the classes `classes`, as those of a model, or of the images trained on; scenes have their own.
+    #[must_use]
+    pub fn with_classes(mut self, classes: &[String]) -> Self {
+        if let Self::Files { options, .. } = &mut self {
+            options.classes = Some(classes.to_vec());
+        }
+        self
     }
 
     /// The same source with another part: `split` of files, and scenes that no other part draws,
-    /// whose parts are `train`, `val`, `test` and `unlabelled`.
+    /// whose parts are `train`, `val`, `test` and `unlabelled`. The other part of an annotation file of COCO's is the file of
+    /// that part beside it.
     ///
     /// # Errors
-    /// When scenes have no such part, or the files are one annotation file of COCO's, which is a part by itself.
+    /// When scenes have no such part, or an annotation file has none beside it.
     pub fn part(&self, split: &str) -> Result<Self, TrainError> {
         /// Each part of the scenes is drawn from seeds that the others never use.
         const VALIDATION_SEEDS: u64 = 1 << 63;
@@ -87,13 +118,15 @@ impl DetectionSource {
             }
             Self::Files {
                 path,
-                format: DetectionFormat::Coco,
+                format: format @ DetectionFormat::Coco,
+                options,
                 ..
-            } if path.is_file() => {
-                let seen = format!("`{split}` of {}", path.display());
-                let allowed = "none for an annotation file, which is a part by itself: give the folder, or another file";
-                return Err(refuse("the part of the data", seen, allowed));
-            }
+            } if path.is_file() => Self::Files {
+                path: DetectionSet::part_beside(path, split)?,
+                format: *format,
+                split: split.to_owned(),
+                options: options.clone(),
+            },
             Self::Files {
                 path,
                 format,

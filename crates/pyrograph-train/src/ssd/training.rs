@@ -173,6 +173,9 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         ..
     } = inputs;
     let device = devices.main();
+    if config.distillation.is_none() && !config.trains_on_some(data) {
+        hooks.remark("no object is trained on: none of these images has one, so that nothing but background is learned");
+    }
     let limits = config.limits(data.len());
     let per_epoch = config.steps_per_epoch(data.len());
     let card = DetectorCard {

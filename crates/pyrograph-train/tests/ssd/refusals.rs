@@ -22,7 +22,10 @@ fn numbers_out_of_range_are_refused_by_name() {
         ("priors is mobilenet", |c| {
             c.model.priors = Some(PriorTable::Mobilenet)
         }),
-        ("images a step is 1", |c| c.batch_size = 1),
+        (
+            "images a step (--batch-size) is 1, but must be 2 or more, which batch norm needs",
+            |c| c.batch_size = 1,
+        ),
         ("learning_rate is NaN", |c| c.learning_rate = f64::NAN),
         ("learning_rate is 0", |c| c.learning_rate = 0.0),
         ("momentum is 1", |c| c.momentum = 1.0),

@@ -12,7 +12,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use pyrograph::{
     data::{
-        detection::{BoxObject, DetectionSet, SsdAugment},
+        detection::{BoxAction, BoxObject, BoxRemark, DetectionSet, SsdAugment},
         epoch_order,
     },
     vision::{BoxLabel, Rgb, RgbImage, class_colour, draw_boxes, grid, resize_bilinear, write_png},
@@ -20,7 +20,7 @@ use pyrograph::{
 use serde_json::{Map, json};
 
 use self::kind::{Kind, KindFlags};
-pub(super) use self::set::{SetFlags, load, say_remarks};
+pub(super) use self::set::{SetFlags, advised, broken, check_images, load, say_remarks};
 use crate::{arguments::Common, outputs::check_outputs, progress};
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -43,7 +43,7 @@ pub(crate) struct DataPreview {
     set: SetFlags,
     #[command(flatten)]
     flags: KindFlags,
-    /// Which part of the data, of ssd and digits [default: train].
+    /// Which part of the data, of ssd and digits; VOC's part `all` is every annotation file [default: train].
     #[arg(long)]
     split: Option<String>,
     /// The picture.
@@ -164,7 +164,9 @@ impl DataPreview {
     }
 
     fn print(&self, set: &DetectionSet, shown: usize) -> anyhow::Result<()> {
-        let (images, objects, remarks) = (set.len(), set.objects(), set.remarks().len());
+        let changed = |remark: &&BoxRemark| remark.action != BoxAction::Kept;
+        let remarks = set.remarks().iter().filter(changed).count();
+        let (images, objects) = (set.len(), set.objects());
         let counts = || set.class_names().iter().zip(set.class_counts());
         let of_class: Map<_, _> = counts()
             .map(|(name, count)| (name.clone(), count.into()))

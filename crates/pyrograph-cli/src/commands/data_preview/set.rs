@@ -5,11 +5,17 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    data::detection::{DetectionFormat, DetectionOptions, DetectionSet, UnknownClass, VocCorners},
+    data::{
+        DataError,
+        detection::{
+            Broken, DetectionFormat, DetectionOptions, DetectionSet, UnknownClass, VocCorners,
+        },
+    },
     train::{TrainError, ssd::DetectionSource},
+    vision::Exif,
 };
 
-use crate::arguments::Common;
+use crate::{arguments::Common, progress};
 
 /// What stands for the built-in scenes.
 const SCENES: &str = "scenes";
@@ -26,10 +32,19 @@ enum UnknownName {
     Skip,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum ExifName {
+    /// Turned as their EXIF data say.
+    Upright,
+    /// As their pixels are stored.
+    Stored,
+}
+
 /// How images with boxes are read.
 #[derive(Args)]
 pub(crate) struct SetFlags {
-    /// A folder in the layout of Pascal VOC or COCO, an annotation file of COCO, or `scenes`: built-in scenes of shapes.
+    /// A folder in the layout of Pascal VOC or COCO, as their tools write it, an annotation file of COCO, or `scenes`: built-in
+    /// scenes of shapes.
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
     /// The layout: voc or coco.
@@ -41,6 +56,15 @@ pub(crate) struct SetFlags {
     /// What becomes of objects of other classes than the known ones.
     #[arg(long, value_enum, default_value_t = UnknownName::Refuse, requires = "data")]
     unknown_classes: UnknownName,
+    /// How photographs are read that EXIF data turn; boxes are of the picture that is read.
+    #[arg(long, value_enum, default_value_t = ExifName::Upright, requires = "data")]
+    exif: ExifName,
+    /// Stop at the first fault of the data, instead of listing all.
+    #[arg(long, requires = "data", conflicts_with = "skip_broken")]
+    strict: bool,
+    /// Leave out images whose annotations or files have faults, and say which.
+    #[arg(long, requires = "data")]
+    skip_broken: bool,
 }
 
 impl SetFlags {
@@ -83,23 +107,89 @@ impl SetFlags {
                     true => VocCorners::OneBased,
                     false => VocCorners::ZeroBased,
                 },
+                exif: match self.exif {
+                    ExifName::Upright => Exif::Upright,
+                    ExifName::Stored => Exif::Stored,
+                },
+                broken: broken(self.strict, self.skip_broken),
                 ..DetectionOptions::default()
             },
         })
     }
 }
 
-/// Reads the images and says what was done to boxes and classes.
+/// What becomes of images with faults, by the flags.
+pub(crate) fn broken(strict: bool, skip_broken: bool) -> Broken {
+    match (strict, skip_broken) {
+        (_, true) => Broken::Skip,
+        (true, false) => Broken::First,
+        (false, false) => Broken::List,
+    }
+}
+
+/// Reads the annotations and the headers of the images, and says what was done to boxes and classes.
 pub(crate) fn load(source: &DetectionSource, common: &Common) -> anyhow::Result<DetectionSet> {
-    let set = source.load()?;
+    let set = source.load().map_err(advised)?;
     if set.is_empty() {
         bail!("there are no images in this part of the data");
     }
     say_remarks(&set, common);
+    check_images(&set, source.broken(), common)?;
     Ok(set)
 }
 
-/// Says what was done to boxes and classes when the images were read.
+/// The error of several faults with the flags that help.
+pub(crate) fn advised(error: impl Into<anyhow::Error>) -> anyhow::Error {
+    let error = error.into();
+    let mut faults = error.chain().filter_map(|cause| {
+        let of_training = match cause.downcast_ref() {
+            Some(TrainError::Data(error)) => Some(error),
+            _ => None,
+        };
+        of_training.or_else(|| cause.downcast_ref::<DataError>())
+    });
+    let may_skip = faults.any(|error| matches!(error, DataError::Several { may_skip: true, .. }));
+    match may_skip {
+        true => anyhow::anyhow!(
+            "{}\n--skip-broken leaves these images out; --strict stops at the first",
+            crate::message(&error)
+        ),
+        false => error,
+    }
+}
+
+/// Looks at the header of every image before anything is done, and says which are turned by their EXIF data unseen.
+pub(crate) fn check_images(
+    set: &DetectionSet,
+    broken: Broken,
+    common: &Common,
+) -> anyhow::Result<()> {
+    /// Images that are named.
+    const NAMED: usize = 3;
+    let broken = match broken {
+        // They are left out already.
+        Broken::Skip => Broken::List,
+        broken => broken,
+    };
+    let bar = progress::bar(set.len() as u64, common.quiet);
+    bar.set_message("headers");
+    let checks = set.check_images(broken, &mut || bar.inc(1));
+    bar.finish_and_clear();
+    let checks = checks.map_err(advised)?;
+    for turned in checks.turned.iter().take(NAMED) {
+        common.say(format!(
+            "{}: its EXIF data turn it {}, which its size does not show; its boxes are taken to be of the upright picture (--exif stored takes them of the stored one)",
+            turned.image, turned.turn
+        ));
+    }
+    let more = checks.turned.len().saturating_sub(NAMED);
+    if more > 0 {
+        common.say(format!("and {more} more images that EXIF turns so"));
+    }
+    Ok(())
+}
+
+/// Says what was done to boxes and classes when the images were read, and which images were left out.
 pub(crate) fn say_remarks(set: &DetectionSet, common: &Common) {
     for remark in set.remarks().iter().take(REMARKS) {
         common.say(remark.to_string());
@@ -108,7 +198,20 @@ pub(crate) fn say_remarks(set: &DetectionSet, common: &Common) {
     if more > 0 {
         common.say(format!("and {more} more boxes"));
     }
+    if set.boxes_look_like_shares() {
+        common.say(
+            "every box lies within the first pixel of its image, as shares of the image would: corners are in pixels",
+        );
+    }
     for (class, objects) in set.skipped_classes() {
         common.say(format!("{objects} objects of class {class} were left out"));
+    }
+    for fault in set.broken().iter().take(REMARKS) {
+        common.say(format!("left out: {fault}"));
+    }
+    match set.broken().len() {
+        0 => {}
+        1 => common.say("1 fault: its image was left out"),
+        faults => common.say(format!("{faults} faults: their images were left out")),
     }
 }

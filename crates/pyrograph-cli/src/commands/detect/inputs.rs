@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 
 /// The extensions of files in a folder that are taken for images.
-const EXTENSIONS: [&str; 6] = ["png", "jpg", "jpeg", "gif", "bmp", "webp"];
+const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff"];
 
 /// The files of `given`: a file stands for itself, whatever its name, and a folder for the images in it, by name.
 pub(super) fn images_at(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {

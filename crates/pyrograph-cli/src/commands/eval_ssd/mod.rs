@@ -24,7 +24,7 @@ use self::{
     table::in_words,
 };
 use super::{
-    data_preview::{SetFlags, load, say_remarks},
+    data_preview::{SetFlags, advised, check_images, load, say_remarks},
     detect::{DetectorSource, Suppression, exact},
 };
 use crate::{
@@ -39,7 +39,7 @@ pub(crate) struct EvalSsd {
     source: DetectorSource,
     #[command(flatten)]
     set: SetFlags,
-    /// Which part of the data [default: test; with --run and without --data, the images that its best network was chosen by].
+    /// Which part of the data; VOC's part `all` is every annotation file [default: test; with --run and without --data, the images that its best network was chosen by].
     #[arg(long)]
     split: Option<String>,
     /// How many built-in scenes are drawn, with --data scenes.
@@ -104,13 +104,18 @@ impl EvalSsd {
             (None, Some(run)) => {
                 let run: SsdRun = RunFolder::open(run)?.config()?;
                 match &self.split {
-                    Some(part) => load(&run.data.part(part)?, &self.common)?,
+                    Some(part) => {
+                        let source = run.data.part(part)?.with_classes(classes);
+                        load(&source, &self.common)?
+                    }
                     None => {
-                        let (_, held_out) = run.load_data()?;
+                        let (_, held_out) = run.load_data().map_err(advised)?;
                         let held_out = held_out.filter(|set| !set.is_empty()).context(
                             "the run held no images out: give --data, or --split with a part of its data",
                         )?;
                         say_remarks(&held_out, &self.common);
+                        let source = run.validation.as_ref().unwrap_or(&run.data);
+                        check_images(&held_out, source.broken(), &self.common)?;
                         held_out
                     }
                 }

@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Options {
-    /// A folder in the layout of Pascal VOC or COCO, or COCO's annotation file; without it, built-in scenes of shapes.
+    /// A folder in the layout of Pascal VOC or COCO, as their tools write it, or COCO's annotation file; without it, built-in
+    /// scenes of shapes.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
@@ -25,14 +26,21 @@ pub(super) struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<DetectionFormat>,
-    /// The part of --data to train on [default: train].
+    /// The part of --data to train on; VOC's part `all` is every annotation file, of which --held-out keeps a share for the
+    /// validation [default: train].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     split: Option<String>,
-    /// The part of --data that the best network is chosen by [default: val, where the data have it].
+    /// The part of --data that the best network is chosen by; of an annotation file, the one beside it of that part [default:
+    /// val, where the data are a folder that has it].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     validation_split: Option<String>,
+    /// Other data that the best network is chosen by, in the same layout: COCO's annotation file, or a folder whose part is
+    /// --validation-split [default: val]. Classes are found by their names.
+    #[arg(long, value_name = "PATH")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validation_data: Option<PathBuf>,
     /// The share of the images that the best network is chosen by, where there is no such part [default: 0.1].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +65,18 @@ pub(super) struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "is_false")]
     one_based: bool,
+    /// How photographs are read that EXIF data turn; boxes are of the picture that is read [default: upright].
+    #[arg(long, value_enum)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exif: Option<ExifName>,
+    /// Stop at the first fault of the data, instead of listing all.
+    #[arg(long, conflicts_with = "skip_broken")]
+    #[serde(skip_serializing_if = "is_false")]
+    strict: bool,
+    /// Leave out images whose annotations or files have faults, and say which.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "is_false")]
+    skip_broken: bool,
     /// Train on objects that are called difficult.
     #[arg(long)]
     #[serde(skip_serializing_if = "is_false")]
@@ -215,6 +235,10 @@ macro_rules! names {
 
 names! {
     Switch { On, Off }
+    ExifName {
+        #[doc = "Turned as their EXIF data say."] Upright,
+        #[doc = "As their pixels are stored."] Stored
+    }
     UnknownName { Refuse, Skip }
     DegenerateName { Skip, Refuse }
     BeyondName { Clip, Skip, Refuse, Keep }
@@ -236,10 +260,19 @@ impl Options {
             ("format", self.format.is_some()),
             ("split", self.split.is_some()),
             ("validation-split", self.validation_split.is_some()),
+            ("validation-data", self.validation_data.is_some()),
+            ("exif", self.exif.is_some()),
+            ("strict", self.strict),
+            ("skip-broken", self.skip_broken),
             ("classes", !self.classes.is_empty()),
         ];
         if self.data.is_some() && self.scenes.is_some() {
             bail!("--data and --scenes are both given: scenes are trained on without --data");
+        }
+        if self.strict && self.skip_broken {
+            bail!(
+                "--strict and --skip-broken are both given: faults end the reading, or are passed over"
+            );
         }
         if self.batch_norm == Some(Switch::Off) && self.backbone == Some(SsdBackbone::MobilenetV2) {
             bail!("--batch-norm off is not for mobilenet-v2, which always has it");

@@ -9,7 +9,7 @@ use pyrograph::{
     train::{
         DataFingerprint,
         run_folder::RunFolder,
-        ssd::{DetectionRecord, SsdRun, best_weights},
+        ssd::{DetectionRecord, SsdRun, SsdTraining, best_weights},
     },
 };
 use serde_json::json;
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     arguments::Common,
-    commands::data_preview::say_remarks,
+    commands::data_preview::{advised, check_images, say_remarks},
     stop::on_interrupt,
     training::{LIMITS_ALONE, Watch, outcome},
 };
@@ -101,7 +101,7 @@ impl Order<'_> {
         } else {
             self.begin()?
         };
-        self.say_data(&data, validation.as_ref());
+        self.say_data(&plan.training, &data, validation.as_ref());
         let steps = plan.training.limits(data.len()).steps;
         let watch = Watch::new(steps, on_interrupt()?, self.common.quiet);
         let job = Job {
@@ -159,11 +159,20 @@ impl Order<'_> {
     /// Begins a run; nothing is made on disk before every check has passed.
     fn begin(&self) -> anyhow::Result<Begun> {
         let (mut plan, set) = self.plan_of_set()?;
+        plan.training.check_objects(&set)?;
         let (data, validation) = self.parts(&plan, set)?;
         complete(&mut plan, validation.as_ref());
         plan.training.check(&data)?;
-        for set in [Some(&data), validation.as_ref()].into_iter().flatten() {
-            set.check_images()?;
+        for (set, source) in [
+            (Some(&data), &plan.data),
+            (
+                validation.as_ref(),
+                plan.validation.as_ref().unwrap_or(&plan.data),
+            ),
+        ] {
+            if let Some(set) = set {
+                check_images(set, source.broken(), self.common)?;
+            }
         }
         // The devices, the weights to begin from and the teacher, too, are tried before a folder is
         // made.
@@ -195,8 +204,8 @@ impl Order<'_> {
     fn plan_of_set(&self) -> anyhow::Result<(SsdRun, DetectionSet)> {
         let options = &self.options;
         let data = options.source()?;
-        let set = data.load()?;
-        let validation = options.validation(&data, &set)?;
+        let set = data.load().map_err(advised)?;
+        let validation = options.validation(&data, &set).map_err(advised)?;
         let mut training = options.training(&set)?;
         if let Some(distill) = &self.distill {
             training.distillation = Some(distill.distillation(&data)?);
@@ -259,24 +268,45 @@ impl Order<'_> {
         set: DetectionSet,
     ) -> anyhow::Result<(DetectionSet, Option<DetectionSet>)> {
         say_remarks(&set, self.common);
-        let (data, validation) = plan.split(set)?;
+        let (data, validation) = plan.split(set).map_err(advised)?;
         if let (Some(_), Some(set)) = (&plan.validation, &validation) {
             say_remarks(set, self.common);
         }
         Ok((data, validation))
     }
 
-    fn say_data(&self, data: &DetectionSet, validation: Option<&DetectionSet>) {
-        let counts = data.class_names().iter().zip(data.class_counts());
+    fn say_data(
+        &self,
+        training: &SsdTraining,
+        data: &DetectionSet,
+        validation: Option<&DetectionSet>,
+    ) {
+        let difficult = training.difficult;
+        let counts = data
+            .class_names()
+            .iter()
+            .zip(data.trained_counts(difficult));
         let classes: Vec<String> = counts
             .map(|(name, count)| format!("{name} {count}"))
             .collect();
         self.common.say(format!(
-            "{} images to train on, {} to choose the best network by; objects: {}",
+            "{} images to train on, {} to choose the best network by; objects to train on: {}",
             data.len(),
             validation.map_or(0, DetectionSet::len),
             classes.join(", "),
         ));
+        let left = data.untrained(difficult);
+        for (count, what) in [
+            (
+                left.difficult,
+                "difficult objects are not trained on (--difficult trains on them)",
+            ),
+            (left.crowds, "crowds are not trained on"),
+        ] {
+            if count > 0 {
+                self.common.say(format!("{count} {what}"));
+            }
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::common::succeeds;
 mod comparing;
 mod distilling;
 mod finding;
+mod own_data;
 mod sets;
 mod sweeping;
 mod training;

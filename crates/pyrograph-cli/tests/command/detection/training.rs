@@ -52,25 +52,25 @@ pub(super) fn write_voc(folder: &Path) {
     }
 }
 
-fn write(path: &Path, text: &str) {
+pub(super) fn write(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
     fs::write(path, text).expect("writable");
 }
 
-fn train(data: &Path, out: &Path, more: &[&str]) -> Value {
+pub(super) fn train(data: &Path, out: &Path, more: &[&str]) -> Value {
     let arguments = ["train", "ssd", "--data", text(data), "--out", text(out)];
     let output = succeeds(&[&arguments, &TINY[..], more].concat());
     serde_json::from_str(&output).expect("JSON")
 }
 
 #[track_caller]
-fn train_refuses(data: &Path, out: &Path, more: &[&str], words: &[&str]) {
+pub(super) fn train_refuses(data: &Path, out: &Path, more: &[&str], words: &[&str]) {
     let arguments = ["train", "ssd", "--data", text(data), "--out", text(out)];
     refuses(&[&arguments, &TINY[..], more].concat(), words);
     assert!(!out.exists(), "nothing is left of a run that was refused");
 }
 
-fn config(run: &Path) -> Value {
+pub(super) fn config(run: &Path) -> Value {
     let file = fs::read_to_string(run.join("config.json")).expect("a run");
     serde_json::from_str(&file).expect("JSON")
 }
@@ -183,10 +183,10 @@ fn an_annotation_file_of_cocos_is_one_part() {
     assert_eq!(config(&run)["validation"], Value::Null);
     let out = path.join("run2");
     let more = ["--format", "coco", "--validation-split", "val"];
-    train_refuses(&file, &out, &more, &["`val`", "a part by itself"]);
+    train_refuses(&file, &out, &more, &["\"val\"", "a part by itself"]);
     refuses(
         &["eval", "ssd", "--run", text(&run), "--split", "test"],
-        &["`test`", "a part by itself"],
+        &["\"test\"", "a part by itself"],
     );
 }
 

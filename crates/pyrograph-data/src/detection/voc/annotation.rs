@@ -1,18 +1,15 @@
 //! One annotation file of Pascal VOC.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
-use std::str::FromStr;
 
 use pyrograph_vision::BoundingBox;
 
 use super::elements::{Elements, Field};
 use crate::DataError;
+use crate::detection::AnnotationError;
+use crate::detection::text::xml_text;
 use crate::detection::{BoxObject, VocCorners};
 
-/// The largest annotation file read; VOC's own take a few kilobytes.
-const MOST_BYTES: u64 = 64 << 20;
 /// As many characters of a wrong value as an error repeats.
 const MOST_QUOTED: usize = 60;
 
@@ -21,8 +18,8 @@ const MOST_QUOTED: usize = 60;
 pub(super) struct Annotation {
     /// The image's file name, which many tools write with an extension that it has not.
     pub(super) filename: Option<String>,
-    /// Width and height of the image in pixels.
-    pub(super) size: (u32, u32),
+    /// Width and height of the image in pixels; none where one of them is missing or 0, as some tools write it.
+    pub(super) size: Option<(u32, u32)>,
     /// The class of each object, and its box; the class of the latter is not looked up yet.
     pub(super) objects: Vec<(String, BoxObject)>,
 }
@@ -31,44 +28,24 @@ impl Annotation {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`DataError::Read`], [`DataError::TooLarge`] and those of [`parse`](Self::parse).
+    /// [`DataError::Read`], [`DataError::TooLarge`], [`AnnotationError::Encoding`] and those of [`parse`](Self::parse).
     pub(super) fn read(path: &Path, corners: VocCorners) -> Result<Self, DataError> {
-        let unreadable = |source| DataError::Read {
-            path: path.into(),
-            source,
-        };
-        let file = File::open(path).map_err(unreadable)?;
-        let mut text = String::new();
-        // One more than allowed shows whether there is more.
-        let mut reader = file.take(MOST_BYTES + 1);
-        reader.read_to_string(&mut text).map_err(unreadable)?;
-        if text.len() as u64 > MOST_BYTES {
-            return Err(DataError::TooLarge {
-                what: format!("the annotation file {}", path.display()),
-                bytes: text.len() as u128,
-                allowed: "64 MiB",
-            });
-        }
-        Self::parse(&text, path, corners)
+        Self::parse(&xml_text(path)?, path, corners)
     }
 
     /// Reads the text of a file; `path` is for messages.
     ///
     /// # Errors
-    /// [`DataError::Xml`], [`DataError::AnnotationLacks`] and [`DataError::AnnotationValue`], with what is wrong.
+    /// [`AnnotationError::Xml`], [`AnnotationError::Lacks`] and [`DataError::AnnotationValue`], with what is wrong.
     pub(super) fn parse(text: &str, path: &Path, corners: VocCorners) -> Result<Self, DataError> {
         let elements = Elements::of(text, path)?;
         let file = Fields { path, object: None };
         let fields = &elements.image;
-        let size = (
-            file.number(fields.get(Field::Width), Field::Width)?,
-            file.number(fields.get(Field::Height), Field::Height)?,
-        );
-        for (field, side) in [(Field::Width, size.0), (Field::Height, size.1)] {
-            if side == 0 {
-                return Err(file.refused(field, "0", "a number of pixels from 1"));
-            }
-        }
+        let side = |field| file.side(fields.get(field), field);
+        let size = match (side(Field::Width)?, side(Field::Height)?) {
+            (Some(width), Some(height)) => Some((width, height)),
+            _ => None,
+        };
         let offset = match corners {
             VocCorners::ZeroBased => 0.0,
             VocCorners::OneBased => 1.0,
@@ -82,7 +59,7 @@ impl Annotation {
             let name = name.ok_or_else(|| at.lacks(Field::Name))?;
             let corner = |field| -> Result<f32, DataError> {
                 // In double precision, so that the 1 is taken off before anything is rounded.
-                let number: f64 = at.number(fields.get(field), field)?;
+                let number = at.number(fields.get(field), field)?;
                 Ok((number - offset) as f32)
             };
             let object = BoxObject {
@@ -94,7 +71,10 @@ impl Annotation {
                 },
                 class: 0,
                 difficult: at.flag(fields.get(Field::Difficult), Field::Difficult)?,
-                truncated: at.flag(fields.get(Field::Truncated), Field::Truncated)?,
+                // Nothing depends on it, so that other words than 0 and 1 do not matter.
+                truncated: at
+                    .flag(fields.get(Field::Truncated), Field::Truncated)
+                    .unwrap_or(false),
                 crowd: false,
                 area: None,
             };
@@ -117,34 +97,51 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    fn number<T: FromStr + Numeric>(
-        &self,
-        seen: Option<&str>,
-        field: Field,
-    ) -> Result<T, DataError> {
+    fn number(&self, seen: Option<&str>, field: Field) -> Result<f64, DataError> {
         let seen = seen.ok_or_else(|| self.lacks(field))?;
         let number = seen.parse();
-        number.map_err(|_| self.refused(field, seen, T::ALLOWED))
+        number.map_err(|_| self.refused(field, seen, "a number of pixels"))
     }
 
-    /// Not set where the element is missing or empty.
+    /// A side of the image; none where it is missing or 0.
+    fn side(&self, seen: Option<&str>, field: Field) -> Result<Option<u32>, DataError> {
+        let Some(seen) = seen.filter(|seen| !seen.is_empty()) else {
+            return Ok(None);
+        };
+        let number: Option<f64> = seen.parse().ok();
+        let whole = number.filter(|n| n.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(n));
+        match whole {
+            Some(0.0) => Ok(None),
+            // Within the range of the type.
+            Some(number) => Ok(Some(number as u32)),
+            None => {
+                let allowed = "a whole number of pixels, or 0 for that of the image file";
+                Err(self.refused(field, seen, allowed))
+            }
+        }
+    }
+
+    /// Not set where the element is missing or empty, or says that nobody did.
     fn flag(&self, seen: Option<&str>, field: Field) -> Result<bool, DataError> {
-        match seen {
-            None | Some("" | "0") => Ok(false),
-            Some("1") => Ok(true),
-            Some(seen) => Err(self.refused(field, seen, "0 or 1")),
+        let Some(seen) = seen else { return Ok(false) };
+        match seen.to_ascii_lowercase().as_str() {
+            "" | "0" | "0.0" | "false" | "no" | "unspecified" => Ok(false),
+            "1" | "1.0" | "true" | "yes" => Ok(true),
+            _ => Err(self.refused(field, seen, "0 or 1")),
         }
     }
 
     fn lacks(&self, field: Field) -> DataError {
-        DataError::AnnotationLacks {
+        AnnotationError::Lacks {
             path: self.path.into(),
             place: match self.object {
                 Some(number) => format!("object {number}"),
                 None => "the annotation".into(),
             },
             missing: field.path(),
+            allowed: "",
         }
+        .into()
     }
 
     fn refused(&self, field: Field, seen: &str, allowed: &str) -> DataError {
@@ -159,17 +156,4 @@ impl Fields<'_> {
             allowed: allowed.into(),
         }
     }
-}
-
-/// Numbers in a file, by what is allowed for them.
-trait Numeric {
-    const ALLOWED: &'static str;
-}
-
-impl Numeric for u32 {
-    const ALLOWED: &'static str = "a whole number of pixels from 1";
-}
-
-impl Numeric for f64 {
-    const ALLOWED: &'static str = "a number of pixels";
 }

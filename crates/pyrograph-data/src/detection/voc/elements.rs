@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use quick_xml::Reader;
+use quick_xml::errors::{IllFormedError, SyntaxError};
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, Event};
+use quick_xml::{Error, Reader};
 
 use crate::DataError;
+use crate::detection::AnnotationError;
 
 /// An element with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,20 +84,26 @@ impl Elements {
     /// Finds them in the text of a file; `path` is for messages. What else stands in it is left aside.
     ///
     /// # Errors
-    /// [`DataError::Xml`] where the text is no XML, ends before its elements do, is no annotation, or has a field twice.
+    /// [`AnnotationError::Xml`] where the text is no XML, ends before its elements do, is no annotation, or has a field twice.
     pub(super) fn of(text: &str, path: &Path) -> Result<Self, DataError> {
         let mut walk = Walk::default();
         let text = text.trim_start_matches('\u{feff}');
         let mut reader = Reader::from_str(text);
-        let wrong = |at: u64, reason: String| DataError::Xml {
-            path: path.into(),
-            line: line_of(text, at),
-            reason,
+        let wrong = |at: u64, reason: String| -> DataError {
+            AnnotationError::Xml {
+                path: path.into(),
+                line: line_of(text, at),
+                reason,
+            }
+            .into()
         };
         loop {
             let start = reader.buffer_position();
             let event = reader.read_event();
-            let event = event.map_err(|e| wrong(reader.error_position(), e.to_string()))?;
+            let event = event.map_err(|error| {
+                let reason = in_words(&error) + &walk.place();
+                wrong(reader.error_position(), reason)
+            })?;
             let walked = match event {
                 Event::Start(tag) => walk.opened(tag.name().as_ref()),
                 Event::Empty(tag) => walk
@@ -108,14 +116,35 @@ impl Elements {
                 Event::Eof => break,
                 Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => Ok(()),
             };
-            walked.map_err(|reason| wrong(start, reason))?;
+            walked.map_err(|reason| wrong(start, reason + &walk.place()))?;
         }
         let end = text.len() as u64;
         match walk.open.last() {
-            Some(open) => Err(wrong(end, format!("it ends within <{open}>"))),
+            Some(open) => {
+                let reason = format!("it ends within <{open}>{}", walk.place());
+                Err(wrong(end, reason))
+            }
+            None if text.trim().is_empty() => Err(wrong(end, "the file is empty".into())),
             None if walk.roots == 0 => Err(wrong(end, format!("there is no <{ROOT}>"))),
             None => Ok(walk.found),
         }
+    }
+}
+
+/// What is wrong with the XML, in the words of someone who writes it.
+fn in_words(error: &Error) -> String {
+    match error {
+        Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
+            format!("there is </{found}> where </{expected}> is needed")
+        }
+        Error::IllFormed(IllFormedError::UnmatchedEndTag(name)) => {
+            format!("there is </{name}>, but no <{name}> before it")
+        }
+        Error::IllFormed(IllFormedError::UnclosedReference) => {
+            "there is an & that begins no name: write &amp; for it".into()
+        }
+        Error::Syntax(SyntaxError::UnclosedTag) => "a tag has no end: the file was cut off".into(),
+        other => other.to_string(),
     }
 }
 
@@ -148,6 +177,14 @@ struct Walk {
 }
 
 impl Walk {
+    /// The object that this place is in, as the end of a sentence.
+    fn place(&self) -> String {
+        match self.open.get(1).map(String::as_str) {
+            Some(OBJECT) => format!(", in object {}", self.found.objects.len()),
+            _ => String::new(),
+        }
+    }
+
     fn opened(&mut self, name: &str) -> Result<(), String> {
         if self.open.is_empty() {
             self.roots += 1;

@@ -1,205 +1,280 @@
-//! The folders and files of a set in the layout of Pascal VOC.
+//! The folders and files of a set in the layout of Pascal VOC, and in those of the tools that write its files.
 
-use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::images::Images;
 use crate::DataError;
-use crate::listing::{Listing, name_of, within};
+use crate::listing::{Listing, is_image, name_of, within};
 
 /// The name of the part that is every annotation file, in the order of their names, where no file of ids has that name.
 pub const ALL_ANNOTATIONS: &str = "all";
 
-/// The folder of the annotation files.
+/// The folder of the annotation files in VOC's own layout, and the names that it has elsewhere.
 const ANNOTATIONS: &str = "Annotations";
-/// The folder of the images.
+const OTHER_ANNOTATIONS: [&str; 6] = [
+    "annotations",
+    "annotation",
+    "labels",
+    "xmls",
+    "xml",
+    "annots",
+];
+/// The folder of the images in VOC's own layout, and the names that it has elsewhere.
 const IMAGES: &str = "JPEGImages";
-/// The folder of the files that list the parts.
-const PARTS: &str = "ImageSets/Main";
-/// What images may end in, the commonest first.
-const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "JPG", "JPEG", "PNG"];
+const OTHER_IMAGES: [&str; 7] = [
+    "jpegimages",
+    "images",
+    "image",
+    "imgs",
+    "img",
+    "data",
+    "photos",
+];
+/// The folders of the files that list the parts.
+const PARTS: [&str; 2] = ["ImageSets/Main", "ImageSets"];
+/// Names of one part in the layouts that have a folder for each.
+const SAME_PARTS: [&[&str]; 3] = [
+    &["train", "training"],
+    &["val", "valid", "validation"],
+    &["test", "testing"],
+];
 /// How far below the path given the folders may be: `VOCdevkit/VOC2007`.
 const DEEPEST: usize = 2;
-/// The flags of files of one class: without it, difficult, with it.
-const FLAGS: [&str; 3] = ["-1", "0", "1"];
 
 /// Where a set lies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Layout {
-    root: PathBuf,
+    pub(super) annotations: PathBuf,
+    images: Vec<PathBuf>,
+    /// The folders that may have lists of the parts.
+    pub(super) lists: Vec<PathBuf>,
+    /// The annotations of the other parts, where each part has a folder.
+    others: Vec<PathBuf>,
+    /// Whether all annotation files are the part that was asked for.
+    pub(super) is_part: bool,
 }
 
 impl Layout {
-    /// Finds the folders at `path` or below it.
+    /// Finds the folders of the part `split` at `path` or below it.
     ///
     /// # Errors
     /// [`DataError::Read`] and [`DataError::NoDetectionSet`].
-    pub(super) fn find(path: &Path) -> Result<Self, DataError> {
+    pub(super) fn find(path: &Path, split: &str) -> Result<Self, DataError> {
+        if path.is_file() {
+            return Err(no_set(path, "it is a file, and a folder is needed".into()));
+        }
         let mut level = vec![path.to_path_buf()];
         for depth in 0..=DEEPEST {
-            let mut roots: Vec<_> = level
-                .iter()
-                .filter(|root| root.join(ANNOTATIONS).is_dir())
-                .collect();
-            match roots.as_slice() {
-                [] if depth < DEEPEST => {
+            let mut roots = Vec::new();
+            for folder in &level {
+                if let Some(layout) = Self::of_part(folder, split)? {
+                    roots.push((folder, layout));
+                }
+            }
+            match roots.len() {
+                0 if depth < DEEPEST => {
                     let mut deeper = Vec::new();
                     for folder in &level {
                         deeper.extend(Listing::of(folder)?.folders);
                     }
                     level = deeper;
                 }
-                [] => {}
-                [_] => return Self::complete(roots.swap_remove(0)),
-                several => {
-                    let names: Vec<_> = several.iter().map(|root| name_of(root)).collect();
+                0 => {}
+                1 => {
+                    let (_, layout) = roots.swap_remove(0);
+                    return layout.complete();
+                }
+                _ => {
+                    let names: Vec<_> = roots.iter().map(|(root, _)| name_of(root)).collect();
                     let reason = format!("it holds several, give one: {}", names.join(", "));
                     return Err(no_set(path, reason));
                 }
             }
         }
-        let reason = format!("there is no folder {ANNOTATIONS} in it, nor in a folder of it");
+        let reason = format!(
+            "there is no folder {ANNOTATIONS} in it, nor in a folder of it, and no .xml file beside images"
+        );
         Err(no_set(path, reason))
     }
 
-    fn complete(root: &Path) -> Result<Self, DataError> {
-        if root.join(IMAGES).is_dir() {
-            return Ok(Self { root: root.into() });
+    /// The layout of a part at `folder` itself: of the set there, or of a folder that has the part's name.
+    fn of_part(folder: &Path, split: &str) -> Result<Option<Self>, DataError> {
+        let here = Self::at(folder)?;
+        if let Some(here) = &here
+            && (here.list(split).is_some() || split == ALL_ANNOTATIONS)
+        {
+            return Ok(Some(here.clone()));
         }
-        let reason = format!("there is no folder {IMAGES} beside {ANNOTATIONS}");
+        // A folder for each part, with annotations and images in it.
+        let folders = Listing::of(folder)?.folders;
+        if let Some(part) = named_as(&folders, split)
+            && let Some(mut layout) = Self::at(part)?
+        {
+            layout.is_part = true;
+            for other in folders.iter().filter(|other| *other != part) {
+                layout
+                    .others
+                    .extend(Self::at(other)?.map(|other| other.annotations));
+            }
+            return Ok(Some(layout));
+        }
+        let Some(mut here) = here else {
+            return Ok(None);
+        };
+        // A folder for each part within those of the annotations and of the images.
+        let folders = match here.annotations == folder {
+            true => Vec::new(),
+            false => Listing::of(&here.annotations)?.folders,
+        };
+        if let Some(part) = named_as(&folders, split).filter(|part| has_file(part, is_xml)) {
+            let name = name_of(part);
+            let of_part = here.images.iter().map(|images| images.join(&name));
+            let of_part: Vec<_> = of_part.filter(|images| images.is_dir()).collect();
+            here.images.splice(0..0, of_part);
+            here.others = folders
+                .iter()
+                .filter(|other| *other != part)
+                .cloned()
+                .collect();
+            here.annotations = part.clone();
+            here.is_part = true;
+            return Ok(Some(here));
+        }
+        // The folder of one part, handed in by itself.
+        let is_flat = here.annotations == folder;
+        here.is_part = is_flat && same_part(&name_of(folder), split);
+        Ok(Some(here))
+    }
+
+    /// The set whose folders lie in `folder`, if there is one.
+    fn at(folder: &Path) -> Result<Option<Self>, DataError> {
+        let listing = Listing::of(folder)?;
+        let named = |name: &&str| {
+            let mut folders = listing.folders.iter();
+            folders.find(|path| name_of(path).eq_ignore_ascii_case(name))
+        };
+        let own = folder.join(ANNOTATIONS);
+        let annotations = if own.is_dir() {
+            own
+        } else if let Some(other) = OTHER_ANNOTATIONS
+            .iter()
+            .filter_map(named)
+            .find(|other| has_xml(other))
+        {
+            other.clone()
+        } else if listing.files.iter().any(|file| is_xml(file))
+            && listing.files.iter().any(|file| is_image(file))
+        {
+            folder.to_path_buf()
+        } else {
+            return Ok(None);
+        };
+        let own = Some(folder.join(IMAGES)).filter(|own| own.is_dir());
+        let mut images: Vec<PathBuf> = own.into_iter().collect();
+        images.extend(OTHER_IMAGES.iter().filter_map(named).cloned());
+        for beside in [&annotations, folder] {
+            if has_file(beside, is_image) {
+                images.push(beside.into());
+            }
+        }
+        images.dedup();
+        Ok(Some(Self {
+            annotations,
+            images,
+            lists: PARTS.map(|parts| folder.join(parts)).into(),
+            others: Vec::new(),
+            is_part: false,
+        }))
+    }
+
+    fn complete(self) -> Result<Self, DataError> {
+        if !self.images.is_empty() {
+            return Ok(self);
+        }
+        let reason = format!("there is no folder {IMAGES} or images beside {ANNOTATIONS}");
+        let root = self.annotations.parent().unwrap_or(&self.annotations);
         Err(no_set(root, reason))
     }
 
     /// The file of an image's annotation.
     pub(super) fn annotation(&self, id: &str) -> PathBuf {
         // Not `with_extension`, which would take the end of an id such as `frame.7` for one.
-        self.root.join(ANNOTATIONS).join(format!("{id}.xml"))
+        self.annotations.join(format!("{id}.xml"))
     }
 
-    /// Every annotation file, by name.
+    /// Every annotation file of the set, by name, those of other parts included.
     ///
     /// # Errors
     /// [`DataError::Read`].
     pub(super) fn annotation_files(&self) -> Result<Vec<PathBuf>, DataError> {
-        let mut files = Listing::of(&self.root.join(ANNOTATIONS))?.files;
-        files.retain(|file| has_extension(file, "xml"));
+        let mut files = xml_files(&self.annotations)?;
+        for other in &self.others {
+            files.extend(xml_files(other)?);
+        }
         Ok(files)
     }
 
-    /// The file of an image, which lies within its folder.
-    ///
-    /// # Errors
-    /// [`DataError::NoImageFile`].
-    pub(super) fn image(&self, id: &str, filename: Option<&str>) -> Result<PathBuf, DataError> {
-        let folder = self.root.join(IMAGES);
-        let by_id = EXTENSIONS.map(|extension| format!("{id}.{extension}"));
-        let mut names = by_id.into_iter().chain(filename.map(str::to_owned));
-        let found = names.find_map(|name| {
-            let path = within(&folder, &name)?;
-            path.is_file().then_some(path)
-        });
-        found.ok_or_else(|| {
-            let by_id = folder.join(id);
-            let by_name = filename.map(|name| format!(", {}", folder.join(name).display()));
-            DataError::NoImageFile {
-                path: self.annotation(id),
-                looked_for: format!(
-                    "{}.{{jpg, jpeg, png}}{}",
-                    by_id.display(),
-                    by_name.unwrap_or_default()
-                ),
-            }
-        })
+    pub(super) fn images(&self) -> Images {
+        Images::new(self.images.clone())
     }
 
-    /// The ids of a part, in the order of its file.
-    ///
-    /// # Errors
-    /// [`DataError::Read`], [`DataError::NoDetectionSplit`], [`DataError::Empty`] and [`DataError::AnnotationValue`] for an id
-    /// that stands twice or leads out of the set.
-    pub(super) fn ids(&self, split: &str) -> Result<Vec<String>, DataError> {
-        let folder = self.root.join(PARTS);
-        let file = folder.join(format!("{split}.txt"));
-        let unreadable = |source| DataError::Read {
-            path: file.clone(),
-            source,
-        };
-        if !file.is_file() {
-            if split == ALL_ANNOTATIONS {
-                return self.all_ids();
-            }
-            return Err(self.no_split(&folder, split)?);
-        }
-        let text = fs::read_to_string(&file).map_err(unreadable)?;
-        let mut ids = Vec::new();
-        let mut seen = HashSet::new();
-        for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() {
-                continue;
-            }
-            let id = self.id_of(line);
-            let refused = |allowed: &str| DataError::AnnotationValue {
-                path: file.clone(),
-                place: format!("line {}", index + 1).into(),
-                seen: id.into(),
-                allowed: allowed.into(),
-            };
-            if within(&self.root, id).is_none() {
-                return Err(refused("the name of a file within the set"));
-            }
-            if !seen.insert(id) {
-                return Err(refused("an id that no line before has"));
-            }
-            ids.push(id.to_owned());
-        }
-        if ids.is_empty() {
-            return Err(DataError::Empty { path: file });
-        }
-        Ok(ids)
-    }
-
-    /// The line without its flag. An id may have spaces, so a line that is one as a whole keeps what could be a flag.
-    fn id_of<'a>(&self, line: &'a str) -> &'a str {
-        match line.rsplit_once(char::is_whitespace) {
-            Some((id, flag)) if FLAGS.contains(&flag) && !self.annotation(line).is_file() => {
-                id.trim_end()
-            }
-            _ => line,
-        }
-    }
-
-    fn all_ids(&self) -> Result<Vec<String>, DataError> {
-        let files = self.annotation_files()?;
-        if files.is_empty() {
-            let path = self.root.join(ANNOTATIONS);
-            return Err(DataError::Empty { path });
-        }
-        let ids = files.iter().filter_map(|file| file.file_stem());
-        Ok(ids.map(|id| id.to_string_lossy().into_owned()).collect())
-    }
-
-    /// The error that names the parts there are.
-    fn no_split(&self, folder: &Path, split: &str) -> Result<DataError, DataError> {
-        let mut files = if folder.is_dir() {
-            Listing::of(folder)?.files
-        } else {
-            Vec::new()
-        };
-        files.retain(|file| has_extension(file, "txt"));
-        let stems = files.iter().filter_map(|file| file.file_stem());
-        let mut names: Vec<_> = stems.map(|stem| stem.to_string_lossy()).collect();
-        names.push(ALL_ANNOTATIONS.into());
-        names.dedup();
-        Ok(DataError::NoDetectionSplit {
-            path: folder.into(),
-            seen: split.into(),
-            present: names.join(", "),
-        })
+    /// The file that lists the part.
+    pub(super) fn list(&self, split: &str) -> Option<PathBuf> {
+        let mut files = self
+            .lists
+            .iter()
+            .filter_map(|folder| within(folder, &format!("{split}.txt")));
+        files.find(|file| file.is_file())
     }
 }
 
-fn has_extension(file: &Path, wanted: &str) -> bool {
+/// The folder of a part: of its own name, or of another name of the same part where no folder has that.
+fn named_as<'a>(folders: &'a [PathBuf], split: &str) -> Option<&'a PathBuf> {
+    let exact = folders.iter().find(|folder| name_of(folder) == split);
+    exact.or_else(|| {
+        folders
+            .iter()
+            .find(|folder| same_part(&name_of(folder), split))
+    })
+}
+
+/// Whether two names are of one part, as `val` and `valid` are.
+pub(in crate::detection) fn same_part(name: &str, split: &str) -> bool {
+    let is = |known: &&str, name: &str| known.eq_ignore_ascii_case(name);
+    let both = |names: &&[&str]| {
+        names.iter().any(|known| is(known, name)) && names.iter().any(|known| is(known, split))
+    };
+    name.eq_ignore_ascii_case(split) || SAME_PARTS.iter().any(both)
+}
+
+/// The annotation files of a folder by name; where there are none, those of the folders within.
+pub(super) fn xml_files(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut listing = Listing::of(folder)?;
+    listing.files.retain(|file| is_xml(file));
+    if listing.files.is_empty() {
+        for below in &listing.folders {
+            let within = Listing::of(below)?.files;
+            listing
+                .files
+                .extend(within.into_iter().filter(|file| is_xml(file)));
+        }
+    }
+    Ok(listing.files)
+}
+
+fn has_xml(folder: &Path) -> bool {
+    xml_files(folder).is_ok_and(|files| !files.is_empty())
+}
+
+fn has_file(folder: &Path, wanted: impl Fn(&Path) -> bool) -> bool {
+    Listing::of(folder).is_ok_and(|listing| listing.files.iter().any(|file| wanted(file)))
+}
+
+fn is_xml(file: &Path) -> bool {
+    has_extension(file, "xml")
+}
+
+pub(super) fn has_extension(file: &Path, wanted: &str) -> bool {
     let extension = file.extension();
     extension.is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
 }

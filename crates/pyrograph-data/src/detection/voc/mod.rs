@@ -2,17 +2,20 @@
 
 mod annotation;
 mod elements;
+mod ids;
+mod images;
 mod layout;
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use self::annotation::Annotation;
+use self::images::Images;
 pub use self::layout::ALL_ANNOTATIONS;
 use self::layout::Layout;
+pub(super) use self::layout::same_part;
 use super::gather::{Gatherer, RawObject};
-use super::remark::Place;
-use super::{DetectionOptions, DetectionSample, DetectionSet, Pixels};
+use super::{BoxObject, DetectionOptions, DetectionSample, DetectionSet, Pixels, stated_or_seen};
 use crate::DataError;
 
 impl DetectionSet {
@@ -20,7 +23,7 @@ impl DetectionSet {
     ///
     /// ```text
     /// Annotations/<id>.xml          size of the image, class and box of every object
-    /// JPEGImages/<id>.jpg           or .jpeg, .png, also in capitals; else the file that the annotation names
+    /// JPEGImages/<id>.jpg           an image of any format that is read; else the file that the annotation names
     /// ImageSets/Main/<split>.txt    the ids of a part, one a line; a flag after it, as in files of one class, is not looked at
     /// ```
     ///
@@ -28,55 +31,134 @@ impl DetectionSet {
     /// those that have a file, commonly `train`, `val`, `trainval` and `test`; [`ALL_ANNOTATIONS`] is every annotation file
     /// where no file has that name. Pixels are read later, by [`image`](Self::image).
     ///
+    /// The layouts of common tools are read too: annotations beside their images in one folder (labelImg); the folders of other
+    /// names, as `annotations/` and `images/` (Kaggle) or `labels/` and `data/` (fiftyone); a folder for each part with all of
+    /// this in it, `train/`, `valid/` and `test/` (Roboflow), where `val` stands for `valid` and `validation`; folders of the
+    /// parts within those of annotations and images; and the folder of one part alone.
+    ///
+    /// A file is in the encoding of its byte order mark or of its XML declaration, otherwise in UTF-8. The size of an image may
+    /// be missing or 0: it is that of the image file then. Of several images that only their extensions tell apart, the
+    /// annotation has to name one.
+    ///
     /// Elements that are not needed are not looked at, the parts of an object (`part`) neither. Where the options give no
     /// classes, all annotation files are read to find them, not those of the part alone.
     ///
     /// # Errors
     /// - [`DataError::NoDetectionSet`] where the folders are missing or there are several, [`DataError::NoDetectionSplit`] with
     ///   the parts that there are, [`DataError::Empty`] for a part without images;
-    /// - [`DataError::Xml`], [`DataError::AnnotationLacks`], [`DataError::AnnotationValue`] and [`DataError::TooLarge`] for a
+    /// - [`AnnotationError::Xml`], [`AnnotationError::Encoding`], [`AnnotationError::Lacks`], [`DataError::AnnotationValue`] and [`DataError::TooLarge`] for a
     ///   file of annotations that is broken, [`DataError::Read`] for one that is missing, [`DataError::NoImageFile`] for an image
-    ///   that is;
+    ///   that is, [`AnnotationError::AmbiguousImage`] where several could be the one, [`DataError::Image`] for one whose size is needed
+    ///   and does not read;
     /// - [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`] as the options have it, [`DataError::BadClasses`] where
-    ///   they give none or one twice.
+    ///   they give none or one twice;
+    /// - [`DataError::Several`] for more than one of these faults, unless the options have it otherwise.
     pub fn from_voc(
         root: impl AsRef<Path>,
         split: &str,
         options: &DetectionOptions,
     ) -> Result<DetectionSet, DataError> {
-        let layout = Layout::find(root.as_ref())?;
+        let root = root.as_ref();
+        let layout = Layout::find(root, split)?;
         let ids = layout.ids(split)?;
-        let of_data = || {
-            let mut names = BTreeSet::new();
-            for path in layout.annotation_files()? {
-                let annotation = Annotation::read(&path, options.voc_corners)?;
-                names.extend(annotation.objects.into_iter().map(|(name, _)| name));
-            }
-            Ok(names.into_iter().collect())
-        };
-        let mut gatherer = Gatherer::new(options, of_data)?;
+        let mut elsewhere = Vec::new();
+        let mut gatherer = Gatherer::new(options, || {
+            classes_of(&layout, &ids, options, &mut elsewhere)
+        })?;
+        for fault in elsewhere {
+            gatherer.faults.note(fault)?;
+        }
+        let mut images = layout.images();
+        let mut files = HashMap::with_capacity(ids.len());
         for id in ids {
             let path = layout.annotation(&id);
-            let annotation = Annotation::read(&path, options.voc_corners)?;
-            let image = layout.image(&id, annotation.filename.as_deref())?;
-            let mut objects = Vec::with_capacity(annotation.objects.len());
-            for (index, (class, object)) in annotation.objects.iter().enumerate() {
-                let place = Place {
-                    file: &path,
-                    image: &id,
-                    object: index + 1,
-                };
-                let raw = RawObject {
+            let read = Annotated::read(&path, &id, &mut images, options);
+            let Some(read) = gatherer.faults.sound(read)? else {
+                continue;
+            };
+            let objects = read.objects.iter().map(|(class, object)| {
+                Ok(RawObject {
                     class,
                     object: *object,
-                };
-                objects.extend(gatherer.object(place, annotation.size, &raw)?);
+                })
+            });
+            let Some(objects) = gatherer.objects((&path, &id), read.size, objects)? else {
+                continue;
+            };
+            if let Some(other) = files.insert(read.image.clone(), id.clone()) {
+                gatherer.faults.note(DataError::AnnotationValue {
+                    path,
+                    place: "the image".into(),
+                    seen: read.image.display().to_string(),
+                    allowed: format!("one that no annotation before has, as that of {other} does"),
+                })?;
+                continue;
             }
-            let pixels = Pixels::File(image);
-            let sample = DetectionSample::new(id, annotation.size, objects, pixels);
+            let pixels = Pixels::File(read.image);
+            let sample = DetectionSample::new(id, read.size, objects, pixels)
+                .turned(options.exif)
+                .sized_by_file(read.is_size_of_file);
             gatherer.sample(sample);
         }
-        Ok(gatherer.finish())
+        gatherer.finish(root)
+    }
+}
+
+impl DetectionSet {
+    /// Whether there are folders of VOC's layout at `path`.
+    pub(super) fn is_voc(path: &Path, split: &str) -> bool {
+        Layout::find(path, split).is_ok()
+    }
+}
+
+/// The names of all classes by name. Faults in the files of `ids`, which are read again, are left for then; the others go to
+/// `elsewhere`.
+fn classes_of(
+    layout: &Layout,
+    ids: &[String],
+    options: &DetectionOptions,
+    elsewhere: &mut Vec<DataError>,
+) -> Result<Vec<String>, DataError> {
+    let mut names = BTreeSet::new();
+    let of_part: HashSet<_> = ids.iter().map(|id| layout.annotation(id)).collect();
+    let mut first = None;
+    for path in layout.annotation_files()? {
+        match Annotation::read(&path, options.voc_corners) {
+            Ok(annotation) => names.extend(annotation.objects.into_iter().map(|(name, _)| name)),
+            Err(fault) if of_part.contains(&path) => first = first.or(Some(fault)),
+            Err(fault) => elsewhere.push(fault),
+        }
+    }
+    // Without any class nothing is read again.
+    match first.filter(|_| names.is_empty()) {
+        Some(fault) => Err(fault),
+        None => Ok(names.into_iter().collect()),
+    }
+}
+
+/// An annotation with its image.
+struct Annotated {
+    objects: Vec<(String, BoxObject)>,
+    image: PathBuf,
+    size: (u32, u32),
+    is_size_of_file: bool,
+}
+
+impl Annotated {
+    fn read(
+        path: &Path,
+        id: &str,
+        images: &mut Images,
+        options: &DetectionOptions,
+    ) -> Result<Self, DataError> {
+        let annotation = Annotation::read(path, options.voc_corners)?;
+        let image = images.find(id, annotation.filename.as_deref(), path)?;
+        Ok(Self {
+            size: stated_or_seen(annotation.size, &image, options.exif)?,
+            is_size_of_file: annotation.size.is_none(),
+            objects: annotation.objects,
+            image,
+        })
     }
 }
 

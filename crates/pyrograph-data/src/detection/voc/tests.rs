@@ -52,7 +52,7 @@ fn refusal_with(old: &str, new: &str) -> String {
 fn an_objects_own_name_and_box_are_read_and_not_those_of_its_parts() {
     let read = parse(PERSON).unwrap();
     assert_eq!(read.filename.as_deref(), Some("2007_000027.jpg"));
-    assert_eq!(read.size, (486, 500));
+    assert_eq!(read.size, Some((486, 500)));
     let [(person, first), (animals, second)] = &read.objects[..] else {
         panic!("{read:?}");
     };
@@ -77,14 +77,29 @@ fn one_is_taken_from_every_corner_of_the_challenges_data() {
 fn an_annotation_may_have_no_objects_and_no_file_name() {
     let size = "<size><width>3</width><height>2</height></size>";
     let read = parse(&format!("\u{feff}<annotation>{size}</annotation>")).unwrap();
-    assert_eq!((read.filename, read.size), (None, (3, 2)));
+    assert_eq!((read.filename, read.size), (None, Some((3, 2))));
     assert!(read.objects.is_empty());
+}
+
+#[test]
+fn a_size_that_is_missing_or_0_is_left_to_the_image() {
+    for (old, new) in [
+        ("<width>486</width>", ""),
+        ("486", "0"),
+        ("486", ""),
+        ("486", "0.0"),
+        (" 500 ", "0"),
+    ] {
+        let text = PERSON.replacen(old, new, 1);
+        assert_eq!(parse(&text).unwrap().size, None, "{new}");
+    }
+    let text = PERSON.replacen("486", "486.0", 1);
+    assert_eq!(parse(&text).unwrap().size, Some((486, 500)));
 }
 
 #[test]
 fn what_is_missing_is_named() {
     for (old, missing) in [
-        ("<width>486</width>", "the annotation has no size/width"),
         ("<name>person</name>", "object 1 has no name"),
         ("person", "object 1 has no name"),
         ("<xmin>174.5</xmin>", "object 1 has no bndbox/xmin"),
@@ -100,10 +115,11 @@ fn values_that_are_none_are_named_with_what_is_allowed() {
     for (old, new, said) in [
         (
             "486",
-            "0",
-            r#"size/width is "0": allowed is a number of pixels from 1"#,
+            "48.6",
+            r#"size/width is "48.6": allowed is a whole number of pixels, or 0 for that of the image file"#,
         ),
         ("486", "-3", r#"size/width is "-3""#),
+        ("486", "wide", r#"size/width is "wide""#),
         (
             "174.5",
             "left",
@@ -119,6 +135,9 @@ fn values_that_are_none_are_named_with_what_is_allowed() {
         let text = refusal_with(old, new);
         assert!(text.contains(said), "{text}");
     }
+    // Nothing depends on `truncated`.
+    let text = PERSON.replacen("<truncated>1", "<truncated>Unspecified", 1);
+    assert!(!parse(&text).unwrap().objects[1].1.truncated);
     // A value as long as a file is not repeated in full.
     let text = refusal_with("174.5", &"9x".repeat(10_000));
     assert!(text.len() < 200, "{text}");
@@ -130,13 +149,13 @@ fn text_that_is_no_annotation_is_refused_with_its_line() {
         (
             "</size>",
             "</sizes>",
-            "a.xml, line 6: no XML that can be read",
+            "a.xml, line 6: no XML that can be read: there is </sizes> where </size> is needed",
         ),
         ("<?xml version=\"1.0\"?>", "surplus", "line 1"),
         (
             "&amp;",
             "&unheard;",
-            "line 20: no XML that can be read: &unheard; is not known",
+            "line 20: no XML that can be read: &unheard; is not known, in object 2",
         ),
         (
             "<name>person</name>",
@@ -157,7 +176,10 @@ fn text_that_is_no_annotation_is_refused_with_its_line() {
         let text = refusal_with(old, new);
         assert!(text.contains(said), "{text}");
     }
-    assert!(refusal("").contains("there is no <annotation>"));
+    assert!(refusal("").contains("the file is empty"));
+    assert!(refusal("<!-- none -->").contains("there is no <annotation>"));
+    let text = refusal_with("2007_000027", "R&D");
+    assert!(text.contains("write &amp; for it"), "{text}");
     assert!(refusal("{}").contains("text outside"));
     assert!(refusal("<html></html>").contains("there is <html>"));
 }
@@ -188,7 +210,7 @@ proptest! {
         }
         let text = String::from_utf8_lossy(&bytes);
         if let Ok(read) = parse(&text) {
-            prop_assert!(read.size.0 > 0 && read.size.1 > 0);
+            prop_assert!(read.size.is_none_or(|(width, height)| width > 0 && height > 0));
             prop_assert!(read.objects.iter().all(|(name, _)| !name.is_empty()));
         }
     }
@@ -201,7 +223,7 @@ proptest! {
         // With from < to a passage is left out, otherwise one comes twice.
         let text = format!("{}{}", &PERSON[..from], &PERSON[to..]);
         if let Ok(read) = parse(&text) {
-            prop_assert!(read.size.0 > 0 && read.size.1 > 0);
+            prop_assert!(read.size.is_none_or(|(width, height)| width > 0 && height > 0));
         }
     }
 }

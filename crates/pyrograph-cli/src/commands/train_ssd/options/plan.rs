@@ -19,14 +19,14 @@ use pyrograph::{
         TrainError,
         ssd::{DetectionSource, RateSchedule, SsdOptimizer, SsdTraining, StartFrom, Unfreeze},
     },
-    vision::ColourNormalisation,
+    vision::{ColourNormalisation, Exif},
 };
 
 use super::{
-    AugmentName, BeyondName, DegenerateName, NormalisationName, OptimizerName, Options,
+    AugmentName, BeyondName, DegenerateName, ExifName, NormalisationName, OptimizerName, Options,
     ScheduleName, Switch, TransferName, UnknownName,
 };
-use crate::commands::train_ssd::model_file::model_file;
+use crate::commands::{data_preview::broken, train_ssd::model_file::model_file};
 
 /// Built-in scenes when no number is given, and how large they are.
 const SCENES: usize = 4000;
@@ -82,11 +82,16 @@ impl Options {
                 true => VocCorners::OneBased,
                 false => VocCorners::ZeroBased,
             },
+            exif: match self.exif {
+                None | Some(ExifName::Upright) => Exif::Upright,
+                Some(ExifName::Stored) => Exif::Stored,
+            },
+            broken: broken(self.strict, self.skip_broken),
         }
     }
 
-    /// The part that the best network is chosen by; none where a share is to be held out of `set`,
-    /// which is `data`.
+    /// The part that the best network is chosen by, its classes found by their names; none where a share is to be held out of
+    /// `set`, which is `data`.
     pub(in super::super) fn validation(
         &self,
         data: &DetectionSource,
@@ -100,14 +105,25 @@ impl Options {
             };
             return Ok(Some(scenes.part(VALIDATION)?));
         }
-        if let Some(split) = &self.validation_split {
-            return Ok(Some(data.part(split)?));
+        let by_name = |source: DetectionSource| source.with_classes(set.class_names());
+        if let (Some(path), DetectionSource::Files { format, .. }) = (&self.validation_data, data) {
+            let split = self.validation_split.as_deref().unwrap_or(VALIDATION);
+            return Ok(Some(by_name(DetectionSource::Files {
+                path: path::absolute(path).context("--validation-data")?,
+                format: *format,
+                split: split.into(),
+                options: self.reading(),
+            })));
         }
-        if self.held_out.is_some() {
+        if let Some(split) = &self.validation_split {
+            return Ok(Some(by_name(data.part(split)?)));
+        }
+        // A file beside an annotation file is a part of the data only where it is asked for.
+        let is_file = matches!(data, DetectionSource::Files { path, .. } if path.is_file());
+        if self.held_out.is_some() || is_file {
             return Ok(None);
         }
-        // An annotation file has no other part.
-        let Ok(usual) = data.part(VALIDATION) else {
+        let Ok(usual) = data.part(VALIDATION).map(by_name) else {
             return Ok(None);
         };
         match usual.load() {
