@@ -85,9 +85,9 @@ fn the_printed_products_of_single_windows_are_those_of_case_a() {
             .sum();
         let of_layer = z.values()[4 * row + column];
         let printed = printed.expect("a number");
-        assert!((sum - printed).abs() <= 1e-7, "{sum} for {printed}");
+        assert!((sum - printed).abs() <= PRINTED, "{sum} for {printed}");
         assert!(
-            (of_layer - printed).abs() <= 1e-7,
+            (of_layer - printed).abs() <= PRINTED,
             "{of_layer} for {printed}"
         );
     }
