@@ -13,11 +13,14 @@ use pyrograph::{
     diffusion::{DdpmVariance, DiffusionCard, SamplerConfig},
     models::context_unet::ContextUnetConfig,
     pipelines::{PipelineError, sprites::SpritePipeline},
-    train::{run_folder::RunFolder, weights_path},
+    train::{
+        run_folder::{RunFolder, RunKind},
+        whole_weights,
+    },
 };
 use serde::de::DeserializeOwned;
 
-use crate::{outputs::files_of_run, schedulers::LevelOptions};
+use crate::{outputs::files_of_run, progress, schedulers::LevelOptions};
 
 /// When the program began, for the time to the first result.
 pub(crate) static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -226,7 +229,9 @@ impl ModelSource {
         device: &Device<B>,
     ) -> anyhow::Result<SpritePipeline<B>> {
         if let Some(run) = &self.run {
-            let path = weights_path(&RunFolder::open(run)?, self.no_ema)?;
+            let run = RunFolder::open(run)?;
+            run.expect_kind(RunKind::Sprites)?;
+            let [path] = whole_weights(&run, [self.no_ema], &mut progress::say)?;
             return Ok(SpritePipeline::open(path, device)?);
         }
         if let Some(path) = &self.model {

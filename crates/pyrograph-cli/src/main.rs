@@ -114,6 +114,12 @@ enum Command {
     #[command(name = "loadtest")]
     LoadTest(Box<commands::loadtest::LoadTest>),
     /// The devices that are compiled in and present, and which would be used.
+    ///
+    /// The line of the CPU has the threads in force (RAYON_NUM_THREADS) and the vector instructions
+    /// (PYROGRAPH_SIMD: avx512, avx2 or baseline holds it to less).
+    ///
+    /// --json prints {devices: [{device, backend, compiled, present, used, description, threads,
+    /// vectors}], used}.
     Devices(commands::devices::Devices),
 }
 
@@ -134,8 +140,8 @@ enum Train {
     /// run: as many steps are taken as fill its time. Both are timed once, by turns, and sweep.json
     /// keeps the steps.
     ///
-    /// Ctrl-C stops after a checkpoint. The same command goes on; finished runs are not trained
-    /// again. A run with other options than the recipe asks for is refused.
+    /// Ctrl-C stops after a checkpoint, with exit code 130; a second one ends at once, without a
+    /// checkpoint. The same command goes on; finished runs are not trained again. A run with other options than the recipe asks for is refused.
     ///
     /// --json prints {recipe, out, runs: [{name, seed, run, steps, seconds, best_map}],
     /// interrupted}.
@@ -188,11 +194,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     pyrograph::backend::vision::set_exact_convolutions(cli.exact_convolutions);
     let run = || match cli.command {
-        Command::Train(Train::Sprites(command)) => command.run().map(done),
-        Command::Train(Train::Dcgan(command)) => command.run().map(done),
-        Command::Train(Train::Ssd(command)) => command.run().map(done),
-        Command::Train(Train::Distill(command)) => command.run().map(done),
-        Command::Train(Train::Sweep(command)) => command.run().map(done),
+        Command::Train(Train::Sprites(command)) => command.run(),
+        Command::Train(Train::Dcgan(command)) => command.run(),
+        Command::Train(Train::Ssd(command)) => command.run(),
+        Command::Train(Train::Distill(command)) => command.run(),
+        Command::Train(Train::Sweep(command)) => command.run(),
         Command::Sample(Sample::Sprites(command)) => command.run().map(done),
         Command::Sample(Sample::Dcgan(command)) => command.run().map(done),
         Command::Anomaly(command) => command.run().map(done),

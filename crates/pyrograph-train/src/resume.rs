@@ -140,35 +140,31 @@ pub(crate) fn drop_metrics_after<L: Serialize + DeserializeOwned>(
 /// # Errors
 /// When there is no checkpoint yet, or none whose file is as it was written.
 pub fn weights_path(run: &RunFolder, raw: bool) -> Result<PathBuf, TrainError> {
-    whole_weights(run, raw, &mut |_| {})
+    whole_weights(run, [raw], &mut |_| {}).map(|[path]| path)
 }
 
-/// [`weights_path`], which says by `remark` where it passes a damaged checkpoint over for an older
-/// one.
+/// [`weights_path`] for several networks, which are all of one checkpoint. `remark` is told where a
+/// damaged checkpoint is passed over for an older one.
 ///
 /// # Errors
 /// As [`weights_path`].
-pub fn whole_weights(
+pub fn whole_weights<const N: usize>(
     run: &RunFolder,
-    raw: bool,
+    raw: [bool; N],
     remark: &mut dyn FnMut(&str),
-) -> Result<PathBuf, TrainError> {
+) -> Result<[PathBuf; N], TrainError> {
     run.last_checkpoint()?;
     let mut damaged: Option<(PathBuf, String)> = None;
     for (step, folder) in run.checkpoints()?.into_iter().rev() {
-        let named = checkpoint::holds(&folder, EMA).and_then(|averaged| {
-            let name = if raw || !averaged { MODEL } else { EMA };
-            checkpoint::check_one_file(&folder, name).map(|()| folder.join(name))
-        });
-        match named {
-            Ok(path) => {
+        match files_of(&folder, raw) {
+            Ok(paths) => {
                 if let Some((damaged, reason)) = damaged {
                     remark(&format!(
                         "{}: {reason}; the older checkpoint of step {step} is taken",
                         damaged.display()
                     ));
                 }
-                return Ok(path);
+                return Ok(paths);
             }
             Err(TrainError::Damaged { path, reason }) => {
                 damaged.get_or_insert((path, reason));
@@ -181,4 +177,14 @@ pub fn whole_weights(
         path,
         reason: format!("{reason}; {NONE_LEFT}"),
     })
+}
+
+/// The files of weights in a checkpoint, which are as they were written.
+fn files_of<const N: usize>(folder: &Path, raw: [bool; N]) -> Result<[PathBuf; N], TrainError> {
+    let averaged = checkpoint::holds(folder, EMA)?;
+    let names = raw.map(|raw| if raw || !averaged { MODEL } else { EMA });
+    for name in names {
+        checkpoint::check_one_file(folder, name)?;
+    }
+    Ok(names.map(|name| folder.join(name)))
 }

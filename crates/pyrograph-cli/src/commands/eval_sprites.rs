@@ -81,7 +81,7 @@ impl EvalSprites {
                 let set = DataSource::Folder { path, side }.load()?;
                 set.split(self.held_out, self.split_seed)?
             }
-            (None, Some(run)) => RunFolder::open(run)?.config::<SpriteRun>()?.load_data()?,
+            (None, Some(run)) => RunFolder::open(run)?.plan::<SpriteRun>()?.load_data()?,
             (None, None) => {
                 bail!("give --data: without a run folder the real sprites are not known")
             }

@@ -15,7 +15,11 @@ use pyrograph::{
         weights::{StateDict, TensorEntry, build_model, read_config},
     },
     pipelines::anomaly::{AnomalyCard, shown},
-    train::{dcgan::NORMALISATION_KEY, run_folder::RunFolder, weights_path},
+    train::{
+        dcgan::NORMALISATION_KEY,
+        run_folder::{RunFolder, RunKind},
+        whole_weights,
+    },
     vision::{Normalisation, Rgb, RgbImage, batch_from_chw, enlarge, grid, pick_factor, write_png},
 };
 use serde_json::json;
@@ -23,6 +27,7 @@ use serde_json::json;
 use crate::{
     arguments::{Common, STARTED},
     outputs::{check_outputs, files_of_run},
+    progress,
 };
 
 #[derive(Args)]
@@ -79,7 +84,12 @@ impl BackendTask for SampleDcgan {
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         let path = match (&self.run, &self.model) {
-            (Some(run), _) => weights_path(&RunFolder::open(run)?, self.no_ema)?,
+            (Some(run), _) => {
+                let run = RunFolder::open(run)?;
+                run.expect_kind(RunKind::Dcgan)?;
+                let [path] = whole_weights(&run, [self.no_ema], &mut progress::say)?;
+                path
+            }
             (None, model) => model.clone().context("give --run or --model")?,
         };
         let dict = StateDict::open(path)?;

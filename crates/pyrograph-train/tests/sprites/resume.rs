@@ -346,10 +346,10 @@ fn damaged_weights_are_passed_over_for_the_older_checkpoint_and_nothing_else_is_
         fs::write(folder.join("ema.safetensors"), &good).expect("writable");
         damage(&folder.join("ema.safetensors"));
         let mut remarks = Vec::new();
-        let older = whole_weights(&run.folder, false, &mut |text| {
-            remarks.push(text.to_owned())
+        let older = whole_weights(&run.folder, [false], &mut |text| {
+            remarks.push(text.to_owned());
         });
-        let older = older.expect("the older one");
+        let [older] = older.expect("the older one");
         assert!(
             older.ends_with(format!("step-{PER_EPOCH}/ema.safetensors")),
             "{older:?}"

@@ -16,7 +16,7 @@ use pyrograph::{
     train::{
         dcgan::{DcganRun, EncoderTraining, train_encoder},
         run_folder::RunFolder,
-        weights_path,
+        whole_weights,
     },
 };
 use serde_json::json;
@@ -126,7 +126,7 @@ impl BackendTask for Fit {
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         // 1. What was trained, and every number that can be refused before hours of work.
         let run = RunFolder::open(&self.run)?;
-        let plan: DcganRun = run.config()?;
+        let plan: DcganRun = run.plan()?;
         let score = AnomalyScore::new(self.lambda)?;
         quantile_threshold(&[0.0], self.quantile)?;
         let search = self.search.over(SearchConfig::default());
@@ -142,14 +142,12 @@ impl BackendTask for Fit {
         let (training, held_out) = plan.load_data()?;
         let calibration = self.calibration_set(&training, held_out)?;
         let model = plan.training.model.clone();
-        let (generator, _) = load_model::<B::InnerBackend, Generator<B::InnerBackend>>(
-            weights_path(&run, self.no_ema)?,
-            &device,
-        )?;
-        let (discriminator, _) = load_model::<B::InnerBackend, Discriminator<B::InnerBackend>>(
-            weights_path(&run, true)?,
-            &device,
-        )?;
+        let [generator, discriminator] =
+            whole_weights(&run, [self.no_ema, true], &mut progress::say)?;
+        let (generator, _) =
+            load_model::<B::InnerBackend, Generator<B::InnerBackend>>(generator, &device)?;
+        let (discriminator, _) =
+            load_model::<B::InnerBackend, Discriminator<B::InnerBackend>>(discriminator, &device)?;
 
         // 2. The encoder.
         let begun = Instant::now();

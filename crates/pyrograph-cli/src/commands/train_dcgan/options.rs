@@ -8,7 +8,7 @@ use pyrograph::{
     data::LabelledImages,
     losses::{AdversarialLoss, GradientPenalty},
     models::dcgan::DcganConfig,
-    train::dcgan::{DcganTraining, ImageSource},
+    train::dcgan::{DcganRun, DcganTraining, ImageSource},
     vision::Normalisation,
 };
 use serde::{Deserialize, Serialize};
@@ -213,6 +213,65 @@ impl Options {
         }
     }
 
+    /// The options that a run has; it does not tell the preset that it was begun with.
+    pub(super) fn of_run(run: &DcganRun) -> Self {
+        let (data, t) = (&run.data, &run.training);
+        Self {
+            data: data.path.clone(),
+            classes: data.classes.clone(),
+            limit: data.limit,
+            per_class: data.path.is_none().then_some(data.per_class),
+            held_out: Some(run.held_out),
+            preset: None,
+            epochs: t.epochs,
+            steps: t.steps,
+            max_minutes: t.max_minutes,
+            batch_size: Some(t.batch_size),
+            z_dim: Some(t.model.z_dim),
+            width: Some(t.model.width),
+            blocks: Some(t.model.blocks),
+            loss: Some(match t.loss {
+                AdversarialLoss::Bce => LossName::Bce,
+                AdversarialLoss::Hinge => LossName::Hinge,
+                AdversarialLoss::Wasserstein => LossName::WganGp,
+            }),
+            // 0 is how a flag says "off".
+            penalty: Some(t.penalty.map_or(0.0, |penalty| match penalty {
+                GradientPenalty::Zero(weight) | GradientPenalty::Unit(weight) => weight,
+            })),
+            penalty_every: Some(t.penalty_every),
+            discriminator_norm: Some(match t.model.discriminator.norm {
+                true => NormName::Batch,
+                false => NormName::None,
+            }),
+            discriminator_steps: Some(t.discriminator_steps),
+            generator_rate: Some(t.generator_rate),
+            discriminator_rate: Some(t.discriminator_rate),
+            final_rate: Some(t.final_rate),
+            beta1: Some(t.betas[0]),
+            beta2: Some(t.betas[1]),
+            label_smoothing: Some(1.0 - t.real_label),
+            instance_noise: Some(t.instance_noise),
+            jitter_rotation: Some(t.jitter.rotation),
+            jitter_scale: Some(t.jitter.scale),
+            jitter_shear: Some(t.jitter.shear),
+            jitter_shift: Some(t.jitter.shift),
+            normalisation: None,
+            ema: Some(t.ema.unwrap_or(0.0)),
+            sample_every: Some(t.sample_every),
+            checkpoint_every: Some(t.checkpoint_every),
+            seed: Some(t.seed),
+        }
+    }
+
+    /// The options with the path of the data as a run has it.
+    pub(super) fn with_absolute_data(mut self) -> anyhow::Result<Self> {
+        if let Some(data) = &self.data {
+            self.data = Some(path::absolute(data).context("--data")?);
+        }
+        Ok(self)
+    }
+
     /// The data, with a path that holds from any folder.
     pub(super) fn source(&self) -> anyhow::Result<ImageSource> {
         let path = match &self.data {
@@ -273,6 +332,15 @@ impl Options {
         };
         if self.penalty_every.is_some() && t.penalty.is_none() {
             bail!("--penalty-every belongs to a penalty: give --penalty too");
+        }
+        for (flag, value) in [
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("label-smoothing", self.label_smoothing),
+        ] {
+            if let Some(value) = value.filter(|value| !(0.0..1.0).contains(value)) {
+                bail!("--{flag} is {value}, but must be at least 0 and below 1");
+            }
         }
         let set_to = |field: &mut f64, given: Option<f64>| *field = given.unwrap_or(*field);
         set_to(&mut t.generator_rate, self.generator_rate);

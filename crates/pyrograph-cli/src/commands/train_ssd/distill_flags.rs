@@ -9,7 +9,7 @@ use pyrograph::{
     losses::{DistillMethod, Objective},
     models::ssd::ProjectorKind,
     train::{
-        run_folder::RunFolder,
+        run_folder::{RunFolder, RunKind},
         ssd::{
             CacheOptions, DetectionSource, Distillation, PseudoLabelling, Unlabelled,
             UnlabelledSource, WeightedMethod, best_weights, teacher_checksum,
@@ -252,13 +252,51 @@ impl DistillFlags {
         serde_json::from_value(value).with_context(|| format!("--set, of {name}"))
     }
 
-    /// Whether nothing but the teacher's device is given, which a resumed run may have elsewhere.
-    pub(super) fn is_device_alone(&self) -> bool {
-        let device = Self {
-            teacher_device: self.teacher_device,
-            ..Self::default()
+    /// The first flag that asks for something else than `run`, the distillation of a run on `data`;
+    /// the teacher's device may be another one.
+    pub(super) fn difference(
+        &self,
+        run: &Distillation,
+        data: &DetectionSource,
+    ) -> anyhow::Result<Option<&'static str>> {
+        let asked = self.without_teacher(data)?;
+        let teacher = match &self.teacher {
+            Some(teacher) => path::absolute(teacher_file(teacher)?)? != run.teacher,
+            None => false,
         };
-        *self == device
+        let says_method =
+            !self.method.is_empty() || !self.set.is_empty() || self.temperature.is_some();
+        let says_unlabelled = self.unlabelled_share.is_some() || self.unlabelled_floor.is_some();
+        let differs = [
+            ("teacher", teacher),
+            ("method", says_method && asked.methods != run.methods),
+            ("until", self.until.is_some() && asked.until != run.until),
+            (
+                "teacher-every",
+                self.teacher_every.is_some() && asked.every != run.every,
+            ),
+            ("cache", self.cache.is_some() && asked.cache != run.cache),
+            (
+                "cache-file",
+                self.cache_file.is_some() && asked.cache != run.cache,
+            ),
+            (
+                "projector",
+                self.projector.is_some() && asked.projector != run.projector,
+            ),
+            (
+                "teacher-classes",
+                !self.teacher_classes.is_empty() && asked.teacher_classes != run.teacher_classes,
+            ),
+            ("any-teacher", self.any_teacher && !run.any_teacher),
+            (
+                "unlabelled",
+                (self.unlabelled.is_some() || says_unlabelled)
+                    && asked.unlabelled != run.unlabelled,
+            ),
+        ];
+        let first = differs.into_iter().find(|(_, differs)| *differs);
+        Ok(first.map(|(flag, _)| flag))
     }
 
     pub(super) fn teacher_device(&self) -> Option<DeviceSpec> {
@@ -341,6 +379,7 @@ fn teacher_file(path: &Path) -> anyhow::Result<PathBuf> {
         false => Ok(path.to_owned()),
         true => {
             let run = RunFolder::open(path).context("--teacher")?;
+            run.expect_kind(RunKind::Detector).context("--teacher")?;
             Ok(best_weights(&run).context("--teacher")?)
         }
     }

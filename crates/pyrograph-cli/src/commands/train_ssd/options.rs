@@ -1,5 +1,6 @@
 //! What a recipe and the flags may set.
 
+mod of_run;
 mod plan;
 
 use std::path::PathBuf;
