@@ -127,10 +127,10 @@ pub(crate) struct SamplerOptions {
     /// Share of DDPM's noise that a DDIM step adds, 0 to 1 [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     pub(crate) eta: Option<f64>,
-    /// Variance of the noise that a DDPM step adds.
-    #[arg(long, value_enum, default_value_t = VarianceName::Beta)]
-    pub(crate) variance: VarianceName,
-    /// Clamp every predicted image to ±RANGE.
+    /// Variance of the noise that a DDPM step adds [default: beta].
+    #[arg(long, value_enum)]
+    pub(crate) variance: Option<VarianceName>,
+    /// Clamp every predicted image to ±RANGE [default: off].
     #[arg(long, value_name = "RANGE", allow_negative_numbers = true)]
     pub(crate) clip: Option<f64>,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 mod arguments;
 mod commands;
 mod memory;
+mod messages;
 mod outputs;
 mod progress;
 mod schedulers;
@@ -11,7 +12,7 @@ mod training;
 
 use std::{panic, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Memory stays with the program from one step to the next.
 #[global_allocator]
@@ -191,7 +192,13 @@ const CHECK_FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     std::sync::LazyLock::force(&arguments::STARTED);
-    let cli = Cli::parse();
+    let mut command = Cli::command();
+    let matches = command.get_matches_mut();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.format(&mut command).exit(),
+    };
+    let flags = flags_of(&command, &matches);
     pyrograph::backend::vision::set_exact_convolutions(cli.exact_convolutions);
     let run = || match cli.command {
         Command::Train(Train::Sprites(command)) => command.run(),
@@ -224,7 +231,7 @@ fn main() -> ExitCode {
         Ok(Ok(code)) => code,
         Ok(Err(error)) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {}", message(&error));
+            eprintln!("error: {}", messages::message(&error, &flags));
             ExitCode::from(WRONG_INPUT)
         }
         Err(_) => {
@@ -238,17 +245,17 @@ fn done(_: ()) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The error and its causes, each said once: some errors of libraries hold the words of their cause.
-fn message(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
+/// The long flags of the command that `matches` names.
+fn flags_of(command: &clap::Command, matches: &clap::ArgMatches) -> Vec<String> {
+    match matches.subcommand() {
+        Some((name, matches)) => command
+            .find_subcommand(name)
+            .map_or_else(Vec::new, |command| flags_of(command, matches)),
+        None => {
+            let long = command.get_arguments().filter_map(clap::Arg::get_long);
+            long.map(str::to_owned).collect()
         }
     }
-    text
 }
 
 /// Whether the reader of our output has gone, as in `pyrograph devices | head -1`.

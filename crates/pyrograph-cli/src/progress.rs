@@ -43,6 +43,18 @@ pub(crate) fn bar_of_time(total: u64, quiet: bool) -> ProgressBar {
     with_templates(total, quiet, bar, line)
 }
 
+/// What stands for a bar where nobody knows how much there is to do: `what` and the time so far.
+pub(crate) fn waiting(what: &'static str, quiet: bool) -> ProgressBar {
+    let bar = with_templates(
+        0,
+        quiet,
+        "{spinner} {msg} {elapsed}",
+        "{msg} {elapsed} so far",
+    );
+    bar.set_message(what);
+    bar
+}
+
 /// A remark on standard error, above the bar where there is one.
 pub(crate) fn say(text: &str) {
     let current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);

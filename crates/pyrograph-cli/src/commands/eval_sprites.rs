@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::{
     arguments::{Common, ModelSource, SamplerOptions},
     progress,
-    schedulers::{sprite_sampler, sprite_sampler_parser},
+    schedulers::{check_options, sprite_sampler, sprite_sampler_parser},
 };
 
 #[derive(Args)]
@@ -69,6 +69,7 @@ pub(crate) struct EvalSprites {
 
 impl EvalSprites {
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        check_options(&self.sampler, &self.options)?;
         let device = self.common.device;
         device.run(self)?
     }

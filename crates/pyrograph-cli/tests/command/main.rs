@@ -15,6 +15,8 @@ mod outputs;
 mod pack;
 mod pictures;
 mod refusals;
+mod resuming;
 mod runs;
 mod serve;
 mod sprites;
+mod wording;

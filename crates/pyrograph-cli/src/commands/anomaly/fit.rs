@@ -34,7 +34,7 @@ pub(crate) struct Fit {
     /// The run folder of `pyrograph train dcgan`; the fitted model goes into it.
     #[arg(long)]
     run: PathBuf,
-    /// Where the fitted model goes instead.
+    /// Where the fitted model goes instead [default: in the run folder].
     #[arg(long)]
     out: Option<PathBuf>,
     /// The raw weights of the generator's last step, not their moving average.
@@ -52,16 +52,17 @@ pub(crate) struct Fit {
     /// The held-out images that thresholds are drawn from, at most.
     #[arg(long, default_value_t = 200, allow_negative_numbers = true)]
     calibration_images: usize,
-    /// Steps of the encoder's training.
+    /// Steps of the encoder's training [default: 1000].
     #[arg(long, allow_negative_numbers = true)]
     encoder_steps: Option<u64>,
-    /// Adam's rate at the start of the encoder's training; it falls to 0.
+    /// Adam's rate at the start of the encoder's training; it falls to 0 [default: 0.001].
     #[arg(long, allow_negative_numbers = true)]
     encoder_rate: Option<f64>,
-    /// κ: the weight of the features in the encoder's loss.
+    /// κ: the weight of the features in the encoder's loss [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     kappa: Option<f64>,
-    /// Weight of the distance between generated images' latent vectors and those found.
+    /// Weight of the distance between generated images' latent vectors and those found [default:
+    /// 0.1].
     #[arg(long, allow_negative_numbers = true)]
     latent_weight: Option<f64>,
     #[command(flatten)]

@@ -28,7 +28,7 @@ pub(super) struct Options {
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     classes: Vec<String>,
-    /// The first so many images of those classes.
+    /// The first so many images of those classes [default: all].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
@@ -48,15 +48,15 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) epochs: Option<u64>,
-    /// Steps of the generator in all.
+    /// Steps of the generator in all [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) steps: Option<u64>,
-    /// Minutes in all.
+    /// Minutes in all [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_minutes: Option<f64>,
-    /// Images a step.
+    /// Images a step [default: 64; 128 with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_size: Option<usize>,
@@ -64,7 +64,7 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     z_dim: Option<usize>,
-    /// Channels of the layers nearest to the image.
+    /// Channels of the layers nearest to the image [default: 32; 64 with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     width: Option<usize>,
@@ -72,51 +72,55 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     blocks: Option<usize>,
-    /// What both networks minimise; wgan-gp brings its penalty, five steps of the critic, and no norm in it.
+    /// What both networks minimise; wgan-gp brings its penalty, five steps of the critic, and no
+    /// norm in it [default: bce].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     loss: Option<LossName>,
-    /// Weight of the gradient penalty: of R1 (γ), or of WGAN-GP; 0 turns R1 off.
+    /// Weight of the gradient penalty: of R1 (γ), or of WGAN-GP; 0 turns R1 off [default: R1 of
+    /// 0.5, of 1 for fewer than 1,000 images; 10 with wgan-gp; 0 with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     penalty: Option<f64>,
-    /// Steps from one penalty to the next.
+    /// Steps from one penalty to the next [default: 4; 1 with wgan-gp and with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     penalty_every: Option<u64>,
-    /// Norm in the discriminator.
+    /// Norm in the discriminator [default: none; batch with --preset article].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_norm: Option<NormName>,
-    /// Steps of the discriminator for one of the generator.
+    /// Steps of the discriminator for one of the generator [default: 1; 5 with wgan-gp].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_steps: Option<u64>,
-    /// Adam's rate for the generator.
+    /// Adam's rate for the generator [default: 0.0002; 0.0001 with wgan-gp and with --preset
+    /// article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     generator_rate: Option<f64>,
-    /// Adam's rate for the discriminator.
+    /// Adam's rate for the discriminator [default: 0.0002; 0.0001 with wgan-gp, 0.0004 with
+    /// --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_rate: Option<f64>,
-    /// The share of both rates that is left at the end.
+    /// The share of both rates that is left at the end [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     final_rate: Option<f64>,
-    /// Adam's β₁.
+    /// Adam's β₁ [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     beta1: Option<f64>,
-    /// Adam's β₂.
+    /// Adam's β₂ [default: 0.99; 0.9 with wgan-gp and with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     beta2: Option<f64>,
-    /// What is taken off the label of real images: 0.1 makes it 0.9.
+    /// What is taken off the label of real images: 0.1 makes it 0.9 [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     label_smoothing: Option<f64>,
-    /// Deviation of the noise on all that the discriminator sees at the start.
+    /// Deviation of the noise on all that the discriminator sees at the start [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_noise: Option<f64>,
@@ -124,31 +128,36 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_rotation: Option<f32>,
-    /// Training images are made larger or smaller by up to this share.
+    /// Training images are made larger or smaller by up to this share [default: 0.06 for fewer than
+    /// 1,000 images, else 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_scale: Option<f32>,
-    /// Training images are slanted by up to this share.
+    /// Training images are slanted by up to this share [default: 0.08 for fewer than 1,000 images,
+    /// else 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_shear: Option<f32>,
-    /// Training images are shifted by up to this share of their side.
+    /// Training images are shifted by up to this share of their side [default: 0.03 for fewer than
+    /// 1,000 images, else 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_shift: Option<f32>,
-    /// How pixels become values: tanh is the generator's range, mnist the article's, which the generator cannot reach.
+    /// How pixels become values: tanh is the generator's range, mnist the article's, which the
+    /// generator cannot reach [default: tanh].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     normalisation: Option<String>,
-    /// Decay of the generator's moving average; 0 turns it off.
+    /// Decay of the generator's moving average; 0 turns it off [default: 0.999; 0 with --preset
+    /// article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ema: Option<f64>,
-    /// Steps between pictures; 0 for none but the last.
+    /// Steps between pictures; 0 for none but the last [default: 500].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     sample_every: Option<u64>,
-    /// Steps between checkpoints; 0 for none but the last.
+    /// Steps between checkpoints; 0 for none but the last [default: 500].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint_every: Option<u64>,

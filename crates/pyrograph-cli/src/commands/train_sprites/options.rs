@@ -32,10 +32,10 @@ pub(super) struct Options {
     /// Passes over the data [default: 32, unless another limit is given].
     #[arg(long, allow_negative_numbers = true)]
     pub(super) epochs: Option<u64>,
-    /// Steps in all.
+    /// Steps in all [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
     pub(super) steps: Option<u64>,
-    /// Minutes in all; the learning rate then follows the clock.
+    /// Minutes in all; the learning rate then follows the clock [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
     pub(super) max_minutes: Option<f64>,
     /// Images a step [default: 100].

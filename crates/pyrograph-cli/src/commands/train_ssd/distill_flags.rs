@@ -47,7 +47,7 @@ pub(super) struct DistillFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher_every: Option<u64>,
     /// Keep the teacher's outputs on disk, for so many augmentations of each image, which then
-    /// repeat.
+    /// repeat [default: ask the teacher each time].
     #[arg(long, allow_negative_numbers = true, value_name = "DRAWS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<u64>,
@@ -67,14 +67,16 @@ pub(super) struct DistillFlags {
     temperature: Option<f64>,
     /// Numbers of the methods by name: chen.margin=0.1,score-l2.dis=1. chen has temperature,
     /// margin, background_weight, foreground_weight, soft, conf, bounded and loc; cwd temperature;
-    /// response temperature, cls and loc; score-l2 dis; lad candidate_iou.
+    /// response temperature, cls and loc; score-l2 dis; lad candidate_iou [default: those of the
+    /// methods' papers].
     #[arg(long, value_delimiter = ',', value_name = "METHOD.NUMBER=VALUE")]
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
     set: Vec<String>,
-    /// The teacher's name of each class of the data, in the data's order, where the names differ.
+    /// The teacher's name of each class of the data, in the data's order, where the names differ
+    /// [default: the same names].
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     teacher_classes: Vec<String>,
@@ -84,7 +86,7 @@ pub(super) struct DistillFlags {
     #[serde(skip_serializing_if = "is_false")]
     any_teacher: bool,
     /// Images without boxes, which join with the teacher's confident detections as their objects: a
-    /// folder, or scenes:COUNT.
+    /// folder, or scenes:COUNT [default: none].
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled: Option<PathBuf>,

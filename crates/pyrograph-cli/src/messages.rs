@@ -1,0 +1,123 @@
+//! Errors in the words of the command line.
+
+/// What follows the name of a setting where its value is refused.
+const REFUSED: &str = ", but must be ";
+
+/// The error and its causes, each said once: some errors of libraries hold the words of their cause. Settings are named as
+/// the `flags` of the command are spelt.
+pub(crate) fn message(error: &anyhow::Error, flags: &[String]) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    of_files(&with_flags(&text, flags))
+}
+
+/// The system's words for files, as a person says them.
+fn of_files(text: &str) -> String {
+    const WORDS: [(&str, &str); 4] = [
+        (
+            "Is a directory (os error 21)",
+            "this is a folder, but a file is needed",
+        ),
+        (
+            "Not a directory (os error 20)",
+            "a part of this path is a file, but must be a folder",
+        ),
+        (
+            "No such file or directory (os error 2)",
+            "there is no such file or folder",
+        ),
+        (
+            "Permission denied (os error 13)",
+            "it may not be read or written: permission denied",
+        ),
+    ];
+    let mut text = text.to_owned();
+    for (system, words) in WORDS {
+        text = text.replace(system, words);
+    }
+    text
+}
+
+/// The names of settings, such as `batch_size`, as flags: a name that a message is about, and one
+/// in backticks.
+fn with_flags(text: &str, flags: &[String]) -> String {
+    let mut text = text.to_owned();
+    for flag in flags {
+        let field = flag.replace('-', "_");
+        if field.contains('_') {
+            text = text.replace(&format!("`{field}`"), &format!("--{flag}"));
+        }
+        let subject = format!("{field} is ");
+        let starts = |place: usize| {
+            let before = &text[..place];
+            (before.is_empty() || before.ends_with(": ")) && text[place..].contains(REFUSED)
+        };
+        let place = text.match_indices(&subject).map(|(place, _)| place);
+        if let Some(place) = place.into_iter().find(|place| starts(*place)) {
+            text.replace_range(place..place + field.len(), &format!("--{flag}"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    fn said(error: &anyhow::Error) -> String {
+        let flags = ["batch-size", "steps", "n-feat", "image"].map(str::to_owned);
+        message(error, &flags)
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow!("the file is torn").context("a.png: the file is torn");
+        assert_eq!(said(&error), "a.png: the file is torn");
+        let error = anyhow!("it is torn").context("a.png");
+        assert_eq!(said(&error), "a.png: it is torn");
+    }
+
+    #[test]
+    fn settings_are_named_as_flags_are_spelt() {
+        for (text, words) in [
+            (
+                "batch_size is 0, but must be 1 or more",
+                "--batch-size is 0, but must be 1 or more",
+            ),
+            (
+                "context-unet: n_feat is 12, but must be a multiple of 8",
+                "context-unet: --n-feat is 12, but must be a multiple of 8",
+            ),
+            (
+                "give a smaller `batch_size` or `learning_rate`",
+                "give a smaller --batch-size or `learning_rate`",
+            ),
+            ("a.png: image is cut off", "a.png: image is cut off"),
+            (
+                "the number of steps is 0, but must be 1",
+                "the number of steps is 0, but must be 1",
+            ),
+        ] {
+            assert_eq!(said(&anyhow!(text)), words);
+        }
+    }
+
+    #[test]
+    fn a_folder_given_as_a_file_is_called_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let read = std::fs::read_to_string(folder.path());
+        let error = read.context("--config").expect_err("a folder");
+        let text = said(&error);
+        if cfg!(unix) {
+            assert!(text.contains("this is a folder"), "{text}");
+        }
+    }
+}
