@@ -13,6 +13,7 @@ mod training;
 use std::{panic, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use messages::message;
 
 /// Memory stays with the program from one step to the next.
 #[global_allocator]
@@ -198,7 +199,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.format(&mut command).exit(),
     };
-    let flags = flags_of(&command, &matches);
+    messages::set_flags(flags_of(&command, &matches));
     pyrograph::backend::vision::set_exact_convolutions(cli.exact_convolutions);
     let run = || match cli.command {
         Command::Train(Train::Sprites(command)) => command.run(),
@@ -231,7 +232,7 @@ fn main() -> ExitCode {
         Ok(Ok(code)) => code,
         Ok(Err(error)) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
-            eprintln!("error: {}", messages::message(&error, &flags));
+            eprintln!("error: {}", message(&error));
             ExitCode::from(WRONG_INPUT)
         }
         Err(_) => {

@@ -1,11 +1,26 @@
 //! Errors in the words of the command line.
 
+use std::sync::OnceLock;
+
 /// What follows the name of a setting where its value is refused.
 const REFUSED: &str = ", but must be ";
 
+/// The long flags of the command that runs.
+static FLAGS: OnceLock<Vec<String>> = OnceLock::new();
+
+/// Notes the long flags of the command that runs.
+pub(crate) fn set_flags(flags: Vec<String>) {
+    FLAGS.get_or_init(|| flags);
+}
+
 /// The error and its causes, each said once: some errors of libraries hold the words of their cause. Settings are named as
-/// the `flags` of the command are spelt.
-pub(crate) fn message(error: &anyhow::Error, flags: &[String]) -> String {
+/// the flags of the command are spelt.
+pub(crate) fn message(error: &anyhow::Error) -> String {
+    let flags = FLAGS.get().map_or(&[][..], Vec::as_slice);
+    said(error, flags)
+}
+
+fn said(error: &anyhow::Error, flags: &[String]) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
@@ -70,11 +85,9 @@ fn with_flags(text: &str, flags: &[String]) -> String {
 mod tests {
     use anyhow::{Context, anyhow};
 
-    use super::*;
-
     fn said(error: &anyhow::Error) -> String {
         let flags = ["batch-size", "steps", "n-feat", "image"].map(str::to_owned);
-        message(error, &flags)
+        super::said(error, &flags)
     }
 
     #[test]

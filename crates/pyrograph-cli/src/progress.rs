@@ -1,7 +1,6 @@
 //! Progress on standard error: a bar on a terminal, a line now and then elsewhere.
 
 use std::{
-    fmt::Write as _,
     io::{self, IsTerminal, Write as _},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},

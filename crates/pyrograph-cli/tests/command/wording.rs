@@ -20,7 +20,7 @@ fn the_options_of_a_training_show_their_defaults_in_the_help() {
         let help = succeeds(&["train", kind, "--help"]);
         let mut head = String::new();
         let mut text = String::new();
-        let mut check = |head: &str, text: &str| {
+        let check = |head: &str, text: &str| {
             let needs = head.contains('<') && !WITHOUT_DEFAULT.contains(&head);
             assert!(
                 !needs || text.contains("[default"),
