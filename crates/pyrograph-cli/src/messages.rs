@@ -60,25 +60,55 @@ fn of_files(text: &str) -> String {
 }
 
 /// The names of settings, such as `batch_size`, as flags: a name that a message is about, and one
-/// in backticks.
+/// that no other word is like.
 fn with_flags(text: &str, flags: &[String]) -> String {
     let mut text = text.to_owned();
     for flag in flags {
         let field = flag.replace('-', "_");
         if field.contains('_') {
-            text = text.replace(&format!("`{field}`"), &format!("--{flag}"));
+            text = with_flag(&text, &field, flag);
         }
         let subject = format!("{field} is ");
         let starts = |place: usize| {
             let before = &text[..place];
             (before.is_empty() || before.ends_with(": ")) && text[place..].contains(REFUSED)
         };
-        let place = text.match_indices(&subject).map(|(place, _)| place);
-        if let Some(place) = place.into_iter().find(|place| starts(*place)) {
+        let mut places = text.match_indices(&subject).map(|(place, _)| place);
+        if let Some(place) = places.find(|place| starts(*place)) {
             text.replace_range(place..place + field.len(), &format!("--{flag}"));
         }
     }
     text
+}
+
+/// Every `field` that stands alone, in backticks or not, as a flag. Keys of files stay: a wrong one
+/// is shown as it was written.
+fn with_flag(text: &str, field: &str, flag: &str) -> String {
+    let mut said = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(place) = rest.find(field) {
+        let (before, after) = (&rest[..place], &rest[place + field.len()..]);
+        let quoted = before.ends_with('`') && after.starts_with('`');
+        let (before, after) = match quoted {
+            true => (&before[..before.len() - 1], &after[1..]),
+            false => (before, after),
+        };
+        let joins = |letter: char| letter.is_alphanumeric() || "_-/\\.`'\"".contains(letter);
+        // The end of a sentence is no part of a name.
+        let ends = after
+            .trim_start_matches('.')
+            .starts_with(char::is_whitespace);
+        let goes_on = after.starts_with(joins) && !ends && after != ".";
+        let is_part = before.ends_with(joins) || goes_on;
+        said += before;
+        match is_part || before.ends_with("field ") {
+            true if quoted => said += &format!("`{field}`"),
+            true => said += field,
+            false => said += &format!("--{flag}"),
+        }
+        rest = after;
+    }
+    said + rest
 }
 
 #[cfg(test)]
@@ -114,6 +144,18 @@ mod tests {
                 "give a smaller --batch-size or `learning_rate`",
             ),
             ("a.png: image is cut off", "a.png: image is cut off"),
+            (
+                "give steps, without batch_size. Or epochs",
+                "give steps, without --batch-size. Or epochs",
+            ),
+            (
+                "unknown field `batch_size`, expected `batch-size`",
+                "unknown field `batch_size`, expected `batch-size`",
+            ),
+            (
+                "runs/batch_size/a.png, my_batch_size",
+                "runs/batch_size/a.png, my_batch_size",
+            ),
             (
                 "the number of steps is 0, but must be 1",
                 "the number of steps is 0, but must be 1",

@@ -119,12 +119,13 @@ fn a_run_of_another_kind_is_named_by_every_command() {
         (&dcgan, "a DCGAN run"),
         (&detector, "a detector run"),
     ];
-    let commands: [(&[&str], &Path); 11] = [
+    let commands: [(&[&str], &Path); 12] = [
         (&["sample", "sprites", "--run"], &sprites),
         (&["eval", "sprites", "--run"], &sprites),
         (&["train", "sprites", "--resume", "--out"], &sprites),
         (&["sample", "dcgan", "--run"], &dcgan),
         (&["anomaly", "fit", "--run"], &dcgan),
+        (&["anomaly", "score", "--run"], &dcgan),
         (&["train", "dcgan", "--resume", "--out"], &dcgan),
         (&["detect", "a.png", "--run"], &detector),
         (&["eval", "ssd", "--run"], &detector),

@@ -12,7 +12,10 @@ use std::{
 
 use clap::{Args, Subcommand};
 use indicatif::ProgressBar;
-use pyrograph::pipelines::anomaly::SearchConfig;
+use pyrograph::{
+    pipelines::anomaly::SearchConfig,
+    train::run_folder::{RunFolder, RunKind},
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Anomaly {
@@ -112,6 +115,7 @@ fn fitted_path(run: Option<&PathBuf>, model: Option<&PathBuf>) -> anyhow::Result
     let run = run.context("give --run or --model")?;
     let path = run.join(FITTED);
     if !path.is_file() {
+        RunFolder::open(run)?.expect_kind(RunKind::Dcgan)?;
         bail!(
             "{}: the model has no threshold and no encoder yet: run `pyrograph anomaly fit --run {}`",
             run.display(),
