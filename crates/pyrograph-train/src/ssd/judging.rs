@@ -1,5 +1,7 @@
 //! The evaluation of a network on the validation images, in the middle of its training.
 
+use std::slice;
+
 use burn::optim::Optimizer;
 use pyrograph_backend::vision::{VisionAutodiff, VisionBackend};
 use pyrograph_data::detection::DetectionSet;
@@ -31,17 +33,17 @@ pub(super) fn judge_network<B: VisionBackend>(
 /// step. The network is kept before the line is written: a line with figures says that all is done.
 ///
 /// # Errors
-/// When the validation images do not read or a file cannot be written; then with the line where the
-/// evaluation is due still.
+/// When the validation images do not read, and then the line has no figures of them; or when a file
+/// cannot be written.
 pub(super) fn judge_step<B, O>(
     session: &mut Session<B, O>,
     inputs: Inputs<'_, B>,
     card: &DetectorCard,
     log: &mut Log<'_, B::InnerBackend>,
-    mut line: DetectionRecord,
+    line: &mut DetectionRecord,
     progress: f64,
     hooks: &mut impl SsdHooks<B::InnerBackend>,
-) -> Result<(), (TrainError, Option<DetectionRecord>)>
+) -> Result<(), TrainError>
 where
     B: VisionAutodiff,
     O: Optimizer<Learner<B>, B>,
@@ -60,8 +62,8 @@ where
         Ok(judged) => judged,
         Err(error) => {
             // What went wrong first counts.
-            let _ = log.write(std::slice::from_ref(&line), progress, hooks);
-            return Err((error, Some(line)));
+            let _ = log.write(slice::from_ref(line), progress, hooks);
+            return Err(error);
         }
     };
     let mut kept = Ok(());
@@ -74,7 +76,6 @@ where
             kept = session.keep_best(map, config, run);
         }
     }
-    log.write(&[line], progress, hooks)
-        .and(kept)
-        .map_err(|error| (error, None))
+    log.write(slice::from_ref(line), progress, hooks)?;
+    kept
 }

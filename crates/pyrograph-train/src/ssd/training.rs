@@ -202,10 +202,10 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
     }
 
     // A run that was killed in an evaluation still owes it.
-    if let Some(line) = session.unjudged.take() {
+    if let Some(mut line) = session.unjudged.take() {
         let progress = progress_of(&session.state);
-        judge_step(&mut session, inputs, &card, &mut log, line, progress, hooks)
-            .map_err(|(error, _)| error)?;
+        let line = &mut line;
+        judge_step(&mut session, inputs, &card, &mut log, line, progress, hooks)?;
         session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
     }
     let mut has_ended = limits.reached(session.state.step, session.state.elapsed());
@@ -291,19 +291,27 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         if !judges && saves {
             session.save(config, run, None)?;
         }
-        if judges && let Some(line) = log.flush_but_last(progress, hooks)? {
+        if judges && let Some(mut line) = log.flush_but_last(progress, hooks)? {
             let mut saved = match saves {
                 true => Some(session.save(config, run, Some(&line))?),
                 false => None,
             };
-            let judged = judge_step(&mut session, inputs, &card, &mut log, line, progress, hooks);
+            let judged = judge_step(
+                &mut session,
+                inputs,
+                &card,
+                &mut log,
+                &mut line,
+                progress,
+                hooks,
+            );
             // The time that it took counts too, and the end may have come with it.
             session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
             has_ended |= limits.reached(step, session.state.elapsed());
-            if let Err((error, line)) = judged {
-                // What cannot be judged was trained all the same.
-                if saved.is_none() {
-                    session.save(config, run, line.as_ref())?;
+            if let Err(error) = judged {
+                // What cannot be judged was trained all the same, and is judged when the run goes on.
+                if saved.is_none() && line.val_loc_loss.is_none() {
+                    session.save(config, run, Some(&line))?;
                 }
                 return Err(error);
             }

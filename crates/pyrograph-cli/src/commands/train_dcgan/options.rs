@@ -265,7 +265,7 @@ impl Options {
             jitter_scale: Some(t.jitter.scale),
             jitter_shear: Some(t.jitter.shear),
             jitter_shift: Some(t.jitter.shift),
-            normalisation: None,
+            normalisation: Some(t.normalisation.to_string()),
             ema: Some(t.ema.unwrap_or(0.0)),
             sample_every: Some(t.sample_every),
             checkpoint_every: Some(t.checkpoint_every),
