@@ -143,7 +143,8 @@ enum Train {
     /// keeps the steps.
     ///
     /// Ctrl-C stops after a checkpoint, with exit code 130; a second one ends at once, without a
-    /// checkpoint. The same command goes on; finished runs are not trained again. A run with other options than the recipe asks for is refused.
+    /// checkpoint. The same command goes on; finished runs are not trained again. A run with other
+    /// options than the recipe asks for is refused.
     ///
     /// --json prints {recipe, out, runs: [{name, seed, run, steps, seconds, best_map}],
     /// interrupted}.

@@ -13,8 +13,8 @@ pub(crate) fn set_flags(flags: Vec<String>) {
     FLAGS.get_or_init(|| flags);
 }
 
-/// The error and its causes, each said once: some errors of libraries hold the words of their cause. Settings are named as
-/// the flags of the command are spelt.
+/// The error and its causes, each said once: some errors of libraries hold the words of their
+/// cause. Settings are named as the flags of the command are spelt.
 pub(crate) fn message(error: &anyhow::Error) -> String {
     let flags = FLAGS.get().map_or(&[][..], Vec::as_slice);
     said(error, flags)

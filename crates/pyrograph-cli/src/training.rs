@@ -24,8 +24,8 @@ pub(crate) struct RunArguments {
     /// The run folder.
     #[arg(long)]
     pub(crate) out: PathBuf,
-    /// Go on from the last whole checkpoint of --out, or begin where nothing was begun. The options and
-    /// the recipe may be given again; only --epochs, --steps and --max-minutes may differ.
+    /// Go on from the last whole checkpoint of --out, or begin where nothing was begun. The options
+    /// and the recipe may be given again; only --epochs, --steps and --max-minutes may differ.
     #[arg(long)]
     pub(crate) resume: bool,
     /// A recipe (TOML) with these options by their long names.

@@ -309,7 +309,7 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
             session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
             has_ended |= limits.reached(step, session.state.elapsed());
             if let Err(error) = judged {
-                // What cannot be judged was trained all the same, and is judged when the run goes on.
+                // What cannot be judged was trained all the same: the run goes on with judging it.
                 if saved.is_none() && line.val_loc_loss.is_none() {
                     session.save(config, run, Some(&line))?;
                 }

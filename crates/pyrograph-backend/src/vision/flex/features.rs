@@ -22,7 +22,8 @@ pub(super) enum Level {
 
 impl Level {
     /// The best of this machine, or what `PYROGRAPH_SIMD` says (`avx512`, `avx2` or `baseline`) if that is less. Found out once.
-    /// Another value of the variable is refused where a device starts ([`vector_words`]), and counts for nothing here.
+    /// Another value of the variable is refused where a device starts ([`vector_words`]), and
+    /// counts for nothing here.
     pub(super) fn of_this_machine() -> Self {
         static LEVEL: OnceLock<Level> = OnceLock::new();
         *LEVEL.get_or_init(|| Self::asked().unwrap_or_else(|_| Self::at_most(true, true)))
