@@ -29,7 +29,7 @@ fn resume_takes_the_same_flags_again_and_refuses_what_differs() {
     let again = |more: &[&str]| train(&out, &[&flags[..], &["--resume"], more].concat());
     let result = json(&run(&again(&["--steps", "2"])));
     assert_eq!(result["steps"], 2);
-    let result = json(&run(&again(&["--steps", "3", "--batch-size", "20"])));
+    let result = json(&run(&again(&["--steps", "3", "--learning-rate", "1e-3"])));
     assert_eq!(result["steps"], 3);
     let log = metrics(&out);
     for (flag, value, has) in [

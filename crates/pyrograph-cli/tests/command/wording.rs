@@ -46,7 +46,8 @@ fn the_options_of_a_training_show_their_defaults_in_the_help() {
 #[test]
 fn a_folder_given_as_a_file_is_called_one() {
     let (_guard, path) = folder();
-    let (folder, out) = (text(&path), path.join("run"));
+    let (_other, elsewhere) = crate::common::folder();
+    let (folder, out) = (text(&path), elsewhere.join("run"));
     let train = ["train", "sprites", "--out", text(&out), "--config", folder];
     refuses(&train, &[folder, "folder"]);
     let forward = [
