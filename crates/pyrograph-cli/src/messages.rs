@@ -34,9 +34,13 @@ fn said(error: &anyhow::Error, flags: &[String]) -> String {
 
 /// The system's words for files, as a person says them.
 fn of_files(text: &str) -> String {
-    const WORDS: [(&str, &str); 4] = [
+    const WORDS: [(&str, &str); 5] = [
         (
             "Is a directory (os error 21)",
+            "this is a folder, but a file is needed",
+        ),
+        (
+            "the file cannot be read or written: is a directory",
             "this is a folder, but a file is needed",
         ),
         (
