@@ -42,6 +42,16 @@ pub enum BackendError {
         /// The main device.
         main: String,
     },
+    /// An environment variable has a value that it may not have.
+    #[error("{name} is `{seen}`, but must be {allowed}")]
+    Setting {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        seen: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
     /// The device is listed but does not compute.
     #[error("device `{seen}` does not start: {reason}")]
     DoesNotStart {

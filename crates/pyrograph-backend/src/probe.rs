@@ -7,8 +7,9 @@
     feature = "cuda"
 ))]
 use std::{
+    any::Any,
     panic::{self, UnwindSafe},
-    sync::Mutex,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{BackendError, BackendKind, DeviceSpec, run::not_compiled};
@@ -26,22 +27,44 @@ pub struct DeviceInfo {
     pub present: bool,
     /// The name of the adapter, or why there is none.
     pub description: String,
+    /// Threads in force, on a CPU.
+    pub threads: Option<usize>,
+    /// The vector instructions in force, of a CPU by burn-flex.
+    pub vectors: Option<String>,
 }
 
 /// Every device that can be named, and what is known of it without starting it.
 pub fn list_devices() -> Vec<DeviceInfo> {
-    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let count = cpu_threads();
+    let threads = match count {
+        1 => "1 thread".to_owned(),
+        count => format!("{count} threads"),
+    };
+    let (vectors, fault) = match cpu_vectors() {
+        Ok(vectors) => (vectors, None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let on_flex = vectors.iter().cloned().chain(["burn-flex".into()]);
+    let flex = match fault {
+        Some(fault) => Err(fault),
+        None => Ok([vec![threads.clone()], on_flex.collect()]
+            .concat()
+            .join(", ")),
+    };
     let mut list = vec![
-        info(
-            DeviceSpec::Cpu,
-            BackendKind::Flex,
-            Ok(format!("{cpus} threads, burn-flex")),
-        ),
-        info(
-            DeviceSpec::NdArray,
-            BackendKind::NdArray,
-            Ok(format!("{cpus} threads, burn-ndarray")),
-        ),
+        DeviceInfo {
+            vectors,
+            threads: Some(count),
+            ..info(DeviceSpec::Cpu, BackendKind::Flex, flex)
+        },
+        DeviceInfo {
+            threads: Some(count),
+            ..info(
+                DeviceSpec::NdArray,
+                BackendKind::NdArray,
+                Ok(format!("{threads}, burn-ndarray")),
+            )
+        },
     ];
     list.extend(gpu_infos(BackendKind::Wgpu, wgpu_adapters(), |index| {
         DeviceSpec::Wgpu { index: Some(index) }
@@ -50,6 +73,30 @@ pub fn list_devices() -> Vec<DeviceInfo> {
         DeviceSpec::Cuda { index }
     }));
     list
+}
+
+/// Threads that the kernels run on: those of the machine, or what `RAYON_NUM_THREADS` says.
+fn cpu_threads() -> usize {
+    #[cfg(feature = "flex")]
+    {
+        rayon::current_num_threads()
+    }
+    #[cfg(not(feature = "flex"))]
+    {
+        std::thread::available_parallelism().map_or(1, |n| n.get())
+    }
+}
+
+/// The vector instructions in force, where there are kernels that choose.
+fn cpu_vectors() -> Result<Option<String>, BackendError> {
+    #[cfg(feature = "flex")]
+    {
+        crate::vision::vector_words().map(Some)
+    }
+    #[cfg(not(feature = "flex"))]
+    {
+        Ok(None)
+    }
 }
 
 fn info(spec: DeviceSpec, kind: BackendKind, found: Result<String, String>) -> DeviceInfo {
@@ -64,6 +111,8 @@ fn info(spec: DeviceSpec, kind: BackendKind, found: Result<String, String>) -> D
         compiled,
         present,
         description,
+        threads: None,
+        vectors: None,
     }
 }
 
@@ -79,6 +128,8 @@ fn gpu_infos(
             compiled: kind.is_compiled(),
             present: false,
             description: reason,
+            threads: None,
+            vectors: None,
         }]
     };
     match found {
@@ -117,7 +168,8 @@ pub(crate) fn check(spec: DeviceSpec) -> Result<(), BackendError> {
     let (found, index) = match spec {
         DeviceSpec::Wgpu { index } => (wgpu_adapters(), index.unwrap_or(0)),
         DeviceSpec::Cuda { index } => (cuda_devices(), index),
-        DeviceSpec::Auto | DeviceSpec::Cpu | DeviceSpec::NdArray => return Ok(()),
+        DeviceSpec::Cpu => return cpu_vectors().map(drop),
+        DeviceSpec::Auto | DeviceSpec::NdArray => return Ok(()),
     };
     let reason = match found {
         Ok(adapters) if index < adapters.len() => return Ok(()),
@@ -152,6 +204,7 @@ pub(crate) fn start<B: burn::tensor::backend::Backend>(
     let reason = match total {
         Ok(4.0) => return Ok(()),
         Ok(other) => format!("1 + 1 + 1 + 1 gave {other} on it"),
+        Err(reason) if spec.kind() == Some(BackendKind::Cuda) => cuda_words(&reason),
         Err(reason) => reason,
     };
     Err(BackendError::DoesNotStart {
@@ -241,7 +294,7 @@ fn cuda_devices() -> Result<Vec<Adapter>, String> {
     use burn::tensor::backend::Backend;
 
     let count = quietly(|| burn_cuda::Cuda::<f32, i32>::device_count(0))
-        .map_err(|reason| format!("no CUDA driver: {reason}"))?;
+        .map_err(|reason| cuda_words(&reason))?;
     Ok((0..count)
         .map(|index| Adapter {
             name: format!("NVIDIA GPU {index}, burn-cuda"),
@@ -257,7 +310,31 @@ fn cuda_devices() -> Result<Vec<Adapter>, String> {
     Ok(Vec::new())
 }
 
-/// Runs `body` and turns a panic into its message, without printing it.
+/// What keeps CUDA from running, in words: `reason` is the message of a panic.
+#[cfg(any(
+    feature = "flex",
+    feature = "ndarray",
+    feature = "wgpu",
+    feature = "cuda"
+))]
+fn cuda_words(reason: &str) -> String {
+    let says = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    if says(&["nvrtc"]) {
+        return "the library NVRTC of the CUDA toolkit was not found (libnvrtc.so, on Windows nvrtc64_*.dll): install the toolkit".into();
+    }
+    // A server thread that ends in a panic is all that burn says of a missing library.
+    if says(&["dynamically load", "libcuda", "nvcuda", "RecvError"]) {
+        return "no CUDA driver was found (libcuda.so.1, on Windows nvcuda.dll): install NVIDIA's driver".into();
+    }
+    if says(&["NO_DEVICE", "no CUDA-capable device"]) {
+        return "the CUDA driver finds no NVIDIA GPU".into();
+    }
+    let first_line = reason.lines().next().unwrap_or_default();
+    format!("the CUDA driver does not answer: {first_line}")
+}
+
+/// Runs `body` and turns a panic into its message, without printing it. Of several panics, on
+/// several threads, the first one says the cause.
 #[cfg(any(
     feature = "flex",
     feature = "ndarray",
@@ -269,18 +346,34 @@ fn quietly<T>(body: impl FnOnce() -> T + UnwindSafe) -> Result<T, String> {
     static HOOK: Mutex<()> = Mutex::new(());
     let _guard = HOOK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
+    let first = Arc::new(Mutex::new(None::<String>));
+    let heard = Arc::clone(&first);
+    panic::set_hook(Box::new(move |info| {
+        let mut first = heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() {
+            *first = words_of(info.payload());
+        }
+    }));
     let result = panic::catch_unwind(body);
     panic::set_hook(hook);
     result.map_err(|payload| {
-        let text = payload.downcast_ref::<String>().cloned();
-        text.or_else(|| {
-            payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-        })
-        .unwrap_or_else(|| "the driver gave no reason".into())
+        let first = first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first
+            .or_else(|| words_of(payload.as_ref()))
+            .unwrap_or_else(|| "the driver gave no reason".into())
     })
+}
+
+/// The message of a panic.
+#[cfg(any(
+    feature = "flex",
+    feature = "ndarray",
+    feature = "wgpu",
+    feature = "cuda"
+))]
+fn words_of(payload: &(dyn Any + Send)) -> Option<String> {
+    let text = payload.downcast_ref::<String>().cloned();
+    text.or_else(|| Some((*payload.downcast_ref::<&str>()?).to_owned()))
 }
 
 #[cfg(test)]
@@ -300,6 +393,42 @@ mod tests {
             quietly(|| -> i32 { panic!("no {}", "driver") }),
             Err("no driver".into())
         );
+        // A thread that dies is the cause, what its channel says is not.
+        let by_a_thread = quietly(|| {
+            let thread = std::thread::spawn(|| panic!("Unable to dynamically load libcuda.so"));
+            assert!(thread.join().is_ok(), "RecvError");
+        });
+        let reason = by_a_thread.expect_err("a panic");
+        assert!(reason.contains("libcuda.so"), "{reason}");
+    }
+
+    #[cfg(any(
+        feature = "flex",
+        feature = "ndarray",
+        feature = "wgpu",
+        feature = "cuda"
+    ))]
+    #[test]
+    fn a_missing_cuda_driver_is_said_in_words() {
+        for (reason, words) in [
+            (
+                "Unable to dynamically load the \"cuda\" shared library",
+                "no CUDA driver was found",
+            ),
+            (
+                "called `Result::unwrap()` on an `Err` value: RecvError",
+                "install NVIDIA's driver",
+            ),
+            (
+                "Unable to dynamically load the \"nvrtc\" shared library",
+                "NVRTC",
+            ),
+            ("DriverError(CUDA_ERROR_NO_DEVICE)", "no NVIDIA GPU"),
+            ("out of luck\nand lines", "does not answer: out of luck"),
+        ] {
+            let text = cuda_words(reason);
+            assert!(text.contains(words) && !text.contains("unwrap"), "{text}");
+        }
     }
 
     #[test]
@@ -310,6 +439,13 @@ mod tests {
             assert!(!lines.is_empty(), "{kind}");
             assert!(lines.iter().all(|line| line.compiled == kind.is_compiled()));
             assert!(lines.iter().all(|line| line.compiled || !line.present));
+        }
+        let cpu = list.iter().find(|line| line.kind == BackendKind::Flex);
+        let cpu = cpu.expect("a line of its own");
+        assert!(cpu.threads.is_some_and(|count| count > 0));
+        if cpu.present {
+            let vectors = cpu.vectors.as_deref().expect("chosen");
+            assert!(cpu.description.contains(vectors), "{cpu:?}");
         }
     }
 

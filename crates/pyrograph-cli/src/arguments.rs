@@ -16,12 +16,16 @@ use pyrograph::{
         weights::{StateDict, build_model},
     },
     pipelines::{PipelineError, sprites::SpritePipeline},
-    train::{run_folder::RunFolder, weights_path},
+    train::{
+        run_folder::{RunFolder, RunKind},
+        whole_weights,
+    },
 };
 use serde::de::DeserializeOwned;
 
 use crate::{
-    bounds::BoundOptions, checkpoint::PartOption, outputs::files_of_run, schedulers::LevelOptions,
+    bounds::BoundOptions, checkpoint::PartOption, outputs::files_of_run, progress,
+    schedulers::LevelOptions,
 };
 
 /// When the program began, for the time to the first result.
@@ -129,9 +133,9 @@ pub(crate) struct SamplerOptions {
     /// Share of DDPM's noise that a DDIM step adds, 0 to 1 [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     pub(crate) eta: Option<f64>,
-    /// Variance of the noise that a DDPM step adds.
-    #[arg(long, value_enum, default_value_t = VarianceName::Beta)]
-    pub(crate) variance: VarianceName,
+    /// Variance of the noise that a DDPM step adds [default: beta].
+    #[arg(long, value_enum)]
+    pub(crate) variance: Option<VarianceName>,
     #[command(flatten)]
     pub(crate) bounds: BoundOptions,
     #[command(flatten)]
@@ -236,7 +240,9 @@ impl ModelSource {
             bail!("--part names a part of --weights, which is not given");
         }
         if let Some(run) = &self.run {
-            let path = weights_path(&RunFolder::open(run)?, self.no_ema)?;
+            let run = RunFolder::open(run)?;
+            run.expect_kind(RunKind::Sprites)?;
+            let [path] = whole_weights(&run, [self.no_ema], &mut progress::say)?;
             return Ok(SpritePipeline::open(path, device)?);
         }
         if let Some(path) = &self.model {

@@ -5,6 +5,7 @@ mod bounds;
 mod checkpoint;
 mod commands;
 mod memory;
+mod messages;
 mod outputs;
 mod progress;
 mod reading;
@@ -14,7 +15,8 @@ mod training;
 
 use std::{panic, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use messages::message;
 
 /// Memory stays with the program from one step to the next.
 #[global_allocator]
@@ -117,6 +119,12 @@ enum Command {
     #[command(name = "loadtest")]
     LoadTest(Box<commands::loadtest::LoadTest>),
     /// The devices that are compiled in and present, and which would be used.
+    ///
+    /// The line of the CPU has the threads in force (RAYON_NUM_THREADS) and the vector instructions
+    /// (PYROGRAPH_SIMD: avx512, avx2 or baseline holds it to less).
+    ///
+    /// --json prints {devices: [{device, backend, compiled, present, used, description, threads,
+    /// vectors}], used}.
     Devices(commands::devices::Devices),
 }
 
@@ -137,8 +145,9 @@ enum Train {
     /// run: as many steps are taken as fill its time. Both are timed once, by turns, and sweep.json
     /// keeps the steps.
     ///
-    /// Ctrl-C stops after a checkpoint. The same command goes on; finished runs are not trained
-    /// again. A run with other options than the recipe asks for is refused.
+    /// Ctrl-C stops after a checkpoint, with exit code 130; a second one ends at once, without a
+    /// checkpoint. The same command goes on; finished runs are not trained again. A run with other
+    /// options than the recipe asks for is refused.
     ///
     /// --json prints {recipe, out, runs: [{name, seed, run, steps, seconds, best_map}],
     /// interrupted}.
@@ -188,14 +197,20 @@ const CHECK_FAILED: u8 = 1;
 
 fn main() -> ExitCode {
     std::sync::LazyLock::force(&arguments::STARTED);
-    let cli = Cli::parse();
+    let mut command = Cli::command();
+    let matches = command.get_matches_mut();
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.format(&mut command).exit(),
+    };
+    messages::set_flags(flags_of(&command, &matches));
     pyrograph::backend::vision::set_exact_convolutions(cli.exact_convolutions);
     let run = || match cli.command {
-        Command::Train(Train::Sprites(command)) => command.run().map(done),
-        Command::Train(Train::Dcgan(command)) => command.run().map(done),
-        Command::Train(Train::Ssd(command)) => command.run().map(done),
-        Command::Train(Train::Distill(command)) => command.run().map(done),
-        Command::Train(Train::Sweep(command)) => command.run().map(done),
+        Command::Train(Train::Sprites(command)) => command.run(),
+        Command::Train(Train::Dcgan(command)) => command.run(),
+        Command::Train(Train::Ssd(command)) => command.run(),
+        Command::Train(Train::Distill(command)) => command.run(),
+        Command::Train(Train::Sweep(command)) => command.run(),
         Command::Sample(Sample::Sprites(command)) => command.run().map(done),
         Command::Sample(Sample::Dcgan(command)) => command.run().map(done),
         Command::Anomaly(command) => command.run().map(done),
@@ -235,17 +250,17 @@ fn done(_: ()) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The error and its causes, each said once: some errors of libraries hold the words of their cause.
-fn message(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
+/// The long flags of the command that `matches` names.
+fn flags_of(command: &clap::Command, matches: &clap::ArgMatches) -> Vec<String> {
+    match matches.subcommand() {
+        Some((name, matches)) => command
+            .find_subcommand(name)
+            .map_or_else(Vec::new, |command| flags_of(command, matches)),
+        None => {
+            let long = command.get_arguments().filter_map(clap::Arg::get_long);
+            long.map(str::to_owned).collect()
         }
     }
-    text
 }
 
 /// Whether the reader of our output has gone, as in `pyrograph devices | head -1`.

@@ -10,7 +10,7 @@ use pyrograph::diffusion::{
     TimestepGrid,
 };
 
-use crate::arguments::SamplerOptions;
+use crate::arguments::{SamplerOptions, VarianceName};
 
 /// Steps of a fast sampler when none are given.
 const FAST_STEPS: usize = 20;
@@ -109,6 +109,13 @@ impl LevelOptions {
             Some(SigmaName::Exponential) => config.with_sigmas(SigmaSpacing::Exponential)?,
             Some(SigmaName::Beta) => config.with_sigmas(SigmaSpacing::Beta)?,
         };
+        if self.spacing.is_some() && matches!(config.kind, SamplerKind::Lcm { .. }) {
+            return Err(DiffusionError::Unsupported {
+                name: "--spacing",
+                seen: "lcm".into(),
+                allowed: "the other schedulers: lcm has timesteps of its own (--scheduler, --sampler)",
+            });
+        }
         config.grid = match (self.spacing, config.grid) {
             (None, grid) => grid,
             (Some(SpacingName::Linspace), _) => Some(TimestepGrid::Linspace),
@@ -126,6 +133,29 @@ impl LevelOptions {
     }
 }
 
+/// Refuses options that belong to none of the samplers.
+pub(crate) fn check_options(
+    names: &[SchedulerName],
+    options: &SamplerOptions,
+) -> anyhow::Result<()> {
+    let ddpm = [SchedulerName::Ddpm, SchedulerName::DdpmNoNoise];
+    let belongs = [
+        ("eta", options.eta.is_some(), &[SchedulerName::Ddim][..]),
+        ("variance", options.variance.is_some(), &ddpm),
+    ];
+    for (flag, given, owners) in belongs {
+        if given && !names.iter().any(|name| owners.contains(name)) {
+            let names: Vec<_> = names.iter().map(|name| name.as_str()).collect();
+            bail!(
+                "--{flag} belongs to --sampler {}, not to {}",
+                owners[0],
+                names.join(", ")
+            );
+        }
+    }
+    Ok(())
+}
+
 /// The sampler `name` for sprites, with `steps` or with what is usual for it on a model of `timesteps`.
 pub(crate) fn sprite_sampler(
     name: SchedulerName,
@@ -136,14 +166,11 @@ pub(crate) fn sprite_sampler(
     let mut config = name.config(FAST_STEPS.min(timesteps));
     match &mut config.kind {
         SamplerKind::Ddpm { variance, .. } => {
-            *variance = options.variance.into();
+            *variance = options.variance.unwrap_or(VarianceName::Beta).into();
             config.steps = timesteps;
         }
         SamplerKind::Ddim { eta, .. } => *eta = options.eta.unwrap_or(0.0),
         _ => {}
-    }
-    if options.eta.is_some() && name != SchedulerName::Ddim {
-        bail!("--eta belongs to --sampler ddim, not to {name}");
     }
     config.steps = steps.unwrap_or(config.steps);
     options.bounds.apply(&mut config);

@@ -9,7 +9,7 @@ use burn::{
     tensor::backend::AutodiffBackend,
 };
 use pyrograph_vision::atomic_write;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{DataFingerprint, TrainError};
 
@@ -109,7 +109,6 @@ impl StateContent {
 
 /// Writes the state and the checksums of the files that are there: the last file of a checkpoint.
 pub(crate) fn save_state(state: &TrainState, folder: &Path) -> Result<(), TrainError> {
-    let path = folder.join(STATE);
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(|error| TrainError::io(folder, error))? {
         let file = entry.map_err(|error| TrainError::io(folder, error))?.path();
@@ -118,14 +117,25 @@ pub(crate) fn save_state(state: &TrainState, folder: &Path) -> Result<(), TrainE
             files.insert(name.to_owned(), crc32fast::hash(&bytes));
         }
     }
+    let state = *state;
+    save_content(StateContent { state, files }, folder)
+}
+
+/// Replaces the state of a checkpoint, whose files stay as they are.
+pub(crate) fn update_state(state: &TrainState, folder: &Path) -> Result<(), TrainError> {
     let content = StateContent {
         state: *state,
-        files,
+        ..load_content(folder)?
     };
+    save_content(content, folder)
+}
+
+fn save_content(content: StateContent, folder: &Path) -> Result<(), TrainError> {
+    let path = folder.join(STATE);
     let unwritable = |error| TrainError::io(&path, error);
     let checksum = content.checksum().map_err(unwritable)?;
     let file = StateFile { content, checksum };
-    let bytes = serde_json::to_vec_pretty(&file).map_err(|error| TrainError::io(&path, error))?;
+    let bytes = serde_json::to_vec_pretty(&file).map_err(unwritable)?;
     Ok(atomic_write(&path, &bytes)?)
 }
 
@@ -136,6 +146,36 @@ pub(crate) fn load_state(folder: &Path) -> Result<TrainState, TrainError> {
         check_file(folder, name, &content)?;
     }
     Ok(content.state)
+}
+
+/// Whether a checkpoint was written with the file `name`, which may have gone since.
+pub(crate) fn holds(folder: &Path, name: &str) -> Result<bool, TrainError> {
+    Ok(load_content(folder)?.files.contains_key(name))
+}
+
+/// The JSON file `name` of a checkpoint whose files were checked; none where it has no such file.
+pub(crate) fn load_json<T: DeserializeOwned>(
+    folder: &Path,
+    name: &str,
+) -> Result<Option<T>, TrainError> {
+    let path = folder.join(name);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    serde_json::from_slice(&read_whole(&path)?)
+        .map(Some)
+        .map_err(|error| damaged(&path, format!("it does not read: {error}")))
+}
+
+/// Writes a JSON file into a checkpoint.
+pub(crate) fn save_json(
+    value: &impl Serialize,
+    folder: &Path,
+    name: &str,
+) -> Result<(), TrainError> {
+    let path = folder.join(name);
+    let bytes = serde_json::to_vec(value).map_err(|error| TrainError::io(&path, error))?;
+    Ok(atomic_write(&path, &bytes)?)
 }
 
 /// Checks one file of a checkpoint, which is all that sampling reads of it.

@@ -69,19 +69,22 @@ pub enum TrainError {
         expected: DataFingerprint,
     },
     /// The loss is no longer a number.
-    #[error(
-        "the loss is {loss} at step {step}: lower the learning rate, or clip gradients harder; the last checkpoint is whole"
-    )]
+    #[error("the loss is {loss} at step {step}{}", after_divergence(advice, *saved))]
     Diverged {
         /// The step.
         step: u64,
         /// The loss.
         loss: f32,
+        /// What to do; a resumed run would take the same steps again.
+        advice: &'static str,
+        /// The step of the last checkpoint; none where nothing was saved.
+        saved: Option<u64>,
     },
     /// A loss of a batch of named images, or its gradients, are no numbers.
     #[error(
-        "the {term} is {value} at step {step}, whose images are {}: look at them, lower the learning rate, or clip gradients harder; what was saved before is whole",
-        images.join(", ")
+        "the {term} is {value} at step {step}, whose images are {}{}",
+        images.join(", "),
+        after_divergence(advice, *saved)
     )]
     DivergedBatch {
         /// The step.
@@ -92,6 +95,10 @@ pub enum TrainError {
         value: f32,
         /// The images of the batch.
         images: Vec<String>,
+        /// What to do; a resumed run would take the same steps again.
+        advice: &'static str,
+        /// The step of the last checkpoint; none where nothing was saved.
+        saved: Option<u64>,
     },
     /// A term of a distillation teaches nothing.
     #[error(
@@ -106,9 +113,7 @@ pub enum TrainError {
         steps: u64,
     },
     /// A weight is no longer a number, though the loss before it was.
-    #[error(
-        "`{key}` holds {value} after step {step}: lower the learning rate, or clip gradients harder; the last checkpoint is whole"
-    )]
+    #[error("`{key}` holds {value} after step {step}{}", after_divergence(advice, *saved))]
     DivergedWeights {
         /// The step.
         step: u64,
@@ -116,9 +121,15 @@ pub enum TrainError {
         key: String,
         /// Its first value that is no number.
         value: f32,
+        /// What to do; a resumed run would take the same steps again.
+        advice: &'static str,
+        /// The step of the last checkpoint; none where nothing was saved.
+        saved: Option<u64>,
     },
     /// One of several devices failed in the middle of a step.
-    #[error("device {place} of this run failed: {reason}; the last checkpoint is whole")]
+    #[error(
+        "device {place} of this run failed: {reason}; the run can be resumed, from its last checkpoint where it has one"
+    )]
     Device {
         /// Its place among the run's devices, from 0.
         place: usize,
@@ -146,6 +157,15 @@ pub enum TrainError {
     /// A metric refuses.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+}
+
+/// What to do after a divergence, and what is left.
+fn after_divergence(advice: &str, saved: Option<u64>) -> String {
+    let left = match saved {
+        Some(step) => format!("the last checkpoint is whole, of step {step}"),
+        None => "nothing was saved before it".into(),
+    };
+    format!(": {advice}; {left}")
 }
 
 impl TrainError {

@@ -46,6 +46,7 @@ mod resume;
 pub mod run_folder;
 pub mod sprites;
 pub mod ssd;
+mod step_log;
 
 pub use checkpoint::TrainState;
 pub use clip::clip_global_norm;
@@ -53,4 +54,4 @@ pub use ema::Ema;
 pub use error::TrainError;
 pub use fingerprint::DataFingerprint;
 pub use limits::Limits;
-pub use resume::weights_path;
+pub use resume::{weights_path, whole_weights};

@@ -19,6 +19,10 @@ use crate::{
     run_folder::RunFolder,
 };
 
+/// What to do where every checkpoint is damaged.
+const NONE_LEFT: &str =
+    "no whole checkpoint is left: bring the file back, or begin a new run in another folder";
+
 /// The newest checkpoint whose files are all as they were written, and its folder; damaged ones after it are set aside.
 /// None where there is no checkpoint at all.
 pub(crate) fn last_whole_checkpoint(
@@ -45,9 +49,7 @@ pub(crate) fn last_whole_checkpoint(
     match damaged.into_iter().next() {
         Some((_, _, TrainError::Damaged { path, reason })) => Err(TrainError::Damaged {
             path,
-            reason: format!(
-                "{reason}; no whole checkpoint is left: bring the file back, or begin a new run"
-            ),
+            reason: format!("{reason}; {NONE_LEFT}"),
         }),
         _ => Ok(None),
     }
@@ -98,12 +100,22 @@ where
     })
 }
 
-/// Refuses weights that are no numbers: a checkpoint of them would push out those that can be resumed.
-pub(crate) fn check_finite(weights: &StateDict, step: u64) -> Result<(), TrainError> {
+/// Refuses weights that are no numbers: a checkpoint of them would push out those that can be
+/// resumed. `advice` says what to do.
+pub(crate) fn check_finite(
+    weights: &StateDict,
+    step: u64,
+    run: &RunFolder,
+    advice: &'static str,
+) -> Result<(), TrainError> {
     match weights.check_finite() {
-        Err(ModelError::NonFinite { key, value, .. }) => {
-            Err(TrainError::DivergedWeights { step, key, value })
-        }
+        Err(ModelError::NonFinite { key, value, .. }) => Err(TrainError::DivergedWeights {
+            step,
+            key,
+            value,
+            advice,
+            saved: run.last_step(),
+        }),
         checked => Ok(checked?),
     }
 }
@@ -122,23 +134,57 @@ pub(crate) fn drop_metrics_after<L: Serialize + DeserializeOwned>(
     run.rewrite_metrics(&lines)
 }
 
-/// The path of the weights to sample from in a run's last checkpoint: the moving average, or the raw model when `raw` is
-/// set or no average was kept.
+/// The path of the weights to sample from in a run's last whole checkpoint: the moving average, or
+/// the raw model when `raw` is set or no average was kept.
 ///
 /// # Errors
-/// When there is no checkpoint yet, or the file is not as it was written.
+/// When there is no checkpoint yet, or none whose file is as it was written.
 pub fn weights_path(run: &RunFolder, raw: bool) -> Result<PathBuf, TrainError> {
-    let (_, folder) = run.last_checkpoint()?;
-    let name = if raw || !folder.join(EMA).is_file() {
-        MODEL
-    } else {
-        EMA
-    };
-    match checkpoint::check_one_file(&folder, name) {
-        Err(TrainError::Damaged { path, reason }) => Err(TrainError::Damaged {
-            path,
-            reason: format!("{reason}; resume the run, which goes on from an older checkpoint"),
-        }),
-        checked => checked.map(|()| folder.join(name)),
+    whole_weights(run, [raw], &mut |_| {}).map(|[path]| path)
+}
+
+/// [`weights_path`] for several networks, which are all of one checkpoint. `remark` is told where a
+/// damaged checkpoint is passed over for an older one.
+///
+/// # Errors
+/// As [`weights_path`].
+pub fn whole_weights<const N: usize>(
+    run: &RunFolder,
+    raw: [bool; N],
+    remark: &mut dyn FnMut(&str),
+) -> Result<[PathBuf; N], TrainError> {
+    run.last_checkpoint()?;
+    let mut damaged: Option<(PathBuf, String)> = None;
+    for (step, folder) in run.checkpoints()?.into_iter().rev() {
+        match files_of(&folder, raw) {
+            Ok(paths) => {
+                if let Some((damaged, reason)) = damaged {
+                    remark(&format!(
+                        "{}: {reason}; the older checkpoint of step {step} is taken",
+                        damaged.display()
+                    ));
+                }
+                return Ok(paths);
+            }
+            Err(TrainError::Damaged { path, reason }) => {
+                damaged.get_or_insert((path, reason));
+            }
+            Err(error) => return Err(error),
+        }
     }
+    let (path, reason) = damaged.unwrap_or_else(|| (run.path().into(), String::new()));
+    Err(TrainError::Damaged {
+        path,
+        reason: format!("{reason}; {NONE_LEFT}"),
+    })
+}
+
+/// The files of weights in a checkpoint, which are as they were written.
+fn files_of<const N: usize>(folder: &Path, raw: [bool; N]) -> Result<[PathBuf; N], TrainError> {
+    let averaged = checkpoint::holds(folder, EMA)?;
+    let names = raw.map(|raw| if raw || !averaged { MODEL } else { EMA });
+    for name in names {
+        checkpoint::check_one_file(folder, name)?;
+    }
+    Ok(names.map(|name| folder.join(name)))
 }

@@ -84,7 +84,8 @@ pub use boxes::{
 };
 pub use chart::{
     ChartOptions, CurveOptions, Distribution, HistogramOptions, HistogramScale, Join, Mark,
-    ScatterOptions, ScatterPoint, Series, curve_chart, histogram_chart, line_chart, scatter_chart,
+    RightAxis, ScatterOptions, ScatterPoint, Series, curve_chart, histogram_chart, line_chart,
+    line_chart_with_right, scatter_chart,
 };
 pub use colour::ColourNormalisation;
 pub use convert::{batch_from_chw, bytes_to_chw, from_chw, to_chw};

@@ -24,6 +24,8 @@ pub use backend::{
 };
 pub use cache::{buffer_cache, set_buffer_cache};
 pub use exact::{exact_convolutions, set_exact_convolutions};
+#[cfg(feature = "flex")]
+pub(crate) use flex::vector_words;
 pub use ops::{
     BatchNormTraining, activate, attention, avg_pool2d, batch_norm, batch_norm_training,
     channel_divergence, concat_channels, conv_transpose2d, conv2d, conv2d_scaled, geglu,

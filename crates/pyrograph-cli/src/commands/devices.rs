@@ -25,6 +25,7 @@ impl Devices {
                 json!({
                     "device": line.spec, "backend": line.kind.feature(), "compiled": line.compiled,
                     "present": line.present, "used": is_used(&line.spec), "description": line.description,
+                    "threads": line.threads, "vectors": line.vectors,
                 })
             })
             .collect();

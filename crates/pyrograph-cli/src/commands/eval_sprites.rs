@@ -30,7 +30,7 @@ use crate::{
     outputs::check_outputs,
     progress,
     reading::{FaultFlags, LabelsName, read_sprites, sprite_options},
-    schedulers::{sprite_sampler, sprite_sampler_parser},
+    schedulers::{check_options, sprite_sampler, sprite_sampler_parser},
 };
 
 #[derive(Args)]
@@ -86,6 +86,7 @@ pub(crate) struct EvalSprites {
 
 impl EvalSprites {
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        check_options(&self.sampler, &self.options)?;
         let device = self.common.device;
         device.run(self)?
     }
@@ -108,7 +109,7 @@ impl EvalSprites {
                     "--strict and --skip-broken belong to --data: a run reads its data as it was begun"
                 )
             }
-            (None, Some(run)) => RunFolder::open(run)?.config::<SpriteRun>()?.load_data()?,
+            (None, Some(run)) => RunFolder::open(run)?.plan::<SpriteRun>()?.load_data()?,
             (None, None) => {
                 bail!("give --data: without a run folder the real sprites are not known")
             }

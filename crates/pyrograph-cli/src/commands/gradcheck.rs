@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use pyrograph_conformance::{ConformanceReport, check};
 
-use crate::{CHECK_FAILED, arguments::Common};
+use crate::{CHECK_FAILED, arguments::Common, progress};
 
 #[derive(Args)]
 pub(crate) struct GradCheck {
@@ -18,7 +18,10 @@ pub(crate) struct GradCheck {
 
 impl GradCheck {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
-        let report = check(self.common.device, self.only.as_deref())?;
+        let bar = progress::waiting("checking", self.common.quiet);
+        let report = check(self.common.device, self.only.as_deref());
+        bar.finish_and_clear();
+        let report = report?;
         self.common
             .print(&serde_json::to_value(&report)?, &report.to_string())?;
         Ok(exit_code(&report))

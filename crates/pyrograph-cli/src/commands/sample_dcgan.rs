@@ -15,7 +15,11 @@ use pyrograph::{
         weights::{StateDict, TensorEntry, build_model, read_config},
     },
     pipelines::anomaly::{AnomalyCard, shown},
-    train::{dcgan::NORMALISATION_KEY, run_folder::RunFolder, weights_path},
+    train::{
+        dcgan::NORMALISATION_KEY,
+        run_folder::{RunFolder, RunKind},
+        whole_weights,
+    },
     vision::{Normalisation, Rgb, RgbImage, batch_from_chw, enlarge, grid, pick_factor, write_png},
 };
 use serde_json::json;
@@ -24,6 +28,7 @@ use crate::{
     arguments::{Common, STARTED},
     checkpoint::PartOption,
     outputs::{check_outputs, files_of_run},
+    progress,
     reading::counted,
 };
 
@@ -143,7 +148,12 @@ impl SampleDcgan {
             bail!("--part names a part of --weights, which is not given");
         }
         let path = match (&self.run, &self.model) {
-            (Some(run), _) => weights_path(&RunFolder::open(run)?, self.no_ema)?,
+            (Some(run), _) => {
+                let run = RunFolder::open(run)?;
+                run.expect_kind(RunKind::Dcgan)?;
+                let [path] = whole_weights(&run, [self.no_ema], &mut progress::say)?;
+                path
+            }
             (None, model) => model.clone().context("give --run, --model or --weights")?,
         };
         let dict = StateDict::open(path)?;

@@ -29,7 +29,7 @@ use crate::{
     arguments::{Common, ModelSource, STARTED, SamplerOptions},
     outputs::check_outputs,
     progress,
-    schedulers::{sprite_sampler, sprite_sampler_parser},
+    schedulers::{check_options, sprite_sampler, sprite_sampler_parser},
 };
 
 #[derive(Args)]
@@ -94,6 +94,7 @@ const FRAMES: usize = 40;
 impl SampleSprites {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         self.check_outputs()?;
+        check_options(&[self.sampler], &self.options)?;
         let device = self.common.device;
         device.run(self)?
     }

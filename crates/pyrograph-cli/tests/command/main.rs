@@ -19,6 +19,8 @@ mod pictures;
 mod preview;
 mod reading;
 mod refusals;
+mod resuming;
 mod runs;
 mod serve;
 mod sprites;
+mod wording;

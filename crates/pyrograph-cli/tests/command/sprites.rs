@@ -369,6 +369,18 @@ fn forward_runs_a_pytorch_checkpoint_on_named_tensors() {
         inputs.save(&bad, Default::default()).expect("writable");
         wrong(&weights, &bad, &[word]);
     }
+    for time in [0.0, -0.5, 250.0, 1.5] {
+        let mut inputs = inputs.clone();
+        let times = inputs.get("t").expect("there");
+        let times = with_value(times, 1, time);
+        inputs.insert("t", times);
+        inputs.save(&bad, Default::default()).expect("writable");
+        wrong(
+            &weights,
+            &bad,
+            &[&format!("t[1] is {time}"), "above 0 and up to 1"],
+        );
+    }
     let mut nan = inputs.clone();
     nan.insert(
         "x",

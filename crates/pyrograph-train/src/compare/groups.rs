@@ -30,7 +30,7 @@ impl ComparedRun {
     /// When this is no folder of a detector's run.
     pub fn open(path: impl Into<PathBuf>, name: Option<String>) -> Result<Self, TrainError> {
         let folder = RunFolder::open(path)?;
-        let run: SsdRun = folder.config()?;
+        let run: SsdRun = folder.plan()?;
         Ok(Self {
             path: folder.path().into(),
             name,

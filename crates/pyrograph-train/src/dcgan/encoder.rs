@@ -31,6 +31,9 @@ use crate::{
 /// Steps between reads of the loss from the device.
 const LOG_EVERY: u64 = 10;
 
+/// What to do after a divergence.
+const ADVICE: &str = "train the encoder again with a lower `learning_rate`";
+
 /// How an encoder is trained: [f-AnoGAN](https://doi.org/10.1016/j.media.2019.01.010)'s izi_f on real images, and beside it the
 /// distance `mean((z − E(G(z)))²)` of generated ones, its ziz, which shows the encoder latent vectors from all of the prior.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -174,7 +177,12 @@ pub fn train_encoder<B: VisionAutodiff>(
         if step.is_multiple_of(LOG_EVERY) || step == config.steps {
             let loss = observed.into_data().iter::<f32>().sum::<f32>();
             if !loss.is_finite() {
-                return Err(TrainError::Diverged { step, loss });
+                return Err(TrainError::Diverged {
+                    step,
+                    loss,
+                    advice: ADVICE,
+                    saved: None,
+                });
             }
             let seconds = started.elapsed().as_secs_f64();
             logged(EncoderRecord {

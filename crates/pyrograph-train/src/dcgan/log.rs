@@ -3,8 +3,7 @@
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
 
-use super::DcganHooks;
-use crate::{TrainError, run_folder::RunFolder};
+use crate::{TrainError, step_log::PendingStep};
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,77 +47,49 @@ pub(super) fn share_above_zero<B: Backend>(logits: Tensor<B, 4>) -> Tensor<B, 1>
     logits.greater_elem(0.0).float().mean()
 }
 
-/// Steps between reads of the figures from the device.
-const LOG_EVERY: usize = 10;
-
-/// Figures that wait on the device until it is time to read them.
-pub(super) struct Log<'a, B: Backend> {
-    run: &'a RunFolder,
-    pending: Vec<(Figures<B>, AdversarialRecord)>,
-    pub(super) last: Option<AdversarialRecord>,
+impl<B: Backend> Figures<B> {
+    /// In the order in which a step of the log takes them.
+    pub(super) fn into_columns(self) -> Vec<Tensor<B, 1>> {
+        let Self {
+            discriminator_loss,
+            generator_loss,
+            penalty,
+            real_accuracy,
+            fake_accuracy,
+        } = self;
+        vec![
+            discriminator_loss,
+            generator_loss,
+            penalty,
+            real_accuracy,
+            fake_accuracy,
+        ]
+    }
 }
 
-impl<'a, B: Backend> Log<'a, B> {
-    pub(super) fn new(run: &'a RunFolder) -> Self {
-        Self {
-            run,
-            pending: Vec::new(),
-            last: None,
-        }
-    }
+/// What to do after a divergence.
+pub(super) const ADVICE: &str = "begin a new run in another folder with a lower `generator_rate` and `discriminator_rate`, \
+     or with another `penalty`";
 
-    pub(super) fn push(&mut self, figures: Figures<B>, record: AdversarialRecord) {
-        self.pending.push((figures, record));
-    }
+impl PendingStep for AdversarialRecord {
+    type Line = Self;
 
-    pub(super) fn is_full(&self) -> bool {
-        self.pending.len() >= LOG_EVERY
-    }
-
-    /// Reads what waits, and writes it down.
-    pub(super) fn flush(
-        &mut self,
-        progress: f64,
-        hooks: &mut impl DcganHooks<B>,
-    ) -> Result<(), TrainError> {
-        if self.pending.is_empty() {
-            return Ok(());
+    fn into_line(mut self, figures: &[f32], saved: Option<u64>) -> Result<Self, TrainError> {
+        if let Some(&loss) = figures.iter().find(|value| !value.is_finite()) {
+            return Err(TrainError::Diverged {
+                step: self.step,
+                loss,
+                advice: ADVICE,
+                saved,
+            });
         }
-        let (figures, mut records): (Vec<_>, Vec<_>) = self.pending.drain(..).unzip();
-        let columns = figures.into_iter().flat_map(|figures| {
-            let Figures {
-                discriminator_loss,
-                generator_loss,
-                penalty,
-                real_accuracy,
-                fake_accuracy,
-            } = figures;
-            [
-                discriminator_loss,
-                generator_loss,
-                penalty,
-                real_accuracy,
-                fake_accuracy,
-            ]
-        });
-        let values: Vec<f32> = Tensor::cat(columns.collect(), 0)
-            .into_data()
-            .iter::<f32>()
-            .collect();
-        for (record, values) in records.iter_mut().zip(values.chunks_exact(5)) {
-            record.discriminator_loss = values[0];
-            record.generator_loss = values[1];
-            record.penalty = record.penalty.map(|_| values[2]);
-            record.real_accuracy = values[3];
-            record.fake_accuracy = values[4];
-            if let Some(&loss) = values.iter().find(|value| !value.is_finite()) {
-                let step = record.step;
-                return Err(TrainError::Diverged { step, loss });
-            }
+        if let &[discriminator, generator, penalty, real, fake] = figures {
+            self.discriminator_loss = discriminator;
+            self.generator_loss = generator;
+            self.penalty = self.penalty.map(|_| penalty);
+            self.real_accuracy = real;
+            self.fake_accuracy = fake;
         }
-        self.run.append_metrics(&records)?;
-        self.last = records.last().copied();
-        hooks.logged(&records, progress);
-        Ok(())
+        Ok(self)
     }
 }

@@ -11,6 +11,7 @@ use super::DcganTraining;
 use crate::{
     DataFingerprint, TrainError,
     checks::{number, refuse},
+    run_folder::{RunKind, RunPlan},
 };
 
 /// Where images with labels come from.
@@ -126,6 +127,10 @@ pub struct DcganRun {
 
 /// The shuffle that holds out is that of an epoch that no training reaches.
 const SPLIT_EPOCH: u64 = u64::MAX;
+
+impl RunPlan for DcganRun {
+    const KIND: RunKind = RunKind::Dcgan;
+}
 
 impl DcganRun {
     /// The training images, and those held out if there are some.

@@ -13,7 +13,7 @@ use pyrograph_models::{
     weights::{save_model, state_dict_of},
 };
 
-use super::{AdversarialRecord, DcganTraining};
+use super::{AdversarialRecord, DcganTraining, log::ADVICE};
 use crate::{
     DataFingerprint, Ema, TrainError, TrainState,
     checkpoint::{self, EMA, MODEL},
@@ -135,7 +135,8 @@ where
             generator: self.generator.valid(),
             discriminator: self.discriminator.valid(),
         };
-        check_finite(&state_dict_of(&networks)?, self.state.step)?;
+        let weights = state_dict_of(&networks)?;
+        check_finite(&weights, self.state.step, run, ADVICE)?;
         run.write_checkpoint(self.state.step, KEEP, |folder| {
             let text = serde_json::to_string(&config.normalisation)
                 .map_err(|error| TrainError::io(folder, error))?;

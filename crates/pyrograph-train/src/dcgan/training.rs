@@ -19,11 +19,11 @@ use super::{
     AdversarialRecord, DcganTraining,
     batch::{RealImages, latents, with_noise},
     diversity::{collapse_warning, diversity},
-    log::{Figures, Log, share_above_zero},
+    log::{Figures, share_above_zero},
     penalty::{mixed, penalise},
     session::{Session, adam},
 };
-use crate::{DataFingerprint, TrainError, run_folder::RunFolder};
+use crate::{DataFingerprint, TrainError, run_folder::RunFolder, step_log::StepLog};
 
 /// Steps between measurements of the generator's diversity, which go through the host.
 const DIVERSITY_EVERY: u64 = 100;
@@ -112,7 +112,7 @@ pub fn train_dcgan<B: VisionAutodiff>(
         &mut |text| hooks.remark(text),
         device,
     )?;
-    let mut log = Log::new(run);
+    let mut log = StepLog::new(run);
     let (earlier, started) = (session.state.elapsed(), Instant::now());
     let mut interrupted = false;
     let mut warned = false;
@@ -221,7 +221,7 @@ pub fn train_dcgan<B: VisionAutodiff>(
         // 4. Log, and a look at whether the generator still makes different images.
         let step = session.state.step;
         let diversity = match falls_due(step, DIVERSITY_EVERY) {
-            true => Some(diversity(fake.inner(), real)?),
+            true => diversity(fake.inner(), real)?,
             false => None,
         };
         if let Some(warning) = diversity.and_then(|share| collapse_warning(share, step))
@@ -239,7 +239,8 @@ pub fn train_dcgan<B: VisionAutodiff>(
                     .unwrap_or_else(|| Tensor::zeros([1], device)),
                 real_accuracy: share_above_zero(judged_real),
                 fake_accuracy: share_above_zero(judged_fake).neg() + 1.0,
-            },
+            }
+            .into_columns(),
             AdversarialRecord {
                 step,
                 epoch: (step - 1) * config.discriminator_steps / per_epoch,
@@ -256,7 +257,7 @@ pub fn train_dcgan<B: VisionAutodiff>(
         let ends_run = limits.reached(step, session.state.elapsed());
         let saves = falls_due(step, config.checkpoint_every) || ends_run;
         if log.is_full() || saves {
-            log.flush(progress, hooks)?;
+            log.flush(|lines| hooks.logged(lines, progress))?;
         }
 
         // 5. Checkpoint and picture.
@@ -271,10 +272,8 @@ pub fn train_dcgan<B: VisionAutodiff>(
         }
     }
 
-    log.flush(
-        limits.progress(session.state.step, session.state.elapsed()),
-        hooks,
-    )?;
+    let progress = limits.progress(session.state.step, session.state.elapsed());
+    log.flush(|lines| hooks.logged(lines, progress))?;
     if interrupted && session.state.step > 0 {
         session.save(config, run)?;
     }
@@ -283,7 +282,7 @@ pub fn train_dcgan<B: VisionAutodiff>(
         discriminator: session.discriminator.valid(),
         steps: session.state.step,
         seconds: session.state.seconds,
-        last: log.last,
+        last: log.last().copied(),
         interrupted,
     })
 }

@@ -11,6 +11,7 @@
 //! A checkpoint is written under a temporary name and renamed when it is whole, so a killed run leaves nothing that a
 //! later one would trust.
 
+mod kind;
 mod lock;
 
 use std::{
@@ -23,6 +24,7 @@ use std::{
 use pyrograph_vision::atomic_write;
 use serde::{Serialize, de::DeserializeOwned};
 
+pub use self::kind::{RunKind, RunPlan};
 use self::lock::{LOCK, RunLock};
 use crate::TrainError;
 
@@ -96,15 +98,20 @@ impl RunFolder {
     /// When there is no such folder, or no config in it.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, TrainError> {
         let path = path.into();
-        if path.join(CONFIG).is_file() {
+        if Self::is_begun(&path) {
             return Ok(Self {
                 path,
                 lock: None,
                 in_memory: false,
             });
         }
-        let reason = format!("this is no run folder: it has no {CONFIG}");
+        let reason = kind::no_run(&path);
         Err(TrainError::Run { path, reason })
+    }
+
+    /// Whether a run was begun in the folder `path`.
+    pub fn is_begun(path: &Path) -> bool {
+        path.join(CONFIG).is_file()
     }
 
     /// Opens the folder of a run that was begun and locks it, to train on.
@@ -179,7 +186,9 @@ impl RunFolder {
         let text = fs::read(&path).map_err(|error| TrainError::io(&path, error))?;
         serde_json::from_slice(&text).map_err(|error| TrainError::Run {
             path,
-            reason: error.to_string(),
+            reason: format!(
+                "the config of this run does not read ({error}): it was changed by hand, or written by another version"
+            ),
         })
     }
 
@@ -240,6 +249,11 @@ impl RunFolder {
             path: self.path.join(CHECKPOINTS),
             reason: "there is no whole checkpoint yet".into(),
         })
+    }
+
+    /// The step of the last whole checkpoint; none where there is none.
+    pub(crate) fn last_step(&self) -> Option<u64> {
+        Some(self.checkpoints().ok()?.last()?.0)
     }
 
     /// Writes a checkpoint by `fill`, and removes all but the last `keep`; in memory, does nothing.
@@ -368,11 +382,13 @@ fn check_empty(path: &Path) -> Result<(), TrainError> {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if name != LOCK && !name.starts_with(TEMPORARY) {
+            let advice = match RunFolder::is_begun(path) {
+                true => "resume the run in it (--resume), or give another folder",
+                false => "give a new or an empty folder",
+            };
             return Err(TrainError::Run {
                 path: path.into(),
-                reason: format!(
-                    "the folder is not empty, it holds `{name}`: resume that run, or give another folder"
-                ),
+                reason: format!("the folder is not empty, it holds `{name}`: {advice}"),
             });
         }
     }

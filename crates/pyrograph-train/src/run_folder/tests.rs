@@ -30,6 +30,8 @@ fn a_checkpoint_that_fails_half_way_is_never_found() {
         Err(TrainError::Diverged {
             step: 2,
             loss: f32::NAN,
+            advice: "none",
+            saved: Some(1),
         })
     });
     assert!(failed.is_err());

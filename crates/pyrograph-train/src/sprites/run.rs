@@ -9,6 +9,7 @@ use super::SpriteTraining;
 use crate::{
     DataFingerprint, TrainError,
     checks::{number, refuse},
+    run_folder::{RunKind, RunPlan},
 };
 
 /// Where the sprites come from.
@@ -84,6 +85,10 @@ pub struct SpriteRun {
     pub held_out: f64,
     /// The training.
     pub training: SpriteTraining,
+}
+
+impl RunPlan for SpriteRun {
+    const KIND: RunKind = RunKind::Sprites;
 }
 
 impl SpriteRun {

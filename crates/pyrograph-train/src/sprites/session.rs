@@ -13,7 +13,7 @@ use pyrograph_models::{
     weights::{save_model, state_dict_of},
 };
 
-use super::{SpriteTraining, StepRecord};
+use super::{SpriteTraining, StepRecord, training::ADVICE};
 use crate::{
     DataFingerprint, Ema, TrainError, TrainState,
     checkpoint::{self, EMA, MODEL, OPTIMIZER},
@@ -91,7 +91,8 @@ impl<B: VisionAutodiff, O: Optimizer<ContextUnet<B>, B>> Session<B, O> {
 
     /// Writes a checkpoint; one whose weights are no numbers would push out those that can be resumed.
     pub(super) fn save(&self, config: &SpriteTraining, run: &RunFolder) -> Result<(), TrainError> {
-        check_finite(&state_dict_of(&self.model.valid())?, self.state.step)?;
+        let weights = state_dict_of(&self.model.valid())?;
+        check_finite(&weights, self.state.step, run, ADVICE)?;
         run.write_checkpoint(self.state.step, KEEP, |folder| {
             let notes = card_notes(&config.card(), folder)?;
             save_model(

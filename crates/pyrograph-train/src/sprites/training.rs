@@ -19,11 +19,15 @@ use super::{
     session::{Session, new_optimizer},
 };
 use crate::{
-    DataFingerprint, TrainError, clip_global_norm, limits::linear_decay, run_folder::RunFolder,
+    DataFingerprint, TrainError, clip_global_norm,
+    limits::linear_decay,
+    run_folder::RunFolder,
+    step_log::{PendingStep, StepLog},
 };
 
-/// Steps between reads of the loss from the device.
-const LOG_EVERY: usize = 10;
+/// What to do after a divergence.
+pub(super) const ADVICE: &str =
+    "begin a new run in another folder with a lower `learning_rate` or a smaller `clip_norm`";
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,7 +135,7 @@ pub fn train_sprites<B: VisionAutodiff>(
         &mut |text| hooks.remark(text),
         device,
     )?;
-    let mut log = Log::new(run);
+    let mut log = StepLog::new(run);
     let (earlier, started) = (session.state.elapsed(), Instant::now());
     let mut interrupted = false;
     let falls_due = |step: u64, every: u64| {
@@ -196,7 +200,7 @@ pub fn train_sprites<B: VisionAutodiff>(
         // 4. Log.
         let (step, epoch) = (session.state.step, step / per_epoch);
         log.push(
-            observed,
+            vec![observed],
             StepRecord {
                 step,
                 epoch,
@@ -206,8 +210,8 @@ pub fn train_sprites<B: VisionAutodiff>(
         );
         let ends_epoch = step.is_multiple_of(per_epoch);
         let ends_run = limits.reached(step, session.state.elapsed());
-        if log.pending.len() >= LOG_EVERY || ends_epoch || ends_run {
-            log.flush(progress, hooks)?;
+        if log.is_full() || ends_epoch || ends_run {
+            log.flush(|lines| hooks.logged(lines, progress))?;
         }
 
         // 5. Checkpoint and picture.
@@ -222,10 +226,8 @@ pub fn train_sprites<B: VisionAutodiff>(
         }
     }
 
-    log.flush(
-        limits.progress(session.state.step, session.state.elapsed()),
-        hooks,
-    )?;
+    let progress = limits.progress(session.state.step, session.state.elapsed());
+    log.flush(|lines| hooks.logged(lines, progress))?;
     if interrupted && session.state.step > 0 {
         session.save(config, run)?;
     }
@@ -233,7 +235,7 @@ pub fn train_sprites<B: VisionAutodiff>(
         model: session.sampling_model(),
         steps: session.state.step,
         seconds: session.state.seconds,
-        last_loss: log.last,
+        last_loss: log.last().map(|line| line.loss),
         interrupted,
     })
 }
@@ -280,44 +282,19 @@ fn loss_of<B: VisionAutodiff>(
     Ok(loss.forward(predicted, target)?)
 }
 
-/// Losses that wait on the device until it is time to read them.
-struct Log<'a, B: Backend> {
-    run: &'a RunFolder,
-    pending: Vec<(Tensor<B, 1>, StepRecord)>,
-    last: Option<f32>,
-}
+impl PendingStep for StepRecord {
+    type Line = Self;
 
-impl<'a, B: Backend> Log<'a, B> {
-    fn new(run: &'a RunFolder) -> Self {
-        Self {
-            run,
-            pending: Vec::new(),
-            last: None,
+    fn into_line(mut self, figures: &[f32], saved: Option<u64>) -> Result<Self, TrainError> {
+        self.loss = figures.first().copied().unwrap_or(f32::NAN);
+        match self.loss.is_finite() {
+            true => Ok(self),
+            false => Err(TrainError::Diverged {
+                step: self.step,
+                loss: self.loss,
+                advice: ADVICE,
+                saved,
+            }),
         }
-    }
-
-    fn push(&mut self, loss: Tensor<B, 1>, record: StepRecord) {
-        self.pending.push((loss, record));
-    }
-
-    fn flush(&mut self, progress: f64, hooks: &mut impl SpriteHooks<B>) -> Result<(), TrainError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let (losses, mut records): (Vec<_>, Vec<_>) = self.pending.drain(..).unzip();
-        let losses = Tensor::cat(losses, 0).into_data();
-        for (record, loss) in records.iter_mut().zip(losses.iter::<f32>()) {
-            record.loss = loss;
-            if !loss.is_finite() {
-                return Err(TrainError::Diverged {
-                    step: record.step,
-                    loss,
-                });
-            }
-        }
-        self.run.append_metrics(&records)?;
-        self.last = records.last().map(|record| record.loss);
-        hooks.logged(&records, progress);
-        Ok(())
     }
 }

@@ -12,13 +12,14 @@ use super::{
     CacheOptions, Distillation, SsdHooks, UnlabelledSource,
     batch::{Batch, Images},
     cache::{CacheKey, TeacherCache},
+    judging::judge_network,
     label_by_teacher,
     learner::Learner,
     log::Log,
     share::Computed,
     targets::TeacherTargets,
     teacher::{Teacher, TeacherOutputs},
-    training::{Inputs, judge_network},
+    training::Inputs,
 };
 use crate::{DataFingerprint, TrainError, checks::refuse, ssd::DetectionRecord};
 

@@ -7,7 +7,11 @@ use pyrograph_losses::MultiBoxTerms;
 use serde::{Deserialize, Serialize};
 
 use super::{SsdHooks, targets::NamedTerm};
-use crate::{TrainError, run_folder::RunFolder};
+use crate::{
+    TrainError,
+    run_folder::RunFolder,
+    step_log::{PendingStep, StepLog},
+};
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,33 +55,71 @@ pub struct TermRecord {
     pub ratio: f32,
 }
 
-/// A step's figures on the device, each `[1]`.
-struct Figures<B: Backend> {
-    loc: Tensor<B, 1>,
-    conf: Tensor<B, 1>,
-    norm: Option<Tensor<B, 1>>,
-    terms: Vec<NamedTerm<B>>,
+/// What to do after a divergence.
+pub(super) const ADVICE: &str = "look at these images, and begin a new run in another folder with a lower `learning_rate` or a \
+     smaller `clip_norm`";
+
+/// A step whose figures are not read yet.
+struct Pending {
+    record: DetectionRecord,
+    /// The terms of the distillation, by name.
+    terms: Vec<&'static str>,
+    /// The images of the batch.
+    images: Vec<String>,
 }
 
-/// Steps between reads of the figures from the device.
-const LOG_EVERY: usize = 10;
+impl PendingStep for Pending {
+    type Line = DetectionRecord;
+
+    fn into_line(self, figures: &[f32], saved: Option<u64>) -> Result<DetectionRecord, TrainError> {
+        let Self {
+            mut record,
+            terms: names,
+            images,
+        } = self;
+        if let Some((term, value)) = not_finite(figures, &names) {
+            return Err(TrainError::DivergedBatch {
+                step: record.step,
+                term,
+                value,
+                images,
+                advice: ADVICE,
+                saved,
+            });
+        }
+        record.loc_loss = figures[0];
+        record.conf_loss = figures[1];
+        record.gradient_norm = record.gradient_norm.map(|_| figures[2]);
+        let detection = record.loc_loss + record.conf_loss;
+        let term = |loss: f32| TermRecord {
+            loss,
+            // JSON has no infinity.
+            ratio: match detection > 0.0 {
+                true => (loss / detection).clamp(f32::MIN, f32::MAX),
+                false => 0.0,
+            },
+        };
+        record.distillation = names
+            .iter()
+            .zip(&figures[FIGURES.len()..])
+            .map(|(name, loss)| ((*name).into(), term(*loss)))
+            .collect();
+        Ok(record)
+    }
+}
 
 /// Figures that wait on the device until it is time to read them.
 pub(super) struct Log<'a, B: Backend> {
-    run: &'a RunFolder,
-    pending: Vec<(Figures<B>, DetectionRecord, Vec<String>)>,
+    steps: StepLog<'a, B, Pending>,
     /// Terms that were said to be larger than the detection loss.
     warned: Vec<String>,
-    pub(super) last: Option<DetectionRecord>,
 }
 
 impl<'a, B: Backend> Log<'a, B> {
     pub(super) fn new(run: &'a RunFolder) -> Self {
         Self {
-            run,
-            pending: Vec::new(),
+            steps: StepLog::new(run),
             warned: Vec::new(),
-            last: None,
         }
     }
 
@@ -91,78 +133,67 @@ impl<'a, B: Backend> Log<'a, B> {
         images: Vec<String>,
     ) {
         let MultiBoxTerms { loc, conf, .. } = losses;
-        let figures = Figures {
-            loc,
-            conf,
-            norm,
+        let norm = norm.unwrap_or_else(|| loc.zeros_like());
+        let (terms, values): (Vec<_>, Vec<_>) = terms.into_iter().unzip();
+        let figures = [loc, conf, norm].into_iter().chain(values).collect();
+        let pending = Pending {
+            record,
             terms,
+            images,
         };
-        self.pending.push((figures, record, images));
+        self.steps.push(figures, pending);
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.pending.len() >= LOG_EVERY
+        self.steps.is_full()
     }
 
-    /// Reads what waits, and writes it down, up to a figure that is no number, which is an error.
+    /// The last line that was written.
+    pub(super) fn last(&self) -> Option<&DetectionRecord> {
+        self.steps.last()
+    }
+
+    /// Reads the figures that wait and writes them down, up to one that is no number, which is an
+    /// error.
     pub(super) fn flush(
         &mut self,
         progress: f64,
         hooks: &mut impl SsdHooks<B>,
     ) -> Result<(), TrainError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let mut steps = Vec::with_capacity(self.pending.len());
-        let mut columns = Vec::new();
-        for (figures, record, images) in self.pending.drain(..) {
-            let norm = figures.norm.unwrap_or_else(|| figures.loc.zeros_like());
-            columns.extend([figures.loc, figures.conf, norm]);
-            let (names, terms): (Vec<_>, Vec<_>) = figures.terms.into_iter().unzip();
-            columns.extend(terms);
-            steps.push((record, names, images));
-        }
-        let values: Vec<f32> = Tensor::cat(columns, 0).into_data().iter::<f32>().collect();
-        let mut values = values.into_iter();
-        let mut records = Vec::with_capacity(steps.len());
-        let mut diverged = None;
-        for (mut record, names, images) in steps {
-            let count = FIGURES.len() + names.len();
-            let values: Vec<f32> = values.by_ref().take(count).collect();
-            if let Some((term, value)) = not_finite(&values, &names) {
-                diverged = Some(TrainError::DivergedBatch {
-                    step: record.step,
-                    term,
-                    value,
-                    images,
-                });
-                break;
-            }
-            record.loc_loss = values[0];
-            record.conf_loss = values[1];
-            record.gradient_norm = record.gradient_norm.map(|_| values[2]);
-            let detection = record.loc_loss + record.conf_loss;
-            let terms = names.iter().zip(&values[FIGURES.len()..]);
-            let term = |loss: f32| TermRecord {
-                loss,
-                // JSON has no infinity.
-                ratio: match detection > 0.0 {
-                    true => (loss / detection).clamp(f32::MIN, f32::MAX),
-                    false => 0.0,
-                },
-            };
-            record.distillation = terms
-                .map(|(name, loss)| ((*name).into(), term(*loss)))
-                .collect();
-            records.push(record);
-        }
-        if !records.is_empty() {
-            self.run.append_metrics(&records)?;
-            self.last = records.last().cloned();
-            self.warn_of_large_terms(&records, hooks);
-            hooks.logged(&records, progress);
-        }
+        let (lines, diverged) = self.steps.read();
+        self.write(&lines, progress, hooks)?;
         diverged.map_or(Ok(()), Err)
+    }
+
+    /// The same without the last step, whose line is given back: it waits for its evaluation. None
+    /// where no step waits.
+    pub(super) fn flush_but_last(
+        &mut self,
+        progress: f64,
+        hooks: &mut impl SsdHooks<B>,
+    ) -> Result<Option<DetectionRecord>, TrainError> {
+        let (mut lines, diverged) = self.steps.read();
+        let last = match diverged {
+            None => lines.pop(),
+            Some(_) => None,
+        };
+        self.write(&lines, progress, hooks)?;
+        diverged.map_or(Ok(last), Err)
+    }
+
+    /// Writes lines down and tells `hooks` of them.
+    pub(super) fn write(
+        &mut self,
+        lines: &[DetectionRecord],
+        progress: f64,
+        hooks: &mut impl SsdHooks<B>,
+    ) -> Result<(), TrainError> {
+        self.steps.write(lines)?;
+        if !lines.is_empty() {
+            self.warn_of_large_terms(lines, hooks);
+            hooks.logged(lines, progress);
+        }
+        Ok(())
     }
 
     /// Says once of each term that it outweighs the detection loss.

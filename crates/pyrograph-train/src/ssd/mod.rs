@@ -1,12 +1,14 @@
 //! SSD trained on images with boxes, and how well it finds them.
 
 mod batch;
+mod best;
 mod cache;
 mod config;
 mod devices;
 mod distill;
 mod distiller;
 mod evaluate;
+mod judging;
 mod learner;
 mod log;
 mod optimizer;
@@ -20,6 +22,7 @@ mod targets;
 mod teacher;
 mod training;
 
+pub use best::best_weights;
 pub use config::{RateSchedule, SsdOptimizer, SsdTraining, StartFrom, Unfreeze};
 pub use devices::check_devices;
 pub use distill::{CacheOptions, Distillation, Unlabelled, UnlabelledSource, WeightedMethod};
@@ -27,6 +30,5 @@ pub use evaluate::score_set;
 pub use log::{DetectionRecord, TermRecord};
 pub use pseudo::{PseudoLabelling, PseudoLabels, label_by_teacher};
 pub use run::{DetectionSource, SsdRun};
-pub use session::best_weights;
 pub use teacher::{check_teacher, teacher_checksum};
 pub use training::{SsdHooks, TrainedSsd, train_ssd, train_ssd_beside};

@@ -9,6 +9,7 @@ use super::SsdTraining;
 use crate::{
     DataFingerprint, TrainError,
     checks::{number, refuse},
+    run_folder::{RunKind, RunPlan},
 };
 
 /// Where images with boxes come from.
@@ -164,6 +165,10 @@ pub struct SsdRun {
     pub classes: Vec<String>,
     /// The training.
     pub training: SsdTraining,
+}
+
+impl RunPlan for SsdRun {
+    const KIND: RunKind = RunKind::Detector;
 }
 
 impl SsdRun {

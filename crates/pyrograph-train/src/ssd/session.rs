@@ -1,6 +1,6 @@
 //! A run's network and optimizer, fresh or from the last whole checkpoint.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use burn::{module::AutodiffModule, optim::Optimizer};
 use pyrograph_backend::vision::VisionAutodiff;
@@ -10,14 +10,18 @@ use pyrograph_models::{
 };
 
 use super::{
-    DetectionRecord, SsdTraining, StartFrom, learner::Learner, optimizer::Parted, training::Inputs,
+    DetectionRecord, SsdTraining, StartFrom,
+    best::{BestNote, best_of, best_path},
+    learner::Learner,
+    log::ADVICE,
+    optimizer::Parted,
+    training::Inputs,
 };
 use crate::{
     DataFingerprint, Ema, TrainError, TrainState,
     checkpoint::{self, EMA, MODEL},
     resume::{
         check_finite, check_same_run, drop_metrics_after, last_whole_checkpoint, load_checked,
-        weights_path,
     },
     run_folder::RunFolder,
 };
@@ -28,8 +32,8 @@ const KEEP: usize = 2;
 const PROJECTORS: &str = "projectors.safetensors";
 /// The seed of fresh projectors differs from the network's by this.
 const PROJECTOR_SEED: u64 = 0x9707_EC70;
-/// The network of the best evaluation, in the run's folder.
-const BEST: &str = "best.safetensors";
+/// The line of the log of a step whose evaluation was due when the checkpoint was written.
+const UNJUDGED: &str = "unjudged-step.json";
 
 /// What changes from step to step.
 pub(super) struct Session<B: VisionAutodiff, O> {
@@ -39,6 +43,8 @@ pub(super) struct Session<B: VisionAutodiff, O> {
     pub(super) state: TrainState,
     /// The network of the best evaluation, in a run that keeps none on disk.
     pub(super) best: Option<Ssd<B::InnerBackend>>,
+    /// The line of the last step, where its evaluation is due still.
+    pub(super) unjudged: Option<DetectionRecord>,
     card: DetectorCard,
 }
 
@@ -76,9 +82,10 @@ where
                     seconds: 0.0,
                     seed: config.seed,
                     data,
-                    best: None,
+                    best: best_of(run, None),
                 },
                 best: None,
+                unjudged: None,
                 card,
             });
         };
@@ -100,22 +107,35 @@ where
                 Projectors::load(path, config.projector_kind(), &ours, &theirs, device)?
             }
         };
-        drop_metrics_after(run, state.step, |line: &DetectionRecord| line.step)?;
+        let unjudged = unjudged_step(run, &folder, state.step)?;
+        let logged = state.step - u64::from(unjudged.is_some());
+        drop_metrics_after(run, logged, |line: &DetectionRecord| line.step)?;
         let learner = Learner::new(model, projectors);
         Ok(Self {
             learner: learner.freeze(config.freeze),
             ema,
             optimizer: optimizer.load::<B, Learner<B>>(&folder, device)?,
-            state,
             best: None,
+            state: TrainState {
+                best: best_of(run, state.best),
+                ..state
+            },
+            unjudged,
             card,
         })
     }
 
-    /// Writes a checkpoint; one whose weights are no numbers would push out those that can be resumed.
-    pub(super) fn save(&self, config: &SsdTraining, run: &RunFolder) -> Result<(), TrainError> {
+    /// Writes a checkpoint and gives its folder; one whose weights are no numbers would push out
+    /// those that can be resumed. `unjudged` is the line of the step where its evaluation is due
+    /// still: a run that is killed in it owes it.
+    pub(super) fn save(
+        &self,
+        config: &SsdTraining,
+        run: &RunFolder,
+        unjudged: Option<&DetectionRecord>,
+    ) -> Result<PathBuf, TrainError> {
         let model = self.learner.network.valid();
-        check_finite(&state_dict_of(&model)?, self.state.step)?;
+        check_finite(&state_dict_of(&model)?, self.state.step, run, ADVICE)?;
         run.write_checkpoint(self.state.step, KEEP, |folder| {
             let note = || self.card.to_note();
             save_model(&model, &config.model, note()?, folder.join(MODEL))?;
@@ -125,13 +145,16 @@ where
             if !self.learner.projectors.is_empty() {
                 self.learner.projectors.save(folder.join(PROJECTORS))?;
             }
+            if let Some(line) = unjudged {
+                checkpoint::save_json(line, folder, UNJUDGED)?;
+            }
             self.optimizer.save::<B, Learner<B>>(folder)?;
             checkpoint::save_state(&self.state, folder)
-        })?;
-        Ok(())
+        })
     }
 
-    /// Writes the network to use where it is the best so far.
+    /// Writes the network to use where it is the best so far, and with it, in one file, how good it
+    /// is.
     pub(super) fn keep_best(
         &mut self,
         map: f64,
@@ -142,12 +165,14 @@ where
             return Ok(());
         }
         let network = self.network();
-        check_finite(&state_dict_of(&network)?, self.state.step)?;
+        check_finite(&state_dict_of(&network)?, self.state.step, run, ADVICE)?;
         if run.is_in_memory() {
             self.best = Some(network);
         } else {
-            let path = run.path().join(BEST);
-            save_model(&network, &config.model, self.card.to_note()?, path)?;
+            let mut notes = self.card.to_note()?;
+            let step = self.state.step;
+            BestNote { step, map }.add_to(&mut notes, run)?;
+            save_model(&network, &config.model, notes, best_path(run))?;
         }
         self.state.best = Some(map);
         Ok(())
@@ -195,14 +220,16 @@ fn begin_from<B: VisionAutodiff>(
     Ok(start.model)
 }
 
-/// The weights to detect with: of the best evaluation, or of the last checkpoint in a run without evaluations.
-///
-/// # Errors
-/// When there is neither yet, or the last checkpoint is not as it was written.
-pub fn best_weights(run: &RunFolder) -> Result<PathBuf, TrainError> {
-    let best = run.path().join(BEST);
-    match best.is_file() {
-        true => Ok(best),
-        false => weights_path(run, false),
-    }
+/// The line of the step of a checkpoint, where its evaluation is due still.
+fn unjudged_step(
+    run: &RunFolder,
+    checkpoint: &Path,
+    step: u64,
+) -> Result<Option<DetectionRecord>, TrainError> {
+    let Some(line) = checkpoint::load_json::<DetectionRecord>(checkpoint, UNJUDGED)? else {
+        return Ok(None);
+    };
+    let is_judged = |line: &DetectionRecord| line.step == step && line.val_loc_loss.is_some();
+    let lines: Vec<DetectionRecord> = run.metrics()?;
+    Ok((!lines.iter().any(is_judged)).then_some(line))
 }

@@ -3,23 +3,25 @@
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use burn::{module::AutodiffModule, optim::Optimizer, tensor::backend::Backend};
-use pyrograph_backend::vision::{VisionAutodiff, VisionBackend};
+use pyrograph_backend::vision::VisionAutodiff;
 use pyrograph_data::detection::DetectionSet;
 use pyrograph_metrics::VocReport;
-use pyrograph_models::ssd::{Detector, DetectorCard, Ssd};
+use pyrograph_models::ssd::{DetectorCard, Ssd};
 
 use super::{
     DetectionRecord, SsdOptimizer, SsdTraining,
     batch::{Images, Loader},
     devices::Devices,
     distiller::Distiller,
-    evaluate::{Judged, judge},
+    judging::judge_step,
     learner::Learner,
     log::Log,
     optimizer::{Parted, adam_w, sgd},
     session::Session,
 };
-use crate::{TrainError, TrainState, checks::refuse, clip_global_norm, run_folder::RunFolder};
+use crate::{
+    TrainError, TrainState, checkpoint, checks::refuse, clip_global_norm, run_folder::RunFolder,
+};
 
 /// What a caller does while training goes on.
 pub trait SsdHooks<B: Backend> {
@@ -172,7 +174,6 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         devices,
         ..
     } = inputs;
-    let device = devices.main();
     if config.distillation.is_none() && !config.trains_on_some(data) {
         hooks.remark("no object is trained on: none of these images has one, so that nothing but background is learned");
     }
@@ -209,6 +210,13 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         session.learner = session.learner.thaw();
     }
 
+    // A run that was killed in an evaluation still owes it.
+    if let Some(mut line) = session.unjudged.take() {
+        let progress = progress_of(&session.state);
+        let line = &mut line;
+        judge_step(&mut session, inputs, &card, &mut log, line, progress, hooks)?;
+        session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
+    }
     let mut has_ended = limits.reached(session.state.step, session.state.elapsed());
     while !has_ended {
         if hooks.stop_requested() {
@@ -232,7 +240,7 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
             Err(error) => {
                 log.flush(progress, hooks)?;
                 if session.state.step > 0 {
-                    session.save(config, run)?;
+                    session.save(config, run, None)?;
                 }
                 return Err(error);
             }
@@ -265,26 +273,9 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         session.state.step += 1;
         session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
 
-        // 4. Evaluate.
+        // 4. Log.
         let step = session.state.step;
         has_ended = limits.reached(step, session.state.elapsed());
-        let judged = match validation {
-            Some(set) if falls_due(step, config.evaluate_every) || has_ended => {
-                Some(judge_network(session.network(), config, &card, set, device))
-            }
-            _ => None,
-        };
-        // What that took counts too, and the end may have come with it.
-        session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
-        has_ended |= judged.is_some() && limits.reached(step, session.state.elapsed());
-        let judged = judged.transpose();
-        let figures = judged.as_ref().ok().and_then(Option::as_ref);
-        if let Some(judged) = figures {
-            hooks.evaluated(step, &judged.report);
-        }
-
-        // 5. Log and checkpoint.
-        let map = figures.and_then(|judged| judged.report.map);
         let record = DetectionRecord {
             step,
             epoch: (step - 1) / per_epoch,
@@ -294,23 +285,52 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
             gradient_norm: norm.as_ref().map(|_| f32::NAN),
             rate,
             distillation: BTreeMap::new(),
-            map,
-            val_loc_loss: figures.map(|judged| judged.loc_loss),
-            val_conf_loss: figures.map(|judged| judged.conf_loss),
+            map: None,
+            val_loc_loss: None,
+            val_conf_loss: None,
         };
         log.push(computed.terms, computed.taught, norm, record, names);
-        let saves = falls_due(step, config.checkpoint_every) || has_ended || judged.is_err();
-        if log.is_full() || saves || map.is_some() {
+
+        // 5. Checkpoint, and after it an evaluation, which may take long.
+        let saves = falls_due(step, config.checkpoint_every) || has_ended;
+        let judges = validation.is_some() && (falls_due(step, config.evaluate_every) || has_ended);
+        if !judges && (log.is_full() || saves) {
             log.flush(progress, hooks)?;
         }
-        if let Some(map) = map {
-            session.keep_best(map, config, run)?;
+        if !judges && saves {
+            session.save(config, run, None)?;
         }
-        if saves {
-            session.save(config, run)?;
+        if judges && let Some(mut line) = log.flush_but_last(progress, hooks)? {
+            let mut saved = match saves {
+                true => Some(session.save(config, run, Some(&line))?),
+                false => None,
+            };
+            let judged = judge_step(
+                &mut session,
+                inputs,
+                &card,
+                &mut log,
+                &mut line,
+                progress,
+                hooks,
+            );
+            // The time that it took counts too, and the end may have come with it.
+            session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
+            has_ended |= limits.reached(step, session.state.elapsed());
+            if let Err(error) = judged {
+                // What cannot be judged was trained all the same: the run goes on with judging it.
+                if saved.is_none() && line.val_loc_loss.is_none() {
+                    session.save(config, run, Some(&line))?;
+                }
+                return Err(error);
+            }
+            if has_ended && saved.is_none() {
+                saved = Some(session.save(config, run, None)?);
+            }
+            if let Some(folder) = saved {
+                checkpoint::update_state(&session.state, &folder)?;
+            }
         }
-        // What cannot be judged was trained all the same.
-        judged?;
         if let Some(distiller) = &mut distiller {
             distiller.refuse_silent_terms(step, &mut log, progress, hooks)?;
         }
@@ -319,7 +339,7 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
     let progress = progress_of(&session.state);
     log.flush(progress, hooks)?;
     if interrupted && session.state.step > 0 {
-        session.save(config, run)?;
+        session.save(config, run, None)?;
     }
     if let Some(distiller) = distiller.filter(|_| !interrupted) {
         distiller.finish()?;
@@ -328,21 +348,9 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         network: session.network(),
         steps: session.state.step,
         seconds: session.state.seconds,
-        last: log.last,
+        last: log.last().cloned(),
         best: session.state.best,
         best_network: session.best,
         interrupted,
     })
-}
-
-/// What the network finds on the validation images.
-pub(super) fn judge_network<B: VisionBackend>(
-    network: Ssd<B>,
-    config: &SsdTraining,
-    card: &DetectorCard,
-    set: &DetectionSet,
-    device: &B::Device,
-) -> Result<Judged, TrainError> {
-    let detector = Detector::new(network, config.model.clone(), card.clone(), device.clone())?;
-    judge(&detector, set, config)
 }

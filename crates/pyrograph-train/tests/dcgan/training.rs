@@ -116,6 +116,28 @@ fn a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint() {
 }
 
 #[test]
+fn the_steps_before_a_divergence_are_logged_and_no_checkpoint_is_spoken_of() {
+    let wild = pyrograph_train::dcgan::DcganTraining {
+        generator_rate: 1e12,
+        discriminator_rate: 1e12,
+        ..tiny(60)
+    };
+    let run = Run::new(&wild);
+    let error = run.train(&wild, &mut ()).expect_err("diverged");
+    let TrainError::Diverged { step, saved, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(saved, None);
+    let steps: Vec<u64> = run.log().iter().map(|line| line.step).collect();
+    assert_eq!(steps, (1..step).collect::<Vec<_>>());
+    let text = error.to_string();
+    assert!(
+        text.contains("generator_rate") && !text.contains("whole"),
+        "{text}"
+    );
+}
+
+#[test]
 fn images_that_do_not_fit_are_refused_before_anything_is_done() {
     let config = tiny(3);
     let run = Run::new(&config);

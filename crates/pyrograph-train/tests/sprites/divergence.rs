@@ -22,25 +22,44 @@ fn a_run_that_diverges_says_so_and_keeps_its_last_checkpoint() {
         ..calm
     };
     let error = run.train(&wild, &set).expect_err("a rate of 1e25");
-    let TrainError::Diverged { step, loss } = error else {
+    let TrainError::Diverged {
+        step, loss, saved, ..
+    } = error
+    else {
         panic!("{error:?}")
     };
     assert!(
-        step == PER_EPOCH + 2 && !loss.is_finite(),
+        step == PER_EPOCH + 2 && !loss.is_finite() && saved == Some(PER_EPOCH),
         "{loss} at step {step}"
     );
     let text = error.to_string();
     assert!(
-        text.contains("step 5") && text.contains("learning rate"),
+        text.contains("step 5") && text.contains("begin a new run"),
         "{text}"
     );
     assert_eq!(run.checkpoints(), [PER_EPOCH]);
     assert_checkpoints_load(&run);
-    assert_eq!(
-        run.log().len() as u64,
-        PER_EPOCH,
-        "what is logged is finite"
+    // The step between is logged, and what is logged is finite.
+    assert_eq!(run.log().len() as u64, PER_EPOCH + 1);
+    assert!(run.losses().iter().all(|loss| loss.is_finite()));
+}
+
+#[test]
+fn a_run_that_diverges_before_its_first_checkpoint_does_not_speak_of_one() {
+    let set = sprites();
+    let wild = SpriteTraining {
+        learning_rate: 1e25,
+        clip_norm: None,
+        ..tiny(&set, 20)
+    };
+    let run = Run::new(&wild);
+    let error = run.train(&wild, &set).expect_err("a rate of 1e25");
+    let text = error.to_string();
+    assert!(
+        text.contains("nothing was saved") && !text.contains("whole"),
+        "{text}"
     );
+    assert!(run.checkpoints().is_empty() && !run.log().is_empty());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use pyrograph_train::{
     TrainError, TrainState,
     run_folder::RunFolder,
     sprites::{SpriteTraining, StepRecord, train_sprites},
-    weights_path,
+    weights_path, whole_weights,
 };
 
 use crate::common::{
@@ -332,22 +332,54 @@ fn a_run_goes_on_from_the_older_checkpoint_where_the_last_is_damaged() {
 }
 
 #[test]
-fn damaged_weights_are_not_sampled_from() {
+fn damaged_weights_are_passed_over_for_the_older_checkpoint_and_nothing_else_is_sampled_from() {
     let set = sprites();
-    let (run, _) = unbroken(&tiny(&set, 1), &set);
+    let config = SpriteTraining {
+        checkpoint_every: 1,
+        ..tiny(&set, PER_EPOCH + 1)
+    };
+    let (run, _) = unbroken(&config, &set);
     let (_, folder) = run.folder.last_checkpoint().expect("one");
-    flip_a_bit(&folder.join("ema.safetensors"));
+    let good = fs::read(folder.join("ema.safetensors")).expect("there");
+    let damages: [fn(&Path); 2] = [flip_a_bit, |path| fs::remove_file(path).expect("there")];
+    for damage in damages {
+        fs::write(folder.join("ema.safetensors"), &good).expect("writable");
+        damage(&folder.join("ema.safetensors"));
+        let mut remarks = Vec::new();
+        let older = whole_weights(&run.folder, [false], &mut |text| {
+            remarks.push(text.to_owned());
+        });
+        let [older] = older.expect("the older one");
+        assert!(
+            older.ends_with(format!("step-{PER_EPOCH}/ema.safetensors")),
+            "{older:?}"
+        );
+        let [remark] = remarks.as_slice() else {
+            panic!("{remarks:?}");
+        };
+        assert!(
+            remark.contains("ema.safetensors") && remark.contains("step 3 is taken"),
+            "{remark}"
+        );
+    }
+    assert!(
+        weights_path(&run.folder, true)
+            .expect("the raw model is whole")
+            .ends_with(format!("step-{}/model.safetensors", PER_EPOCH + 1))
+    );
+    flip_a_bit(&older_average(&run));
     let error = weights_path(&run.folder, false)
         .expect_err("damaged")
         .to_string();
     assert!(
-        error.contains("ema.safetensors") && error.contains("resume"),
+        error.contains("ema.safetensors") && error.contains("no whole checkpoint is left"),
         "{error}"
     );
-    assert!(
-        weights_path(&run.folder, true).is_ok(),
-        "the raw model is whole"
-    );
+}
+
+fn older_average(run: &Run) -> std::path::PathBuf {
+    let checkpoints = run.folder.checkpoints().expect("readable");
+    checkpoints[0].1.join("ema.safetensors")
 }
 
 #[test]

@@ -93,6 +93,7 @@ fn a_run_that_diverges_names_the_images_and_leaves_the_last_checkpoint() {
         panic!("{error}");
     };
     assert!(*step > 2 && !value.is_finite());
+    assert!(error.to_string().contains("whole, of step 2"), "{error}");
     let scenes = scenes();
     let names: Vec<&String> = scenes.samples().iter().map(|sample| &sample.name).collect();
     assert_eq!(images.len(), 2);

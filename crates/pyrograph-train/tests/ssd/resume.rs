@@ -1,11 +1,15 @@
 //! A resumed run takes the steps of an unbroken one.
 
+use std::{fs, panic};
+
+use burn_flex::Flex;
+use pyrograph_metrics::VocReport;
 use pyrograph_models::ssd::DetectorCard;
 use pyrograph_models::{
     ssd::Ssd,
-    weights::{StateDict, load_model},
+    weights::{StateDict, load_model, save_model},
 };
-use pyrograph_train::ssd::{SsdOptimizer, SsdTraining, best_weights};
+use pyrograph_train::ssd::{SsdHooks, SsdOptimizer, SsdTraining, best_weights};
 
 use super::common::{Notes, Run, assert_same_weights, scenes, tiny};
 
@@ -44,6 +48,84 @@ fn a_resumed_run_ends_with_the_weights_and_losses_of_an_unbroken_one() {
         .train_on(&config, &scenes(), Some(&validation), &mut ())
         .expect("at its end");
     assert_eq!((again.steps, again.last), (5, None));
+}
+
+/// Ends in the evaluation of this step, as a run that is killed in it.
+struct Killed(u64);
+
+impl SsdHooks<Flex> for Killed {
+    fn evaluated(&mut self, step: u64, _: &VocReport) {
+        assert_ne!(step, self.0, "killed");
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_in_an_evaluation_has_its_checkpoint_and_owes_the_evaluation() {
+    let config = SsdTraining {
+        checkpoint_every: 2,
+        evaluate_every: 2,
+        ..tiny(5)
+    };
+    let validation = scenes().subset(&[0, 1]);
+    let unbroken = Run::new(&config);
+    let whole = unbroken
+        .train_on(&config, &scenes(), Some(&validation), &mut ())
+        .expect("trained");
+    for killed_at in [4, 5] {
+        let run = Run::new(&config);
+        let mut killed = Killed(killed_at);
+        let train = panic::AssertUnwindSafe(|| {
+            run.train_on(&config, &scenes(), Some(&validation), &mut killed)
+        });
+        assert!(panic::catch_unwind(train).is_err());
+        assert_eq!(run.folder.last_checkpoint().expect("saved").0, killed_at);
+        assert_eq!(run.log().len() as u64, killed_at - 1);
+
+        let mut notes = Notes::default();
+        let resumed = run
+            .train_on(&config, &scenes(), Some(&validation), &mut notes)
+            .expect("goes on");
+        assert_eq!(notes.evaluated[0], killed_at);
+        assert_same_weights(&whole.network, &resumed.network);
+        assert_eq!(unbroken.log(), run.log());
+        assert_eq!(whole.best, resumed.best);
+        // What is done is not owed.
+        let mut notes = Notes::default();
+        run.train_on(&config, &scenes(), Some(&validation), &mut notes)
+            .expect("at its end");
+        assert!(notes.evaluated.is_empty());
+    }
+}
+
+#[test]
+fn a_better_network_of_a_killed_run_is_not_overwritten_by_a_worse_one() {
+    let config = SsdTraining {
+        evaluate_every: 1,
+        ..tiny(2)
+    };
+    let validation = scenes().subset(&[0, 1]);
+    let run = Run::new(&config);
+    let train = || run.train_on(&config, &scenes(), Some(&validation), &mut ());
+    let first = train().expect("trained");
+    // A run that was killed after its best evaluation, before the next checkpoint: its file says
+    // how good it is.
+    let path = best_weights(&run.folder).expect("evaluated");
+    let (network, read) = load_model::<Flex, Ssd<_>>(&path, &Default::default()).expect("reads");
+    let mut notes = StateDict::open(&path).expect("reads").metadata().clone();
+    let note = notes.get("pyrograph.best").expect("in the header").clone();
+    assert!(note.contains("\"step\""), "{note}");
+    notes.insert("pyrograph.best".into(), r#"{"step":9,"map":0.99}"#.into());
+    save_model(&network, &read, notes, &path).expect("written");
+    fs::remove_dir_all(run.folder.path().join("checkpoints")).expect("removed");
+    let before = fs::read(&path).expect("there");
+    let again = train().expect("from its start");
+    assert_eq!(again.best, Some(0.99));
+    assert!(fs::read(&path).expect("there") == before);
+    assert!(first.best.is_some_and(|best| best < 0.99));
+    // Without the file there is no best network to keep.
+    fs::remove_file(&path).expect("removed");
+    fs::remove_dir_all(run.folder.path().join("checkpoints")).expect("removed");
+    assert_eq!(train().expect("from its start").best, first.best);
 }
 
 #[test]

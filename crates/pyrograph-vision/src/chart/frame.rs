@@ -2,7 +2,7 @@
 
 use image::{Rgb, RgbImage};
 
-use super::axis::Axis;
+use super::axis::{Axis, Tick};
 use super::stroke::Stroke;
 use crate::VisionError;
 use crate::canvas::{self, WHITE};
@@ -68,6 +68,7 @@ pub(super) struct Frame {
     plot: Plot,
     x_axis: Axis,
     y_axis: Axis,
+    right_axis: Option<Axis>,
 }
 
 /// The area for the data, in pixels of the picture.
@@ -79,12 +80,32 @@ struct Plot {
     height: u32,
 }
 
+impl Plot {
+    /// The row of the picture at which `y` lies on an axis.
+    fn row(&self, axis: &Axis, y: f64) -> u32 {
+        // Saturates at 0 and is kept within the plot.
+        let inside = ((1.0 - axis.position(y)) * f64::from(self.height)) as u32;
+        self.top + inside.min(self.height - 1)
+    }
+}
+
 impl Frame {
     /// Draws everything but the data.
     pub(super) fn new(
         labels: &Labels<'_>,
         x_axis: Axis,
         y_axis: Axis,
+        legend: &[LegendEntry<'_>],
+    ) -> Result<Self, VisionError> {
+        Self::with_right(labels, x_axis, y_axis, None, legend)
+    }
+
+    /// The same with an axis of its own at the right, by its name.
+    pub(super) fn with_right(
+        labels: &Labels<'_>,
+        x_axis: Axis,
+        y_axis: Axis,
+        right: Option<(Axis, &str)>,
         legend: &[LegendEntry<'_>],
     ) -> Result<Self, VisionError> {
         for (what, side) in [
@@ -110,13 +131,21 @@ impl Frame {
         let y_count = tick_count(height, TICK_ROOM.1);
         let y_ticks = y_axis.ticks(y_count);
         let label_width = |label: &str| text_size(label, TextSize::Label).0;
-        let widest = y_ticks
-            .iter()
-            .map(|tick| label_width(&tick.label))
-            .max()
-            .unwrap_or(0);
-        let left = MARGIN + widest + GAP;
-        let width = labels.size.0.saturating_sub(left + 2 * MARGIN).max(1);
+        let widest = |ticks: &[Tick]| {
+            let widths = ticks.iter().map(|tick| label_width(&tick.label));
+            widths.max().unwrap_or(0)
+        };
+        let right_ticks = match &right {
+            Some((axis, _)) => axis.ticks(y_count),
+            None => Vec::new(),
+        };
+        let left = MARGIN + widest(&y_ticks) + GAP;
+        let at_right = match right_ticks.as_slice() {
+            [] => MARGIN,
+            ticks => widest(ticks) + GAP,
+        };
+        let taken = left + at_right + MARGIN;
+        let width = labels.size.0.saturating_sub(taken).max(1);
         let (width, height, x_count) = match labels.shape {
             Shape::Free => (width, height, tick_count(width, TICK_ROOM.0)),
             // Axes of the same unit and length have the same ticks.
@@ -133,6 +162,7 @@ impl Frame {
             plot,
             x_axis,
             y_axis,
+            right_axis: None,
         };
         for tick in y_ticks {
             let y = frame.row(tick.value);
@@ -150,7 +180,31 @@ impl Frame {
         frame.fill(plot.left, plot.top + plot.height - 1, plot.width, 1, AXIS);
         let x = plot.left + (plot.width / 2).saturating_sub(label_width(labels.x_label) / 2);
         frame.text(x, plot.top + plot.height + GAP + line, labels.x_label, INK);
+        if let Some((axis, name)) = right {
+            frame.draw_right_axis(&axis, &right_ticks, name);
+            frame.right_axis = Some(axis);
+        }
         Ok(frame)
+    }
+
+    /// Ticks and name of the axis at the right; the grid is that of the axis at the left.
+    fn draw_right_axis(&mut self, axis: &Axis, ticks: &[Tick], name: &str) {
+        let (plot, line) = (self.plot, text_size("", TextSize::Label).1);
+        let edge = plot.left + plot.width;
+        self.fill(edge, plot.top, 1, plot.height, AXIS);
+        for tick in ticks {
+            let y = plot.row(axis, tick.value);
+            self.fill(edge, y, GAP / 2, 1, AXIS);
+            self.text(
+                edge + GAP,
+                y.saturating_sub(line / 2),
+                &tick.label,
+                QUIET_INK,
+            );
+        }
+        let width = text_size(name, TextSize::Label).0;
+        let x = self.picture.width().saturating_sub(MARGIN + width);
+        self.text(x, plot.top.saturating_sub(GAP + line), name, INK);
     }
 
     /// Width and height of the area for the data.
@@ -160,8 +214,17 @@ impl Frame {
 
     /// Where a point lies in that area, in pixels from its upper left corner.
     pub(super) fn place(&self, x: f64, y: f64) -> (f32, f32) {
+        self.place_on(&self.y_axis, x, y)
+    }
+
+    /// The same by the axis at the right, where there is one.
+    pub(super) fn place_right(&self, x: f64, y: f64) -> (f32, f32) {
+        self.place_on(self.right_axis.as_ref().unwrap_or(&self.y_axis), x, y)
+    }
+
+    fn place_on(&self, y_axis: &Axis, x: f64, y: f64) -> (f32, f32) {
         let x = self.x_axis.position(x) * f64::from(self.plot.width);
-        let y = (1.0 - self.y_axis.position(y)) * f64::from(self.plot.height);
+        let y = (1.0 - y_axis.position(y)) * f64::from(self.plot.height);
         (x as f32, y as f32)
     }
 
@@ -244,9 +307,7 @@ impl Frame {
 
     /// The row of the picture at which `y` lies.
     fn row(&self, y: f64) -> u32 {
-        // Saturates at 0 and is kept within the plot.
-        let inside = ((1.0 - self.y_axis.position(y)) * f64::from(self.plot.height)) as u32;
-        self.plot.top + inside.min(self.plot.height - 1)
+        self.plot.row(&self.y_axis, y)
     }
 
     fn fill(&mut self, x: u32, y: u32, width: u32, height: u32, colour: Rgb<u8>) {

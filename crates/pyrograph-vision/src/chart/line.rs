@@ -58,6 +58,40 @@ impl Default for ChartOptions {
 /// [`VisionError::NothingToPlot`] when no point is left, [`VisionError::Range`] for a smoothing
 /// outside [0, 1) or a picture that is too small or too large.
 pub fn line_chart(options: &ChartOptions, series: &[Series]) -> Result<RgbImage, VisionError> {
+    line_chart_with_right(options, series, None)
+}
+
+/// Lines with an axis of their own at the right: of another unit than the others, as a share beside
+/// losses. They are not smoothed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RightAxis {
+    /// What the axis measures.
+    pub label: String,
+    /// The values at its lower and its upper end; values outside are drawn at the ends.
+    pub range: (f64, f64),
+    /// The lines.
+    pub series: Vec<Series>,
+}
+
+/// [`line_chart`] with further lines that have an axis of their own at the right.
+///
+/// # Errors
+/// As [`line_chart`]; and [`VisionError::Range`] for an axis whose upper end is not above its lower
+/// one.
+pub fn line_chart_with_right(
+    options: &ChartOptions,
+    series: &[Series],
+    right: Option<&RightAxis>,
+) -> Result<RgbImage, VisionError> {
+    if let Some((low, high)) = right.map(|right| right.range)
+        && !(low.abs() <= FAR && high.abs() <= FAR && low < high)
+    {
+        return Err(VisionError::Range {
+            what: "the upper end of the axis at the right",
+            seen: high,
+            allowed: "above the lower end",
+        });
+    }
     if !(0.0..1.0).contains(&options.smoothing) {
         let allowed = "0 (none) to just below 1";
         return Err(VisionError::Range {
@@ -100,8 +134,14 @@ pub fn line_chart(options: &ChartOptions, series: &[Series]) -> Result<RgbImage,
     };
     let x_axis = Axis::new(x_range, Scale::Linear, 0.0);
     let y_axis = Axis::new(y_range, y_scale, frame::HEADROOM);
-    let legend = legend(series.iter().map(|series| series.name.as_str()));
-    let mut frame = Frame::new(&labels, x_axis, y_axis, &legend)?;
+    let at_right = right.map_or(&[][..], |right| &right.series);
+    let names = series.iter().chain(at_right);
+    let legend = legend(names.map(|series| series.name.as_str()));
+    let right_axis = right.map(|right| {
+        let axis = Axis::new(right.range, Scale::Linear, frame::HEADROOM);
+        (axis, right.label.as_str())
+    });
+    let mut frame = Frame::with_right(&labels, x_axis, y_axis, right_axis, &legend)?;
     let coloured = series.iter().zip(COLOURS.into_iter().cycle());
     for (series, colour) in coloured.clone() {
         let opacity = if options.smoothing > 0.0 { FAINT } else { 1.0 };
@@ -113,7 +153,36 @@ pub fn line_chart(options: &ChartOptions, series: &[Series]) -> Result<RgbImage,
             draw_line(&mut frame, &smooth, options.log_y, colour, 1.0);
         }
     }
+    if let Some(right) = right {
+        let colours = COLOURS.into_iter().cycle().skip(series.len());
+        for (series, colour) in right.series.iter().zip(colours) {
+            draw_right_line(&mut frame, &series.points, right.range, colour);
+        }
+    }
     Ok(frame.into_picture())
+}
+
+/// A line by the axis at the right, with a dot at each point: there are few.
+fn draw_right_line(
+    frame: &mut Frame,
+    points: &[(f64, f64)],
+    (low, high): (f64, f64),
+    colour: Rgb<u8>,
+) {
+    for run in points.split(|&(x, y)| !is_drawable(x, y, false)) {
+        let places: Vec<_> = run
+            .iter()
+            .map(|&(x, y)| frame.place_right(x, y.clamp(low, high)))
+            .collect();
+        let mut stroke = Stroke::new(frame.plot_size(), HALF_THICKNESS);
+        stroke.add(&places);
+        frame.paint(&stroke, colour, 1.0);
+        let mut dots = Stroke::new(frame.plot_size(), LONE_POINT);
+        for place in &places {
+            dots.add(&[*place]);
+        }
+        frame.paint(&dots, colour, 1.0);
+    }
 }
 
 fn is_drawable(x: f64, y: f64, log_y: bool) -> bool {
@@ -179,6 +248,48 @@ mod tests {
             assert!(inked > 500, "{inked} pixels of {colour:?}");
         }
         assert!(!picture.pixels().any(|pixel| *pixel == COLOURS[2]));
+    }
+
+    /// The rows of the pixels of a colour, without those of the legend.
+    fn rows(picture: &RgbImage, colour: Rgb<u8>) -> Vec<u32> {
+        let inked = picture
+            .enumerate_pixels()
+            .filter(|pixel| *pixel.2 == colour);
+        inked
+            .map(|pixel| pixel.1)
+            .filter(|row| *row > 100)
+            .collect()
+    }
+
+    #[test]
+    fn a_line_with_an_axis_of_its_own_does_not_move_the_others() {
+        let flat = |y| (0..10).map(|x| (f64::from(x), y)).collect();
+        let losses = [
+            Series::new("loss", flat(50.0)),
+            Series::new("low", flat(10.0)),
+        ];
+        let right = |value| RightAxis {
+            label: "mAP@.5".into(),
+            range: (0.0, 1.0),
+            series: vec![Series::new("mAP@.5", flat(value))],
+        };
+        let draw = |value| {
+            line_chart_with_right(&options(0.0, false), &losses, Some(&right(value))).unwrap()
+        };
+        let (low, high) = (draw(0.1), draw(0.9));
+        assert_eq!(rows(&low, COLOURS[0]), rows(&high, COLOURS[0]));
+        let top = |picture: &RgbImage| rows(picture, COLOURS[2])[0];
+        assert!(top(&high) + 200 < top(&low), "{} {}", top(&high), top(&low));
+        // Beyond its axis a value lies at its end.
+        assert_eq!(top(&draw(1.0)), top(&draw(7.0)));
+        for range in [(1.0, 1.0), (1.0, 0.0), (0.0, f64::NAN)] {
+            let right = RightAxis {
+                range,
+                ..right(0.5)
+            };
+            let drawn = line_chart_with_right(&options(0.0, false), &losses, Some(&right));
+            assert!(matches!(drawn, Err(VisionError::Range { .. })), "{range:?}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod tags;
 pub use bins::HistogramScale;
 pub use curve::{CurveOptions, Join, curve_chart};
 pub use histogram::{Distribution, HistogramOptions, Mark, histogram_chart};
-pub use line::{ChartOptions, line_chart};
+pub use line::{ChartOptions, RightAxis, line_chart, line_chart_with_right};
 pub use scatter::{ScatterOptions, ScatterPoint, scatter_chart};
 
 use image::Rgb;

@@ -2,6 +2,8 @@
 
 use std::{env, sync::OnceLock};
 
+use crate::BackendError;
+
 /// The variable that holds the kernels to a narrower instruction set than the machine's, for tests and comparisons.
 const VARIABLE: &str = "PYROGRAPH_SIMD";
 
@@ -20,23 +22,39 @@ pub(super) enum Level {
 
 impl Level {
     /// The best of this machine, or what `PYROGRAPH_SIMD` says (`avx512`, `avx2` or `baseline`) if that is less. Found out once.
-    ///
-    /// # Panics
-    /// When the variable has another value.
+    /// Another value of the variable is refused where a device starts ([`vector_words`]), and
+    /// counts for nothing here.
     pub(super) fn of_this_machine() -> Self {
         static LEVEL: OnceLock<Level> = OnceLock::new();
-        *LEVEL.get_or_init(|| {
-            let wanted = env::var(VARIABLE).ok();
-            let [avx512, avx2] = match wanted.as_deref() {
-                None | Some("" | "avx512") => [true, true],
-                Some("avx2") => [false, true],
-                Some("baseline") => [false, false],
-                Some(other) => {
-                    panic!("{VARIABLE} is `{other}`; it may be `avx512`, `avx2` or `baseline`")
-                }
-            };
-            Self::at_most(avx512, avx2)
-        })
+        *LEVEL.get_or_init(|| Self::asked().unwrap_or_else(|_| Self::at_most(true, true)))
+    }
+
+    /// The same, or a value of the variable that is none.
+    fn asked() -> Result<Self, String> {
+        let wanted = env::var_os(VARIABLE).unwrap_or_default();
+        Self::named(&wanted.to_string_lossy())
+    }
+
+    fn named(name: &str) -> Result<Self, String> {
+        let [avx512, avx2] = match name {
+            "" | "avx512" => [true, true],
+            "avx2" => [false, true],
+            "baseline" => [false, false],
+            other => return Err(other.into()),
+        };
+        Ok(Self::at_most(avx512, avx2))
+    }
+
+    fn in_words(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => "AVX-512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => "AVX2",
+            Self::Baseline if cfg!(target_arch = "x86_64") => "SSE2",
+            Self::Baseline if cfg!(target_arch = "aarch64") => "NEON",
+            Self::Baseline => "no vectors chosen",
+        }
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -56,6 +74,23 @@ impl Level {
     fn at_most(_: bool, _: bool) -> Self {
         Self::Baseline
     }
+}
+
+/// The vector instructions in force, and whether the variable holds the kernels to them.
+///
+/// # Errors
+/// When the variable has a value that it may not have.
+pub(crate) fn vector_words() -> Result<String, BackendError> {
+    let level = Level::asked().map_err(|seen| BackendError::Setting {
+        name: VARIABLE,
+        seen,
+        allowed: "avx512, avx2 or baseline, or unset",
+    })?;
+    let words = level.in_words();
+    Ok(match level == Level::at_most(true, true) {
+        true => words.into(),
+        false => format!("{words} (held to it by {VARIABLE})"),
+    })
 }
 
 /// Defines a function whose body, closures included, is compiled once for each [`Level`].
@@ -109,3 +144,16 @@ macro_rules! vectorised {
 }
 
 pub(super) use vectorised;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_named_and_another_word_is_none() {
+        assert_eq!(Level::named(""), Ok(Level::at_most(true, true)));
+        assert_eq!(Level::named("baseline"), Ok(Level::Baseline));
+        assert_eq!(Level::named("avx9"), Err("avx9".into()));
+        assert!(!Level::Baseline.in_words().is_empty());
+    }
+}

@@ -39,6 +39,7 @@ use super::{
 };
 pub(super) use buffers::trim as trim_buffers;
 use conv::Finish;
+pub(crate) use features::vector_words;
 use half::{Values, parameter, widened};
 use norms::{Norm, primitives};
 use shapes::{conv_shape, transposed_shape};

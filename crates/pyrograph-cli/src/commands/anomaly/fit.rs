@@ -16,7 +16,7 @@ use pyrograph::{
     train::{
         dcgan::{DcganRun, EncoderTraining, train_encoder},
         run_folder::RunFolder,
-        weights_path,
+        whole_weights,
     },
 };
 use serde_json::json;
@@ -35,7 +35,7 @@ pub(crate) struct Fit {
     /// The run folder of `pyrograph train dcgan`; the fitted model goes into it.
     #[arg(long)]
     run: PathBuf,
-    /// Where the fitted model goes instead.
+    /// Where the fitted model goes instead [default: in the run folder].
     #[arg(long)]
     out: Option<PathBuf>,
     /// The raw weights of the generator's last step, not their moving average.
@@ -53,16 +53,17 @@ pub(crate) struct Fit {
     /// The held-out images that thresholds are drawn from, at most.
     #[arg(long, default_value_t = 200, allow_negative_numbers = true)]
     calibration_images: usize,
-    /// Steps of the encoder's training.
+    /// Steps of the encoder's training [default: 1000].
     #[arg(long, allow_negative_numbers = true)]
     encoder_steps: Option<u64>,
-    /// Adam's rate at the start of the encoder's training; it falls to 0.
+    /// Adam's rate at the start of the encoder's training; it falls to 0 [default: 0.001].
     #[arg(long, allow_negative_numbers = true)]
     encoder_rate: Option<f64>,
-    /// κ: the weight of the features in the encoder's loss.
+    /// κ: the weight of the features in the encoder's loss [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     kappa: Option<f64>,
-    /// Weight of the distance between generated images' latent vectors and those found.
+    /// Weight of the distance between generated images' latent vectors and those found [default:
+    /// 0.1].
     #[arg(long, allow_negative_numbers = true)]
     latent_weight: Option<f64>,
     #[command(flatten)]
@@ -127,7 +128,7 @@ impl BackendTask for Fit {
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         // 1. What was trained, and every number that can be refused before hours of work.
         let run = RunFolder::open(&self.run)?;
-        let plan: DcganRun = run.config()?;
+        let plan: DcganRun = run.plan()?;
         let score = AnomalyScore::new(self.lambda)?;
         quantile_threshold(&[0.0], self.quantile)?;
         let search = self.search.over(SearchConfig::default());
@@ -143,14 +144,12 @@ impl BackendTask for Fit {
         let (training, held_out) = plan.load_data()?;
         let calibration = self.calibration_set(&training, held_out)?;
         let model = plan.training.model.clone();
-        let (generator, _) = load_model::<B::InnerBackend, Generator<B::InnerBackend>>(
-            weights_path(&run, self.no_ema)?,
-            &device,
-        )?;
-        let (discriminator, _) = load_model::<B::InnerBackend, Discriminator<B::InnerBackend>>(
-            weights_path(&run, true)?,
-            &device,
-        )?;
+        let [generator, discriminator] =
+            whole_weights(&run, [self.no_ema, true], &mut progress::say)?;
+        let (generator, _) =
+            load_model::<B::InnerBackend, Generator<B::InnerBackend>>(generator, &device)?;
+        let (discriminator, _) =
+            load_model::<B::InnerBackend, Discriminator<B::InnerBackend>>(discriminator, &device)?;
 
         // 2. The encoder.
         let begun = Instant::now();

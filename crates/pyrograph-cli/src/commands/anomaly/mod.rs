@@ -14,7 +14,10 @@ use std::{
 
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
-use pyrograph::pipelines::anomaly::SearchConfig;
+use pyrograph::{
+    pipelines::anomaly::SearchConfig,
+    train::run_folder::{RunFolder, RunKind},
+};
 
 #[derive(Subcommand)]
 pub(crate) enum Anomaly {
@@ -42,25 +45,28 @@ pub(crate) struct SearchOptions {
     /// What the other flags of the search start from [default: usual, or for `score` the search of the fitted threshold].
     #[arg(long, value_enum)]
     search_preset: Option<SearchPreset>,
-    /// Steps of the search.
+    /// Steps of the search [default: 60, or as the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     steps: Option<usize>,
-    /// Adam's rate at the start of the search; it falls to a tenth.
+    /// Adam's rate at the start of the search; it falls to a tenth [default: 0.03, or as the model
+    /// was fitted].
     #[arg(long, allow_negative_numbers = true)]
     rate: Option<f64>,
-    /// Starts of every image, of which the best counts.
+    /// Starts of every image, of which the best counts [default: 2, or as the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     restarts: Option<usize>,
-    /// Random images that are made once; every search starts from the nearest of them. 0 starts from vectors drawn for each image.
+    /// Random images that are made once; every search starts from the nearest of them. 0 starts
+    /// from vectors drawn for each image [default: 2000, or as the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     pool: Option<usize>,
-    /// An image's search ends when its score has not fallen by this share of itself within 50 steps; 0 takes every step.
+    /// An image's search ends when its score has not fallen by this share of itself within 50
+    /// steps; 0 takes every step [default: 0, or as the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     early_stop: Option<f64>,
-    /// Images searched for at once.
+    /// Images searched for at once [default: 32, or as the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     batch_size: Option<usize>,
-    /// Seed of the random starts.
+    /// Seed of the random starts [default: 0, or as the model was fitted].
     #[arg(long)]
     seed: Option<u64>,
 }
@@ -131,6 +137,7 @@ fn fitted_path(run: Option<&PathBuf>, model: Option<&PathBuf>) -> anyhow::Result
     let run = run.context("give --run or --model")?;
     let path = run.join(FITTED);
     if !path.is_file() {
+        RunFolder::open(run)?.expect_kind(RunKind::Dcgan)?;
         bail!(
             "{}: the model has no threshold and no encoder yet: run `pyrograph anomaly fit --run {}`",
             run.display(),

@@ -325,7 +325,7 @@ impl Score {
     /// The residuals of a principal component analysis of the run's training images.
     fn baseline_scores(&self, images: &[f32]) -> anyhow::Result<Vec<f32>> {
         let run = self.run.as_ref().context("--baseline needs --run")?;
-        let plan: DcganRun = RunFolder::open(run)?.config()?;
+        let plan: DcganRun = RunFolder::open(run)?.plan()?;
         let (training, _) = plan.load_data()?;
         let dim = training.values_per_image();
         let components = COMPONENTS.min(training.len() - 1).max(1);

@@ -14,7 +14,10 @@ use pyrograph::{
         PipelineError,
         detection::{DetectionPipeline, published_card, read_class_names},
     },
-    train::{run_folder::RunFolder, ssd::best_weights},
+    train::{
+        run_folder::{RunFolder, RunKind},
+        ssd::best_weights,
+    },
 };
 
 use crate::{
@@ -61,7 +64,11 @@ impl DetectorSource {
     /// The file of the weights, which is not read yet.
     pub(crate) fn path(&self) -> anyhow::Result<PathBuf> {
         match &self.run {
-            Some(run) => Ok(best_weights(&RunFolder::open(run)?)?),
+            Some(run) => {
+                let run = RunFolder::open(run)?;
+                run.expect_kind(RunKind::Detector)?;
+                Ok(best_weights(&run)?)
+            }
             None => self
                 .weights
                 .clone()

@@ -159,8 +159,9 @@ fn open(text: &str) -> anyhow::Result<ComparedRun> {
 /// The config of a run, and its weights.
 fn plan(path: &Path) -> anyhow::Result<(SsdRun, PathBuf)> {
     let folder = RunFolder::open(path)?;
+    let plan = folder.plan()?;
     let weights = best_weights(&folder).with_context(|| format!("--runs {}", path.display()))?;
-    Ok((folder.config()?, weights))
+    Ok((plan, weights))
 }
 
 /// What is to be said of a run that was stopped before its steps were taken; nothing where

@@ -102,7 +102,7 @@ impl EvalSsd {
                 load(&source, &self.common)?
             }
             (None, Some(run)) => {
-                let run: SsdRun = RunFolder::open(run)?.config()?;
+                let run: SsdRun = RunFolder::open(run)?.plan()?;
                 match &self.split {
                     Some(part) => {
                         let source = run.data.part(part)?.with_classes(classes);

@@ -1,5 +1,6 @@
 //! The networks that draw and judge small images.
 
+use anyhow::bail;
 use pyrograph::{
     backend::{Device, rng::host_tensor, vision::VisionAutodiff},
     models::{
@@ -24,12 +25,27 @@ impl Forward {
             inputs.get("c"),
         );
         config.check_input(x.shape(), t.shape(), c.map(TensorEntry::shape))?;
+        self.check_times(t)?;
         let (x, t) = (on_device(x, device)?, on_device(t, device)?);
         let c = c.map(|c| on_device(c, device)).transpose()?;
         self.finish(|| {
             let eps = model.forward(x.clone(), t.clone(), c.clone());
             Ok(vec![("eps", read(eps)?)])
         })
+    }
+
+    /// Refuses times that the network was never trained on.
+    fn check_times(&self, t: &TensorEntry) -> anyhow::Result<()> {
+        let times = t.to_f32();
+        let outside = |time: &f32| !(*time > 0.0 && *time <= 1.0);
+        match times.iter().position(outside) {
+            None => Ok(()),
+            Some(place) => bail!(
+                "{}: t[{place}] is {}, but must be above 0 and up to 1: the timestep over the number of timesteps, as 250 of 500 is 0.5",
+                self.input.display(),
+                times[place]
+            ),
+        }
     }
 
     pub(super) fn dcgan_generator<B: VisionAutodiff>(

@@ -19,7 +19,7 @@ pub(crate) use files::config_from;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Model {
-    /// x [n,c,h,h], t `[n]` or `[1]`, c [n,k] (optional) → eps.
+    /// x [n,c,h,h], t `[n]` or `[1]` in (0, 1] (timestep over timesteps), c [n,k] (optional) → eps.
     ContextUnet,
     /// z [n,z_dim] or [n,z_dim,1,1] → image.
     DcganGenerator,

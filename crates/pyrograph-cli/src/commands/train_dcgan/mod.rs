@@ -3,9 +3,8 @@
 mod job;
 mod options;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::bail;
 use clap::Args;
 use pyrograph::{
     data::LabelledImages,
@@ -22,11 +21,14 @@ use self::{job::Job, options::Options};
 use crate::{
     arguments::{Common, read_recipe},
     reading::{counted, read_training},
-    stop::on_interrupt,
-    training::{LIMITS_ALONE, RunArguments, Watch, outcome},
+    stop::stop_of_training,
+    training::{
+        ENDS, RunArguments, Watch, exit_code, given, goes_on, outcome, refuse_other_options,
+    },
 };
 
 #[derive(Args)]
+#[command(after_help = ENDS)]
 pub(crate) struct TrainDcgan {
     #[command(flatten)]
     run: RunArguments,
@@ -37,7 +39,7 @@ pub(crate) struct TrainDcgan {
 }
 
 impl TrainDcgan {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = read_recipe(self.run.config.as_ref())?;
         let options = self.options.clone().over(recipe)?;
         let Begun {
@@ -45,7 +47,7 @@ impl TrainDcgan {
             plan,
             training,
             held_out,
-        } = if self.run.resume {
+        } = if goes_on(self.run.resume, &self.run.out, &self.common) {
             self.reopen(&options)?
         } else {
             self.begin(&options)?
@@ -58,7 +60,11 @@ impl TrainDcgan {
             plan.normal_names(&training).join(", "),
         ));
         let steps = plan.training.limits(training.len()).steps;
-        let watch = Watch::new(steps, on_interrupt()?, self.common.quiet);
+        let watch = Watch::new(
+            steps,
+            stop_of_training(self.common.quiet)?,
+            self.common.quiet,
+        );
         let summary = self.common.device.run(Job {
             run: run.clone(),
             plan,
@@ -90,11 +96,12 @@ impl TrainDcgan {
             "last": summary.last, "interrupted": summary.interrupted,
             "picture": summary.picture, "loss_curve": curve,
         });
-        self.common.print(&value, &text)
+        self.common.print(&value, &text)?;
+        Ok(exit_code(summary.interrupted))
     }
 
-    /// Begins a run; nothing is made on disk before every check has passed.
-    fn begin(&self, options: &Options) -> anyhow::Result<Begun> {
+    /// The run that is asked for, and its whole data.
+    fn plan(&self, options: &Options) -> anyhow::Result<(DcganRun, LabelledImages)> {
         let mut data = options.source()?;
         let mut set = read_training(&mut data, options.side(), &self.common)?;
         // The class that a folder calls normal comes first in it, so that a limit has taken none of another.
@@ -110,6 +117,12 @@ impl TrainDcgan {
             held_out: options.held_out.unwrap_or(0.1),
             training: options.training(&set)?,
         };
+        Ok((plan, set))
+    }
+
+    /// Begins a run; nothing is made on disk before every check has passed.
+    fn begin(&self, options: &Options) -> anyhow::Result<Begun> {
+        let (plan, set) = self.plan(options)?;
         let (training, held_out) = plan.split(&set)?;
         plan.training.check(&training)?;
         // The device, too, is tried before a folder is made.
@@ -125,11 +138,23 @@ impl TrainDcgan {
     /// Goes on with a run; its config is replaced only after the changed one has passed every check.
     fn reopen(&self, options: &Options) -> anyhow::Result<Begun> {
         let run = RunFolder::open_locked(&self.run.out)?;
-        let mut plan: DcganRun = run.config()?;
+        let mut plan: DcganRun = run.plan()?;
         let limits = options.limits_alone();
-        if limits != *options {
-            bail!(LIMITS_ALONE);
-        }
+        let own = given(&Options::of_run(&plan))?;
+        let asked = given(&options.clone().with_absolute_data()?)?;
+        refuse_other_options(&asked, &own, || {
+            let (mut asked, _) = self.plan(options)?;
+            (
+                asked.training.epochs,
+                asked.training.steps,
+                asked.training.max_minutes,
+            ) = (
+                plan.training.epochs,
+                plan.training.steps,
+                plan.training.max_minutes,
+            );
+            Ok(asked == plan)
+        })?;
         let changed = limits != Options::default();
         if changed {
             let training = &mut plan.training;

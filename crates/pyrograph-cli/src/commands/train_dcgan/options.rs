@@ -8,7 +8,7 @@ use pyrograph::{
     data::{Channels, LabelColumn, LabelledImages, LabelledOptions, Switch},
     losses::{AdversarialLoss, GradientPenalty},
     models::dcgan::DcganConfig,
-    train::dcgan::{DcganTraining, ImageSource},
+    train::dcgan::{DcganRun, DcganTraining, ImageSource},
     vision::Normalisation,
 };
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ pub(super) struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     skip_broken: bool,
-    /// The first so many images of those classes.
+    /// The first so many images of those classes [default: all].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
@@ -80,15 +80,15 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) epochs: Option<u64>,
-    /// Steps of the generator in all.
+    /// Steps of the generator in all [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) steps: Option<u64>,
-    /// Minutes in all.
+    /// Minutes in all [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_minutes: Option<f64>,
-    /// Images a step.
+    /// Images a step [default: 64; 128 with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_size: Option<usize>,
@@ -96,7 +96,7 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     z_dim: Option<usize>,
-    /// Channels of the layers nearest to the image.
+    /// Channels of the layers nearest to the image [default: 32; 64 with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     width: Option<usize>,
@@ -104,51 +104,55 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     blocks: Option<usize>,
-    /// What both networks minimise; wgan-gp brings its penalty, five steps of the critic, and no norm in it.
+    /// What both networks minimise; wgan-gp brings its penalty, five steps of the critic, and no
+    /// norm in it [default: bce].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     loss: Option<LossName>,
-    /// Weight of the gradient penalty: of R1 (γ), or of WGAN-GP; 0 turns R1 off.
+    /// Weight of the gradient penalty: of R1 (γ), or of WGAN-GP; 0 turns R1 off [default: R1 of
+    /// 0.5, of 1 for fewer than 1,000 images; 10 with wgan-gp; 0 with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     penalty: Option<f64>,
-    /// Steps from one penalty to the next.
+    /// Steps from one penalty to the next [default: 4; 1 with wgan-gp and with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     penalty_every: Option<u64>,
-    /// Norm in the discriminator.
+    /// Norm in the discriminator [default: none; batch with --preset article].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_norm: Option<NormName>,
-    /// Steps of the discriminator for one of the generator.
+    /// Steps of the discriminator for one of the generator [default: 1; 5 with wgan-gp].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_steps: Option<u64>,
-    /// Adam's rate for the generator.
+    /// Adam's rate for the generator [default: 0.0002; 0.0001 with wgan-gp and with --preset
+    /// article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     generator_rate: Option<f64>,
-    /// Adam's rate for the discriminator.
+    /// Adam's rate for the discriminator [default: 0.0002; 0.0001 with wgan-gp, 0.0004 with
+    /// --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_rate: Option<f64>,
-    /// The share of both rates that is left at the end.
+    /// The share of both rates that is left at the end [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     final_rate: Option<f64>,
-    /// Adam's β₁.
+    /// Adam's β₁ [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     beta1: Option<f64>,
-    /// Adam's β₂.
+    /// Adam's β₂ [default: 0.99; 0.9 with wgan-gp and with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     beta2: Option<f64>,
-    /// What is taken off the label of real images: 0.1 makes it 0.9.
+    /// What is taken off the label of real images: 0.1 makes it 0.9 [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     label_smoothing: Option<f64>,
-    /// Deviation of the noise on all that the discriminator sees at the start.
+    /// Deviation of the noise on all that the discriminator sees at the start [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_noise: Option<f64>,
@@ -156,31 +160,36 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_rotation: Option<f32>,
-    /// Training images are made larger or smaller by up to this share.
+    /// Training images are made larger or smaller by up to this share [default: 0.06 for fewer than
+    /// 1,000 images, else 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_scale: Option<f32>,
-    /// Training images are slanted by up to this share.
+    /// Training images are slanted by up to this share [default: 0.08 for fewer than 1,000 images,
+    /// else 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_shear: Option<f32>,
-    /// Training images are shifted by up to this share of their side.
+    /// Training images are shifted by up to this share of their side [default: 0.03 for fewer than
+    /// 1,000 images, else 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_shift: Option<f32>,
-    /// How pixels become values: tanh is the generator's range, mnist the article's, which the generator cannot reach.
+    /// How pixels become values: tanh is the generator's range, mnist the article's, which the
+    /// generator cannot reach [default: tanh].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     normalisation: Option<String>,
-    /// Decay of the generator's moving average; 0 turns it off.
+    /// Decay of the generator's moving average; 0 turns it off [default: 0.999; 0 with --preset
+    /// article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ema: Option<f64>,
-    /// Steps between pictures; 0 for none but the last.
+    /// Steps between pictures; 0 for none but the last [default: 500].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     sample_every: Option<u64>,
-    /// Steps between checkpoints; 0 for none but the last.
+    /// Steps between checkpoints; 0 for none but the last [default: 500].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint_every: Option<u64>,
@@ -243,6 +252,65 @@ impl Options {
             max_minutes: self.max_minutes,
             ..Self::default()
         }
+    }
+
+    /// The options that a run has; it does not tell the preset that it was begun with.
+    pub(super) fn of_run(run: &DcganRun) -> Self {
+        let (data, t) = (&run.data, &run.training);
+        Self {
+            data: data.path.clone(),
+            classes: data.classes.clone(),
+            limit: data.limit,
+            per_class: data.path.is_none().then_some(data.per_class),
+            held_out: Some(run.held_out),
+            preset: None,
+            epochs: t.epochs,
+            steps: t.steps,
+            max_minutes: t.max_minutes,
+            batch_size: Some(t.batch_size),
+            z_dim: Some(t.model.z_dim),
+            width: Some(t.model.width),
+            blocks: Some(t.model.blocks),
+            loss: Some(match t.loss {
+                AdversarialLoss::Bce => LossName::Bce,
+                AdversarialLoss::Hinge => LossName::Hinge,
+                AdversarialLoss::Wasserstein => LossName::WganGp,
+            }),
+            // 0 is how a flag says "off".
+            penalty: Some(t.penalty.map_or(0.0, |penalty| match penalty {
+                GradientPenalty::Zero(weight) | GradientPenalty::Unit(weight) => weight,
+            })),
+            penalty_every: Some(t.penalty_every),
+            discriminator_norm: Some(match t.model.discriminator.norm {
+                true => NormName::Batch,
+                false => NormName::None,
+            }),
+            discriminator_steps: Some(t.discriminator_steps),
+            generator_rate: Some(t.generator_rate),
+            discriminator_rate: Some(t.discriminator_rate),
+            final_rate: Some(t.final_rate),
+            beta1: Some(t.betas[0]),
+            beta2: Some(t.betas[1]),
+            label_smoothing: Some(1.0 - t.real_label),
+            instance_noise: Some(t.instance_noise),
+            jitter_rotation: Some(t.jitter.rotation),
+            jitter_scale: Some(t.jitter.scale),
+            jitter_shear: Some(t.jitter.shear),
+            jitter_shift: Some(t.jitter.shift),
+            normalisation: Some(t.normalisation.to_string()),
+            ema: Some(t.ema.unwrap_or(0.0)),
+            sample_every: Some(t.sample_every),
+            checkpoint_every: Some(t.checkpoint_every),
+            seed: Some(t.seed),
+        }
+    }
+
+    /// The options with the path of the data as a run has it.
+    pub(super) fn with_absolute_data(mut self) -> anyhow::Result<Self> {
+        if let Some(data) = &self.data {
+            self.data = Some(path::absolute(data).context("--data")?);
+        }
+        Ok(self)
     }
 
     /// The data, with a path that holds from any folder.
@@ -323,6 +391,15 @@ impl Options {
         };
         if self.penalty_every.is_some() && t.penalty.is_none() {
             bail!("--penalty-every belongs to a penalty: give --penalty too");
+        }
+        for (flag, value) in [
+            ("beta1", self.beta1),
+            ("beta2", self.beta2),
+            ("label-smoothing", self.label_smoothing),
+        ] {
+            if let Some(value) = value.filter(|value| !(0.0..1.0).contains(value)) {
+                bail!("--{flag} is {value}, but must be at least 0 and below 1");
+            }
         }
         let set_to = |field: &mut f64, given: Option<f64>| *field = given.unwrap_or(*field);
         set_to(&mut t.generator_rate, self.generator_rate);

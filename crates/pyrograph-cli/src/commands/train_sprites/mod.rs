@@ -3,9 +3,9 @@
 mod job;
 mod options;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use pyrograph::{
     data::SpriteSet,
@@ -24,11 +24,14 @@ use self::{job::Job, options::Options};
 use crate::{
     arguments::{Common, read_recipe},
     reading::{counted, read_sprites},
-    stop::on_interrupt,
-    training::{LIMITS_ALONE, RunArguments, Watch, outcome},
+    stop::stop_of_training,
+    training::{
+        ENDS, RunArguments, Watch, exit_code, given, goes_on, outcome, refuse_other_options,
+    },
 };
 
 #[derive(Args)]
+#[command(after_help = ENDS)]
 pub(crate) struct TrainSprites {
     #[command(flatten)]
     run: RunArguments,
@@ -39,7 +42,7 @@ pub(crate) struct TrainSprites {
 }
 
 impl TrainSprites {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe = read_recipe(self.run.config.as_ref())?;
         let options = self.options.clone().over(recipe);
         let Begun {
@@ -47,7 +50,7 @@ impl TrainSprites {
             plan,
             training,
             held_out,
-        } = if self.run.resume {
+        } = if goes_on(self.run.resume, &self.run.out, &self.common) {
             self.reopen(&options)?
         } else {
             self.begin(&options)?
@@ -64,7 +67,11 @@ impl TrainSprites {
         ));
 
         let steps = plan.training.limits(training.len()).steps;
-        let watch = Watch::new(steps, on_interrupt()?, self.common.quiet);
+        let watch = Watch::new(
+            steps,
+            stop_of_training(self.common.quiet)?,
+            self.common.quiet,
+        );
         let summary = self.common.device.run(Job {
             run: run.clone(),
             plan,
@@ -93,7 +100,8 @@ impl TrainSprites {
             "last_loss": summary.last_loss, "interrupted": summary.interrupted,
             "picture": summary.picture, "loss_curve": curve,
         });
-        self.common.print(&value, &text)
+        self.common.print(&value, &text)?;
+        Ok(exit_code(summary.interrupted))
     }
 
     /// Begins a run; nothing is made on disk before every check has passed.
@@ -128,11 +136,12 @@ impl TrainSprites {
     /// Goes on with a run; its config is replaced only after the changed one has passed every check.
     fn reopen(&self, options: &Options) -> anyhow::Result<Begun> {
         let run = RunFolder::open_locked(&self.run.out)?;
-        let mut plan: SpriteRun = run.config()?;
+        let mut plan: SpriteRun = run.plan()?;
+        let asked = options.clone().with_absolute_data()?;
+        let own = given(&Options::of_run(&plan))?;
+        // Every option shows in the run.
+        refuse_other_options(&given(&asked)?, &own, || Ok(false))?;
         let limits = options.limits_alone();
-        if format!("{limits:?}") != format!("{options:?}") {
-            bail!(LIMITS_ALONE);
-        }
         let changed =
             limits.epochs.is_some() || limits.steps.is_some() || limits.max_minutes.is_some();
         if changed {

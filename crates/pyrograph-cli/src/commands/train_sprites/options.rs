@@ -8,14 +8,14 @@ use pyrograph::{
     data::SpriteSet,
     diffusion::{BetaSchedule, ForwardNoise, LossWeighting, NoiseScheduleConfig, PredictionType},
     models::context_unet::ContextUnetConfig,
-    train::sprites::{DataSource, SpriteTraining},
+    train::sprites::{DataSource, SpriteRun, SpriteTraining},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::reading::{LabelsName, faults, sprite_options};
 
 /// What a recipe file may set; the command's flags go before it.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Options {
     /// A folder with the course's .npy pair or with images; without it, the built-in sprites.
@@ -43,10 +43,10 @@ pub(super) struct Options {
     /// Passes over the data [default: 32, unless another limit is given].
     #[arg(long, allow_negative_numbers = true)]
     pub(super) epochs: Option<u64>,
-    /// Steps in all.
+    /// Steps in all [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
     pub(super) steps: Option<u64>,
-    /// Minutes in all; the learning rate then follows the clock.
+    /// Minutes in all; the learning rate then follows the clock [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
     pub(super) max_minutes: Option<f64>,
     /// Images a step [default: 100].
@@ -96,7 +96,7 @@ pub(super) struct Options {
     seed: Option<u64>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ScheduleName {
     Course,
@@ -117,7 +117,7 @@ impl ScheduleName {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum PredictionName {
     Epsilon,
@@ -125,7 +125,7 @@ pub(super) enum PredictionName {
     V,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum ForwardName {
     Standard,
@@ -185,6 +185,65 @@ impl Options {
             max_minutes: self.max_minutes,
             ..Self::default()
         }
+    }
+
+    /// The options that a run has.
+    pub(super) fn of_run(run: &SpriteRun) -> Self {
+        let t = &run.training;
+        let (data, side, procedural) = match &run.data {
+            DataSource::Procedural { count, .. } => (None, None, Some(*count)),
+            DataSource::Folder { path, side } => (Some(path.clone()), *side, None),
+        };
+        Self {
+            data,
+            side,
+            procedural,
+            held_out: Some(run.held_out),
+            epochs: t.epochs,
+            steps: t.steps,
+            max_minutes: t.max_minutes,
+            batch_size: Some(t.batch_size),
+            learning_rate: Some(t.learning_rate),
+            n_feat: Some(t.model.n_feat),
+            schedule: match t.schedule.kind {
+                BetaSchedule::CourseLinear => Some(ScheduleName::Course),
+                BetaSchedule::Linear => Some(ScheduleName::Linear),
+                BetaSchedule::Cosine => Some(ScheduleName::Cosine),
+                BetaSchedule::Sigmoid => Some(ScheduleName::Sigmoid),
+                // No flag asks for another one.
+                _ => None,
+            },
+            timesteps: Some(t.schedule.timesteps),
+            prediction: Some(match t.prediction_type {
+                PredictionType::Epsilon => PredictionName::Epsilon,
+                PredictionType::Sample => PredictionName::X0,
+                PredictionType::VPrediction => PredictionName::V,
+            }),
+            forward_noise: Some(match t.forward_noise {
+                ForwardNoise::Standard => ForwardName::Standard,
+                ForwardNoise::Course => ForwardName::Course,
+            }),
+            context_drop: Some(t.context_drop),
+            // 0 is how a flag says "off".
+            ema: Some(t.ema.unwrap_or(0.0)),
+            clip_norm: Some(t.clip_norm.unwrap_or(0.0)),
+            min_snr: match t.loss_weighting {
+                LossWeighting::MinSnr { gamma } => Some(gamma),
+                LossWeighting::Uniform => None,
+            },
+            horizontal_flip: t.horizontal_flip,
+            sample_every: Some(t.sample_every),
+            checkpoint_every: Some(t.checkpoint_every),
+            seed: Some(t.seed),
+        }
+    }
+
+    /// The options with the path of the data as a run has it.
+    pub(super) fn with_absolute_data(mut self) -> anyhow::Result<Self> {
+        if let Some(data) = &self.data {
+            self.data = Some(path::absolute(data).context("--data")?);
+        }
+        Ok(self)
     }
 
     /// The data, with a path that holds from any folder.

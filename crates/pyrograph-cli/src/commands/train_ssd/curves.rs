@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use pyrograph::{
     train::{run_folder::RunFolder, ssd::DetectionRecord},
-    vision::{ChartOptions, Series, line_chart, write_png},
+    vision::{ChartOptions, RightAxis, Series, line_chart_with_right, write_png},
 };
 
-/// The path of the curves of the losses and of the mean average precision; none where nothing was
-/// logged.
+/// The path of the curves of the losses, and of the mean average precision by an axis of its own;
+/// none where nothing was logged.
 pub(super) fn write_curves(run: &RunFolder) -> anyhow::Result<Option<PathBuf>> {
     let records: Vec<DetectionRecord> = run.metrics()?;
     if records.is_empty() {
@@ -28,7 +28,6 @@ pub(super) fn write_curves(run: &RunFolder) -> anyhow::Result<Option<PathBuf>> {
     let mut curves = vec![
         series("boxes", &|record| Some(f64::from(record.loc_loss))),
         series("classes", &|record| Some(f64::from(record.conf_loss))),
-        series("mAP@.5", &|record| record.map),
         series("boxes, validation", &|record| {
             Some(f64::from(record.val_loc_loss?))
         }),
@@ -48,7 +47,16 @@ pub(super) fn write_curves(run: &RunFolder) -> anyhow::Result<Option<PathBuf>> {
         })
     }));
     curves.retain(|curve| !curve.points.is_empty());
+    // Of another unit than the losses.
+    const PRECISION: &str = "mAP@.5";
+    let precision = RightAxis {
+        label: PRECISION.into(),
+        range: (0.0, 1.0),
+        series: vec![series(PRECISION, &|record| record.map)],
+    };
+    let judged = !precision.series[0].points.is_empty();
+    let chart = line_chart_with_right(&options, &curves, judged.then_some(&precision))?;
     let path = run.samples().join("loss.png");
-    write_png(&path, &line_chart(&options, &curves)?)?;
+    write_png(&path, &chart)?;
     Ok(Some(path))
 }

@@ -46,7 +46,7 @@ pub(super) struct DistillFlags {
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher_every: Option<u64>,
     /// Keep the teacher's outputs on disk, for so many augmentations of each image, which then
-    /// repeat.
+    /// repeat [default: ask the teacher each time].
     #[arg(long, allow_negative_numbers = true, value_name = "DRAWS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<u64>,
@@ -66,14 +66,16 @@ pub(super) struct DistillFlags {
     temperature: Option<f64>,
     /// Numbers of the methods by name: chen.margin=0.1,score-l2.dis=1. chen has temperature,
     /// margin, background_weight, foreground_weight, soft, conf, bounded and loc; cwd temperature;
-    /// response temperature, cls and loc; score-l2 dis; lad candidate_iou.
+    /// response temperature, cls and loc; score-l2 dis; lad candidate_iou [default: those of the
+    /// methods' papers].
     #[arg(long, value_delimiter = ',', value_name = "METHOD.NUMBER=VALUE")]
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
     set: Vec<String>,
-    /// The teacher's name of each class of the data, in the data's order, where the names differ.
+    /// The teacher's name of each class of the data, in the data's order, where the names differ
+    /// [default: the same names].
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     teacher_classes: Vec<String>,
@@ -83,7 +85,7 @@ pub(super) struct DistillFlags {
     #[serde(skip_serializing_if = "is_false")]
     any_teacher: bool,
     /// Images without boxes, which join with the teacher's confident detections as their objects: a
-    /// folder, or scenes:COUNT.
+    /// folder, or scenes:COUNT [default: none].
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled: Option<PathBuf>,
@@ -251,13 +253,51 @@ impl DistillFlags {
         serde_json::from_value(value).with_context(|| format!("--set, of {name}"))
     }
 
-    /// Whether nothing but the teacher's device is given, which a resumed run may have elsewhere.
-    pub(super) fn is_device_alone(&self) -> bool {
-        let device = Self {
-            teacher_device: self.teacher_device,
-            ..Self::default()
+    /// The first flag that asks for something else than `run`, the distillation of a run on `data`;
+    /// the teacher's device may be another one.
+    pub(super) fn difference(
+        &self,
+        run: &Distillation,
+        data: &DetectionSource,
+    ) -> anyhow::Result<Option<&'static str>> {
+        let asked = self.without_teacher(data)?;
+        let teacher = match &self.teacher {
+            Some(teacher) => path::absolute(teacher_file(teacher)?)? != run.teacher,
+            None => false,
         };
-        *self == device
+        let says_method =
+            !self.method.is_empty() || !self.set.is_empty() || self.temperature.is_some();
+        let says_unlabelled = self.unlabelled_share.is_some() || self.unlabelled_floor.is_some();
+        let differs = [
+            ("teacher", teacher),
+            ("method", says_method && asked.methods != run.methods),
+            ("until", self.until.is_some() && asked.until != run.until),
+            (
+                "teacher-every",
+                self.teacher_every.is_some() && asked.every != run.every,
+            ),
+            ("cache", self.cache.is_some() && asked.cache != run.cache),
+            (
+                "cache-file",
+                self.cache_file.is_some() && asked.cache != run.cache,
+            ),
+            (
+                "projector",
+                self.projector.is_some() && asked.projector != run.projector,
+            ),
+            (
+                "teacher-classes",
+                !self.teacher_classes.is_empty() && asked.teacher_classes != run.teacher_classes,
+            ),
+            ("any-teacher", self.any_teacher && !run.any_teacher),
+            (
+                "unlabelled",
+                (self.unlabelled.is_some() || says_unlabelled)
+                    && asked.unlabelled != run.unlabelled,
+            ),
+        ];
+        let first = differs.into_iter().find(|(_, differs)| *differs);
+        Ok(first.map(|(flag, _)| flag))
     }
 
     pub(super) fn teacher_device(&self) -> Option<DeviceSpec> {

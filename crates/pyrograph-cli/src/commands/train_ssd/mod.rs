@@ -9,6 +9,8 @@ mod order;
 mod step_time;
 mod table;
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::Args;
 use pyrograph::backend::DeviceSpec;
@@ -21,10 +23,11 @@ pub(crate) use self::{
 };
 use crate::{
     arguments::{Common, read_recipe},
-    training::{RunArguments, lay_over},
+    training::{ENDS, RunArguments, lay_over},
 };
 
 #[derive(Args)]
+#[command(after_help = ENDS)]
 pub(crate) struct TrainSsd {
     #[command(flatten)]
     run: RunArguments,
@@ -38,7 +41,7 @@ pub(crate) struct TrainSsd {
 }
 
 impl TrainSsd {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe: Options = read_recipe(self.run.config.as_ref())?;
         let order = Order {
             out: self.run.out,
@@ -53,6 +56,7 @@ impl TrainSsd {
 }
 
 #[derive(Args)]
+#[command(after_help = ENDS)]
 pub(crate) struct TrainDistill {
     #[command(flatten)]
     run: RunArguments,
@@ -65,7 +69,7 @@ pub(crate) struct TrainDistill {
 }
 
 impl TrainDistill {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let recipe: toml::Table = read_recipe(self.run.config.as_ref())?;
         let (recipe, distill) =
             table::parted(recipe).with_context(|| table::named(self.run.config.as_deref()))?;

@@ -3,14 +3,21 @@
 use std::path::{self, Path, PathBuf};
 
 use anyhow::Context;
-use pyrograph::train::{run_folder::RunFolder, ssd::best_weights};
+use pyrograph::train::{
+    run_folder::{RunFolder, RunKind},
+    ssd::best_weights,
+};
 
 /// The absolute path of the model file that `flag` names: the file at `given`, or the best network
 /// of the run folder there.
 pub(super) fn model_file(flag: &'static str, given: &Path) -> anyhow::Result<PathBuf> {
     let file = match given.is_dir() {
         false => given.to_owned(),
-        true => best_weights(&RunFolder::open(given).context(flag)?).context(flag)?,
+        true => {
+            let run = RunFolder::open(given).context(flag)?;
+            run.expect_kind(RunKind::Detector).context(flag)?;
+            best_weights(&run).context(flag)?
+        }
     };
     path::absolute(file).context(flag)
 }

@@ -1,5 +1,6 @@
 //! What a recipe and the flags may set.
 
+mod of_run;
 mod plan;
 
 use std::path::PathBuf;
@@ -49,15 +50,15 @@ pub(super) struct Options {
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     classes: Vec<String>,
-    /// What becomes of objects of other classes.
+    /// What becomes of objects of other classes [default: refuse].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown_classes: Option<UnknownName>,
-    /// What becomes of boxes without an area.
+    /// What becomes of boxes without an area [default: skip].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     degenerate_boxes: Option<DegenerateName>,
-    /// What becomes of boxes that reach beyond their image.
+    /// What becomes of boxes that reach beyond their image [default: clip].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     boxes_beyond: Option<BeyondName>,
@@ -110,8 +111,9 @@ pub(super) struct Options {
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_norm: Option<Switch>,
-    /// Weights to begin from: a detector of pyrograph, ssd.pytorch, torchvision or pytorch-ssd, a plain VGG16, or a run folder of
-    /// `train ssd`, whose best network it is.
+    /// Weights to begin from: a detector of pyrograph, ssd.pytorch, torchvision or pytorch-ssd, a
+    /// plain VGG16, or a run folder of `train ssd`, whose best network it is [default: fresh
+    /// weights].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<PathBuf>,
@@ -145,15 +147,15 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<u64>,
-    /// Steps in all.
+    /// Steps in all [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<u64>,
-    /// Minutes in all.
+    /// Minutes in all [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_minutes: Option<f64>,
-    /// Images a step.
+    /// Images a step [default: 16].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_size: Option<usize>,
@@ -165,12 +167,12 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64>,
-    /// Steps over which the rate rises from nothing.
+    /// Steps over which the rate rises from nothing [default: 100].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     warm_up: Option<u64>,
     /// How the rate falls: by a cosine, to a tenth after two thirds and after five sixths of the
-    /// run, or by --gamma after every epoch.
+    /// run, or by --gamma after every epoch [default: cosine].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<ScheduleName>,
@@ -178,39 +180,39 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     gamma: Option<f64>,
-    /// SGD's momentum, or Adam's β₁.
+    /// SGD's momentum, or Adam's β₁ [default: 0.9].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     momentum: Option<f64>,
-    /// Decay of convolutions' weights; biases and norms have none.
+    /// Decay of convolutions' weights; biases and norms have none [default: 0.0005].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     weight_decay: Option<f64>,
-    /// The norm that all gradients together are clipped to; 0 turns it off.
+    /// The norm that all gradients together are clipped to; 0 turns it off [default: 10].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     clip_norm: Option<f64>,
-    /// Decay of the network's moving average; 0 turns it off.
+    /// Decay of the network's moving average; 0 turns it off [default: 0.998].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ema: Option<f64>,
-    /// Hard negatives for each prior with an object.
+    /// Hard negatives for each prior with an object [default: 3].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     negatives_per_positive: Option<usize>,
-    /// Hard negatives of an image without objects.
+    /// Hard negatives of an image without objects [default: 100].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     negatives_for_hard: Option<usize>,
-    /// Steps between checkpoints; 0 for none but the last.
+    /// Steps between checkpoints; 0 for none but the last [default: 200].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint_every: Option<u64>,
-    /// Steps between evaluations; 0 for none but the last.
+    /// Steps between evaluations; 0 for none but the last [default: 400].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluate_every: Option<u64>,
-    /// Threads that read and augment images.
+    /// Threads that read and augment images [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     loaders: Option<usize>,

@@ -1,6 +1,6 @@
 //! What a training of a detector is ordered by, from the flags to the end of the run.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::bail;
 use pyrograph::{
@@ -23,8 +23,8 @@ use super::{
 use crate::{
     arguments::Common,
     commands::data_preview::{advised, check_images, say_remarks},
-    stop::on_interrupt,
-    training::{LIMITS_ALONE, Watch, outcome},
+    stop::stop_of_training,
+    training::{LIMITS_ALONE, Watch, exit_code, given, goes_on, outcome, refuse_other_options},
 };
 
 /// A training that is asked for.
@@ -59,7 +59,8 @@ impl TrainedRun {
         !self.interrupted && self.last.is_none()
     }
 
-    pub(super) fn print(&self, common: &Common) -> anyhow::Result<()> {
+    /// Prints how the training ended, and gives the exit code.
+    pub(super) fn print(&self, common: &Common) -> anyhow::Result<ExitCode> {
         let ended = outcome(self.interrupted, self.last.is_some());
         let mut text = format!("{ended} {} steps in {:.0} s", self.steps, self.seconds);
         if let Some(last) = &self.last {
@@ -84,12 +85,14 @@ impl TrainedRun {
             "last": self.last, "best_map": self.best, "interrupted": self.interrupted,
             "weights": weights, "loss_curve": self.curves,
         });
-        common.print(&value, &text)
+        common.print(&value, &text)?;
+        Ok(exit_code(self.interrupted))
     }
 }
 
 impl Order<'_> {
-    pub(super) fn train(self) -> anyhow::Result<TrainedRun> {
+    pub(super) fn train(mut self) -> anyhow::Result<TrainedRun> {
+        self.resume = goes_on(self.resume, &self.out, self.common);
         self.check()?;
         let Begun {
             run,
@@ -103,7 +106,11 @@ impl Order<'_> {
         };
         self.say_data(&plan.training, &data, validation.as_ref());
         let steps = plan.training.limits(data.len()).steps;
-        let watch = Watch::new(steps, on_interrupt()?, self.common.quiet);
+        let watch = Watch::new(
+            steps,
+            stop_of_training(self.common.quiet)?,
+            self.common.quiet,
+        );
         let job = Job {
             run: run.clone(),
             distils: plan.training.distillation.is_some(),
@@ -141,11 +148,10 @@ impl Order<'_> {
         })
     }
 
-    /// Refuses options that do not go together, or that a resumed run does not take.
+    /// Refuses options that do not go together.
     fn check(&self) -> anyhow::Result<()> {
         self.options.check()?;
         match &self.distill {
-            Some(distill) if self.resume && !distill.is_device_alone() => bail!(LIMITS_ALONE),
             Some(distill) if !self.resume => distill.check(),
             _ => Ok(()),
         }
@@ -231,17 +237,15 @@ impl Order<'_> {
     fn reopen(&self) -> anyhow::Result<Begun> {
         let options = &self.options;
         let run = RunFolder::open_locked(&self.out)?;
-        let mut plan: SsdRun = run.config()?;
+        let mut plan: SsdRun = run.plan()?;
         if self.distill.is_some() && plan.training.distillation.is_none() {
             bail!(
                 "{}: this run has no teacher: go on with `train ssd --resume`",
                 self.out.display()
             );
         }
+        self.check_same(&plan)?;
         let limits = options.limits_alone();
-        if limits != *options {
-            bail!(LIMITS_ALONE);
-        }
         let changed = limits != Options::default();
         if changed {
             options.set_limits(&mut plan.training);
@@ -258,6 +262,32 @@ impl Order<'_> {
             data,
             validation,
         })
+    }
+
+    /// Refuses options that the run to go on with does not have.
+    fn check_same(&self, plan: &SsdRun) -> anyhow::Result<()> {
+        let same_run = || {
+            let mut asked = self.plan()?;
+            (
+                asked.training.epochs,
+                asked.training.steps,
+                asked.training.max_minutes,
+            ) = (
+                plan.training.epochs,
+                plan.training.steps,
+                plan.training.max_minutes,
+            );
+            Ok(asked == *plan)
+        };
+        if let (Some(flags), Some(distillation)) = (&self.distill, &plan.training.distillation)
+            && let Some(flag) = flags.difference(distillation, &plan.data)?
+            && !same_run().unwrap_or(false)
+        {
+            bail!("--{flag} is not what this run was begun with; {LIMITS_ALONE}");
+        }
+        let own = given(&Options::of_run(plan))?;
+        let asked = given(&self.options.clone().with_absolute_paths()?)?;
+        refuse_other_options(&asked, &own, same_run)
     }
 
     /// The images to train on and those to judge by, after what was done to boxes was said: of the

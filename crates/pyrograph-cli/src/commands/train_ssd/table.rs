@@ -81,7 +81,7 @@ pub(crate) fn train_by_table(
     let Ok(run) = RunFolder::open(out) else {
         return order.train();
     };
-    let seen: SsdRun = run.config()?;
+    let seen: SsdRun = run.plan()?;
     let asked = order.plan()?;
     anyhow::ensure!(
         seen == asked,

@@ -10,6 +10,7 @@ mod walk;
 use std::{
     fs,
     path::{self, Path, PathBuf},
+    process::ExitCode,
     sync::atomic::Ordering,
 };
 
@@ -22,7 +23,7 @@ use self::{
     trainer::ByTable,
     walk::{Finished, Sweep},
 };
-use crate::{arguments::Common, stop::on_interrupt};
+use crate::{arguments::Common, stop::stop_of_training, training::exit_code};
 
 #[derive(Args)]
 pub(crate) struct TrainSweep {
@@ -41,7 +42,7 @@ pub(crate) struct TrainSweep {
 }
 
 impl TrainSweep {
-    pub(crate) fn run(self) -> anyhow::Result<()> {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let name = || self.recipe.display().to_string();
         let text = fs::read_to_string(&self.recipe).with_context(name)?;
         let data = match &self.data {
@@ -57,7 +58,7 @@ impl TrainSweep {
         let trainer = ByTable(&self.common);
         recipe.check(&trainer).with_context(name)?;
         self.common.try_device()?;
-        let stop = on_interrupt()?;
+        let stop = stop_of_training(self.common.quiet)?;
         let sweep = Sweep {
             recipe: &recipe,
             out: &out,
@@ -66,7 +67,8 @@ impl TrainSweep {
             say: &|text| self.common.say(text),
         };
         let (runs, interrupted) = sweep.walk()?;
-        self.print(&recipe, &runs, interrupted)
+        self.print(&recipe, &runs, interrupted)?;
+        Ok(exit_code(interrupted))
     }
 
     fn print(&self, recipe: &Recipe, runs: &[Finished], interrupted: bool) -> anyhow::Result<()> {

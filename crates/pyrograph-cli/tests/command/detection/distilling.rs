@@ -156,7 +156,7 @@ fn what_cannot_be_learned_is_refused_and_leaves_no_folder() {
         ),
         (&["--method", "chen:5"], &["hard losses"]),
         (&["--until", "0"], &["until is 0"]),
-        (&["--teacher-every", "0"], &["teacher_every is 0"]),
+        (&["--teacher-every", "0"], &["--teacher-every is 0"]),
         (&["--cache", "0"], &["cached augmentations", "0"]),
         (&["--cache-file", "x.bin"], &["--cache-file needs --cache"]),
         (

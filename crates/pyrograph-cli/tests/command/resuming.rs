@@ -1,0 +1,258 @@
+//! Runs that are interrupted, gone on with, or of another kind than a command needs.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::common::*;
+
+fn words(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+#[test]
+fn resume_takes_the_same_flags_again_and_refuses_what_differs() {
+    let (_guard, path) = folder();
+    let out = path.join("run");
+    let flags = ["--ema", "0", "--min-snr", "5", "--schedule", "cosine"];
+    let first = [&flags[..], &["--steps", "2"]].concat();
+    run(&train(&out, &first));
+    let again = |more: &[&str]| train(&out, &[&flags[..], &["--resume"], more].concat());
+    let result = json(&run(&again(&["--steps", "2"])));
+    assert_eq!(result["steps"], 2);
+    let result = json(&run(&again(&["--steps", "3", "--learning-rate", "1e-3"])));
+    assert_eq!(result["steps"], 3);
+    let log = metrics(&out);
+    for (flag, value, has) in [
+        ("--n-feat", "16", "8"),
+        ("--ema", "0.9", "0"),
+        ("--schedule", "linear", "cosine"),
+        ("--seed", "4", "3"),
+    ] {
+        let arguments = [
+            "train",
+            "sprites",
+            "--resume",
+            "--device",
+            "cpu",
+            "--out",
+            text(&out),
+            flag,
+            value,
+        ];
+        refuses(
+            &arguments,
+            &[
+                &format!("{flag} is {value}"),
+                &format!("has {has}"),
+                "--steps",
+            ],
+        );
+    }
+    assert_eq!(metrics(&out), log);
+}
+
+#[test]
+fn resume_takes_the_recipe_again() {
+    let (_guard, path) = folder();
+    let (out, recipe) = (path.join("run"), path.join("recipe.toml"));
+    let lines =
+        |width: u32| format!("procedural = 60\nn-feat = {width}\nsteps = 1\nclip-norm = 0\n");
+    fs::write(&recipe, lines(8)).expect("writable");
+    let start = ["train", "sprites", "--device", "cpu", "--json"];
+    let paths = ["--config", text(&recipe), "--out", text(&out), "--resume"];
+    let arguments = [&start[..], &paths].concat();
+    // Nothing was begun: it begins, and says so.
+    let output = pyrograph(&arguments);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("no run was begun") && said.contains("begins now"),
+        "{said}"
+    );
+    let longer = [&arguments[..], &["--steps", "2"]].concat();
+    assert_eq!(json(&succeeds(&longer))["steps"], 2);
+    fs::write(&recipe, lines(16)).expect("writable");
+    refuses(&arguments, &["--n-feat is 16", "this run has 8"]);
+}
+
+#[test]
+fn a_resume_into_a_folder_of_something_else_begins_nothing() {
+    let (_guard, path) = folder();
+    fs::write(path.join("thesis.txt"), "years of work").expect("writable");
+    let arguments = train(&path, &["--resume", "--steps", "1"]);
+    refuses(
+        &words(&arguments),
+        &["not empty", "thesis.txt", "a new or an empty folder"],
+    );
+    let file = path.join("thesis.txt");
+    let arguments = train(&file, &["--resume", "--steps", "1"]);
+    refuses(&words(&arguments), &["thesis.txt"]);
+}
+
+/// A run folder of a kind, with no more than the keys that tell it.
+fn run_of(path: &Path, key: &str) -> PathBuf {
+    let out = path.join(key);
+    fs::create_dir_all(&out).expect("writable");
+    let config = serde_json::json!({ "training": { key: 1 } });
+    fs::write(out.join("config.json"), config.to_string()).expect("writable");
+    out
+}
+
+#[test]
+fn a_run_of_another_kind_is_named_by_every_command() {
+    let (_guard, path) = folder();
+    let sprites = run_of(&path, "context_names");
+    let dcgan = run_of(&path, "generator_rate");
+    let detector = run_of(&path, "evaluate_every");
+    let kinds = [
+        (&sprites, "a sprites run"),
+        (&dcgan, "a DCGAN run"),
+        (&detector, "a detector run"),
+    ];
+    let commands: [(&[&str], &Path); 12] = [
+        (&["sample", "sprites", "--run"], &sprites),
+        (&["eval", "sprites", "--run"], &sprites),
+        (&["train", "sprites", "--resume", "--out"], &sprites),
+        (&["sample", "dcgan", "--run"], &dcgan),
+        (&["anomaly", "fit", "--run"], &dcgan),
+        (&["anomaly", "score", "--run"], &dcgan),
+        (&["train", "dcgan", "--resume", "--out"], &dcgan),
+        (&["detect", "a.png", "--run"], &detector),
+        (&["eval", "ssd", "--run"], &detector),
+        (&["train", "ssd", "--resume", "--out"], &detector),
+        (&["eval", "compare", "--runs"], &detector),
+        (
+            &[
+                "train",
+                "distill",
+                "--scenes",
+                "6",
+                "--out",
+                "student",
+                "--teacher",
+            ],
+            &detector,
+        ),
+    ];
+    for (command, own) in commands {
+        for (run, kind) in kinds.iter().filter(|(run, _)| run.as_path() != own) {
+            let arguments = [command, &[text(run)]].concat();
+            refuses(&arguments, &[kind, "is needed here"]);
+        }
+    }
+    // A file is not a folder, and the checkpoints of a run are not the run.
+    let file = sprites.join("config.json");
+    refuses(
+        &["sample", "sprites", "--run", text(&file)],
+        &["this is a file", "within the run"],
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_training_says_what_it_does_shows_progress_and_exits_with_130_after_a_checkpoint()
+{
+    let (_guard, path) = folder();
+    let out = path.join("run");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pyrograph"))
+        .args(train(&out, &["--steps", "1000000"]))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    // Standard error is no terminal: a line says how far the training is.
+    let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("of 1000000 · ") {
+        line.clear();
+        assert!(errors.read_line(&mut line).expect("text") > 0, "it ended");
+    }
+    let interrupt = || {
+        let id = child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status();
+        assert!(sent.expect("sent").success());
+    };
+    interrupt();
+    let mut said = String::new();
+    errors.read_to_string(&mut said).expect("text");
+    assert!(
+        said.contains("checkpoint") && said.contains("second Ctrl-C"),
+        "{said}"
+    );
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!(output.status.code(), Some(130));
+    let result = json(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(result["interrupted"], true);
+    let steps = result["steps"].as_u64().expect("a number");
+    assert!(out.join(format!("checkpoints/step-{steps}")).is_dir());
+    let more = (steps + 1).to_string();
+    let again = train(&out, &["--resume", "--steps", &more]);
+    assert_eq!(json(&run(&again))["interrupted"], false);
+}
+
+#[test]
+fn a_run_that_diverges_before_a_checkpoint_gives_advice_that_can_be_followed() {
+    let (_guard, path) = folder();
+    let out = path.join("run");
+    let wild = [
+        "--learning-rate",
+        "1e25",
+        "--clip-norm",
+        "0",
+        "--steps",
+        "20",
+    ];
+    let arguments = train(&out, &wild);
+    let output = pyrograph(&words(&arguments));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    for word in [
+        "begin a new run",
+        "--learning-rate",
+        "--clip-norm",
+        "nothing was saved",
+    ] {
+        assert!(errors.contains(word), "{errors}");
+    }
+    assert!(!errors.contains("whole"), "{errors}");
+    assert!(!metrics(&out).is_empty(), "the steps before it are logged");
+}
+
+#[test]
+fn a_damaged_last_checkpoint_is_passed_over_by_sample() {
+    let (_guard, path) = folder();
+    let out = path.join("run");
+    run(&train(&out, &["--steps", "5"]));
+    let average = out.join("checkpoints/step-5/ema.safetensors");
+    let mut bytes = fs::read(&average).expect("there");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&average, bytes).expect("writable");
+    let picture = path.join("a.png");
+    let start = [
+        "sample",
+        "sprites",
+        "--run",
+        text(&out),
+        "--out",
+        text(&picture),
+    ];
+    let more = ["--sampler", "ddim", "--steps", "1", "--device", "cpu"];
+    let output = pyrograph(&[&start[..], &more].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && picture.is_file(), "{errors}");
+    assert!(
+        errors.contains("ema.safetensors") && errors.contains("older checkpoint of step 3"),
+        "{errors}"
+    );
+}
