@@ -327,7 +327,7 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
             if has_ended && saved.is_none() {
                 saved = Some(session.save(config, run, None)?);
             }
-            if let Some(folder) = saved {
+            if let Some(folder) = saved.filter(|_| !run.is_in_memory()) {
                 checkpoint::update_state(&session.state, &folder)?;
             }
         }

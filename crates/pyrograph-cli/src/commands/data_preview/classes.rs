@@ -2,13 +2,14 @@
 
 use anyhow::bail;
 use pyrograph::{
-    data::{LabelledImages, Split, SpriteSet, epoch_order},
-    train::dcgan::ImageSource,
+    data::{LabelledOptions, Split, SpriteSet, epoch_order},
+    train::{dcgan::ImageSource, sprites::DataSource},
     vision::{RgbImage, enlarge, labelled_grid, pick_factor, resize_bilinear, write_png},
 };
 use serde_json::{Map, json};
 
 use super::{DataPreview, GAP, TRAIN, WHITE};
+use crate::reading::{read_labelled, read_sprites, sprite_options};
 
 /// Built-in sprites that are drawn.
 const SPRITES: usize = 500;
@@ -43,7 +44,14 @@ impl DataPreview {
     pub(super) fn sprite_set(&self) -> anyhow::Result<SpriteSet> {
         let side = self.flags.side.map(|side| side as usize);
         Ok(match &self.set.data {
-            Some(path) => SpriteSet::open(path, side)?,
+            Some(path) => {
+                let source = DataSource::Folder {
+                    path: path.clone(),
+                    side,
+                    options: sprite_options(None, self.set.faults()),
+                };
+                read_sprites(&source, &self.common)?
+            }
             None => SpriteSet::procedural(SPRITES, self.seed)?,
         })
     }
@@ -65,20 +73,22 @@ impl DataPreview {
     pub(super) fn digits(&self) -> anyhow::Result<()> {
         let split: Split = self.split.as_deref().unwrap_or(TRAIN).parse()?;
         let size = self.flags.side.map(|side| (side as usize, side as usize));
-        let set = match (&self.set.data, size) {
-            (Some(path), Some(size)) => LabelledImages::open_resized(path, split, size)?,
-            (Some(path), None) => LabelledImages::open(path, split)?,
-            (None, _) => {
-                let source = ImageSource {
-                    path: None,
-                    per_class: DIGITS,
-                    classes: Vec::new(),
-                    limit: None,
-                    seed: self.seed,
-                };
-                source.load(split, DIGIT_SIDE)?
-            }
+        let source = ImageSource {
+            path: self.set.data.clone(),
+            per_class: DIGITS,
+            classes: Vec::new(),
+            limit: None,
+            seed: self.seed,
+            options: LabelledOptions {
+                faults: self.set.faults(),
+                ..LabelledOptions::default()
+            },
         };
+        let mut reader = source.reader(split, DIGIT_SIDE);
+        if source.path.is_some() {
+            reader.size = size;
+        }
+        let set = read_labelled(&source, reader, &self.common)?.images;
         let pixels = (0..set.len()).flat_map(|index| set.pixels(index));
         self.class_sheet(&Classes {
             names: set.class_names(),

@@ -6,7 +6,7 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use pyrograph::{
     data::{
-        DataError,
+        DataError, Faults,
         detection::{
             Broken, DetectionFormat, DetectionOptions, DetectionSet, UnknownClass, VocCorners,
         },
@@ -15,7 +15,7 @@ use pyrograph::{
     vision::Exif,
 };
 
-use crate::{arguments::Common, progress};
+use crate::{arguments::Common, progress, reading::faults};
 
 /// What stands for the built-in scenes.
 const SCENES: &str = "scenes";
@@ -76,6 +76,11 @@ impl SetFlags {
     /// Where the files are; none for built-in scenes.
     fn path(&self) -> Option<&PathBuf> {
         self.data.as_ref().filter(|path| path.as_os_str() != SCENES)
+    }
+
+    /// What becomes of items with faults, where the images have no boxes.
+    pub(super) fn faults(&self) -> Faults {
+        faults(self.strict, self.skip_broken)
     }
 
     /// The images of `split`, or `scenes` built-in ones from `seed`. With `classes`, these in this order.

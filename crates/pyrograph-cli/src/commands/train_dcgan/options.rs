@@ -5,7 +5,7 @@ use std::path::{self, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    data::{Channels, LabelColumn, LabelledImages, LabelledOptions, Switch},
+    data::{Channels, Faults, LabelColumn, LabelledImages, LabelledOptions, Switch},
     losses::{AdversarialLoss, GradientPenalty},
     models::dcgan::DcganConfig,
     train::dcgan::{DcganRun, DcganTraining, ImageSource},
@@ -260,6 +260,21 @@ impl Options {
         Self {
             data: data.path.clone(),
             classes: data.classes.clone(),
+            label_column: Some(data.options.label_column.to_string()),
+            transpose: match data.options.transpose {
+                Switch::Auto => None,
+                Switch::On => Some(OnOff::On),
+                Switch::Off => Some(OnOff::Off),
+            },
+            white_level: data.options.white_level,
+            channels: match data.options.channels {
+                Channels::Auto => None,
+                Channels::Grey => Some(ChannelsName::Grey),
+                Channels::Rgb => Some(ChannelsName::Rgb),
+            },
+            keep_masks: data.options.keep_masks,
+            strict: data.options.faults == Faults::Strict,
+            skip_broken: data.options.faults == Faults::Skip,
             limit: data.limit,
             per_class: data.path.is_none().then_some(data.per_class),
             held_out: Some(run.held_out),

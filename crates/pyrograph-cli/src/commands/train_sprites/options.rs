@@ -5,7 +5,7 @@ use std::path::{self, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    data::SpriteSet,
+    data::{Faults, SpriteLabels, SpriteOptions, SpriteSet},
     diffusion::{BetaSchedule, ForwardNoise, LossWeighting, NoiseScheduleConfig, PredictionType},
     models::context_unet::ContextUnetConfig,
     train::sprites::{DataSource, SpriteRun, SpriteTraining},
@@ -190,13 +190,26 @@ impl Options {
     /// The options that a run has.
     pub(super) fn of_run(run: &SpriteRun) -> Self {
         let t = &run.training;
-        let (data, side, procedural) = match &run.data {
-            DataSource::Procedural { count, .. } => (None, None, Some(*count)),
-            DataSource::Folder { path, side } => (Some(path.clone()), *side, None),
+        let (data, side, options, procedural) = match &run.data {
+            DataSource::Procedural { count, .. } => {
+                (None, None, SpriteOptions::default(), Some(*count))
+            }
+            DataSource::Folder {
+                path,
+                side,
+                options,
+            } => (Some(path.clone()), *side, *options, None),
         };
         Self {
             data,
             side,
+            labels: match options.labels {
+                SpriteLabels::Auto => None,
+                SpriteLabels::Classes => Some(LabelsName::Classes),
+                SpriteLabels::Contexts => Some(LabelsName::Contexts),
+            },
+            strict: options.faults == Faults::Strict,
+            skip_broken: options.faults == Faults::Skip,
             procedural,
             held_out: Some(run.held_out),
             epochs: t.epochs,

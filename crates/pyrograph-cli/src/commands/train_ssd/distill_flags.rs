@@ -262,7 +262,7 @@ impl DistillFlags {
     ) -> anyhow::Result<Option<&'static str>> {
         let asked = self.without_teacher(data)?;
         let teacher = match &self.teacher {
-            Some(teacher) => path::absolute(teacher_file(teacher)?)? != run.teacher,
+            Some(teacher) => model_file("--teacher", teacher)? != run.teacher,
             None => false,
         };
         let says_method =

@@ -4,16 +4,17 @@ use std::path::{self, PathBuf};
 
 use anyhow::Context;
 use pyrograph::{
-    data::detection::{BeyondImage, Degenerate, SsdAugment, UnknownClass, VocCorners},
+    data::detection::{BeyondImage, Broken, Degenerate, SsdAugment, UnknownClass, VocCorners},
     models::ssd::Transfer,
     train::ssd::{DetectionSource, RateSchedule, SsdOptimizer, SsdRun},
-    vision::ColourNormalisation,
+    vision::{ColourNormalisation, Exif},
 };
 
 use super::{
-    AugmentName, BeyondName, DegenerateName, NormalisationName, OptimizerName, Options,
+    AugmentName, BeyondName, DegenerateName, ExifName, NormalisationName, OptimizerName, Options,
     ScheduleName, Switch, TransferName, UnknownName,
 };
+use crate::commands::train_ssd::model_file::model_file;
 
 impl Options {
     /// The options that a run has.
@@ -26,6 +27,13 @@ impl Options {
         };
         Self {
             held_out: run.validation.is_none().then_some(run.held_out),
+            validation_data: match (&run.validation, &run.data) {
+                (
+                    Some(DetectionSource::Files { path, .. }),
+                    DetectionSource::Files { path: data, .. },
+                ) if path != data => Some(path.clone()),
+                _ => None,
+            },
             validation_split: match &run.validation {
                 Some(DetectionSource::Files { split, .. }) => Some(split.clone()),
                 _ => None,
@@ -128,6 +136,12 @@ impl Options {
                 BeyondImage::Keep => BeyondName::Keep,
             }),
             one_based: options.voc_corners == VocCorners::OneBased,
+            exif: Some(match options.exif {
+                Exif::Upright => ExifName::Upright,
+                Exif::Stored => ExifName::Stored,
+            }),
+            strict: options.broken == Broken::First,
+            skip_broken: options.broken == Broken::Skip,
             ..Self::default()
         }
     }
@@ -139,7 +153,9 @@ impl Options {
             absolute.context(flag)
         };
         self.data = absolute(self.data.take(), "--data")?;
-        self.start = absolute(self.start.take(), "--start")?;
+        self.validation_data = absolute(self.validation_data.take(), "--validation-data")?;
+        let start = self.start.map(|start| model_file("--start", &start));
+        self.start = start.transpose()?;
         Ok(self)
     }
 }
