@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use pyrograph_vision::{BoundingBox, VisionError};
 
 use crate::detection::{AnnotationError, BoxFault, Corners, SetError, listed};
-use crate::faults::{self, counted};
-use crate::labelled::Split;
+use crate::faults;
+use crate::labelled::{CsvError, Split};
 
 /// The errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -127,81 +127,9 @@ pub enum DataError {
         allowed: &'static str,
     },
 
-    /// A field of a CSV file is no label or no pixel.
-    #[error("{}, line {line}, column {column}: {seen:?} where {allowed} is needed", path.display())]
-    CsvField {
-        /// The file.
-        path: PathBuf,
-        /// Its line, from 1.
-        line: usize,
-        /// Its column, from 1.
-        column: usize,
-        /// What stands there, or the beginning of it.
-        seen: String,
-        /// What is allowed, in words.
-        allowed: &'static str,
-    },
-
-    /// A line of a CSV file has more or fewer columns than the first.
-    #[error("{}, line {line}: {seen} columns, but the first line has {expected}", path.display())]
-    CsvRow {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// Its columns.
-        seen: usize,
-        /// Columns of the first line.
-        expected: usize,
-    },
-
-    /// The columns of a CSV file are not a label and a square of pixels.
-    #[error(
-        "{} has {}: allowed is a label and a square number of pixels, as 785 for 28 by 28",
-        path.display(), counted(*seen, "column")
-    )]
-    CsvColumns {
-        /// The file.
-        path: PathBuf,
-        /// Its columns.
-        seen: usize,
-    },
-
-    /// A CSV file holds pixels and no labels.
-    #[error(
-        "{} has {columns} columns, of which {pixels} are the pixels of an image of {side} by {side} and none is a \
-         label: name the column of the labels with --label-column, or score the images with `anomaly score`, \
-         which needs no labels",
-        path.display()
-    )]
-    CsvNoLabel {
-        /// The file.
-        path: PathBuf,
-        /// Its columns.
-        columns: usize,
-        /// Those that are pixels.
-        pixels: usize,
-        /// The side of the images.
-        side: usize,
-    },
-
-    /// The column of the labels cannot be told.
-    #[error("{}: the column of the labels {reason}: name it with --label-column", path.display())]
-    CsvLabelColumn {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-
-    /// A file of text cannot be read as text.
-    #[error("{} is no text that can be read: {reason}", path.display())]
-    NotText {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: &'static str,
-    },
+    /// A CSV file is not of the form that it should be of.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
 
     /// An array of labels holds class numbers where contexts are expected.
     #[error(

@@ -84,8 +84,8 @@ pub use error::DataError;
 pub use faults::Faults;
 pub use jitter::Jitter;
 pub use labelled::{
-    Channels, LabelColumn, LabelledImages, LabelledOptions, LabelledReader, LabelledReading, Split,
-    Switch,
+    Channels, CsvError, LabelColumn, LabelledImages, LabelledOptions, LabelledReader,
+    LabelledReading, Split, Switch,
 };
 pub use order::{Augment, epoch_order};
 pub use sprites::{SpriteLabels, SpriteOptions, SpriteReader, SpriteReading, SpriteSet};

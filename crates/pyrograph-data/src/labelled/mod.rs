@@ -16,6 +16,7 @@ mod values;
 use crate::DataError;
 use crate::procedural::digits::{DIGIT_SIDE, stroke_digit};
 
+pub use csv::CsvError;
 pub use options::{
     Channels, LabelColumn, LabelledOptions, LabelledReader, LabelledReading, Switch,
 };

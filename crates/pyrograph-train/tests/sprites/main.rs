@@ -1,6 +1,7 @@
 //! Training on a small procedural set, from the first step to the last checkpoint.
 
 mod common;
+mod damage;
 mod divergence;
 mod judge;
 mod refusals;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::edges::Edges;
+use super::error::CsvError;
 use super::names::{is_index, is_label, numbered};
 use crate::DataError;
 use crate::labelled::LabelColumn;
@@ -68,9 +69,11 @@ impl Columns {
         let total = edges.columns;
         let mut remarks = Vec::new();
         let has_index = edges.first.numbers_rows();
-        let wrong = || DataError::CsvColumns {
-            path: path.into(),
-            seen: total,
+        let wrong = || {
+            DataError::from(CsvError::Columns {
+                path: path.into(),
+                seen: total,
+            })
         };
         let (skipped, label) = match wanted {
             LabelColumn::First => (square(total - 1).map_or(1, |_| 0), None),
@@ -116,10 +119,11 @@ impl Columns {
         path: &Path,
     ) -> Result<Self, DataError> {
         let Some(side) = square(pixels.len()) else {
-            return Err(DataError::CsvColumns {
+            return Err(CsvError::Columns {
                 path: path.into(),
                 seen: total,
-            });
+            }
+            .into());
         };
         let mut roles = vec![Role::Other; total];
         if let Some(label) = label {
@@ -138,12 +142,13 @@ impl Columns {
 
     /// Why a table without labels is refused.
     pub(super) fn without_label(&self, path: &Path) -> DataError {
-        DataError::CsvNoLabel {
+        CsvError::NoLabel {
             path: path.into(),
             columns: self.roles.len(),
             pixels: self.side * self.side,
             side: self.side,
         }
+        .into()
     }
 }
 
@@ -164,12 +169,12 @@ fn index_remark(path: &Path) -> String {
 fn number_of(name: &str, total: usize, path: &Path) -> Result<usize, DataError> {
     let number: Option<usize> = name.parse().ok();
     let number = number.filter(|number| (1..=total).contains(number));
-    number
-        .map(|number| number - 1)
-        .ok_or_else(|| DataError::CsvLabelColumn {
-            path: path.into(),
-            reason: format!("is {name:?}, but there is no header and the columns are 1 to {total}"),
-        })
+    number.map(|number| number - 1).ok_or_else(|| {
+        let reason =
+            format!("is {name:?}, but there is no header and the columns are 1 to {total}");
+        let path = path.into();
+        CsvError::LabelColumn { path, reason }.into()
+    })
 }
 
 /// The name of a column, or its number where it has none.
@@ -262,10 +267,11 @@ impl<'a> Named<'a> {
     }
 
     fn unclear(&self, reason: String) -> DataError {
-        DataError::CsvLabelColumn {
+        CsvError::LabelColumn {
             path: self.path.into(),
             reason,
         }
+        .into()
     }
 
     /// By the names, else by which column is not numbered as the others are.

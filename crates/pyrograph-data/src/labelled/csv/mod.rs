@@ -2,6 +2,7 @@
 
 mod columns;
 mod edges;
+mod error;
 mod names;
 mod text;
 
@@ -11,6 +12,7 @@ use ::csv::ByteRecord;
 
 use self::columns::{Columns, Role};
 use self::edges::Edges;
+pub use self::error::CsvError;
 use self::text::{Text, clean};
 use super::{LabelledImages, LabelledReader, LabelledReading, Split, levels, numbered_classes};
 use crate::DataError;
@@ -46,10 +48,10 @@ impl LabelledImages {
     /// A [`LabelledReader`] says what it guessed, and can be told otherwise.
     ///
     /// # Errors
-    /// [`DataError::Read`], [`DataError::NotText`], [`DataError::Empty`] where no image is in it,
-    /// [`DataError::CsvColumns`] unless the pixels fill a square, [`DataError::CsvNoLabel`],
-    /// [`DataError::CsvLabelColumn`], [`DataError::CsvRow`] and [`DataError::CsvField`] with the line and column of what
-    /// is wrong.
+    /// [`DataError::Read`], [`DataError::Empty`] where no image is in it, and a [`CsvError`]:
+    /// [`CsvError::NotText`], [`CsvError::Columns`] unless the pixels fill a square,
+    /// [`CsvError::NoLabel`], [`CsvError::LabelColumn`], [`CsvError::Row`] and
+    /// [`CsvError::Field`] with the line and column of what is wrong.
     pub fn from_csv(path: impl AsRef<Path>) -> Result<LabelledImages, DataError> {
         let reader = LabelledReader::strict(Split::Train);
         Ok(read(&reader, path.as_ref(), &mut |_, _| ())?.images)
@@ -103,10 +105,11 @@ fn columns_of(reader: &LabelledReader, text: &Text<'_>) -> Result<(Columns, bool
     }
     let first: Vec<&[u8]> = record.iter().map(clean).collect();
     if first.iter().any(|field| field.contains(&b'\r')) {
-        return Err(DataError::NotText {
+        return Err(CsvError::NotText {
             path: text.path.into(),
             reason: "its lines end in carriage returns alone: save it with LF or CRLF",
-        });
+        }
+        .into());
     }
     if names::is_header(&first) {
         let named = first
@@ -176,12 +179,13 @@ impl<'a> Table<'a> {
     /// The label of a record, whose pixels go to `row`.
     fn label_and_row(&mut self, record: &ByteRecord, line: usize) -> Result<usize, DataError> {
         if record.len() != self.columns.roles.len() {
-            return Err(DataError::CsvRow {
+            return Err(CsvError::Row {
                 path: self.path.into(),
                 line,
                 seen: record.len(),
                 expected: self.columns.roles.len(),
-            });
+            }
+            .into());
         }
         let mut label = 0;
         for (column, (field, role)) in record.iter().zip(&self.columns.roles).enumerate() {
@@ -222,13 +226,14 @@ impl<'a> Table<'a> {
 
     fn wrong(&self, line: usize, column: usize, field: &[u8], allowed: &'static str) -> DataError {
         let text = String::from_utf8_lossy(field);
-        DataError::CsvField {
+        CsvError::Field {
             path: self.path.into(),
             line,
             column: column + 1,
             seen: text.chars().take(QUOTED).collect(),
             allowed,
         }
+        .into()
     }
 
     fn into_reading(mut self) -> Result<LabelledReading, DataError> {

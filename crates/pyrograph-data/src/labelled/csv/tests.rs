@@ -114,7 +114,7 @@ fn row_numbers_and_no_label_are_refused_or_read_without_labels() {
     for text in [&rows, &named, &bare] {
         let error = read(text).unwrap_err();
         assert!(
-            matches!(error, DataError::CsvNoLabel { side: 4, .. }),
+            matches!(error, DataError::Csv(CsvError::NoLabel { side: 4, .. })),
             "{error}"
         );
         let read = reading(text.as_bytes(), |reader| reader.unlabelled = true).unwrap();
@@ -146,7 +146,10 @@ fn columns_that_could_be_labels_are_told_by_name_or_number() {
     let wrong = reading(text.as_bytes(), |reader| {
         reader.options.label_column = "digit".parse().unwrap();
     });
-    assert!(matches!(wrong, Err(DataError::CsvLabelColumn { .. })));
+    assert!(matches!(
+        wrong,
+        Err(DataError::Csv(CsvError::LabelColumn { .. }))
+    ));
 }
 
 #[test]
@@ -164,11 +167,14 @@ fn separators_and_encodings_change_nothing() {
         assert_eq!(reading(bytes, |_| ()).unwrap().images, plain());
     }
     let odd = reading(&marked[..marked.len() - 1], |_| ());
-    assert!(matches!(odd, Err(DataError::NotText { .. })));
+    assert!(matches!(odd, Err(DataError::Csv(CsvError::NotText { .. }))));
     let zip = reading(b"PK\x03\x04...", |_| ());
-    assert!(matches!(zip, Err(DataError::NotText { .. })));
+    assert!(matches!(zip, Err(DataError::Csv(CsvError::NotText { .. }))));
     let old_mac = reading(text.replace('\n', "\r").as_bytes(), |_| ());
-    assert!(matches!(old_mac, Err(DataError::NotText { .. })));
+    assert!(matches!(
+        old_mac,
+        Err(DataError::Csv(CsvError::NotText { .. }))
+    ));
 }
 
 #[test]
@@ -198,7 +204,7 @@ fn pixels_of_0_and_1_are_black_and_white_and_other_scales_are_told() {
     );
     assert!(matches!(
         with("3,0,8,17,4\n", 16),
-        Err(DataError::CsvField { column: 4, .. })
+        Err(DataError::Csv(CsvError::Field { column: 4, .. }))
     ));
     let error = read("3,0,0.5,0.25,1\n").unwrap_err().to_string();
     assert!(error.contains("--white-level 1"), "{error}");
@@ -277,12 +283,12 @@ fn a_wrong_field_is_named_with_its_line_and_column() {
             "label,a,b,c,d\r\n1,2,3,4,5\r\n1,2,{field},4,5\r\n"
         ));
         let error = error.unwrap_err();
-        let DataError::CsvField {
+        let DataError::Csv(CsvError::Field {
             line: 3,
             column: seen_column,
             seen,
             ..
-        } = &error
+        }) = &error
         else {
             panic!("{error}");
         };
@@ -307,7 +313,7 @@ fn short_and_long_rows_are_named() {
     ] {
         let error = read(&format!("1,2,3,4,5\n{row}\n")).unwrap_err();
         assert!(
-            matches!(error, DataError::CsvRow { line: 2, seen, expected: 5, .. } if seen == columns),
+            matches!(error, DataError::Csv(CsvError::Row { line: 2, seen, expected: 5, .. }) if seen == columns),
             "{error}"
         );
     }
@@ -317,7 +323,7 @@ fn short_and_long_rows_are_named() {
 fn columns_that_are_no_square_and_files_without_images_are_refused() {
     for text in ["1,2,3,4", "7", "label;a;b\n1;2;3"] {
         assert!(
-            matches!(read(text), Err(DataError::CsvColumns { .. })),
+            matches!(read(text), Err(DataError::Csv(CsvError::Columns { .. }))),
             "{text}"
         );
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use ::csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
 use flate2::bufread::MultiGzDecoder;
 
+use super::error::CsvError;
 use crate::DataError;
 
 /// What Excel and others put before the first line of UTF-8.
@@ -90,10 +91,8 @@ impl<'a> Text<'a> {
             source,
         };
         let not_text = |reason| {
-            Err(DataError::NotText {
-                path: self.path.into(),
-                reason,
-            })
+            let path = self.path.into();
+            Err(CsvError::NotText { path, reason }.into())
         };
         let mut stored = self.stored().map_err(unreadable)?;
         if stored.fill_buf().map_err(unreadable)?.starts_with(GZIP) {
