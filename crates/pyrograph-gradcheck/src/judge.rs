@@ -2,7 +2,8 @@
 //!
 //! Rounding of the function's values shrinks as the step grows, and its truncation as the step
 //! shrinks. So a disagreement that rounding could explain is judged again at wider steps: a wrong
-//! gradient stays where it is, rounding does not. Where no step settles it, nothing can be told.
+//! gradient stays where it is, rounding does not. Where no step settles it, agreement to a thousandth
+//! of the steepest slope counts if rounding could not hide more than that; else nothing can be told.
 //!
 //! The gap of the one-sided slopes tells a kink from a curve: shrinking the step by four shrinks
 //! the gap of a smooth function by four and leaves that of a kink at the point as it is. A kink
@@ -131,8 +132,9 @@ fn judge_wider<E>(
         previous = wide;
     }
     // A function that does not depend on the tensor has no slope that rounding could hide.
-    let depends = !previous.unmoved || previous.analytic != 0.0;
-    Ok((!depends).then_some(Judgement::Right(previous)))
+    let is_unused = previous.unmoved && previous.analytic == 0.0;
+    let is_right = is_unused || previous.is_right_as_far_as_rounding_shows(precision);
+    Ok(is_right.then_some(Judgement::Right(previous)))
 }
 
 /// Judges at smaller steps a disagreement that is clear of rounding, and what bends.

@@ -29,7 +29,9 @@ pub struct Precision {
     /// as well.
     pub step: f64,
     /// The largest relative error `|a − n| / max(floor · steepest, |a|, |n|)` that passes;
-    /// `steepest` is the steepest slope of the tensor that autodiff gives.
+    /// `steepest` is the steepest slope of the tensor that autodiff gives. Where rounding does not
+    /// let it be reached at any step, agreement counts if an error of a thousandth, or of a
+    /// thousand times a smaller tolerance, would show.
     pub tolerance: f64,
     /// The share of the tensor's steepest slope below which errors are measured by that share. At
     /// 1, every error is measured by the steepest slope; one that stands clear of rounding is
@@ -70,6 +72,11 @@ impl Precision {
             dtype @ (DType::F32 | DType::Flex32) => Ok(Self { dtype, ..Self::F32 }),
             seen => Err(GradCheckError::DType { seen }),
         }
+    }
+
+    /// The relative error that must show where rounding does not let the tolerance be reached.
+    pub(crate) fn coarse(&self) -> f64 {
+        (1e3 * self.tolerance).min(1e-3)
     }
 
     /// Whether steps may be widened: one that is set far below the type's usual one is meant to be

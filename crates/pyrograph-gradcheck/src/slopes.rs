@@ -142,6 +142,11 @@ impl Slopes {
         self.difference() <= INSIDE * self.rounding
     }
 
+    /// Whether the slopes agree but for rounding, which could not hide an error that is coarse.
+    pub(crate) fn is_right_as_far_as_rounding_shows(&self, precision: &Precision) -> bool {
+        self.may_be_rounding() && INSIDE * self.rounding <= precision.coarse() * self.scale
+    }
+
     /// Whether the slopes are beside each other for their own size, though not for that of the
     /// steepest.
     pub(crate) fn is_suspicious(&self, precision: &Precision) -> bool {

@@ -178,6 +178,21 @@ fn small_slopes_are_judged_by_their_own_size() {
 }
 
 #[test]
+fn a_slope_too_small_for_the_tolerance_is_right_to_a_thousandth_or_drowns() {
+    // Rounding of 1 in f64 is 6e-13 of a slope at the widest step: more than 1e-6 of 1e-7.
+    let small = |size: f64| move |x: f64| 1.0 + size * (x + 0.3).sin();
+    let slope = |size: f64| size * 0.3_f64.cos();
+    let right = judged(small(1e-7), slope(1e-7), Precision::F64);
+    assert!(matches!(right, Judgement::Right(_)), "{right:?}");
+    let wrong = judged(small(1e-7), 1.01 * slope(1e-7), Precision::F64);
+    assert!(matches!(wrong, Judgement::Wrong(_)), "{wrong:?}");
+    for share in [1.0, 1.01] {
+        let drowned = judged(small(1e-9), share * slope(1e-9), Precision::F64);
+        assert!(matches!(drowned, Judgement::Drowned(_)), "{drowned:?}");
+    }
+}
+
+#[test]
 fn rounding_at_the_first_step_is_left_behind_by_wider_ones() {
     // One rounding of 1 is more of the slope 1e-3 than f32's tolerance at the first step.
     let f = |x: f64| 1.0 + 1e-3 * x;
