@@ -90,8 +90,8 @@ pub(super) struct Options {
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_norm: Option<Switch>,
-    /// Weights to begin from: a detector of pyrograph, ssd.pytorch, torchvision or pytorch-ssd, a plain VGG16, or a run folder of
-    /// `train ssd`, whose best network it is.
+    /// Weights to begin from: a detector of pyrograph, ssd.pytorch, torchvision or pytorch-ssd, a
+    /// plain VGG16, or a run folder of `train ssd`, whose best network is taken.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<PathBuf>,
