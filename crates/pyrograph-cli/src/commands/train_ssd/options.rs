@@ -112,7 +112,7 @@ pub(super) struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_norm: Option<Switch>,
     /// Weights to begin from: a detector of pyrograph, ssd.pytorch, torchvision or pytorch-ssd, a
-    /// plain VGG16, or a run folder of `train ssd`, whose best network it is [default: fresh
+    /// plain VGG16, or a run folder of `train ssd`, whose best network is taken [default: fresh
     /// weights].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]

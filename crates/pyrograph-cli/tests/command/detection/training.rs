@@ -226,6 +226,12 @@ fn what_does_not_fit_is_refused_before_a_folder_is_made() {
         &[&flag, &file, "--transfer", "replace-heads"],
     );
     assert_eq!(config(&replaced)["training"]["learning_rate"], 1e-3);
+    // A run folder is its best network.
+    let after = path.join("after");
+    train(&data, &after, &["--start", text(&replaced)]);
+    let from = config(&after)["training"]["start"]["path"].clone();
+    let from = Path::new(from.as_str().expect("a path"));
+    assert!(from.is_file() && from.starts_with(&replaced), "{from:?}");
 
     // An image of another size than is stated, which no step has reached yet.
     write_png(data.join("JPEGImages/image4.png"), &picture(48, 64)).expect("writable");
