@@ -43,9 +43,9 @@ impl SpriteSet {
     /// [`Shape`](DataError::Shape), [`FortranOrder`](DataError::FortranOrder),
     /// [`Truncated`](DataError::Truncated), [`Empty`](DataError::Empty),
     /// [`CountMismatch`](DataError::CountMismatch), [`NonFiniteLabel`](DataError::NonFiniteLabel),
-    /// [`ClassNames`](DataError::ClassNames), [`ClassNumbers`](DataError::ClassNumbers) for one column of numbers beyond
-    /// 1. Nothing of the size that a header claims is allocated
-    /// unless the file is that long.
+    /// [`ClassNames`](DataError::ClassNames), and [`ClassNumbers`](DataError::ClassNumbers) for a
+    /// column of numbers above one. Nothing of the size that a header claims is allocated unless
+    /// the file is that long.
     pub fn from_npy(
         images_path: impl AsRef<Path>,
         labels_path: impl AsRef<Path>,

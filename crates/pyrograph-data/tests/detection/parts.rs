@@ -148,7 +148,7 @@ fn the_checksum_sees_images_objects_and_their_order() {
     let path = root.path().join("a.json");
     let text = std::fs::read_to_string(&path).unwrap();
     let changed = |old: &str, new: &str| {
-        write(&path, &text.replacen(old, new, 1));
+        write(&path, text.replacen(old, new, 1));
         DetectionSet::from_coco(&path, root.path(), &DetectionOptions::default()).unwrap()
     };
     let others = [

@@ -31,7 +31,7 @@ fn annotation(objects: &[Object<'_>]) -> String {
 pub(crate) fn add(root: &Path, id: &str, objects: &[Object<'_>]) {
     write(
         root.join(format!("Annotations/{id}.xml")),
-        &annotation(objects),
+        annotation(objects),
     );
     write_image(root.join(format!("JPEGImages/{id}.png")), (20, 10));
 }
@@ -122,7 +122,7 @@ fn a_folder_without_the_layout_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let text = read(&root, "train").unwrap_err().to_string();
     assert!(text.contains("no folder Annotations"), "{text}");
-    write(root.path().join("Annotations/a.xml"), &annotation(&[]));
+    write(root.path().join("Annotations/a.xml"), annotation(&[]));
     let text = read(&root, "train").unwrap_err().to_string();
     assert!(text.contains("no folder JPEGImages"), "{text}");
     let missing = DetectionSet::from_voc("not/there", "train", &DetectionOptions::default());

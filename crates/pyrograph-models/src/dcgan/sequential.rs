@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_may_be_sequentials_and_the_list_may_have_no_name() {
+    fn blocks_may_be_sequences_and_the_list_may_have_no_name() {
         let found = translated(&[
             ("0.0.weight", 4),
             ("0.1.weight", 1),
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_sequentials_is_several_networks() {
+    fn a_list_of_sequences_is_several_networks() {
         let found = translated(&[
             ("nets.0.0.weight", 4),
             ("nets.0.1.weight", 1),
