@@ -51,7 +51,7 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Lists a folder; hidden entries are left out, links are followed.
+    /// Lists a folder; hidden entries are left out, links are followed. A link to nothing is a file that cannot be read.
     pub(crate) fn of(folder: &Path) -> Result<Self, DataError> {
         let unreadable = |source| DataError::Read {
             path: folder.into(),
@@ -67,6 +67,7 @@ impl Listing {
             match fs::metadata(&path) {
                 Ok(metadata) if metadata.is_dir() => listing.folders.push(path),
                 Ok(_) => listing.files.push(path),
+                Err(_) if path.is_symlink() => listing.files.push(path),
                 Err(source) => return Err(DataError::Read { path, source }),
             }
         }
@@ -113,6 +114,11 @@ pub(crate) fn unread_format(path: &Path) -> Option<&'static str> {
     let extension = path.extension()?.to_str()?.to_lowercase();
     let known = UNREAD.iter().find(|(known, _)| *known == extension)?;
     Some(known.1)
+}
+
+/// Whether a file is an image, in a format that is read or in another.
+pub(crate) fn is_any_image(path: &Path) -> bool {
+    holds_image(path) || unread_format(path).is_some()
 }
 
 /// Whether a file is one that systems leave in folders of images.

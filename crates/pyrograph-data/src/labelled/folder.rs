@@ -6,7 +6,7 @@ use super::values::checked_size;
 use super::{LabelledImages, LabelledReader, LabelledReading, Split, is_normal, masks, pictures};
 use crate::DataError;
 use crate::faults::remark_on_others;
-use crate::listing::{Listing, holds_image, is_left_by_system, name_of, unread_format};
+use crate::listing::{Listing, holds_image, is_any_image, is_left_by_system, name_of};
 
 /// The class of images of which nothing is known.
 const UNLABELLED: &str = "unlabelled";
@@ -64,15 +64,18 @@ pub(super) fn read(
     if let Some((height, width)) = reader.size {
         checked_size([height, width])?;
     }
-    let mut remarks = Vec::new();
     let mut left_out = LeftOut::default();
     let classes = match classes(reader, path, &mut left_out) {
         Ok(classes) => classes,
         Err(error @ DataError::NoLabelledImages { .. }) if reader.unlabelled => {
-            let files = unlabelled_images(path, &mut remarks)?;
+            let listing = Listing::of(path)?;
+            // Without folders of classes, a part may be a folder of images too.
+            let folder = part_folder(&listing, reader.split).unwrap_or_else(|| path.into());
+            let (files, mut remarks) = unlabelled_images(reader, &folder, &mut left_out)?;
             if files.is_empty() {
                 return Err(error);
             }
+            remarks.extend(left_out.remarks(path));
             return read_unlabelled(reader, path, files, remarks, progress);
         }
         Err(error) => return Err(error),
@@ -94,9 +97,7 @@ pub(super) fn read(
     }
     let names = classes.into_iter().map(|(name, _)| name).collect();
     let mut reading = pictures::read(path, &files, names, reader, progress)?;
-    remarks.extend(left_out.remarks(path));
-    remarks.append(&mut reading.remarks);
-    reading.remarks = remarks;
+    reading.remarks.splice(0..0, left_out.remarks(path));
     Ok(reading)
 }
 
@@ -116,16 +117,20 @@ pub(super) fn read_unlabelled(
     Ok(reading)
 }
 
-/// The images in a folder that has no folders of classes; other files are left out with a remark.
-fn unlabelled_images(path: &Path, remarks: &mut Vec<String>) -> Result<Vec<PathBuf>, DataError> {
-    let is_of_interest = |file: &PathBuf| holds_image(file) || unread_format(file).is_some();
+/// The images in a folder that has no folders of classes, and what is to be said of its other files.
+fn unlabelled_images(
+    reader: &LabelledReader,
+    path: &Path,
+    left_out: &mut LeftOut,
+) -> Result<(Vec<PathBuf>, Vec<String>), DataError> {
     let files = Listing::of(path)?.files.into_iter();
     let files = files.filter(|file| !is_left_by_system(file));
-    let (images, others): (Vec<_>, Vec<_>) = files.partition(is_of_interest);
-    if !images.is_empty() {
-        remarks.extend(remark_on_others(&others));
+    let (mut images, others): (Vec<_>, Vec<_>) = files.partition(|file| is_any_image(file));
+    if !reader.options.keep_masks {
+        left_out.masks.extend(masks::split_off(&mut images));
     }
-    Ok(images)
+    let remark = remark_on_others(&others).filter(|_| !images.is_empty());
+    Ok((images, remark.into_iter().collect()))
 }
 
 /// What is left out of folders.
@@ -180,6 +185,13 @@ fn classes(
             return Err(none_in(path, split, reason));
         };
         let mut classes = class_folders(wanted, keep_masks, left_out)?;
+        if classes.is_empty() && Listing::of(wanted)?.files.iter().any(|f| is_any_image(f)) {
+            let reason = format!(
+                "{} holds images, but in no folders of classes: allowed there is normal/ or good/",
+                wanted.display()
+            );
+            return Err(none_in(path, split, reason));
+        }
         // A class of the other part alone is a class without images in this one.
         if let Some(other) = other {
             for (name, _) in class_folders(other, keep_masks, &mut LeftOut::default())? {
@@ -245,7 +257,7 @@ fn class_folders(
         classes.push((name.clone(), files));
     }
     let mut files = classes.iter().flat_map(|(_, files)| files);
-    if !files.any(|file| holds_image(file)) {
+    if !files.any(|file| is_any_image(file)) {
         // Folders of something else: to name the first file of them would not help.
         return Ok(Vec::new());
     }
@@ -268,20 +280,38 @@ fn class_folders(
     }
 }
 
+/// Whether a file is an archive or of another program, by its extension.
+pub(super) fn is_unread(file: &Path) -> bool {
+    let extension = file.extension().unwrap_or_default();
+    let extension = extension.to_string_lossy().to_lowercase();
+    UNREAD.contains(&extension.as_str())
+}
+
 /// Why a folder has no classes.
 fn without_classes(path: &Path) -> Result<String, DataError> {
-    let is_unread = |file: &PathBuf| {
-        let extension = file
-            .extension()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .to_lowercase();
-        UNREAD.contains(&extension.as_str())
+    let listing = Listing::of(path)?;
+    let unread = listing.files.iter().find(|file| is_unread(file));
+    let deeper = || {
+        let folders = listing.folders.iter();
+        let holds = |folder: &&PathBuf| {
+            let inner = Listing::of(folder)
+                .map(|inner| inner.folders)
+                .unwrap_or_default();
+            let mut files = inner.iter().filter_map(|inner| Listing::of(inner).ok());
+            files.any(|inner| inner.files.iter().any(|file| is_any_image(file)))
+        };
+        let mut holding = folders
+            .filter(holds)
+            .map(|folder| folder.display().to_string());
+        holding.next()
     };
-    let files = Listing::of(path)?.files;
-    let unread = files.iter().find(|file| is_unread(file));
     Ok(match unread {
-        None => "it holds no folders with images".into(),
+        None => match deeper() {
+            Some(folder) => {
+                format!("it holds no folders with images, but {folder} does: give that")
+            }
+            None => "it holds no folders with images".into(),
+        },
         Some(file) => format!(
             "it holds no folders with images, but {}, which is not read: unpack it, or convert it to one of these",
             name_of(file)

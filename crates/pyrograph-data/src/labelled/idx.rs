@@ -16,6 +16,10 @@ use crate::DataError;
 const IMAGES: [u8; 4] = [0, 0, 8, 3];
 /// Unsigned bytes in one dimension.
 const LABELS: [u8; 4] = [0, 0, 8, 1];
+/// QMNIST's labels: integers of 32 bits (12) in two dimensions, of which the first column is the class.
+const ROWS_OF_LABELS: [u8; 4] = [0, 0, 12, 2];
+/// The largest label.
+const LARGEST_LABEL: i32 = 255;
 /// How a file inside gzip starts.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 /// The most bytes that deflate makes of one (zlib's documentation: 1032 to 1).
@@ -25,7 +29,8 @@ const MOST_BYTES: u128 = 1 << 30;
 
 impl LabelledImages {
     /// Reads a pair of idx files, the format of MNIST: images of unsigned bytes (count, height, width) and labels of
-    /// unsigned bytes (count). Whether they lie inside gzip is told by their contents.
+    /// unsigned bytes (count), or QMNIST's rows of integers, of which the first is the class. Whether they lie inside
+    /// gzip is told by their contents.
     ///
     /// Classes are named by numbers, from 0 to the largest label or to 9, whichever is more.
     ///
@@ -34,14 +39,14 @@ impl LabelledImages {
     /// gzip, [`NotIdx`](DataError::NotIdx), [`Shape`](DataError::Shape) for sides of 0 or beyond 65535,
     /// [`Empty`](DataError::Empty), [`TooLarge`](DataError::TooLarge) beyond 1 GiB,
     /// [`Truncated`](DataError::Truncated), [`TrailingBytes`](DataError::TrailingBytes),
-    /// [`CountMismatch`](DataError::CountMismatch).
+    /// [`CountMismatch`](DataError::CountMismatch), [`Range`](DataError::Range) for a label beyond 255.
     pub fn from_idx(
         images_path: impl AsRef<Path>,
         labels_path: impl AsRef<Path>,
     ) -> Result<LabelledImages, DataError> {
         let (images_path, labels_path) = (images_path.as_ref(), labels_path.as_ref());
-        let images = IdxFile::open(images_path)?.read(IMAGES, "images")?;
-        let labels = IdxFile::open(labels_path)?.read(LABELS, "labels")?;
+        let images = IdxFile::open(images_path)?.read(&[IMAGES], "images")?;
+        let labels = IdxFile::open(labels_path)?.read(&[LABELS, ROWS_OF_LABELS], "labels")?;
         let [count, height, width] = images.shape[..] else {
             unreachable!("the dimensions are those of the magic number");
         };
@@ -54,7 +59,7 @@ impl LabelledImages {
                 labels: labels.shape[0] as usize,
             });
         }
-        let numbers: Vec<usize> = labels.bytes.into_iter().map(Into::into).collect();
+        let numbers = labels.into_labels()?;
         let names = numbered_classes(&numbers);
         Self::new(
             images.bytes,
@@ -71,6 +76,29 @@ impl LabelledImages {
 struct Array {
     shape: Vec<u64>,
     bytes: Vec<u8>,
+}
+
+impl Array {
+    /// The labels: each byte, or the first number of each row.
+    fn into_labels(self) -> Result<Vec<usize>, DataError> {
+        let [_, columns] = self.shape[..] else {
+            return Ok(self.bytes.into_iter().map(Into::into).collect());
+        };
+        // The array is in memory, so its sides fit.
+        let rows = self.bytes.chunks_exact(4 * columns as usize);
+        rows.map(|row| {
+            let class = i32::from_be_bytes([row[0], row[1], row[2], row[3]]);
+            let known = usize::try_from(class)
+                .ok()
+                .filter(|_| class <= LARGEST_LABEL);
+            known.ok_or(DataError::Range {
+                what: "a label of an idx file",
+                seen: class.into(),
+                allowed: "0 to 255",
+            })
+        })
+        .collect()
+    }
 }
 
 /// An idx file that has not been read yet.
@@ -110,20 +138,20 @@ impl<'a> IdxFile<'a> {
         })
     }
 
-    /// Reads the whole file, which has to start with `magic`.
-    fn read(mut self, magic: [u8; 4], what: &'static str) -> Result<Array, DataError> {
-        let header_length = 4 + 4 * usize::from(magic[3]);
+    /// Reads the whole file, which has to start with one of `magics`, by rights the first.
+    fn read(mut self, magics: &[[u8; 4]], what: &'static str) -> Result<Array, DataError> {
         let mut header = Vec::new();
-        let cut = self.read_up_to(header_length, &mut header)?;
-        if header.get(..4) != Some(&magic) {
-            header.truncate(4);
+        self.read_up_to(4, &mut header)?;
+        let Some(magic) = magics.iter().find(|magic| header == **magic) else {
             return Err(DataError::NotIdx {
                 path: self.path.into(),
                 what,
                 seen: header,
-                expected: magic,
+                expected: magics[0],
             });
-        }
+        };
+        let header_length = 4 + 4 * usize::from(magic[3]);
+        let cut = self.read_up_to(header_length - 4, &mut header)?;
         if header.len() < header_length {
             let plain =
                 || io::Error::new(io::ErrorKind::UnexpectedEof, "it ends within its header");
@@ -133,7 +161,8 @@ impl<'a> IdxFile<'a> {
         let shape: Vec<u64> = sides
             .map(|side| u32::from_be_bytes([side[0], side[1], side[2], side[3]]).into())
             .collect();
-        let needed = self.check(&shape)?;
+        let bytes_each = if *magic == ROWS_OF_LABELS { 4 } else { 1 };
+        let needed = self.check(&shape, bytes_each)?;
         let mut bytes = Vec::new();
         // One more than there should be shows whether something follows, and at its end gzip checks its checksum.
         let reserved = bytes.try_reserve_exact(needed + 1);
@@ -157,7 +186,7 @@ impl<'a> IdxFile<'a> {
     }
 
     /// The bytes that an array of this shape takes, if the file can hold them.
-    fn check(&self, shape: &[u64]) -> Result<usize, DataError> {
+    fn check(&self, shape: &[u64], bytes_each: u128) -> Result<usize, DataError> {
         if shape[0] == 0 {
             let path = self.path.into();
             return Err(DataError::Empty { path });
@@ -173,7 +202,8 @@ impl<'a> IdxFile<'a> {
             });
         }
         // Three numbers of 32 bits fit.
-        let needed = shape.iter().map(|&side| u128::from(side)).product();
+        let items: u128 = shape.iter().map(|&side| u128::from(side)).product();
+        let needed = bytes_each * items;
         if needed > self.bound {
             // Where it stands in gzip, no more than the bound can be there.
             return Err(self.truncated(shape, needed, self.bound as u64));

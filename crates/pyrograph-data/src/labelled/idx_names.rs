@@ -62,13 +62,12 @@ pub(super) fn is_of_mnist(file: &Path) -> bool {
 }
 
 /// The pair that the file of the images, or of the labels, belongs to, where a name tells it from other sets in its folder;
-/// none for a file of another name.
-pub(super) fn pair_of(file: &Path, split: Split) -> Result<Option<IdxPair>, DataError> {
+/// none for a file of another name. The name says the part too.
+pub(super) fn pair_of(file: &Path) -> Result<Option<IdxPair>, DataError> {
     let name = name_of(file);
     let of_part = |part: Split| parse(&name, part).map(|parsed| (part, parsed));
-    let parts = [split, Split::Train, Split::Test];
-    let known = parts.into_iter().find_map(of_part);
-    let Some((_, known)) = known.filter(|(_, known)| !known.family.is_empty()) else {
+    let mut known = [Split::Train, Split::Test].into_iter().filter_map(of_part);
+    let Some((part, known)) = known.find(|(_, known)| !known.family.is_empty()) else {
         return Ok(None);
     };
     let folder = match file.parent() {
@@ -77,11 +76,11 @@ pub(super) fn pair_of(file: &Path, split: Split) -> Result<Option<IdxPair>, Data
     };
     let files = Listing::of(folder)?.files;
     let of_family = |file: &PathBuf| {
-        let parsed = parse(&name_of(file), split);
+        let parsed = parse(&name_of(file), part);
         parsed.is_some_and(|parsed| parsed.family == known.family)
     };
     let files: Vec<_> = files.into_iter().filter(of_family).collect();
-    let pairs = pairs_of(&files, split).unwrap_or_default();
+    let pairs = pairs_of(&files, part).unwrap_or_default();
     Ok(pairs.into_iter().next())
 }
 
@@ -102,12 +101,14 @@ fn only(mut pairs: Vec<IdxPair>) -> Result<Option<IdxPair>, String> {
     if pairs.len() < 2 {
         return Ok(pairs.pop());
     }
-    let names: Vec<String> = pairs
-        .iter()
-        .map(|pair| pair.images.display().to_string())
-        .collect();
+    // What is one of MNIST's own is told from others by its folder.
+    let given = |pair: &IdxPair| match pair.images.parent() {
+        Some(folder) if is_of_mnist(&pair.images) => folder.display().to_string(),
+        _ => pair.images.display().to_string(),
+    };
+    let names: Vec<String> = pairs.iter().map(given).collect();
     Err(format!(
-        "several sets could be it: give one of the files of images, {}",
+        "several sets could be it: give one of {}",
         names.join(", ")
     ))
 }
@@ -154,15 +155,13 @@ fn parse(name: &str, split: Split) -> Option<IdxName> {
         Some(stem) => (stem, true),
         None => (lower.as_str(), false),
     };
-    let stem = stem
-        .strip_suffix("-ubyte")
-        .or_else(|| stem.strip_suffix(".ubyte"))?;
-    let (stem, is_images) = match stem.strip_suffix("idx3") {
-        Some(stem) => (stem.strip_suffix(['-', '.'])?.strip_suffix("images")?, true),
-        None => {
-            let stem = stem.strip_suffix("idx1")?.strip_suffix(['-', '.'])?;
-            (stem.strip_suffix("labels")?, false)
-        }
+    let (stem, numbers) = stem.rsplit_once(['-', '.'])?;
+    let (stem, dimensions) = stem.rsplit_once(['-', '.'])?;
+    let (stem, is_images) = match (dimensions, numbers) {
+        ("idx3", "ubyte") => (stem.strip_suffix("images")?, true),
+        // The second is QMNIST's.
+        ("idx1", "ubyte") | ("idx2", "int") => (stem.strip_suffix("labels")?, false),
+        _ => return None,
     };
     let stem = stem.strip_suffix(['-', '.', '_'])?;
     let mut prefixes = split.idx_prefixes().iter();
@@ -191,6 +190,8 @@ mod tests {
                 Some("emnist-letters-"),
             ),
             ("qmnist-train-images-idx3-ubyte", Some("qmnist-")),
+            ("qmnist-train-labels-idx2-int.gz", Some("qmnist-")),
+            ("train-labels-idx1-int", None),
             ("t10k-images-idx3-ubyte", None),
             ("restrain-images-idx3-ubyte", None),
             ("train-images-idx4-ubyte", None),

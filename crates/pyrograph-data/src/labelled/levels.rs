@@ -4,7 +4,7 @@ use super::LabelledImages;
 
 /// White levels that are guessed for pictures of 16 bits, from below: 8, 10 and 12 bits.
 const PARTS_OF_16_BITS: [u16; 3] = [255, 1023, 4095];
-/// A set whose largest byte is below this is nearly black.
+/// A set whose largest byte is this or less is nearly black: that of 14 bits in 16 is.
 const DARK: u8 = 64;
 
 /// The white level of pictures of 16 bits whose largest value is `largest`.
@@ -21,14 +21,22 @@ pub(super) fn byte_of(value: u8, white: u8) -> u8 {
     ((u32::from(value).min(white) * 255 + white / 2) / white) as u8
 }
 
-/// A sentence on a set that is nearly black.
-pub(super) fn remark_on_dark(set: &LabelledImages) -> Option<String> {
+/// A sentence on a set that is nearly black; `deepest` is the largest value of its pictures of 16 bits, if there are some.
+pub(super) fn remark_on_dark(set: &LabelledImages, deepest: Option<u16>) -> Option<String> {
     let largest = set.pixels.iter().copied().max().unwrap_or(0);
-    (largest < DARK).then(|| {
+    let (seen, of, white) = match deepest {
+        None => (largest.into(), u8::MAX.into(), u16::from(largest.max(1))),
+        // All bits up to the highest that is used.
+        Some(seen) => (
+            seen,
+            u16::MAX,
+            u16::MAX.checked_shr(seen.leading_zeros()).unwrap_or(1),
+        ),
+    };
+    (largest <= DARK).then(|| {
         format!(
-            "the images are nearly black: no pixel is above {largest} of 255; if that is white, say --white-level \
-             {}",
-            largest.max(1)
+            "the images are nearly black: no pixel is above {seen} of {of}; if white is less, say so, as with \
+             --white-level {white}"
         )
     })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::idx_names::{IdxPair, find, is_of_mnist, pair_of};
 use super::{LabelledImages, LabelledReader, LabelledReading, Split, Switch, csv, folder};
 use crate::DataError;
-use crate::listing::{Listing, holds_image, name_of, unread_format};
+use crate::listing::{Listing, is_any_image, name_of};
 
 /// How the names of EMNIST's files begin, in which rows and columns are swapped.
 const EMNIST: &str = "emnist";
@@ -16,7 +16,7 @@ impl LabelledImages {
     /// Reads one part of the set at `path`, whichever of these it is, in this order:
     ///
     /// 1. a file `*.csv` or `*.tsv`, also inside gzip, as by [`from_csv`](LabelledImages::from_csv): it is its own part,
-    ///    whatever `split` says; or the idx file of the images of a named set, as
+    ///    whatever `split` says; so is the idx file of the images of a named set, as
     ///    `emnist-letters-train-images-idx3-ubyte`, with that of its labels beside it;
     /// 2. a folder with the idx files of MNIST for this part (`train-images-idx3-ubyte.gz` with
     ///    `train-labels-idx1-ubyte.gz`, `t10k-…`; also without `.gz`, as `train-images.idx3-ubyte`, and `test-…`), also
@@ -72,13 +72,13 @@ pub(super) fn read(
         })
     };
     if path.is_file() {
-        if let Some(pair) = pair_of(path, split)? {
+        if let Some(pair) = pair_of(path)? {
             return read_idx(reader, &pair);
         }
         if is_table(path) {
             return read_table(reader, path, progress);
         }
-        let is_image = holds_image(path) || unread_format(path).is_some();
+        let is_image = is_any_image(path);
         if is_image && reader.unlabelled {
             let files = vec![path.to_path_buf()];
             return folder::read_unlabelled(reader, path, files, Vec::new(), progress);
@@ -88,7 +88,13 @@ pub(super) fn read(
             false if is_of_mnist(path) => {
                 refuse("it is one of several files: give the folder".into())
             }
-            false => refuse("it is a file, and no .csv".into()),
+            false if folder::is_unread(path) => {
+                refuse("it is a file that is not read: unpack or convert it".into())
+            }
+            false => refuse(format!(
+                "it is a file, and its name ends in none of {}",
+                TABLES.join(", ")
+            )),
         };
     }
     match find(path, split)? {

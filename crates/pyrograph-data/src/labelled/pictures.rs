@@ -60,13 +60,14 @@ pub(super) fn read(
     };
     let mut remarks: Vec<String> = images.remarks(labels.len());
     remarks.extend(faults.remark());
+    let deepest = images.deep_level.map(|_| images.deepest);
     let channels = images.channels;
     let set = LabelledImages::new(images.pixels, channels, height, width, labels, names)?;
     let mut reading = LabelledReading::of(set.with_item_names(item_names)?);
     reading.remarks = remarks;
     reading
         .remarks
-        .extend(levels::remark_on_dark(&reading.images));
+        .extend(levels::remark_on_dark(&reading.images, deepest));
     if reader.options.transpose == Switch::On {
         reading.images = reading.images.transposed();
     }
@@ -112,6 +113,8 @@ struct Images<'a> {
     deep_level: Option<u16>,
     /// Whether that level is a guess.
     is_guessed: bool,
+    /// The largest value of images of 16 bits.
+    deepest: u16,
 }
 
 impl<'a> Images<'a> {
@@ -125,6 +128,7 @@ impl<'a> Images<'a> {
             coloured: None,
             deep_level: None,
             is_guessed: false,
+            deepest: 0,
         }
     }
 
@@ -147,6 +151,7 @@ impl<'a> Images<'a> {
             levels::of_deep(largest_of(all))
         });
         self.deep_level = Some(level);
+        self.deepest = deep.as_raw().iter().copied().fold(self.deepest, u16::max);
         match level {
             u16::MAX => Ok(read_image(file)?),
             level => Ok(from_deep(&deep, level)),

@@ -7,7 +7,7 @@ use pyrograph_vision::{RgbImage, image_size, read_image, resize};
 use super::{SpriteReader, SpriteReading, SpriteSet, one_hot};
 use crate::DataError;
 use crate::faults::{FaultList, remark_on_others};
-use crate::listing::{Listing, holds_image, is_left_by_system, name_of, unread_format};
+use crate::listing::{Listing, is_any_image, is_left_by_system, name_of, unread_format};
 
 /// A class: its name and the files of its images.
 type Class = (String, Vec<PathBuf>);
@@ -137,7 +137,7 @@ fn images_among(files: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
     files
         .into_iter()
         .filter(|file| !is_left_by_system(file))
-        .partition(|file| holds_image(file) || unread_format(file).is_some())
+        .partition(|file| is_any_image(file))
 }
 
 /// The side of a square image, by its header.

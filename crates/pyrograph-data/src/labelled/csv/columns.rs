@@ -13,6 +13,11 @@ const LEAST_SIDE: usize = 4;
 /// Names of columns that an error lists.
 const LISTED: usize = 5;
 
+/// Looks at two columns of all rows below the header.
+pub(super) type EdgesOf<'a> = dyn FnMut(usize, usize) -> Result<Edges, DataError> + 'a;
+/// The column of the labels, and what was guessed.
+type Guess = (Option<usize>, Vec<String>);
+
 /// What a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -40,9 +45,10 @@ impl Columns {
         names: &[String],
         wanted: &LabelColumn,
         path: &Path,
+        edges: &mut EdgesOf<'_>,
     ) -> Result<Self, DataError> {
         let named = Named::new(names, path);
-        let (label, mut remarks) = named.label(wanted)?;
+        let (label, mut remarks) = named.label(wanted, edges)?;
         let indices = named.indices(label);
         let pixels: Vec<usize> = (0..names.len())
             .filter(|column| Some(*column) != label && !indices.contains(column))
@@ -63,10 +69,10 @@ impl Columns {
     /// By what stands in the first and the last column of a table without a header.
     pub(super) fn numbered(
         edges: &Edges,
+        total: usize,
         wanted: &LabelColumn,
         path: &Path,
     ) -> Result<Self, DataError> {
-        let total = edges.columns;
         let mut remarks = Vec::new();
         let has_index = edges.first.numbers_rows();
         let wrong = || {
@@ -84,15 +90,16 @@ impl Columns {
                 if has_index {
                     remarks.push(index_remark(path));
                     (1, None)
-                } else if edges.last.looks_like_labels() && !edges.first.looks_like_labels() {
+                } else if edges.label_is_last() {
                     remarks.push(format!(
-                        "{} has no header, and its last column alone looks like labels, with {} different values: it \
-                         is taken for them; say --label-column first if the first column holds them",
+                        "{} has no header, and its last column alone looks like labels, with {}: it is taken for \
+                         them; say --label-column first if the first column holds them",
                         path.display(),
                         edges.last.classes()
                     ));
                     (0, Some(total - 1))
                 } else {
+                    remarks.extend(edges.label_is_doubtful().then(|| doubt(path)));
                     (0, Some(0))
                 }
             }
@@ -156,6 +163,14 @@ impl Columns {
 fn square(pixels: usize) -> Option<usize> {
     let side = pixels.isqrt();
     (pixels > 0 && side * side == pixels).then_some(side)
+}
+
+fn doubt(path: &Path) -> String {
+    format!(
+        "the first column of {} is taken for the labels, which are the same in all rows; say --label-column last if \
+         the last column holds them",
+        path.display()
+    )
 }
 
 fn index_remark(path: &Path) -> String {
@@ -231,11 +246,11 @@ impl<'a> Named<'a> {
     }
 
     /// The column of the labels, and what was guessed.
-    fn label(&self, wanted: &LabelColumn) -> Result<(Option<usize>, Vec<String>), DataError> {
+    fn label(&self, wanted: &LabelColumn, edges: &mut EdgesOf<'_>) -> Result<Guess, DataError> {
         let total = self.names.len();
         let no_index = || (0..total).filter(|&column| !is_index(&self.names[column]));
         let label = match wanted {
-            LabelColumn::Auto => return self.guess(),
+            LabelColumn::Auto => return self.guess(edges),
             LabelColumn::None => None,
             LabelColumn::First => Some(no_index().next().unwrap_or(0)),
             LabelColumn::Last => Some(total - 1),
@@ -275,14 +290,14 @@ impl<'a> Named<'a> {
     }
 
     /// By the names, else by which column is not numbered as the others are.
-    fn guess(&self) -> Result<(Option<usize>, Vec<String>), DataError> {
+    fn guess(&self, edges: &mut EdgesOf<'_>) -> Result<Guess, DataError> {
         let columns: Vec<usize> = (0..self.names.len())
             .filter(|&column| !is_index(&self.names[column]))
             .collect();
         let named = |column: &&usize| is_label(&self.names[**column]);
         let labels: Vec<usize> = columns.iter().filter(named).copied().collect();
         match labels.as_slice() {
-            [] => Ok(self.guess_by_numbers(&columns)),
+            [] => self.guess_by_numbers(&columns, edges),
             &[label] => {
                 let ends = [columns.first(), columns.last()];
                 if ends.contains(&Some(&label)) {
@@ -302,27 +317,35 @@ impl<'a> Named<'a> {
         }
     }
 
-    fn guess_by_numbers(&self, columns: &[usize]) -> (Option<usize>, Vec<String>) {
+    fn guess_by_numbers(
+        &self,
+        columns: &[usize],
+        edges: &mut EdgesOf<'_>,
+    ) -> Result<Guess, DataError> {
         let prefix = |column: usize| numbered(&self.names[column]).map(|(prefix, _)| prefix);
         let middle = columns.get(columns.len() / 2);
         let usual = middle.and_then(|&column| prefix(column));
         let is_odd = |column: &&usize| usual.is_none() || prefix(**column) != usual;
         let odd: Vec<usize> = columns.iter().filter(is_odd).copied().collect();
         let is_whole = square(columns.len()).is_some_and(|side| side >= LEAST_SIDE);
+        let (Some(&first), Some(&last)) = (columns.first(), columns.last()) else {
+            return Ok((None, Vec::new()));
+        };
         match odd.as_slice() {
-            [] if is_whole => (None, Vec::new()),
-            &[label] => (Some(label), Vec::new()),
-            _ if is_whole => (None, Vec::new()),
-            _ => {
-                let remark = columns.first().map(|&first| {
-                    format!(
-                        "the header of {} names no labels: {} is taken for them; say --label-column otherwise",
-                        self.path.display(),
-                        shown(self.names, first)
-                    )
-                });
-                (columns.first().copied(), remark.into_iter().collect())
-            }
+            &[label] => return Ok((Some(label), Vec::new())),
+            _ if is_whole => return Ok((None, Vec::new())),
+            _ => {}
         }
+        let label = if edges(first, last)?.label_is_last() {
+            last
+        } else {
+            first
+        };
+        let remark = format!(
+            "the header of {} names no labels: {} is taken for them; say --label-column otherwise",
+            self.path.display(),
+            shown(self.names, label)
+        );
+        Ok((Some(label), vec![remark]))
     }
 }

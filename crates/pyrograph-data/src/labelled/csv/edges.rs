@@ -12,9 +12,9 @@ const MOST_CLASSES: usize = 62;
 /// Rows from which on 0, 1, 2, … number the rows: fewer may be an image of each digit.
 const ROWS_OF_INDEX: usize = 11;
 
-/// What the first and the last column of all rows hold.
+/// What two columns of all rows hold, the first and the last that are no row numbers by name.
 pub(super) struct Edges {
-    pub(super) columns: usize,
+    places: [usize; 2],
     pub(super) first: Edge,
     pub(super) last: Edge,
 }
@@ -27,14 +27,16 @@ pub(super) struct Edge {
     seen: BTreeSet<u64>,
     /// Whether a field was no whole number from 0 on.
     has_other: bool,
+    /// Fields that are no numbers at all, and not empty.
+    words: usize,
     /// The number of the first row, where each row so far has one more than the row before.
     counts_from: Option<u64>,
 }
 
 impl Edges {
-    pub(super) fn new(columns: usize) -> Self {
+    pub(super) fn new(first: usize, last: usize) -> Self {
         Self {
-            columns,
+            places: [first, last],
             first: Edge::default(),
             last: Edge::default(),
         }
@@ -42,15 +44,30 @@ impl Edges {
 
     pub(super) fn add(&mut self, record: &ByteRecord) {
         let field = |place: usize| record.get(place).map(clean).unwrap_or_default();
-        self.first.add(field(0));
-        self.last.add(field(self.columns.saturating_sub(1)));
+        self.first.add(field(self.places[0]));
+        self.last.add(field(self.places[1]));
+    }
+
+    /// Whether the last column alone looks like labels.
+    pub(super) fn label_is_last(&self) -> bool {
+        let is_label = |edge: &Edge| edge.looks_like_labels() || edge.is_words();
+        is_label(&self.last) && !is_label(&self.first)
+    }
+
+    /// Whether the first column, taken for labels, says nothing while the last could be labels.
+    pub(super) fn label_is_doubtful(&self) -> bool {
+        let [first, last] = [&self.first, &self.last];
+        let are_few = (2..=MOST_CLASSES).contains(&last.seen.len()) && !last.has_other;
+        !first.has_other && first.seen.len() == 1 && first.rows >= 2 * last.seen.len() && are_few
     }
 }
 
 impl Edge {
     fn add(&mut self, field: &[u8]) {
         // A semicolon stands for anything but a comma, so that decimal commas are read.
-        let whole = number(field, b';').filter(|n| (0.0..1e15).contains(n) && n.fract() == 0.0);
+        let number = number(field, b';');
+        self.words += usize::from(number.is_none() && !field.is_empty());
+        let whole = number.filter(|n| (0.0..1e15).contains(n) && n.fract() == 0.0);
         let row = self.rows as u64;
         self.rows += 1;
         let Some(value) = whole.map(|number| number as u64) else {
@@ -85,9 +102,17 @@ impl Edge {
             && self.rows >= 2 * classes
     }
 
-    /// The number of different values.
-    pub(super) fn classes(&self) -> usize {
-        self.seen.len()
+    /// Whether the column holds words.
+    fn is_words(&self) -> bool {
+        self.words > 0 && self.words == self.rows
+    }
+
+    /// What looks like labels, in words.
+    pub(super) fn classes(&self) -> String {
+        match self.is_words() {
+            true => "words".into(),
+            false => format!("{} different values", self.seen.len()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod columns;
 mod edges;
 mod error;
+mod labels;
 mod names;
 mod text;
 
@@ -13,6 +14,7 @@ use ::csv::ByteRecord;
 use self::columns::{Columns, Role};
 use self::edges::Edges;
 pub use self::error::CsvError;
+use self::labels::{Kind, Labels};
 use self::text::{Text, clean};
 use super::{LabelledImages, LabelledReader, LabelledReading, Split, levels, numbered_classes};
 use crate::DataError;
@@ -21,7 +23,6 @@ use crate::listing::name_of;
 
 /// The characters of a wrong field that an error quotes.
 const QUOTED: usize = 40;
-const LABEL: &str = "a label, a whole number from 0 to 255,";
 const PIXEL: &str = "a pixel, a whole number from 0 to 255,";
 const PIXEL_OF_ONE: &str =
     "a pixel, a whole number from 0 to 255 (or --white-level 1 for pixels from 0 to 1),";
@@ -32,17 +33,17 @@ const UNLABELLED: &str = "unlabelled";
 const ROWS_A_REPORT: usize = 500;
 
 impl LabelledImages {
-    /// Reads a CSV file with a line for each image: a label and the pixels row by row, all whole numbers from 0 to 255.
-    /// The images are grey and square.
+    /// Reads a CSV file with a line for each image: a label and the pixels row by row, whole numbers from 0 to 255.
+    /// The images are grey and square. Labels that are words name their classes.
     ///
     /// The header says which column holds the labels (`label`, `class`, `target`, `y` and the like, or the one that is
     /// not numbered as the others are), which are no pixels (no name, `index`, `id`), and the order of the pixels.
     /// Without a header the label comes first, or last where only the last column looks like labels.
     ///
-    /// A first line that does not start with a number is a header, as is one that numbers the columns of images of 16
-    /// by 16 and more (0, 1, 2, …: what pandas writes for columns without names). Fields end in commas, semicolons,
+    /// A first line that does not start with a number is a header, as is one that numbers the columns of images of 4
+    /// by 4 and more (0, 1, 2, …: what pandas writes for columns without names). Fields end in commas, semicolons,
     /// tabs, bars or spaces, lines in LF or CRLF; fields stand in quotes or between spaces, and whole numbers may carry
-    /// a `.0`; empty lines are left out. The file may be UTF-8 or UTF-16, also inside gzip. Where no pixel is above 1,
+    /// a `.0` or be `True` and `False`; empty lines are left out, and so is Excel's `sep=;`. The file may be UTF-8 or UTF-16, also inside gzip. Where no pixel is above 1,
     /// 1 is white. Classes are named by numbers, from 0 to the largest label or to 9, whichever is more.
     ///
     /// A [`LabelledReader`] says what it guessed, and can be told otherwise.
@@ -77,8 +78,9 @@ fn read_text(
     if columns.label.is_none() && !reader.unlabelled {
         return Err(columns.without_label(path));
     }
+    let kind = kind_of_labels(text, &columns, has_header)?;
     let mut rows = text.rows()?;
-    let mut table = Table::new(reader, &columns, path, rows.delimiter());
+    let mut table = Table::new(reader, &columns, &kind, path, rows.delimiter());
     let mut record = ByteRecord::new();
     let mut is_first = true;
     while rows.next(&mut record)? && !table.faults.is_full() {
@@ -111,19 +113,54 @@ fn columns_of(reader: &LabelledReader, text: &Text<'_>) -> Result<(Columns, bool
         }
         .into());
     }
+    let edges_of = |first: usize, last: usize, has_header: bool| {
+        let mut rows = text.rows()?;
+        let mut record = ByteRecord::new();
+        let mut edges = Edges::new(first, last);
+        let mut is_header = has_header;
+        while rows.next(&mut record)? {
+            if !std::mem::take(&mut is_header) {
+                edges.add(&record);
+            }
+        }
+        Ok(edges)
+    };
+    let total = first.len();
     if names::is_header(&first) {
         let named = first
             .iter()
             .map(|field| String::from_utf8_lossy(field).into_owned());
-        let named: Vec<String> = named.collect();
-        return Ok((Columns::named(&named, wanted, text.path)?, true));
+        let mut named: Vec<String> = named.collect();
+        if rows.next(&mut record)? && record.len() == named.len() + 1 {
+            // R gives the column of row names no name; others end lines, but for the header, in a separator.
+            let has_end = record.iter().next_back().is_some_and(|f| f.is_empty());
+            named.insert(if has_end { named.len() } else { 0 }, String::new());
+        }
+        let mut edges = |first, last| edges_of(first, last, true);
+        let columns = Columns::named(&named, wanted, text.path, &mut edges)?;
+        return Ok((columns, true));
     }
-    let mut edges = Edges::new(first.len());
-    edges.add(&record);
+    let edges = edges_of(0, total - 1, false)?;
+    Ok((Columns::numbered(&edges, total, wanted, text.path)?, false))
+}
+
+/// Whether the labels are numbers, by those of the first rows.
+fn kind_of_labels(text: &Text<'_>, columns: &Columns, has_header: bool) -> Result<Kind, DataError> {
+    let mut kind = Kind::default();
+    let Some(label) = columns.label else {
+        return Ok(kind);
+    };
+    let mut rows = text.rows()?;
+    let mut record = ByteRecord::new();
+    if has_header {
+        rows.next(&mut record)?;
+    }
     while rows.next(&mut record)? {
-        edges.add(&record);
+        if !kind.add(record.get(label).unwrap_or_default(), rows.delimiter()) {
+            break;
+        }
     }
-    Ok((Columns::numbered(&edges, wanted, text.path)?, false))
+    Ok(kind)
 }
 
 /// What has been read so far.
@@ -136,7 +173,7 @@ struct Table<'a> {
     faults: FaultList,
     rows: usize,
     pixels: Vec<u8>,
-    labels: Vec<usize>,
+    labels: Labels,
     lines: Vec<String>,
     /// The pixels of the row that is being read.
     row: Vec<u8>,
@@ -146,6 +183,7 @@ impl<'a> Table<'a> {
     fn new(
         reader: &'a LabelledReader,
         columns: &'a Columns,
+        kind: &Kind,
         path: &'a Path,
         delimiter: u8,
     ) -> Self {
@@ -158,7 +196,7 @@ impl<'a> Table<'a> {
             faults: FaultList::new(reader.options.faults),
             rows: 0,
             pixels: Vec::new(),
-            labels: Vec::new(),
+            labels: Labels::new(columns.label, kind, delimiter),
             lines: Vec::new(),
             row: vec![0; columns.side * columns.side],
         }
@@ -167,17 +205,17 @@ impl<'a> Table<'a> {
     fn add(&mut self, record: &ByteRecord) -> Result<(), DataError> {
         self.rows += 1;
         let line = record.position().map_or(0, |place| place.line() as usize);
-        let read = self.label_and_row(record, line);
-        if let Some(label) = self.faults.keep(read)? {
-            self.labels.push(label);
+        let read = self.read_row(record, line);
+        if self.faults.keep(read)?.is_some() {
+            self.labels.add(record, self.path)?;
             self.pixels.extend_from_slice(&self.row);
             self.lines.push(format!("{}:{line}", self.name));
         }
         Ok(())
     }
 
-    /// The label of a record, whose pixels go to `row`.
-    fn label_and_row(&mut self, record: &ByteRecord, line: usize) -> Result<usize, DataError> {
+    /// Reads the pixels of a record to `row`, and checks its label.
+    fn read_row(&mut self, record: &ByteRecord, line: usize) -> Result<(), DataError> {
         if record.len() != self.columns.roles.len() {
             return Err(CsvError::Row {
                 path: self.path.into(),
@@ -187,16 +225,13 @@ impl<'a> Table<'a> {
             }
             .into());
         }
-        let mut label = 0;
         for (column, (field, role)) in record.iter().zip(&self.columns.roles).enumerate() {
             let field = clean(field);
             match *role {
                 Role::Other => {}
                 Role::Label => {
-                    let number = byte(field, self.delimiter);
-                    label = number
-                        .ok_or_else(|| self.wrong(line, column, field, LABEL))?
-                        .into();
+                    let checked = self.labels.check(record);
+                    checked.map_err(|needed| self.wrong(line, column, field, needed))?;
                 }
                 Role::Pixel(place) => {
                     let level = match self.reader.options.white_level {
@@ -210,7 +245,7 @@ impl<'a> Table<'a> {
                 }
             }
         }
-        Ok(label)
+        Ok(())
     }
 
     fn allowed_pixel(&self, field: &[u8]) -> &'static str {
@@ -245,15 +280,16 @@ impl<'a> Table<'a> {
             });
         }
         let has_labels = self.columns.label.is_some();
-        let names = match has_labels {
-            true => numbered_classes(&self.labels),
-            false => vec![UNLABELLED.into()],
-        };
+        let (labels, mut names, words) = self.labels.into_classes(&self.name);
+        if !has_labels {
+            names = vec![UNLABELLED.into()];
+        }
         let side = self.columns.side;
-        let set = LabelledImages::new(self.pixels, 1, side, side, self.labels, names)?;
+        let set = LabelledImages::new(self.pixels, 1, side, side, labels, names)?;
         let mut reading = LabelledReading::of(set.with_item_names(self.lines)?);
         reading.has_labels = has_labels;
         reading.remarks.extend(self.columns.remarks.iter().cloned());
+        reading.remarks.extend(words);
         reading.remarks.extend(self.faults.remark());
         if self.reader.options.white_level.is_none() && largest(&reading.images) == 1 {
             reading.images.stretch(1);
@@ -266,7 +302,7 @@ impl<'a> Table<'a> {
         }
         reading
             .remarks
-            .extend(levels::remark_on_dark(&reading.images));
+            .extend(levels::remark_on_dark(&reading.images, None));
         Ok(reading)
     }
 }
@@ -275,9 +311,14 @@ fn largest(set: &LabelledImages) -> u8 {
     set.pixels.iter().copied().max().unwrap_or(0)
 }
 
-/// The number that a field holds; a comma in it is a decimal one where fields do not end in commas.
+/// The number that a field holds; a comma in it is a decimal one where fields do not end in commas, and `True` is 1.
 fn number(field: &[u8], delimiter: u8) -> Option<f64> {
     let text = str::from_utf8(field).ok()?;
+    for (word, value) in [("true", 1.0), ("false", 0.0)] {
+        if text.eq_ignore_ascii_case(word) {
+            return Some(value);
+        }
+    }
     if delimiter != b',' && text.contains(',') {
         return text.replace(',', ".").parse().ok();
     }

@@ -1,5 +1,6 @@
 //! The names of columns.
 
+use super::number;
 use super::text::clean;
 
 /// Names of the column of labels, in small letters.
@@ -26,6 +27,8 @@ const INDICES: [&str; 14] = [
     "", "index", "idx", "id", "imageid", "image_id", "row", "rowid", "row_id", "no", "nr",
     "filename", "file", "image",
 ];
+/// The fewest columns whose numbers are a header: a label and an image of 4 by 4.
+const LEAST_COUNTED: usize = 17;
 /// How pandas names a column without a name.
 const UNNAMED: &str = "unnamed:";
 
@@ -69,10 +72,9 @@ pub(super) fn is_header(fields: &[&[u8]]) -> bool {
     if texts().any(is_label) {
         return true;
     }
-    let starts_with_a_number = texts().next().is_some_and(|field| {
-        let field = field.replace(',', ".");
-        field.parse::<f64>().is_ok()
-    });
+    // A semicolon stands for anything but a comma, so that decimal commas are read.
+    let is_number = |field: &str| number(field.as_bytes(), b';').is_some();
+    let starts_with_a_number = texts().next().is_some_and(is_number);
     if !starts_with_a_number {
         // A word before nothing but pixels is a damaged label, unless the pixels count the columns.
         let pixels = || texts().skip(1);
@@ -86,9 +88,8 @@ pub(super) fn is_header(fields: &[&[u8]]) -> bool {
         return !all_are_pixels
             || (pixels().nth(1).is_some() && (counts_from(0) || counts_from(1)));
     }
-    // Column 256 cannot be a pixel of the value 256, so that nothing but a header has it.
     let mut counted = texts().enumerate();
-    fields.len() > 256 && counted.all(|(column, field)| field == column.to_string())
+    fields.len() >= LEAST_COUNTED && counted.all(|(column, field)| field == column.to_string())
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+mod as_found;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -221,7 +223,7 @@ fn wrong_lines_are_listed_together_or_left_out() {
         })
     };
     let error = with(crate::Faults::List).unwrap_err().to_string();
-    for part in ["2 of 4", "line 2: 4 columns", "line 3, column 3"] {
+    for part in ["2 faults in 4", "line 2: 4 columns", "line 3, column 3"] {
         assert!(error.contains(part), "{error}");
     }
     let read = with(crate::Faults::Skip).unwrap();
@@ -261,10 +263,12 @@ fn headers_line_ends_quotes_spaces_and_empty_lines_change_nothing() {
 
 #[test]
 fn a_header_of_plain_column_numbers_is_no_image() {
-    let header: Vec<String> = (0..=256).map(|column| column.to_string()).collect();
-    let row = vec!["7"; 257].join(",");
-    let set = read(&format!("{}\n{row}\n", header.join(","))).unwrap();
-    assert_eq!((set.len(), set.height(), set.label(0)), (1, 16, 7));
+    for (columns, side) in [(257, 16), (17, 4)] {
+        let header: Vec<String> = (0..columns).map(|column| column.to_string()).collect();
+        let row = vec!["7"; columns].join(",");
+        let set = read(&format!("{}\n{row}\n", header.join(","))).unwrap();
+        assert_eq!((set.len(), set.height(), set.label(0)), (1, side, 7));
+    }
     // Where pixels could have these values it is an image.
     assert_eq!(read("0,1,2,3,4").unwrap().len(), 1);
 }

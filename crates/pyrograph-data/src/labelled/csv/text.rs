@@ -56,32 +56,48 @@ impl<'a> Text<'a> {
 
     /// The rows from the first on.
     pub(super) fn rows(&self) -> Result<Rows<'a>, DataError> {
-        let path = self.path;
-        let unreadable = |source| DataError::Read {
-            path: path.into(),
-            source,
-        };
         let mut plain = self.decoded()?;
-        let mut line = Vec::new();
-        while line.trim_ascii().is_empty() {
-            line.clear();
-            let mut limited = (&mut plain).take(MOST_LINE);
-            if limited.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
-                break;
-            }
+        let mut line = self.line_of(&mut plain)?;
+        let declared = declared_delimiter(&line);
+        if declared.is_some() {
+            line = self.line_of(&mut plain)?;
         }
-        let delimiter = delimiter_of(&line);
+        let delimiter = declared.unwrap_or_else(|| delimiter_of(&line));
         let reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .delimiter(delimiter)
             .terminator(Terminator::Any(b'\n'))
             .from_reader(self.decoded()?);
-        Ok(Rows {
-            path,
+        let mut rows = Rows {
+            path: self.path,
             reader,
             delimiter,
-        })
+            ends_in_delimiter: false,
+        };
+        if declared.is_some() {
+            rows.next(&mut ByteRecord::new())?;
+        }
+        let end = line.iter().rfind(|byte| !b"\r\n".contains(byte));
+        rows.ends_in_delimiter = end == Some(&delimiter) && delimiter != b' ';
+        Ok(rows)
+    }
+
+    /// The next line that is not empty.
+    fn line_of(&self, plain: &mut dyn BufRead) -> Result<Vec<u8>, DataError> {
+        let mut line = Vec::new();
+        while line.trim_ascii().is_empty() {
+            line.clear();
+            let read = plain.take(MOST_LINE).read_until(b'\n', &mut line);
+            let read = read.map_err(|source| DataError::Read {
+                path: self.path.into(),
+                source,
+            })?;
+            if read == 0 {
+                break;
+            }
+        }
+        Ok(line)
     }
 
     /// The text in UTF-8, without a mark of its encoding.
@@ -101,7 +117,10 @@ impl<'a> Text<'a> {
         }
         let start = stored.fill_buf().map_err(unreadable)?;
         if start.starts_with(ZIP) {
-            return not_text("it is a zip archive: unzip it first");
+            return not_text("it is a zip archive: unzip it first, or save a workbook as CSV");
+        }
+        if let Some(reason) = other_text(start) {
+            return not_text(reason);
         }
         if start.starts_with(UTF8_MARK) {
             stored.consume(UTF8_MARK.len());
@@ -143,6 +162,19 @@ impl<'a> Text<'a> {
     }
 }
 
+/// What a text is that no table begins as.
+fn other_text(start: &[u8]) -> Option<&'static str> {
+    let start = start.strip_prefix(UTF8_MARK).unwrap_or(start);
+    let start = start.trim_ascii_start();
+    let start = start[..start.len().min(20)].to_ascii_lowercase();
+    let begins = |words: &[&[u8]]| words.iter().any(|word| start.starts_with(word));
+    if begins(&[b"<!doctype", b"<html", b"<?xml"]) {
+        return Some("it is a web page or XML, as a failed download leaves it");
+    }
+    let is_pointer = begins(&[b"version https://git-"]);
+    is_pointer.then_some("it is a pointer of git-lfs instead of the file: run `git lfs pull`")
+}
+
 /// The byte order of a text that begins as UTF-16 does, with or without its mark.
 fn utf16_units(start: &[u8]) -> Option<fn([u8; 2]) -> u16> {
     let little: fn([u8; 2]) -> u16 = u16::from_le_bytes;
@@ -165,6 +197,8 @@ pub(super) struct Rows<'a> {
     path: &'a Path,
     reader: Reader<Box<dyn BufRead + 'a>>,
     delimiter: u8,
+    /// Whether the first row ends in a delimiter: rows then have one field less than they seem to.
+    ends_in_delimiter: bool,
 }
 
 impl Rows<'_> {
@@ -189,6 +223,9 @@ impl Rows<'_> {
             if found && self.delimiter == b' ' {
                 without_empty_fields(record);
             }
+            if self.ends_in_delimiter && record.iter().next_back().is_some_and(<[u8]>::is_empty) {
+                record.truncate(record.len() - 1);
+            }
             if !found || !record.iter().all(|field| clean(field).is_empty()) || record.len() > 1 {
                 return Ok(found);
             }
@@ -196,10 +233,11 @@ impl Rows<'_> {
     }
 }
 
-/// Takes out the fields between spaces that follow each other.
+/// Takes out the fields between spaces that follow each other, and numpy's sign before a header.
 fn without_empty_fields(record: &mut ByteRecord) {
     let position = record.position().cloned();
-    let fields = record.iter().filter(|field| !clean(field).is_empty());
+    let is_field = |field: &&[u8]| !clean(field).is_empty() && *field != b"#";
+    let fields = record.iter().filter(is_field);
     let mut kept: ByteRecord = fields.collect();
     kept.set_position(position);
     *record = kept;
@@ -208,10 +246,19 @@ fn without_empty_fields(record: &mut ByteRecord) {
 /// A field without quotes and spaces around it.
 pub(super) fn clean(field: &[u8]) -> &[u8] {
     let field = field.trim_ascii();
-    let inner = field
-        .strip_prefix(b"\"")
-        .and_then(|field| field.strip_suffix(b"\""));
+    let within = |quote: &[u8]| field.strip_prefix(quote)?.strip_suffix(quote);
+    let inner = within(b"\"").or_else(|| within(b"'"));
     inner.unwrap_or(field).trim_ascii()
+}
+
+/// What the fields end in by a first line such as `sep=;`, which is Excel's.
+fn declared_delimiter(line: &[u8]) -> Option<u8> {
+    match clean(line).to_ascii_lowercase().as_slice() {
+        [b's', b'e', b'p', b'=', delimiter] if DELIMITERS.contains(delimiter) => Some(*delimiter),
+        // The tab is no part of the line without the spaces around it.
+        b"sep=" => Some(b'\t'),
+        _ => None,
+    }
 }
 
 /// What the fields of a line end in: what is most frequent outside quotes; of semicolons and commas semicolons where
@@ -246,6 +293,20 @@ fn delimiter_of(line: &[u8]) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn excel_s_line_names_what_fields_end_in() {
+        for (line, delimiter) in [
+            (&b"sep=;\r\n"[..], Some(b';')),
+            (b"SEP=,\n", Some(b',')),
+            (b"\"sep=|\"\n", Some(b'|')),
+            (b"sep=\t\r\n", Some(b'\t')),
+            (b"sep=x\n", None),
+            (b"label;a;b\n", None),
+        ] {
+            assert_eq!(declared_delimiter(line), delimiter, "{line:?}");
+        }
+    }
 
     #[test]
     fn fields_end_in_what_is_most_frequent() {

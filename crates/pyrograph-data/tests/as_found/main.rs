@@ -1,14 +1,14 @@
 //! Labelled images and sprites as people have them: what is guessed is right, and is said.
 
+mod idx;
+mod layouts;
+
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use pyrograph_data::{
     Channels, DataError, Faults, LabelledOptions, LabelledReader, LabelledReading, Split,
-    SpriteLabels, SpriteOptions, SpriteReader, SpriteReading, Switch,
+    SpriteLabels, SpriteOptions, SpriteReader, SpriteReading,
 };
 use pyrograph_vision::image::{ImageBuffer, ImageFormat, Luma};
 use pyrograph_vision::{Rgb, RgbImage, write_png};
@@ -167,7 +167,15 @@ fn twelve_bits_of_sixteen_are_stretched_by_the_set_as_a_whole() {
     );
     let told = told.unwrap();
     assert_eq!(told.images.pixels(1), [16, 8]);
-    assert!(said(&told.remarks, "16 of 255"), "{:?}", told.remarks);
+    let dark = "4000 of 65535; if white is less, say so, as with --white-level 4095";
+    assert!(said(&told.remarks, dark), "{:?}", told.remarks);
+    // 14 bits are not guessed.
+    let reading = read(&deep(&[[0, 16_383]]), Split::Train);
+    assert!(
+        said(&reading.remarks, "--white-level 16383"),
+        "{:?}",
+        reading.remarks
+    );
 
     // The level of the training goes before a guess.
     let usual = read_as(root.path(), Split::Train, |reader| {
@@ -225,7 +233,7 @@ fn what_cannot_be_read_is_listed_together_or_left_out() {
         read_as(root.path(), Split::Train, options)
     };
     let error = faults(Faults::List).unwrap_err().to_string();
-    for part in ["2 of 4", "c.png", "d.heic", "HEIC", "--skip-broken"] {
+    for part in ["2 faults in 4", "c.png", "d.heic", "HEIC", "--skip-broken"] {
         assert!(error.contains(part), "{error}");
     }
     let first = faults(Faults::Strict).unwrap_err();
@@ -236,101 +244,6 @@ fn what_cannot_be_read_is_listed_together_or_left_out() {
     fs::remove_file(root.path().join("good/a.png")).unwrap();
     fs::remove_file(root.path().join("good/b.png")).unwrap();
     assert!(faults(Faults::Skip).is_err());
-}
-
-fn idx(sides: &[u32], bytes: &[u8]) -> Vec<u8> {
-    let mut file = vec![0, 0, 8, sides.len() as u8];
-    sides
-        .iter()
-        .for_each(|side| file.extend(side.to_be_bytes()));
-    file.extend(bytes);
-    file
-}
-
-/// Two images of 2 by 3 pixels.
-fn images() -> Vec<u8> {
-    idx(&[2, 2, 3], &(60..72).collect::<Vec<u8>>())
-}
-
-fn labels() -> Vec<u8> {
-    idx(&[2], &[7, 8])
-}
-
-#[test]
-fn torchvision_s_folders_are_found() {
-    let root = tempfile::tempdir().unwrap();
-    for part in ["train", "t10k"] {
-        let path = |kind| format!("MNIST/raw/{part}-{kind}-ubyte");
-        write(&root, &path("images-idx3"), &images());
-        write(&root, &path("labels-idx1"), &labels());
-    }
-    for below in ["", "MNIST", "MNIST/raw"] {
-        let reading = read_as(&root.path().join(below), Split::Test, |_| ()).unwrap();
-        assert_eq!(reading.images.labels(), [7, 8], "{below}");
-        assert_eq!(reading.images.pixels(0), [60, 61, 62, 63, 64, 65]);
-        assert_eq!(
-            reading.images.item_name(1),
-            Some("t10k-images-idx3-ubyte[1]")
-        );
-    }
-    let file = root.path().join("MNIST/raw/t10k-images-idx3-ubyte");
-    let error = read_as(&file, Split::Test, |_| ()).unwrap_err();
-    assert!(error.to_string().contains("give the folder"), "{error}");
-    // A second set beside it has to be told from it.
-    for kind in ["images-idx3", "labels-idx1"] {
-        let from = root.path().join(format!("MNIST/raw/t10k-{kind}-ubyte"));
-        let bytes = fs::read(from).unwrap();
-        write(&root, &format!("KMNIST/raw/t10k-{kind}-ubyte"), &bytes);
-    }
-    let error = read_as(root.path(), Split::Test, |_| ()).unwrap_err();
-    let text = error.to_string();
-    assert!(
-        text.contains("KMNIST/raw") && text.contains("MNIST/raw"),
-        "{text}"
-    );
-}
-
-#[test]
-fn emnist_is_turned_upright_and_said() {
-    let root = tempfile::tempdir().unwrap();
-    let gzip = |bytes: &[u8]| {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(bytes).unwrap();
-        encoder.finish().unwrap()
-    };
-    let name = |kind: &str| format!("emnist-letters-train-{kind}-ubyte.gz");
-    write(&root, &name("images-idx3"), &gzip(&images()));
-    write(&root, &name("labels-idx1"), &gzip(&labels()));
-    let reading = read(&root, Split::Train);
-    assert_eq!((reading.images.height(), reading.images.width()), (3, 2));
-    assert_eq!(reading.images.pixels(0), [60, 63, 61, 64, 62, 65]);
-    assert!(
-        said(&reading.remarks, "--transpose off"),
-        "{:?}",
-        reading.remarks
-    );
-    let off = read_as(
-        root.path(),
-        Split::Train,
-        with(|o| o.transpose = Switch::Off),
-    );
-    let off = off.unwrap();
-    assert_eq!(off.images.pixels(0), [60, 61, 62, 63, 64, 65]);
-    assert!(off.remarks.is_empty(), "{:?}", off.remarks);
-    // Of several sets in a folder the file says which is meant.
-    let digits = |kind: &str| format!("emnist-digits-train-{kind}-ubyte");
-    write(&root, &digits("images-idx3"), &images());
-    write(&root, &digits("labels-idx1"), &idx(&[2], &[3, 4]));
-    let both = read_as(root.path(), Split::Train, |_| ()).unwrap_err();
-    assert!(both.to_string().contains("emnist-digits"), "{both}");
-    let file = root.path().join(digits("images-idx3"));
-    let one = read_as(&file, Split::Train, |_| ()).unwrap();
-    assert_eq!(one.images.labels(), [3, 4]);
-    // Kaggle's tables of it lie on their side too.
-    write(&root, "emnist-digits-train.csv", b"3,100,101,102,103\n");
-    let table = root.path().join("emnist-digits-train.csv");
-    let table = read_as(&table, Split::Train, |_| ()).unwrap();
-    assert_eq!(table.images.pixels(0), [100, 102, 101, 103]);
 }
 
 #[test]
@@ -424,7 +337,7 @@ fn no_image_is_dropped_for_its_extension() {
     write(&root, "a/5.png", b"no image");
     let error = sprites(root.path(), SpriteLabels::Auto, Faults::List);
     let text = error.unwrap_err().to_string();
-    for part in ["2 of 5", "4.heic", "5.png"] {
+    for part in ["2 faults in 5", "4.heic", "5.png"] {
         assert!(text.contains(part), "{text}");
     }
     let skipped = sprites(root.path(), SpriteLabels::Auto, Faults::Skip).unwrap();
