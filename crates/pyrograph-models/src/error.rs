@@ -100,6 +100,16 @@ pub enum ModelError {
         /// Which keys differ.
         report: KeyReport,
     },
+    /// A file holds no weights of the model.
+    #[error("{}: no weights of a {model} are found: {reason}", path.display())]
+    NoNetwork {
+        /// The file.
+        path: PathBuf,
+        /// The model.
+        model: &'static str,
+        /// What was looked for, and what the file holds.
+        reason: String,
+    },
     /// A file has no part of the name that was given, or none with weights of the model.
     #[error("{}: no part `{part}` holds weights of this {model}; {allowed}", path.display())]
     NoPart {

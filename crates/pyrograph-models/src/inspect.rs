@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::{
     ModelError,
+    dcgan::networks_in,
     stable_diffusion::{
         checkpoint::{Checkpoint, CheckpointOptions, Part, weights_among},
         lora::Lora,
@@ -121,6 +122,12 @@ fn notes_on(dict: &StateDict) -> Vec<String> {
         let parts = parts.filter(|part| part.ends_with('.'));
         notes.extend(parts.map(|part| format!("part `{}`: {network}", part.trim_end_matches('.'))));
     }
+    let networks = networks_in(dict).into_iter();
+    notes.extend(
+        networks
+            .filter(|(part, _)| !part.is_empty())
+            .map(|(part, network)| format!("part `{}`: {network}", part.trim_end_matches('.'))),
+    );
     notes.sort();
     let unread = dict.unread_keys();
     notes.extend(unread.filter_map(|key| Some(format!("`{key}`: {}", dict.unread(key)?))));
@@ -223,8 +230,10 @@ const NETWORKS: [(&str, &str); 10] = [
 /// The network that a file's keys tell.
 fn network_of(path: &Path, dict: &StateDict) -> String {
     let ends = |end: &str| dict.keys().any(|key| key.ends_with(end));
-    match NETWORKS.iter().find(|(key, _)| ends(key)) {
-        Some((_, network)) => (*network).to_owned(),
+    let known = NETWORKS.iter().find(|(key, _)| ends(key));
+    let known = known.map(|(_, network)| *network);
+    match known.or_else(|| Some(networks_in(dict).first()?.1)) {
+        Some(network) => network.to_owned(),
         None => {
             let class = config_beside(path);
             let class = class

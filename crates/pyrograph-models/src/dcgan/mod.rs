@@ -24,6 +24,7 @@ pub use discriminator::{Discriminator, Judgement};
 pub use encoder::{Encoder, LATENT_BOUND};
 pub use generator::Generator;
 pub use networks::{AnoGan, Dcgan};
+pub(crate) use weights::networks_in;
 
 use crate::blocks::Kernel;
 

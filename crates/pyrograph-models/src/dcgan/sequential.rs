@@ -1,57 +1,177 @@
 //! Files whose networks are one `nn.Sequential` of convolutions, norms and activations, as in PyTorch's DCGAN example.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
-use crate::weights::StateDict;
+use crate::weights::{StateDict, TensorEntry};
 
 /// Lists of layers that have our names already.
 const PUBLISHED: [&str; 2] = ["generator_network.", "feature_network."];
 /// A layer's numbers in its Sequential, and in that of its block where it has one.
 type Place = Vec<usize>;
+/// Fields of a convolution, and of the norm after it.
+const FIELDS: [&[&str]; 2] = [
+    &["weight", "bias"],
+    &["weight", "bias", "running_mean", "running_var"],
+];
 
-/// The tensors of every network in the layout of one Sequential (`main.0.weight`, `net.0.1.bias`) under our keys: `name`
-/// gives the prefix of convolution `conv` of `convs`, and of the norm after it, which is part 0 and 1. None where there is no
-/// such network.
+/// How the layers of a network are named, and how its weights lie.
+pub(super) struct Layout<F> {
+    /// The prefix of convolution `conv` of `convs`, and of the norm after it, which is part 0 and 1; none where the network
+    /// has no such layer.
+    pub(super) name: F,
+    /// The axis of a weight that counts the outputs.
+    pub(super) outputs: usize,
+}
+
+/// The convolutions of a Sequential, and the norms that directly follow them.
+#[derive(Default)]
+struct Network {
+    convs: Vec<Place>,
+    norms: Vec<Option<Place>>,
+}
+
+/// The tensors of every network in the layout of one Sequential (`main.0.weight`, `net.0.1.bias`) under our keys. A layer that
+/// is neither a convolution nor the norm after one keeps its name, so that loading names it. None where there is no such
+/// network.
 pub(super) fn translate(
     dict: &StateDict,
-    name: impl Fn(usize, usize, usize) -> String,
+    layout: &Layout<impl Fn(usize, usize, usize) -> Option<String>>,
 ) -> Option<StateDict> {
-    let is_conv = |key: &&str| {
-        let tensor = dict.get(key);
-        tensor.is_some_and(|tensor| tensor.shape().len() == 4)
-    };
-    // Blocks hold one convolution each; a list within a list that holds more is a network of several.
-    let mut lists = BTreeMap::<&str, usize>::new();
-    for key in dict.keys().filter(is_conv) {
+    let lists = lists(dict);
+    let networks = networks(dict, &lists);
+    if networks.is_empty() {
+        return None;
+    }
+    let mut names = BTreeMap::new();
+    for (list, network) in &networks {
+        let count = network.convs.len();
+        for (conv, (place, norm)) in network.convs.iter().zip(&network.norms).enumerate() {
+            // A norm that is missing is named by the place after its convolution.
+            let after = norm.clone().unwrap_or_else(|| next(place));
+            for (part, place) in [place, &after].into_iter().enumerate() {
+                let Some(name) = (layout.name)(conv, count, part) else {
+                    continue;
+                };
+                for field in FIELDS[part] {
+                    let ours = format!("{list}{name}{field}");
+                    names.insert(ours, format!("{list}{}.{field}", joined(place)));
+                }
+            }
+        }
+    }
+    let ours: BTreeMap<&str, &str> = names
+        .iter()
+        .map(|(ours, theirs)| (&**theirs, &**ours))
+        .collect();
+    let renamed = dict.renamed(|key| (*ours.get(key).unwrap_or(&key)).to_owned());
+    let mut renamed = renamed.with_origins(names.clone());
+    for (list, network) in &networks {
+        add_biases(&mut renamed, list, network.convs.len(), layout);
+    }
+    Some(renamed)
+}
+
+/// Gives convolutions without a bias one of zeros where others of the network have one.
+fn add_biases(
+    dict: &mut StateDict,
+    list: &str,
+    convs: usize,
+    layout: &Layout<impl Fn(usize, usize, usize) -> Option<String>>,
+) {
+    let names = (0..convs).filter_map(|conv| (layout.name)(conv, convs, 0));
+    let keys: Vec<[String; 2]> = names
+        .map(|name| ["weight", "bias"].map(|field| format!("{list}{name}{field}")))
+        .collect();
+    let has = |dict: &StateDict, key: &str| dict.get(key).is_some() || dict.unread(key).is_some();
+    if !keys.iter().any(|[_, bias]| has(dict, bias)) {
+        return;
+    }
+    for [weight, bias] in keys {
+        let outputs = dict
+            .get(&weight)
+            .and_then(|weight| weight.shape().get(layout.outputs).copied());
+        if let (Some(outputs), false) = (outputs, has(dict, &bias)) {
+            dict.insert(
+                bias,
+                TensorEntry::from_f32(vec![outputs], vec![0.0; outputs]),
+            );
+        }
+    }
+}
+
+/// Whether this key is the weight of a convolution: one that is not read may be.
+fn is_conv(dict: &StateDict, key: &str) -> bool {
+    match (dict.get(key), key.strip_suffix("weight")) {
+        (Some(tensor), _) => tensor.shape().len() == 4,
+        (None, Some(layer)) => dict.get(&format!("{layer}running_mean")).is_none(),
+        (None, None) => false,
+    }
+}
+
+fn keys(dict: &StateDict) -> impl Iterator<Item = &str> {
+    dict.keys().chain(dict.unread_keys())
+}
+
+/// The lists with the number of their convolutions. Blocks hold one convolution each; a list within a list that holds more is a
+/// network of several.
+fn lists(dict: &StateDict) -> BTreeMap<&str, usize> {
+    let mut lists = BTreeMap::new();
+    for key in keys(dict).filter(|key| is_conv(dict, key)) {
         if let Some((list, ..)) = split(key, 1) {
             *lists.entry(list).or_default() += 1;
         }
     }
-    let mut networks = BTreeMap::<&str, Vec<Place>>::new();
-    for key in dict.keys().filter(is_conv) {
-        if let Some((list, place, _)) = split_within(&lists, key) {
-            networks.entry(list).or_default().push(place);
+    lists
+}
+
+fn networks<'a>(
+    dict: &'a StateDict,
+    lists: &BTreeMap<&'a str, usize>,
+) -> BTreeMap<&'a str, Network> {
+    let mut networks = BTreeMap::<&str, Network>::new();
+    let mut layers = BTreeMap::<&str, BTreeSet<Place>>::new();
+    for key in keys(dict) {
+        if let Some((list, place, _)) = split_within(lists, key) {
+            if is_conv(dict, key) {
+                networks.entry(list).or_default().convs.push(place.clone());
+            }
+            layers.entry(list).or_default().insert(place);
         }
     }
-    networks.retain(|list, convs| {
-        convs.sort_unstable();
-        convs.dedup();
-        convs.len() > 1 && !PUBLISHED.iter().any(|published| list.ends_with(published))
+    networks.retain(|list, network| {
+        network.convs.sort_unstable();
+        network.convs.len() > 1 && !PUBLISHED.iter().any(|published| list.ends_with(published))
     });
-    if networks.is_empty() {
-        return None;
+    for (list, network) in &mut networks {
+        let layers = layers.get(list);
+        let after = |conv: &Place| {
+            let from = (Bound::Excluded(conv), Bound::Unbounded);
+            let next = layers?.range::<Place, _>(from).next()?;
+            network
+                .convs
+                .binary_search(next)
+                .is_err()
+                .then(|| next.clone())
+        };
+        network.norms = network.convs.iter().map(after).collect();
     }
-    let translated = |key: &str| {
-        let (list, place, field) = split_within(&lists, key)?;
-        let convs = networks.get(list)?;
-        // The convolution of this layer, or the one before this norm. The first layer is one.
-        let conv = convs
-            .partition_point(|conv| *conv <= place)
-            .saturating_sub(1);
-        let part = usize::from(!convs.contains(&place));
-        Some(format!("{list}{}{field}", name(conv, convs.len(), part)))
-    };
-    Some(dict.renamed(|key| translated(key).unwrap_or_else(|| key.to_owned())))
+    networks
+}
+
+fn next(place: &[usize]) -> Place {
+    let mut next = place.to_vec();
+    if let Some(last) = next.last_mut() {
+        *last = last.saturating_add(1);
+    }
+    next
+}
+
+fn joined(place: &[usize]) -> String {
+    let numbers: Vec<_> = place.iter().map(usize::to_string).collect();
+    numbers.join(".")
 }
 
 /// A key's list, place and field: one number where the list holds several convolutions, and two elsewhere.
@@ -85,16 +205,17 @@ fn split(key: &str, levels: usize) -> Option<(&str, Place, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weights::TensorEntry;
 
     fn translated(keys: &[(&str, usize)]) -> Option<Vec<String>> {
         let mut dict = StateDict::new();
         for (key, rank) in keys {
             dict.insert(*key, TensorEntry::from_f32(vec![1; *rank], vec![0.0]));
         }
-        let dict = translate(&dict, |conv, convs, part| {
-            format!("layer{conv}of{convs}.{part}.")
-        })?;
+        let layout = Layout {
+            name: |conv, convs, part| Some(format!("layer{conv}of{convs}.{part}.")),
+            outputs: 0,
+        };
+        let dict = translate(&dict, &layout)?;
         Some(dict.keys().map(str::to_owned).collect())
     }
 

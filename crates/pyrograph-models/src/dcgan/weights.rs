@@ -2,7 +2,10 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{AnoGan, Dcgan, DcganConfig, Discriminator, Encoder, Generator, infer, sequential};
+use super::{
+    AnoGan, Dcgan, DcganConfig, Discriminator, Encoder, Generator, infer,
+    sequential::{self, Layout},
+};
 use crate::{
     ModelError,
     blocks::ParamInit,
@@ -19,6 +22,53 @@ const RENAMES: &[Rename] = &[
 const IGNORED: &[&str] = &["num_batches_tracked"];
 /// Model files that hold these networks side by side.
 const HOLDERS: &[&str] = &[DCGAN, ANOGAN];
+/// A convolution, a norm and an activation a block.
+const GENERATOR: Layout<Naming> = Layout {
+    name: |conv, _, part| Some(format!("generator_network.{conv}.{part}.")),
+    outputs: 1,
+};
+/// The same, and one convolution more.
+const DISCRIMINATOR: Layout<Naming> = Layout {
+    name: |conv, convs, part| match (conv + 1 == convs, part) {
+        (true, 0) => Some("critic_network.".into()),
+        (true, _) => None,
+        _ => Some(format!("feature_network.{conv}.{part}.")),
+    },
+    outputs: 0,
+};
+type Naming = fn(usize, usize, usize) -> Option<String>;
+
+/// The networks of a file by prefix: a generator or a discriminator of a DCGAN, in one Sequential.
+pub(crate) fn networks_in(dict: &StateDict) -> Vec<(String, &'static str)> {
+    let mut found = Vec::new();
+    for (layout, key, infer, kind) in [
+        (
+            &GENERATOR,
+            "generator_network.0.0.weight",
+            infer::generator as fn(&StateDict) -> Option<DcganConfig>,
+            "a generator of a DCGAN",
+        ),
+        (
+            &DISCRIMINATOR,
+            "feature_network.0.0.weight",
+            infer::discriminator,
+            "a discriminator of a DCGAN",
+        ),
+    ] {
+        let Some(translated) = sequential::translate(dict, layout) else {
+            continue;
+        };
+        // Our own names are told by their keys.
+        let prefixes = translated
+            .keys()
+            .filter(|found| translated.origin(found) != *found);
+        let prefixes = prefixes.filter_map(|found| found.strip_suffix(key));
+        let networks = prefixes.filter(|prefix| infer(&translated.part(prefix)).is_some());
+        found.extend(networks.map(|prefix| (prefix.to_owned(), kind)));
+    }
+    found
+}
+
 const DCGAN: &str = "dcgan";
 const ANOGAN: &str = "anogan";
 
@@ -41,9 +91,7 @@ impl<B: Backend> NamedModel<B> for Generator<B> {
     }
 
     fn translate(dict: &StateDict) -> Option<StateDict> {
-        sequential::translate(dict, |conv, _, part| {
-            format!("generator_network.{conv}.{part}.")
-        })
+        sequential::translate(dict, &GENERATOR)
     }
 
     fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
@@ -70,13 +118,7 @@ impl<B: Backend> NamedModel<B> for Discriminator<B> {
     }
 
     fn translate(dict: &StateDict) -> Option<StateDict> {
-        sequential::translate(dict, |conv, convs, part| {
-            if conv + 1 == convs {
-                "critic_network.".into()
-            } else {
-                format!("feature_network.{conv}.{part}.")
-            }
-        })
+        sequential::translate(dict, &DISCRIMINATOR)
     }
 
     fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {

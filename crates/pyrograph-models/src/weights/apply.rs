@@ -183,7 +183,7 @@ impl Loader<'_> {
         if !B::supports_dtype(&device, dtype) {
             return Err(ModelError::MissingType {
                 path: self.dict.path().into(),
-                key,
+                key: self.dict.origin(&key).to_owned(),
                 stored: tensor.type_name(),
                 wanted: entry::type_name(dtype),
                 backend: B::name(&device),
@@ -245,14 +245,15 @@ pub(crate) fn check_values(
     key: &str,
     tensor: &TensorEntry,
 ) -> Result<(), ModelError> {
-    tensor.check_finite(dict.path(), key, true)?;
+    let origin = dict.origin(key);
+    tensor.check_finite(dict.path(), origin, true)?;
     if !key.ends_with(VARIANCE_SUFFIX) {
         return Ok(());
     }
     match tensor.find(|v| v < 0.0) {
         Some((_, value)) => Err(ModelError::NegativeVariance {
             path: dict.path().into(),
-            key: key.into(),
+            key: origin.into(),
             value,
         }),
         None => Ok(()),

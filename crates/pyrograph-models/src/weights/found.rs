@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use burn::tensor::backend::Backend;
 
+use super::open::shard_described;
 use super::{
     NamedModel, StateDict, WeightsSource,
+    entry::is_float,
     matched::{Matched, Prepared, places, score},
     source::{Preference, prefixes, rank},
 };
@@ -42,7 +44,7 @@ pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
     config_of: impl Fn(Option<M::Config>) -> Result<M::Config, E>,
 ) -> Result<FoundModel<M::Config>, E> {
     let prepared = Prepared::new::<B, M>(dict);
-    let (dict, remarks) = (&*prepared.dict, prepared.remark.into_iter().collect());
+    let dict = &*prepared.dict;
     let lazy = |config: &M::Config| M::from_config(config, &mut ParamInit::lazy(device));
     let preference = Preference {
         part,
@@ -71,11 +73,28 @@ pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
         (None, Some(part)) if !M::TELLING_KEY.is_empty() => {
             return Err(no_part::<B, M>(dict, part).into());
         }
-        (None, _) => config_of(infer_any::<B, M>(dict, &preference))?,
+        (None, _) => {
+            let inferred = infer_any::<B, M>(dict, &preference);
+            if let Some(error) = inferred.as_ref().and_then(|config| lazy(config).err()) {
+                return Err(no_network::<B, M>(dict, &error.to_string()).into());
+            }
+            let is_told = M::TELLING_KEY.is_empty() || inferred.is_some();
+            match config_of(inferred) {
+                Err(_) if !is_told => {
+                    return Err(no_network::<B, M>(dict, &held_instead::<B, M>(dict)).into());
+                }
+                config => config?,
+            }
+        }
     };
     let matched = Matched::new(&lazy(&config)?, dict, part);
     if let (Some(part), true) = (part, matched.source == WeightsSource::default()) {
         return Err(no_part::<B, M>(dict, part).into());
+    }
+    if !matched.report.missing.is_empty()
+        && let Some(reason) = shard_described(dict.path())
+    {
+        return Err(no_network::<B, M>(dict, &reason).into());
     }
     if !matched.report.is_empty() {
         return Err(ModelError::Architecture {
@@ -85,12 +104,60 @@ pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
         }
         .into());
     }
+    let weights = matched.taken(dict);
+    let remarks = [prepared.remark.clone(), whole_numbers(&weights)];
     Ok(FoundModel {
         config,
-        weights: matched.taken(dict),
+        weights,
         source: matched.source,
-        remarks,
+        remarks: remarks.into_iter().flatten().collect(),
     })
+}
+
+/// A remark on weights that are no floating-point numbers.
+fn whole_numbers(weights: &StateDict) -> Option<String> {
+    let tensors = weights
+        .keys()
+        .filter_map(|key| Some((key, weights.get(key)?)));
+    let whole: Vec<String> = tensors
+        .filter(|(_, tensor)| !is_float(tensor.dtype()))
+        .map(|(key, tensor)| format!("{} ({})", weights.origin(key), tensor.type_name()))
+        .collect();
+    (!whole.is_empty()).then(|| {
+        format!(
+            "weights of whole numbers are taken as they are, without a scale as quantised weights have one: {}",
+            first(&whole)
+        )
+    })
+}
+
+fn no_network<B: Backend, M: NamedModel<B>>(dict: &StateDict, reason: &str) -> ModelError {
+    let shard = shard_described(dict.path());
+    ModelError::NoNetwork {
+        path: dict.path().into(),
+        model: M::NAME,
+        reason: shard.unwrap_or_else(|| reason.to_owned()),
+    }
+}
+
+/// What a file holds in which the model is not found.
+fn held_instead<B: Backend, M: NamedModel<B>>(dict: &StateDict) -> String {
+    let is_telling = |key: &&str| key.ends_with(M::TELLING_KEY);
+    let mut unread = dict.unread_keys().filter(is_telling);
+    if let Some((key, reason)) = unread.find_map(|key| Some((key, dict.unread(key)?))) {
+        return format!("`{}`: {reason}", dict.origin(key));
+    }
+    let mut others = dict.keys().filter(is_telling);
+    if let Some((key, tensor)) = others.find_map(|key| Some((key, dict.get(key)?))) {
+        let (key, shape) = (dict.origin(key), tensor.shape());
+        return format!("`{key}` is {shape:?}, which does not go with the layers after it");
+    }
+    let keys: Vec<String> = dict.keys().map(|key| dict.origin(key).to_owned()).collect();
+    format!(
+        "no key ends in `{}`; its keys are {}",
+        M::TELLING_KEY,
+        first(&keys)
+    )
 }
 
 /// The prefixes under which the key stands that tells the model.

@@ -1,6 +1,9 @@
 //! How the parameters of a model and the tensors of a file go together.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use burn::{
     module::{ModuleVisitor, Param},
@@ -69,12 +72,15 @@ impl Matched {
     pub(super) fn taken(&self, dict: &StateDict) -> StateDict {
         let mut taken =
             StateDict::of_file(dict.path(), Default::default(), dict.metadata().clone());
+        let mut origins = BTreeMap::new();
         for Place { key, .. } in &self.places {
-            if let Some(tensor) = dict.get(&format!("{}{key}", self.source.taken())) {
+            let full_key = format!("{}{key}", self.source.taken());
+            if let Some(tensor) = dict.get(&full_key) {
                 taken.insert(key.clone(), tensor.clone());
+                origins.insert(key.clone(), dict.origin(&full_key).to_owned());
             }
         }
-        taken
+        taken.with_origins(origins)
     }
 }
 
@@ -118,13 +124,14 @@ fn report<B: Backend, M: NamedModel<B>>(
     let mut report = KeyReport::default();
     for place in places {
         let full_key = format!("{}{}", source.taken(), place.key);
+        let origin = dict.origin(&full_key).to_owned();
         match dict.get(&full_key) {
             None => report.missing.push(match dict.unread(&full_key) {
-                Some(reason) => format!("{full_key} ({reason})"),
-                None => full_key,
+                Some(reason) => format!("{origin} ({reason})"),
+                None => origin,
             }),
             Some(tensor) if tensor.shape() != place.shape => {
-                let shape = (full_key, tensor.shape().to_vec(), place.shape.clone());
+                let shape = (origin, tensor.shape().to_vec(), place.shape.clone());
                 report.shapes.push(shape);
             }
             Some(_) => {}
@@ -142,12 +149,31 @@ fn unused_keys<B: Backend, M: NamedModel<B>>(
 ) -> Vec<String> {
     let wanted: BTreeSet<_> = places.iter().map(|place| place.key.as_str()).collect();
     let ignored = |key: &str| M::IGNORED_SUFFIXES.iter().any(|end| key.ends_with(end));
-    dict.keys()
-        .filter(|key| !source.is_of_another_part(key))
-        .filter_map(|key| key.strip_prefix(source.taken())) // What stands beside the part is not ours to judge.
-        .filter(|key| !wanted.contains(key) && !ignored(key))
-        .map(|key| format!("{}{key}", source.taken()))
-        .collect()
+    let is_unused = |full_key: &&str| {
+        // What stands beside the part is not ours to judge.
+        !source.is_of_another_part(full_key)
+            && full_key
+                .strip_prefix(source.taken())
+                .is_some_and(|key| !wanted.contains(key) && !ignored(key))
+    };
+    let unused = dict.keys().filter(is_unused);
+    let mut unused: Vec<_> = unused.map(|key| dict.origin(key).to_owned()).collect();
+    // A tensor that is not read is of no interest, unless it is of a layer of the model: one more than the others tell.
+    let fields: BTreeSet<_> = wanted
+        .iter()
+        .filter_map(|key| key.split('.').next())
+        .collect();
+    let is_of_field = |key: &&str| {
+        let field = key
+            .strip_prefix(source.taken())
+            .and_then(|key| key.split('.').next());
+        field.is_some_and(|field| fields.contains(field))
+    };
+    for key in dict.unread_keys().filter(is_unused).filter(is_of_field) {
+        let reason = dict.unread(key).unwrap_or_default();
+        unused.push(format!("{} ({reason})", dict.origin(key)));
+    }
+    unused
 }
 
 /// The names of the fields around a parameter, as a walk through a module enters them.

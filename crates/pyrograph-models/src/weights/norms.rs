@@ -40,7 +40,7 @@ struct Parts {
     key: String,
     /// The weight before the norm: its direction for weight norm.
     weight: String,
-    /// The vectors u and v of spectral norm, of which the oldest files lack v; the lengths, or the mask.
+    /// The vectors u and v of spectral norm, of which torch 0.4 kept u; the lengths, or the mask.
     factors: Vec<String>,
 }
 
@@ -65,17 +65,25 @@ pub(super) fn folded(
             break;
         };
         let transposed = is_transposed(&parts.key);
+        // torch 0.4 kept the whole weight beside its parts, as eval mode uses it.
+        let kept = dict
+            .get(&parts.key)
+            .filter(|kept| kept.shape() == weight.shape());
         // Parts that do not go together stay, and are named as keys without a use.
-        let Some(values) = put_together(dict, &parts, weight, transposed) else {
+        let folded = kept.cloned().or_else(|| {
+            let values = put_together(dict, &parts, weight, transposed)?;
+            let data = TensorData::new(values, weight.shape().to_vec());
+            Some(TensorEntry::from_data(data).cast(weight.dtype()))
+        });
+        let Some(folded) = folded else {
             continue;
         };
         left = rest;
-        let data = TensorData::new(values, weight.shape().to_vec());
         whole.remove(&parts.weight);
         for factor in &parts.factors {
             whole.remove(factor);
         }
-        whole.insert(parts.key, TensorEntry::from_data(data).cast(weight.dtype()));
+        whole.insert(parts.key, folded);
         *counts.entry(parts.kind).or_default() += 1;
     }
     let words: Vec<_> = counts
@@ -167,9 +175,8 @@ fn put_together(
                 .collect()
         }),
         (Kind::Weight, [lengths]) => weight_norm(shape, &values, lengths),
-        (Kind::Spectral, [u, v @ ..]) => {
-            let v = v.first().map(|v| v.to_f32());
-            spectral_norm(shape, &values, &u.to_f32(), v, transposed)
+        (Kind::Spectral, [u, v]) => {
+            spectral_norm(shape, &values, &u.to_f32(), &v.to_f32(), transposed)
         }
         _ => None,
     }
@@ -238,7 +245,7 @@ fn spectral_norm(
     shape: &[usize],
     weight: &[f32],
     u: &[f32],
-    v: Option<Vec<f32>>,
+    v: &[f32],
     transposed: bool,
 ) -> Option<Vec<f64>> {
     let fits = |axis: usize| shape.get(axis) == Some(&u.len());
@@ -249,16 +256,12 @@ fn spectral_norm(
         (false, false) => return None,
     };
     let rows = Rows::of(shape, axis);
-    let v: Vec<f64> = match v {
-        Some(v) => v.into_iter().map(f64::from).collect(),
-        None => right_vector(&rows, weight, u),
-    };
     if v.len() != rows.columns {
         return None;
     }
     let products = weight.iter().enumerate().map(|(place, value)| {
         let (row, column) = rows.place(place);
-        f64::from(u[row]) * f64::from(*value) * v[column]
+        f64::from(u[row]) * f64::from(*value) * f64::from(v[column])
     });
     let sigma: f64 = products.sum();
     Some(
@@ -269,13 +272,24 @@ fn spectral_norm(
     )
 }
 
-/// v = Wᵀu / ‖Wᵀu‖.
-fn right_vector(rows: &Rows, weight: &[f32], u: &[f32]) -> Vec<f64> {
-    let mut v = vec![0.0; rows.columns];
-    for (place, value) in weight.iter().enumerate() {
-        let (row, column) = rows.place(place);
-        v[column] += f64::from(*value) * f64::from(u[row]);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_that_is_kept_beside_its_parts_is_taken() {
+        let tensor = |values: &[f32]| TensorEntry::from_f32(vec![values.len(), 1], values.to_vec());
+        let mut dict = StateDict::new();
+        dict.insert("fc.weight_orig", tensor(&[3.0, 4.0]));
+        dict.insert(
+            "fc.weight_u",
+            TensorEntry::from_f32(vec![2], vec![0.6, 0.8]),
+        );
+        assert!(folded(&dict, |_| false).is_none(), "v is not told");
+        dict.insert("fc.weight", tensor(&[0.5, 0.25]));
+        let (whole, remark) = folded(&dict, |_| false).expect("torch 0.4's");
+        assert_eq!(whole.keys().collect::<Vec<_>>(), ["fc.weight"]);
+        assert_eq!(whole.get("fc.weight").expect("kept").to_f32(), [0.5, 0.25]);
+        assert!(remark.contains("spectral norm of 1 weights"), "{remark}");
     }
-    let length = v.iter().map(|value| value * value).sum::<f64>().sqrt();
-    v.iter().map(|value| value / length).collect()
 }

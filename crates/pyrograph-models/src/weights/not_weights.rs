@@ -4,7 +4,7 @@
 const GIT_LFS: &[u8] = b"version https://git-lfs.github.com/spec";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The first bytes of other formats, and what to do with files of them.
-const MAGICS: [(&[u8], &str); 17] = [
+const MAGICS: [(&[u8], &str); 20] = [
     (
         b"GGUF",
         "a GGUF file, whose quantised weights llama.cpp and its relatives read; take the file that it was made from",
@@ -26,6 +26,18 @@ const MAGICS: [(&[u8], &str); 17] = [
         "a NumPy array (.npy); save the arrays by name as a safetensors file",
     ),
     (b"PK\x05\x06", "an empty zip archive"),
+    (
+        b"(dp",
+        "a pickle, but not one of torch.save; save a dict of its tensors by torch.save",
+    ),
+    (
+        b"(lp",
+        "a pickle, but not one of torch.save; save a dict of its tensors by torch.save",
+    ),
+    (
+        b"}q\x00",
+        "a pickle, but not one of torch.save; save a dict of its tensors by torch.save",
+    ),
     (b"\x1f\x8b", "a gzip file; unpack it"),
     (b"BZh", "a bzip2 file; unpack it"),
     (b"\xfd7zXZ\0", "an xz file; unpack it"),
@@ -47,6 +59,8 @@ const TENSORFLOW_INDEX: &[u8] = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb";
 const ONNX_VERSIONS: std::ops::RangeInclusive<u8> = 1..=20;
 /// The tags of the fields that follow: producer, its version, domain, model version, doc string, graph, opset.
 const ONNX_FIELDS: [u8; 7] = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42];
+/// The field that other models in protobuf begin with too.
+const MESSAGE_OR_NAME: u8 = 0x12;
 /// Characters of a text that a message shows.
 const SHOWN: usize = 80;
 /// Bytes of a text that are looked at.
@@ -71,10 +85,16 @@ pub(super) fn described(bytes: &[u8]) -> String {
     if bytes.ends_with(TENSORFLOW_INDEX) {
         return "it is the index of a TensorFlow checkpoint; save the tensors as a safetensors file".into();
     }
-    if let [0x08, version, field, ..] = bytes
+    if let [0x08, version, field, rest @ ..] = bytes
         && ONNX_VERSIONS.contains(version)
         && ONNX_FIELDS.contains(field)
     {
+        // ONNX has the name of its producer there, the others a message.
+        if *field == MESSAGE_OR_NAME && !is_short_text(rest) {
+            return "it is a protobuf message, as TensorFlow (SavedModel) and Core ML write models; save the weights as a \
+                    safetensors file"
+                .into();
+        }
         return "it is an ONNX model, a graph whose weights have no names of layers; take the weights that it was exported from"
             .into();
     }
@@ -95,6 +115,18 @@ pub(super) fn described(bytes: &[u8]) -> String {
             first.join(" ")
         )
     })
+}
+
+/// Whether these are a length below 128 and as many letters.
+fn is_short_text(bytes: &[u8]) -> bool {
+    let Some((length, rest)) = bytes.split_first() else {
+        return false;
+    };
+    let text = rest.iter().take(usize::from(*length));
+    *length < 128
+        && text
+            .copied()
+            .all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
 fn text_described(bytes: &[u8]) -> Option<String> {
@@ -151,6 +183,9 @@ mod tests {
             (b"\x1c\0\0\0TFL3\x14\0", "TensorFlow Lite"),
             (b"\x08\x08\x12\x07pytorch\x1a\x052.1.0", "an ONNX model"),
             (b"\x08\x0a:\xff\x01", "an ONNX model"),
+            (b"\x08\x01\x12\xfa\x12\x0a\x2d", "TensorFlow (SavedModel)"),
+            (b"\x08\x01\x12\x05\x0a\x03abc", "Core ML"),
+            (b"(dp0\nVa\np1\n", "a pickle, but not one of torch.save"),
             (b"\x89HDF\r\n\x1a\n\0\0", "as Keras"),
             (b"\x93NUMPY\x01\0", "a NumPy array"),
             (b"\x1f\x8b\x08\0", "a gzip file; unpack it"),

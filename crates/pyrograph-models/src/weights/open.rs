@@ -76,6 +76,12 @@ fn open_shards(path: &Path, index: &Index) -> Result<StateDict, ModelError> {
             return Err(refuse(name, reason));
         }
     }
+    if names.is_empty() {
+        return Err(ModelError::Format {
+            path: path.into(),
+            reason: "it is an index that names no tensor".into(),
+        });
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut shards = BTreeMap::new();
     for name in names {
@@ -108,6 +114,14 @@ fn open_shards(path: &Path, index: &Index) -> Result<StateDict, ModelError> {
         dict.insert(key.clone(), tensor.clone());
     }
     Ok(dict.with_unread(unread))
+}
+
+/// What a file is that is one of several, by its name.
+pub(super) fn shard_described(path: &Path) -> Option<String> {
+    let count = claimed_count(path.file_name()?.to_str()?)?;
+    (count > 1).then(|| {
+        format!("its name says that it is one of {count} files, whose index (*.index.json) is opened instead")
+    })
 }
 
 /// The number of shards that a name such as `model-00001-of-00003.safetensors` tells.

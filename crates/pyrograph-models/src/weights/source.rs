@@ -87,7 +87,7 @@ impl WeightsSource {
             .collect();
         let mut found = BTreeMap::<&str, Score>::new();
         for key in dict.keys() {
-            for prefix in prefixes(key).filter(|prefix| preference.allows(prefix)) {
+            for prefix in prefixes(key) {
                 let Some(shape) = wanted.get(&key[prefix.len()..]) else {
                     continue;
                 };
@@ -99,6 +99,7 @@ impl WeightsSource {
         }
         let best = found
             .iter()
+            .filter(|(prefix, _)| preference.allows(prefix))
             .min_by_key(|(prefix, score)| rank(prefix, **score, preference));
         let Some((taken, most)) = best else {
             return Self::default();

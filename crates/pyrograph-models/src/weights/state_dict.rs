@@ -19,6 +19,8 @@ pub struct StateDict {
     tensors: BTreeMap<String, TensorEntry>,
     unread: BTreeMap<String, String>,
     metadata: HashMap<String, String>,
+    /// The names in the file of tensors that have other keys here.
+    origins: BTreeMap<String, String>,
 }
 
 impl StateDict {
@@ -44,14 +46,24 @@ impl StateDict {
         Self {
             path: path.into(),
             tensors,
-            unread: BTreeMap::new(),
             metadata,
+            ..Self::default()
         }
     }
 
     /// The same beside tensors that are not read: their keys, and why.
     pub(super) fn with_unread(self, unread: BTreeMap<String, String>) -> Self {
         Self { unread, ..self }
+    }
+
+    /// The same with the names in the file of tensors that have other keys here.
+    pub(crate) fn with_origins(self, origins: BTreeMap<String, String>) -> Self {
+        Self { origins, ..self }
+    }
+
+    /// The name of the tensor `key` in its file, for messages.
+    pub(crate) fn origin<'a>(&'a self, key: &'a str) -> &'a str {
+        self.origins.get(key).map_or(key, String::as_str)
     }
 
     /// Writes a safetensors file, whole or not at all: each tensor in its own type, one after the other. `metadata` goes into
@@ -150,6 +162,7 @@ impl StateDict {
             tensors: under(&self.tensors, prefix),
             unread: under(&self.unread, prefix),
             metadata: self.metadata.clone(),
+            origins: under(&self.origins, prefix),
         }
     }
 
@@ -165,6 +178,7 @@ impl StateDict {
                 .map(|(key, reason)| (rename(key), reason.clone()))
                 .collect(),
             metadata: self.metadata.clone(),
+            origins: BTreeMap::new(),
         }
     }
 

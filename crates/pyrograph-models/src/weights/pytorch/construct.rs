@@ -26,7 +26,10 @@ impl Unpickler {
             },
             ("collections", "defaultdict") => self.new_dict(),
             ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2" | "_rebuild_tensor_v3") => {
-                tensor(args)
+                match self.lazy_operation(args) {
+                    Some(reason) => Value::Unread(reason.into()),
+                    None => tensor(args),
+                }
             }
             ("torch._utils", name)
                 if name.starts_with("_rebuild_") && !name.contains("parameter") =>
@@ -44,6 +47,20 @@ impl Unpickler {
             ("torch", "Size") => first(),
             _ => self.object(&module, &name),
         }
+    }
+
+    /// Why a tensor's values are not those of its storage: torch notes an operation that is done when they are used.
+    fn lazy_operation(&self, args: &[Value]) -> Option<&'static str> {
+        // Behind the hooks, or behind the type that follows them.
+        let notes = args.iter().skip(6).filter_map(|value| self.entries(value));
+        let is_set = |(key, value): &(Value, Value), name: &str| matches!((key, value), (Value::Str(key), Value::Int(1)) if **key == *name);
+        notes.flatten().find_map(|note| {
+            if is_set(note, "neg") {
+                return Some("it is a negated view, which is not read; save its `resolve_neg()`");
+            }
+            is_set(note, "conj")
+                .then_some("it is a conjugated view, which is not read; save its `resolve_conj()`")
+        })
     }
 
     fn object(&mut self, module: &str, name: &str) -> Value {

@@ -43,6 +43,8 @@ pub(super) struct Contents {
     pub(super) tensors: BTreeMap<String, TensorEntry>,
     /// The keys of tensors that are not read, and why.
     pub(super) unread: BTreeMap<String, String>,
+    /// Whether it holds the state of an optimizer, which is passed over.
+    pub(super) has_optimizer: bool,
 }
 
 /// The tensors of a state dict; those of nested dicts, lists and tuples under joined keys (`model.conv.weight`).
@@ -69,7 +71,10 @@ pub(super) fn read(file: &SharedBytes) -> Result<Contents, String> {
             "it holds no tensor that is read: `{key}`: {reason}"
         ));
     }
-    Err("it holds no tensors".into())
+    Err(match contents.has_optimizer {
+        true => "it holds the state of an optimizer, and no weights".into(),
+        false => "it holds no tensors".into(),
+    })
 }
 
 type Parts = (Unpickler, Value, Storages);
@@ -111,7 +116,7 @@ fn read_legacy(file: &SharedBytes) -> Result<Parts, String> {
             .ok_or_else(|| format!("storage {key} has the class {}", wanted.class))?;
         let (length, after) = rest
             .split_first_chunk()
-            .ok_or("it ends before a storage's length")?;
+            .ok_or("it is cut off: it ends before a storage's length")?;
         let size = usize::try_from(i64::from_le_bytes(*length))
             .ok()
             .and_then(|values| values.checked_mul(element))
@@ -120,8 +125,12 @@ fn read_legacy(file: &SharedBytes) -> Result<Parts, String> {
         let values = start
             .checked_add(size)
             .and_then(|end| file.slice(start..end));
-        let values = values
-            .ok_or_else(|| format!("storage {key} needs {size} bytes, {} are left", after.len()))?;
+        let values = values.ok_or_else(|| {
+            format!(
+                "it is cut off: storage {key} needs {size} bytes, {} are left",
+                after.len()
+            )
+        })?;
         storages.insert(key, wanted, values)?;
         rest = &after[size..];
     }

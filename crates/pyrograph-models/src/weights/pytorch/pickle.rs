@@ -105,11 +105,11 @@ impl Unpickler {
             0x83 => r.take(2).map(|_| Value::Opaque)?,
             0x84 => r.take(4).map(|_| Value::Opaque)?,
             // Containers.
-            b')' => tuple(Vec::new())?,
-            0x85 => tuple(r.pop_many(1)?)?,
-            0x86 => tuple(r.pop_many(2)?)?,
-            0x87 => tuple(r.pop_many(3)?)?,
-            b't' => tuple(r.pop_mark()?)?,
+            b')' => Tuple::value(Vec::new()),
+            0x85 => Tuple::value(r.pop_many(1)?),
+            0x86 => Tuple::value(r.pop_many(2)?),
+            0x87 => Tuple::value(r.pop_many(3)?),
+            b't' => Tuple::value(r.pop_mark()?),
             b']' => self.new_list(Vec::new()),
             b'l' => {
                 let items = r.pop_mark()?;
@@ -273,10 +273,6 @@ impl Unpickler {
         self.storages.insert(Rc::clone(key), info);
         Ok(Value::Storage(Rc::clone(key), Rc::clone(class)))
     }
-}
-
-fn tuple(items: Vec<Value>) -> Result<Value, String> {
-    Tuple::new(items).map(Value::Tuple)
 }
 
 /// Bytes of which a state dict has no use.

@@ -46,18 +46,17 @@ pub(super) struct Tuple {
 }
 
 impl Tuple {
-    pub(super) fn new(items: Vec<Value>) -> Result<Self, String> {
+    /// A tuple of `items`; one that nests deeper than any state dict is of no use here.
+    pub(super) fn value(items: Vec<Value>) -> Value {
         let depth = |value: &Value| match value {
             Value::Tuple(tuple) => tuple.depth,
             _ => 0,
         };
         let depth = 1 + items.iter().map(depth).max().unwrap_or(0);
         if depth > MAX_DEPTH {
-            return Err(format!(
-                "its tuples nest deeper than the {MAX_DEPTH} levels allowed"
-            ));
+            return Value::Opaque;
         }
-        Ok(Self {
+        Value::Tuple(Self {
             items: items.into(),
             depth,
         })
@@ -125,7 +124,7 @@ impl<'a> Reader<'a> {
             .filter(|end| *end <= self.bytes.len());
         let end = end.ok_or_else(|| {
             format!(
-                "the pickle ends at byte {}, inside a value",
+                "the pickle ends at byte {}, inside a value: it is cut off or damaged",
                 self.bytes.len()
             )
         })?;

@@ -1,6 +1,8 @@
 //! Checkpoints as training scripts leave them: several networks, norms in parts, objects beside tensors. The fixtures are
 //! PyTorch's.
 
+mod sequential;
+
 use std::{collections::HashMap, path::Path};
 
 use burn_flex::Flex;
@@ -296,24 +298,7 @@ fn a_network_that_keeps_its_own_average_loads() {
 
 #[test]
 fn a_wanted_tensor_of_a_type_that_is_not_read_is_named_with_it() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("weights.safetensors");
-    generator(1).save(&path, HashMap::new()).expect("writable");
-    let bytes = std::fs::read(&path).expect("written");
-    // Of 8 bits a value, as long as the header goes on to say F32 of the others.
-    let key = br#""generator_network.2.0.weight":{"data_offsets":["#;
-    let at = bytes
-        .windows(key.len())
-        .position(|w| w == key)
-        .expect("listed");
-    let dtype = bytes[at..]
-        .windows(5)
-        .position(|w| w == b"\"F32\"")
-        .expect("its type");
-    let mut bytes = bytes;
-    bytes[at + dtype..][..5].copy_from_slice(b"\"C32\"");
-    std::fs::write(&path, bytes).expect("writable");
-    let dict = StateDict::open(&path).expect("the others read");
+    let dict = with_unread(&generator(1), "generator_network.2.0.weight");
     let message = build_model::<Flex, Generator<Flex>>(&config(), &dict, &Default::default())
         .expect_err("not read")
         .to_string();
@@ -321,4 +306,21 @@ fn a_wanted_tensor_of_a_type_that_is_not_read_is_named_with_it() {
         message.contains("generator_network.2.0.weight (it is of type C32, which is not read)"),
         "{message}"
     );
+}
+
+/// The file with the tensor `key` of a type that is not read.
+fn with_unread(dict: &StateDict, key: &str) -> StateDict {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("weights.safetensors");
+    dict.save(&path, HashMap::new()).expect("writable");
+    let mut bytes = std::fs::read(&path).expect("written");
+    let find = |bytes: &[u8], text: &str, from: usize| {
+        let mut windows = bytes[from..].windows(text.len());
+        from + windows.position(|w| w == text.as_bytes()).expect("listed")
+    };
+    let at = find(&bytes, &format!("\"{key}\":"), 0);
+    let at = find(&bytes, "\"F32\"", at);
+    bytes[at + 1..at + 4].copy_from_slice(b"C32");
+    std::fs::write(&path, bytes).expect("writable");
+    StateDict::open(&path).expect("the others read")
 }
