@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use pyrograph_vision::{BoundingBox, VisionError};
 
-use crate::detection::{AnnotationError, BoxFault, Corners, SetError, listed};
-use crate::faults;
+use crate::detection::{AnnotationError, BoxFault, Corners, SetError};
+use crate::faults::{counted, listed};
 use crate::labelled::{CsvError, Split};
 
 /// The errors of this crate.
@@ -177,21 +177,20 @@ pub enum DataError {
         column: usize,
     },
 
-    /// Several items of a set cannot be used.
+    /// Items of a set cannot be used.
     #[error(
-        "{}: {count} of {items} items cannot be used:{}\n\
-         Mend them, or leave them out with --skip-broken; --strict stops at the first.",
-        path.display(), faults::listed(first, *count)
+        "{}: {} in {}:{}",
+        path.display(), counted(faults.len(), "fault"), counted(*items, "item"), listed(faults, *may_skip)
     )]
     BrokenItems {
         /// The file or folder of the set.
         path: PathBuf,
-        /// How many cannot be used.
-        count: usize,
-        /// How many there are.
+        /// How many items there are.
         items: usize,
-        /// What is wrong with the first of them.
-        first: Vec<DataError>,
+        /// What is wrong with them, in their order.
+        faults: Vec<DataError>,
+        /// Whether all of these may be left out.
+        may_skip: bool,
     },
 
     /// A file is an image in a format that is not read.
@@ -396,15 +395,6 @@ pub enum DataError {
     /// A file of annotations, or an item of it, is not of the form that it should be of.
     #[error(transparent)]
     Annotation(#[from] AnnotationError),
-
-    /// More than one fault of a set.
-    #[error("{}", listed(faults))]
-    Several {
-        /// The faults, in the order of the set.
-        faults: Vec<DataError>,
-        /// Whether the images that have them may be left out.
-        may_skip: bool,
-    },
 
     /// An annotation holds something that is not allowed there.
     #[error("{}: {place} is {seen:?}: allowed is {allowed}", path.display())]

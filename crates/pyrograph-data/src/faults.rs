@@ -16,7 +16,7 @@ const MOST: usize = 1000;
 /// Files that a remark names.
 const NAMED: usize = 3;
 
-/// What becomes of a set with items that cannot be used.
+/// What becomes of a set with items that cannot be used: files, lines of a table, or images with their annotations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Faults {
@@ -33,18 +33,17 @@ pub enum Faults {
 #[derive(Debug)]
 pub(crate) struct FaultList {
     policy: Faults,
-    /// The first of them.
-    first: Vec<DataError>,
-    count: usize,
+    found: Vec<DataError>,
+    /// Whether every fault so far is of an item that may be left out.
+    may_skip: bool,
 }
 
 impl FaultList {
     pub(crate) fn new(policy: Faults) -> Self {
-        let first = Vec::new();
         Self {
             policy,
-            first,
-            count: 0,
+            found: Vec::new(),
+            may_skip: true,
         }
     }
 
@@ -52,70 +51,92 @@ impl FaultList {
     pub(crate) fn keep<T>(&mut self, result: Result<T, DataError>) -> Result<Option<T>, DataError> {
         match result {
             Ok(value) => Ok(Some(value)),
-            Err(fault) if self.policy == Faults::Strict => Err(fault),
-            Err(fault) => {
-                self.count += 1;
-                if self.first.len() < LISTED {
-                    self.first.push(fault);
-                }
-                Ok(None)
-            }
+            Err(fault) => self.note(fault).map(|()| None),
         }
+    }
+
+    /// Keeps a fault in the list, or ends the reading with it.
+    pub(crate) fn note(&mut self, fault: DataError) -> Result<(), DataError> {
+        if self.policy == Faults::Strict {
+            return Err(fault);
+        }
+        // What becomes of these is said by options of their own.
+        self.may_skip &= !matches!(
+            fault,
+            DataError::UnknownObjectClass { .. } | DataError::BoxRefused { .. }
+        );
+        self.found.push(fault);
+        Ok(())
+    }
+
+    /// Whether the set is refused already, so that further faults are listed with those found.
+    pub(crate) fn are_listed(&self) -> bool {
+        self.policy == Faults::List && !self.found.is_empty()
     }
 
     /// Whether so many faults were found that there is no use in looking for more.
     pub(crate) fn is_full(&self) -> bool {
-        self.policy == Faults::List && self.count >= MOST
+        self.policy == Faults::List && self.found.len() >= MOST
     }
 
     /// Refuses the set where faults are not left out.
     pub(crate) fn check(&mut self, path: &Path, items: usize) -> Result<(), DataError> {
         match self.policy {
-            Faults::List if self.count > 0 => Err(self.refusal(path, items)),
-            _ => Ok(()),
+            Faults::Skip if self.may_skip => Ok(()),
+            _ => self.nothing_left(path, items),
         }
     }
 
     /// Refuses a set of which nothing is left, by its faults if there are some.
     pub(crate) fn nothing_left(&mut self, path: &Path, items: usize) -> Result<(), DataError> {
-        if self.count > 0 {
-            return Err(self.refusal(path, items));
+        if self.found.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        Err(DataError::BrokenItems {
+            path: path.into(),
+            items,
+            faults: std::mem::take(&mut self.found),
+            may_skip: self.may_skip,
+        })
     }
 
     /// A sentence on what was left out; none where nothing was.
     pub(crate) fn remark(&self) -> Option<String> {
-        let first = self.first.first()?;
-        let were = if self.count == 1 { "was" } else { "were" };
-        let first = with_causes(first);
+        let first = with_causes(self.found.first()?);
+        let count = self.found.len();
+        let were = if count == 1 { "was" } else { "were" };
         Some(format!(
             "{} that cannot be used {were} left out, the first: {first}",
-            counted(self.count, "item")
+            counted(count, "item")
         ))
     }
 
-    fn refusal(&mut self, path: &Path, items: usize) -> DataError {
-        DataError::BrokenItems {
-            path: path.into(),
-            count: self.count,
-            items,
-            first: std::mem::take(&mut self.first),
-        }
+    /// The faults of what was left out, a sentence each.
+    pub(crate) fn in_words(&self) -> Vec<String> {
+        self.found.iter().map(|fault| with_causes(fault)).collect()
     }
 }
 
-/// The faults in words, a line each.
-pub(crate) fn listed(first: &[DataError], count: usize) -> String {
+/// The faults in words, a line each, and what can be done about them.
+pub(crate) fn listed(faults: &[DataError], may_skip: bool) -> String {
     let mut text = String::new();
-    for fault in first {
+    for fault in faults.iter().take(LISTED) {
         text += "\n  ";
         text += &with_causes(fault);
     }
-    if count > first.len() {
-        text += &format!("\n  and {} more", count - first.len());
+    if faults.len() > LISTED {
+        text += &format!("\n  and {} more", faults.len() - LISTED);
     }
-    text
+    let is_of_class = |fault: &DataError| matches!(fault, DataError::UnknownObjectClass { .. });
+    text + match () {
+        () if may_skip => {
+            "\nMend them, or leave these items out with --skip-broken; --strict stops at the first."
+        }
+        () if faults.iter().any(is_of_class) => {
+            "\n--unknown-classes skip leaves objects of other classes out."
+        }
+        () => "",
+    }
 }
 
 /// An error with its causes, as a program would print it.
@@ -182,7 +203,7 @@ mod tests {
         assert_eq!(list.keep(Ok(7)).unwrap(), Some(7));
         let text = list.check(Path::new("set"), 40).unwrap_err().to_string();
         for part in [
-            "set: 25 of 40",
+            "set: 25 faults in 40 items:",
             "file0",
             "file19",
             "and 5 more",
@@ -210,10 +231,26 @@ mod tests {
             "{text}"
         );
         let nothing = skip.nothing_left(Path::new("set"), 2000);
-        assert!(matches!(
-            nothing,
-            Err(DataError::BrokenItems { count: 2000, .. })
-        ));
+        let Err(DataError::BrokenItems { faults, .. }) = nothing else {
+            panic!("{nothing:?}");
+        };
+        assert_eq!(faults.len(), 2000);
+    }
+
+    #[test]
+    fn a_fault_that_another_option_governs_is_not_passed_over() {
+        let mut skip = FaultList::new(Faults::Skip);
+        skip.keep(fault(0)).unwrap();
+        let governed = DataError::UnknownObjectClass {
+            path: "a.xml".into(),
+            place: "object 1".into(),
+            seen: "dog".into(),
+            allowed: "cat".into(),
+        };
+        skip.note(governed).unwrap();
+        let text = skip.check(Path::new("set"), 2).unwrap_err().to_string();
+        assert!(text.contains("file0") && text.contains("dog"), "{text}");
+        assert!(!text.contains("--skip-broken"), "{text}");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Image files as RGB.
 
-use std::io::{BufRead, BufReader, Cursor, Seek};
+use std::io::{BufRead, Cursor, Seek};
 use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, Rgb, RgbImage};
 
 use crate::VisionError;
-use crate::header::{Exif, ImageHeader, decoder, open, undecodable, unreadable};
+use crate::header::{Exif, decoder, open, undecodable, unreadable};
 use crate::jpeg::is_whole_jpeg;
 
 /// The most pixels of an image that [`read_image`] decodes: most cameras' photographs, and no more than 300 MB in RGB.
@@ -46,9 +46,7 @@ pub fn read_image_turned(
     exif: Exif,
 ) -> Result<RgbImage, VisionError> {
     let path = path.as_ref();
-    let opened = decoder(open(path)?, path)?;
-    let whole: BufReader<_> = open(path)?;
-    decoded(opened, whole, path, (max_pixels, exif))
+    decoded(open(path)?, path, (max_pixels, exif))
 }
 
 /// [`read_image_within`] for an encoded image in memory; `name` stands for its path in errors.
@@ -60,23 +58,28 @@ pub fn decode_image_within(
     name: impl AsRef<Path>,
     max_pixels: u64,
 ) -> Result<RgbImage, VisionError> {
-    let name = name.as_ref();
-    let opened = decoder(Cursor::new(bytes), name)?;
     decoded(
-        opened,
         Cursor::new(bytes),
-        name,
+        name.as_ref(),
         (max_pixels, Exif::Upright),
     )
 }
 
-/// The image of a decoder, whose header has been read; `whole` is the same file once more.
+/// The image of an encoded file.
 fn decoded(
-    (decoder, header): (impl ImageDecoder, ImageHeader),
-    mut whole: impl BufRead + Seek,
+    mut file: impl BufRead + Seek,
     path: &Path,
     (max_pixels, exif): (u64, Exif),
 ) -> Result<RgbImage, VisionError> {
+    // Before the decoder, which has other words for a file that ends within its header.
+    let is_whole = is_whole_jpeg(&mut file).map_err(unreadable(path))?;
+    if !is_whole {
+        return Err(VisionError::CutOff {
+            path: path.into(),
+            format: "JPEG",
+        });
+    }
+    let (decoder, header) = decoder(file, path)?;
     let (width, height) = header.size(exif);
     if u64::from(width) * u64::from(height) > max_pixels {
         return Err(VisionError::TooManyPixels {
@@ -95,12 +98,6 @@ fn decoded(
             path: path.into(),
             seen,
             allowed,
-        });
-    }
-    if !is_whole_jpeg(&mut whole).map_err(unreadable(path))? {
-        return Err(VisionError::CutOff {
-            path: path.into(),
-            format: "JPEG",
         });
     }
     let mut image = DynamicImage::from_decoder(decoder).map_err(undecodable(path))?;
@@ -256,10 +253,13 @@ mod tests {
             .unwrap();
         assert!(read_image(&path).is_ok());
         let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &whole[..whole.len() - 20]).unwrap();
-        let error = read_image(&path).unwrap_err();
-        assert!(matches!(error, VisionError::CutOff { .. }), "{error:?}");
-        assert!(error.to_string().contains("cut.jpg"));
+        // Within the pixels, and within the header.
+        for length in [whole.len() - 20, 100] {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            let error = read_image(&path).unwrap_err();
+            assert!(matches!(error, VisionError::CutOff { .. }), "{error:?}");
+            assert!(error.to_string().contains("cut.jpg"));
+        }
     }
 
     #[test]

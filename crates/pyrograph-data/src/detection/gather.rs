@@ -6,11 +6,11 @@ use std::path::Path;
 use pyrograph_vision::BoundingBox;
 
 use super::clean::{Cleaned, clean};
-use super::faults::Faults;
 use super::options::{BoxPolicy, DetectionOptions, UnknownClass};
 use super::remark::{BoxAction, BoxRemark, Place};
 use super::{BoxObject, DetectionSample, DetectionSet};
 use crate::DataError;
+use crate::faults::FaultList;
 
 /// The number of each class by its name.
 ///
@@ -43,7 +43,7 @@ pub(super) struct Gatherer {
     remarks: Vec<BoxRemark>,
     skipped: BTreeMap<String, usize>,
     /// The faults met so far.
-    pub(super) faults: Faults,
+    pub(super) faults: FaultList,
 }
 
 impl Gatherer {
@@ -68,7 +68,7 @@ impl Gatherer {
             samples: Vec::new(),
             remarks: Vec::new(),
             skipped: BTreeMap::new(),
-            faults: Faults::new(options.broken),
+            faults: FaultList::new(options.faults),
         })
     }
 
@@ -156,7 +156,7 @@ impl Gatherer {
                 object: number,
             };
             let object = raw.and_then(|raw| self.object(place, size, &raw));
-            match self.faults.sound(object)? {
+            match self.faults.keep(object)? {
                 Some(object) => clean.extend(object),
                 None => is_sound = false,
             }
@@ -172,25 +172,26 @@ impl Gatherer {
         self.samples.push(sample);
     }
 
-    /// The set of all that was gathered.
+    /// The set of all that was gathered from `images` images.
     ///
     /// # Errors
-    /// The faults, unless their images are left out, and [`DataError::Empty`] for `file` where no image is left.
-    pub(super) fn finish(mut self, file: &Path) -> Result<DetectionSet, DataError> {
+    /// The faults, unless their images are left out and others are there, and [`DataError::Empty`] for `path` without any image.
+    pub(super) fn finish(mut self, path: &Path, images: usize) -> Result<DetectionSet, DataError> {
         // Where the data are refused anyway, so that all of their faults are listed.
         if self.faults.are_listed() {
             for sample in &self.samples {
-                self.faults.sound(sample.look())?;
+                self.faults.keep(sample.look())?;
             }
         }
-        let broken = self.faults.finish()?;
+        self.faults.check(path, images)?;
         if self.samples.is_empty() {
-            return Err(DataError::Empty { path: file.into() });
+            self.faults.nothing_left(path, images)?;
+            return Err(DataError::Empty { path: path.into() });
         }
         let mut set = DetectionSet::from_parts(self.class_names, self.samples);
         set.remarks = self.remarks;
         set.skipped_classes = self.skipped.into_iter().collect();
-        set.broken = broken.iter().map(DataError::in_words).collect();
+        set.broken = self.faults.in_words();
         Ok(set)
     }
 }

@@ -1,12 +1,12 @@
 //! A quick look at the image files of a set, before anything is done with it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pyrograph_vision::{Exif, ImageHeader, check_image_file};
 
-use super::faults::Faults;
-use super::{Broken, DetectionSample, DetectionSet, Pixels};
-use crate::DataError;
+use super::{DetectionSample, DetectionSet, Pixels};
+use crate::faults::FaultList;
+use crate::{DataError, Faults};
 
 /// An image whose EXIF data turn it in a way that no size shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub struct ImageChecks {
     /// Images with objects that EXIF turns, or mirrors, into a picture of the size that the annotation states as well: whether
     /// the boxes are of the upright picture or of the stored one does not show. Empty unless they are read upright.
     pub turned: Vec<TurnedImage>,
-    /// The faults of the images that are to be left out.
-    pub faults: Vec<DataError>,
+    /// The faults of the images that are to be left out, a sentence each.
+    pub faults: Vec<String>,
     /// The places of the others.
     sound: Vec<usize>,
 }
@@ -35,46 +35,50 @@ impl DetectionSet {
     /// than its annotation states is found before anything is done with the set. `each` is called after every image.
     ///
     /// # Errors
-    /// As [`image`](Self::image), for the first such image or for all of them, as `broken` has it; damage in the midst of a
-    /// file shows there only.
+    /// As [`image`](Self::image) for the first such image, or [`DataError::BrokenItems`] for all of them, as `faults` has it;
+    /// damage in the midst of a file shows there only.
     pub fn check_images(
         &self,
-        broken: Broken,
+        faults: Faults,
         each: &mut dyn FnMut(),
     ) -> Result<ImageChecks, DataError> {
-        let mut faults = Faults::new(broken);
+        let mut faults = FaultList::new(faults);
         let mut checks = ImageChecks::default();
         for (place, sample) in self.samples.iter().enumerate() {
-            if let Some(turned) = faults.sound(sample.look())? {
+            if let Some(turned) = faults.keep(sample.look())? {
                 checks.sound.push(place);
                 checks.turned.extend(turned);
             }
             each();
         }
-        checks.faults = faults.finish()?;
+        let folder = self.folder();
+        faults.check(&folder, self.len())?;
+        if checks.sound.is_empty() {
+            faults.nothing_left(&folder, self.len())?;
+        }
+        checks.faults = faults.in_words();
         Ok(checks)
     }
 
     /// The set without the images whose files have faults, which [`broken`](Self::broken) then has.
     ///
     /// # Errors
-    /// [`DataError::Empty`] where no image is left.
+    /// [`DataError::BrokenItems`] where no image is left.
     pub fn without_broken_images(self, each: &mut dyn FnMut()) -> Result<Self, DataError> {
-        let checks = self.check_images(Broken::Skip, each)?;
-        let Some(first) = checks.faults.first() else {
+        let checks = self.check_images(Faults::Skip, each)?;
+        if checks.faults.is_empty() {
             return Ok(self);
-        };
-        if checks.sound.is_empty() {
-            let path = match self.samples.first().map(|sample| &sample.pixels) {
-                Some(Pixels::File(path)) => path.clone(),
-                _ => first.to_string().into(),
-            };
-            return Err(DataError::Empty { path });
         }
         let mut left = self.subset(&checks.sound);
-        let said = checks.faults.iter().map(DataError::in_words);
-        left.broken.extend(said);
+        left.broken.extend(checks.faults);
         Ok(left)
+    }
+
+    /// The folder of the first image file.
+    fn folder(&self) -> PathBuf {
+        let first = self.files().into_iter().next();
+        let folder = first.as_deref().and_then(Path::parent);
+        folder.map(Path::to_path_buf).unwrap_or_default()
     }
 }
 

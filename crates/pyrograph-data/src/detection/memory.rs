@@ -45,7 +45,7 @@ mod tests {
     use pyrograph_vision::BoundingBox;
 
     use super::*;
-    use crate::detection::Broken;
+    use crate::Faults;
 
     fn set(class: usize) -> Result<DetectionSet, DataError> {
         let mut image = RgbImage::new(40, 20);
@@ -64,7 +64,7 @@ mod tests {
         assert_eq!(set.image(0).expect("there").get_pixel(3, 2).0, [9, 8, 7]);
         let bbox = set.samples()[0].objects[0].bbox;
         assert_eq!([bbox.x1, bbox.y1, bbox.x2, bbox.y2], [0.0, 2.0, 10.0, 20.0]);
-        assert!(set.files().is_empty() && set.check_images(Broken::List, &mut || ()).is_ok());
+        assert!(set.files().is_empty() && set.check_images(Faults::List, &mut || ()).is_ok());
         assert_eq!(set.shared_with(&set.clone()), Some("a"));
     }
 

@@ -33,7 +33,6 @@ mod augment;
 mod clean;
 mod coco;
 mod export;
-mod faults;
 mod gather;
 mod headers;
 mod memory;
@@ -58,12 +57,9 @@ use pyrograph_vision::{BoundingBox, MAX_INPUT_PIXELS, RgbImage, image_header, re
 pub use annotation_error::AnnotationError;
 pub use augment::{Expand, IouCrop, Mirror, PhotometricDistort, SsdAugment};
 pub use export::CocoInstances;
-pub(crate) use faults::listed;
 pub use headers::{ImageChecks, TurnedImage};
 pub use open::DetectionFormat;
-pub use options::{
-    BeyondImage, BoxPolicy, Broken, Degenerate, DetectionOptions, UnknownClass, VocCorners,
-};
+pub use options::{BeyondImage, BoxPolicy, Degenerate, DetectionOptions, UnknownClass, VocCorners};
 pub(crate) use remark::Corners;
 pub use remark::{BoxAction, BoxFault, BoxRemark};
 pub use sample::DetectionSample;
@@ -123,6 +119,7 @@ pub struct DetectionSet {
     remarks: Vec<BoxRemark>,
     skipped_classes: Vec<(String, usize)>,
     broken: Vec<String>,
+    unannotated: Vec<String>,
 }
 
 impl DetectionSet {
@@ -136,6 +133,7 @@ impl DetectionSet {
             remarks: Vec::new(),
             skipped_classes: Vec::new(),
             broken: Vec::new(),
+            unannotated: Vec::new(),
         }
     }
 
@@ -170,10 +168,16 @@ impl DetectionSet {
         &self.skipped_classes
     }
 
-    /// The faults of the images that [`Broken::Skip`] left out, each with its file. A [subset](Self::subset) keeps those of the
+    /// The faults of the images that [`Faults::Skip`](crate::Faults::Skip) left out, each with its file. A [subset](Self::subset) keeps those of the
     /// whole.
     pub fn broken(&self) -> &[String] {
         &self.broken
+    }
+
+    /// The image files beside those of the set that no annotation is of, by name, where every annotation of a folder was read;
+    /// images without any object have an annotation without one. A [subset](Self::subset) keeps those of the whole.
+    pub fn unannotated(&self) -> &[String] {
+        &self.unannotated
     }
 
     /// The objects of all images.

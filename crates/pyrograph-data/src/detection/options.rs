@@ -3,6 +3,8 @@
 use pyrograph_vision::Exif;
 use serde::{Deserialize, Serialize};
 
+use crate::Faults;
+
 /// How annotations are read. By default classes are those that the data have, and boxes are cleaned as by [`BoxPolicy`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -21,25 +23,12 @@ pub struct DetectionOptions {
     pub exif: Exif,
     /// What happens to images whose annotations or files have faults.
     #[serde(skip_serializing_if = "is_default")]
-    pub broken: Broken,
+    pub faults: Faults,
 }
 
 /// Configs of runs say what differs from the default.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// What happens to images whose annotations or files have faults.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Broken {
-    /// The data are refused, with every fault that there is.
-    #[default]
-    List,
-    /// The data are refused at the first fault.
-    First,
-    /// The images are left out, and their faults are in [`broken`](super::DetectionSet::broken).
-    Skip,
 }
 
 /// What happens to an object whose class is not known.

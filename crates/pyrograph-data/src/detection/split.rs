@@ -27,6 +27,7 @@ impl DetectionSet {
             samples,
             skipped_classes: self.skipped_classes.clone(),
             broken: self.broken.clone(),
+            unannotated: self.unannotated.clone(),
         }
     }
 

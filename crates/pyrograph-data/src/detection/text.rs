@@ -81,12 +81,29 @@ fn decoded_xml(bytes: &[u8]) -> Result<String, String> {
     let Some(label) = declared_encoding(bytes) else {
         return decoded(bytes, UTF_8);
     };
-    let encoding = Encoding::for_label_no_replacement(label.as_bytes()).ok_or_else(|| {
+    let encoding = encoding_named(label).ok_or_else(|| {
         format!("it declares the encoding {label:?}, which is not known: save it as UTF-8")
     })?;
     // The declaration was read byte by byte, so it is not true: .NET writes it before UTF-8.
     let is_wide = encoding == UTF_16LE || encoding == UTF_16BE;
     decoded(bytes, if is_wide { UTF_8 } else { encoding })
+}
+
+/// The encoding of that name: as the web spells it, as Python does, or by the number of Windows' code page.
+fn encoding_named(label: &str) -> Option<&'static Encoding> {
+    let known = |label: &str| Encoding::for_label_no_replacement(label.as_bytes());
+    let small = label.to_ascii_lowercase();
+    let plain = small.replace(['-', '_'], "");
+    let as_page = match plain.trim_start_matches("cp").trim_start_matches("windows") {
+        "932" => "shift_jis",
+        "936" => "gbk",
+        "949" => "euc-kr",
+        "950" => "big5",
+        "65001" => "utf-8",
+        _ => "",
+    };
+    let names = [&small, &small.replace('_', "-"), &plain, as_page];
+    names.into_iter().find_map(known)
 }
 
 /// The encoding in `<?xml … encoding="…"?>`.
@@ -144,6 +161,12 @@ mod tests {
             ("EUC-KR", b"\xbc\xbc\xc6\xf7", "세포"),
             ("windows-1251", b"\xea\xeb\xe5\xf2\xea\xe0", "клетка"),
             ("ISO-8859-1", b"Zellk\xf6rper", "Zellkörper"),
+            ("latin-1", b"Zellk\xf6rper", "Zellkörper"),
+            ("iso_8859_1", b"Zellk\xf6rper", "Zellkörper"),
+            ("cp936", b"\xcf\xb8\xb0\xfb", "细胞"),
+            ("CP949", b"\xbc\xbc\xc6\xf7", "세포"),
+            ("cp1251", b"\xea\xeb\xe5\xf2\xea\xe0", "клетка"),
+            ("utf_8", "Zellkörper".as_bytes(), "Zellkörper"),
             ("utf-8", "Zellkörper".as_bytes(), "Zellkörper"),
             // .NET's writers of strings declare it before UTF-8.
             ("utf-16", "Zellkörper".as_bytes(), "Zellkörper"),

@@ -3,9 +3,10 @@
 use std::fs;
 
 use pyrograph_data::DataError;
-use pyrograph_data::detection::{DetectionFormat, DetectionOptions, DetectionSet};
+use pyrograph_data::detection::{DetectionFormat, DetectionSet};
 
 use crate::coco::{INSTANCES, folder, open};
+use crate::strict;
 use crate::write;
 
 #[test]
@@ -37,7 +38,7 @@ fn a_part_is_found_by_its_name_with_or_without_the_year() {
     write(file("train"), INSTANCES);
     assert!(matches!(
         open(&root, "train"),
-        Err(DataError::Several { .. })
+        Err(DataError::NoImageFile { .. })
     ));
     fs::rename(root.path().join("train2017"), root.path().join("images")).unwrap();
     assert_eq!(open(&root, "train").unwrap().len(), 2);
@@ -47,7 +48,7 @@ fn a_part_is_found_by_its_name_with_or_without_the_year() {
 fn a_json_file_is_a_set_with_its_images_beside() {
     let root = folder(INSTANCES);
     let whole = open(&root, "train").unwrap();
-    let options = DetectionOptions::default();
+    let options = strict();
     let read = |path: &str| {
         let path = root.path().join(path);
         DetectionSet::open(path, DetectionFormat::Coco, "any", &options).unwrap()

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use pyrograph_data::DataError;
 use pyrograph_data::detection::{
-    BoxObject, Broken, CocoInstances, DetectionOptions, DetectionSet, SetError,
+    BoxObject, CocoInstances, DetectionOptions, DetectionSet, SetError,
 };
+use pyrograph_data::{DataError, Faults};
 use pyrograph_vision::{BoundingBox, write_png};
 
 use crate::coco::{INSTANCES, folder, open};
@@ -80,7 +80,7 @@ fn sets_of_other_origins_come_back_with_the_names_of_their_files() {
         write_png(path, &scenes.image(index).unwrap()).unwrap();
     }
     let again = read_back(&scenes.to_coco(), drawn.path());
-    again.check_images(Broken::List, &mut || {}).unwrap();
+    again.check_images(Faults::List, &mut || {}).unwrap();
     let objects: Vec<_> = again.samples().iter().map(|s| s.objects.clone()).collect();
     assert_eq!(objects, as_coco(&scenes));
     assert_eq!(again.image(2).unwrap(), scenes.image(2).unwrap());

@@ -2,18 +2,16 @@
 
 use std::fs;
 
-use pyrograph_data::DataError;
-use pyrograph_data::detection::{
-    AnnotationError, Broken, DetectionFormat, DetectionOptions, DetectionSet,
-};
+use pyrograph_data::detection::{AnnotationError, DetectionFormat, DetectionOptions, DetectionSet};
+use pyrograph_data::{DataError, Faults};
 use tempfile::TempDir;
 
-use crate::voc::{add, read, read_with};
+use crate::voc::{add, read_with};
 use crate::{coco, write};
 
-fn options(broken: Broken) -> DetectionOptions {
+fn options(faults: Faults) -> DetectionOptions {
     DetectionOptions {
-        broken,
+        faults,
         ..DetectionOptions::default()
     }
 }
@@ -40,13 +38,11 @@ fn folder() -> TempDir {
 fn all_faults_are_listed_and_the_first_alone_where_that_is_wanted() {
     let root = folder();
     write(root.path().join("JPEGImages/e.png"), "no image");
-    let error = read(&root, "train").unwrap_err();
-    let DataError::Several { faults, may_skip } = &error else {
-        panic!("{error:?}");
-    };
-    assert_eq!((faults.len(), *may_skip), (4, true));
-    let text = error.to_string();
-    assert!(text.starts_with("4 faults in the data:\n"), "{text}");
+    let text = read_with(&root, options(Faults::List))
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains(": 4 faults in 5 items:\n"), "{text}");
+    assert!(text.contains("--skip-broken"), "{text}");
     for said in [
         "b.xml, line 1",
         "c.xml: object 1 has no name",
@@ -55,7 +51,7 @@ fn all_faults_are_listed_and_the_first_alone_where_that_is_wanted() {
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
-    let error = read_with(&root, options(Broken::First)).unwrap_err();
+    let error = read_with(&root, options(Faults::Strict)).unwrap_err();
     assert!(
         matches!(error, DataError::Annotation(AnnotationError::Xml { .. })),
         "{error:?}"
@@ -65,7 +61,7 @@ fn all_faults_are_listed_and_the_first_alone_where_that_is_wanted() {
 #[test]
 fn images_with_faults_are_left_out_and_said_where_that_is_wanted() {
     let root = folder();
-    let set = read_with(&root, options(Broken::Skip)).unwrap();
+    let set = read_with(&root, options(Faults::Skip)).unwrap();
     let names: Vec<_> = set
         .samples()
         .iter()
@@ -88,7 +84,9 @@ fn images_with_faults_are_left_out_and_said_where_that_is_wanted() {
     assert!(set.broken()[3].contains("e.png is a PNG file that was cut off"));
     write(root.path().join("JPEGImages/a.png"), "");
     let error = set.without_broken_images(&mut || {}).unwrap_err();
-    assert!(matches!(error, DataError::Empty { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("1 fault in 1 item:"), "{text}");
+    assert!(text.contains("a.png is not an image"), "{text}");
 }
 
 #[test]
@@ -96,19 +94,13 @@ fn an_unknown_class_is_no_fault_to_be_passed_over() {
     let root = folder();
     let options = DetectionOptions {
         classes: Some(vec!["dog".into()]),
-        ..options(Broken::Skip)
+        ..options(Faults::Skip)
     };
     let error = read_with(&root, options).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DataError::Several {
-                may_skip: false,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    let text = error.to_string();
+    assert!(text.contains("a.xml") && text.contains("\"cat\""), "{text}");
+    assert!(text.contains("--unknown-classes skip"), "{text}");
+    assert!(!text.contains("--skip-broken"), "{text}");
 }
 
 #[test]
@@ -121,14 +113,14 @@ fn faults_of_coco_are_listed_by_file_item_and_field() {
             1,
         );
     let root = coco::folder(&text);
-    let error = coco::open(&root, "train").unwrap_err();
-    let said = error.to_string();
-    assert!(said.starts_with("2 faults in the data:"), "{said}");
+    let format = DetectionFormat::Coco;
+    let open = |faults| DetectionSet::open(root.path(), format, "train", &options(faults));
+    let said = open(Faults::List).unwrap_err().to_string();
+    assert!(said.contains(": 2 faults in 2 items:"), "{said}");
     assert!(said.contains("annotations[1].image_id is \"99\""), "{said}");
     assert!(said.contains("annotations[0].bbox is [1.5]"), "{said}");
     // The image of the broken box goes, as it would teach that there is nothing.
-    let format = DetectionFormat::Coco;
-    let set = DetectionSet::open(root.path(), format, "train", &options(Broken::Skip)).unwrap();
+    let set = open(Faults::Skip).unwrap();
     assert_eq!(set.samples()[0].name, "000007.png");
     assert_eq!((set.len(), set.broken().len()), (1, 2));
 }

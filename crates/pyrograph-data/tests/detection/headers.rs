@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use pyrograph_data::DataError;
-use pyrograph_data::detection::{Broken, DetectionOptions, DetectionSet, ImageChecks};
+use pyrograph_data::detection::{DetectionOptions, DetectionSet, ImageChecks};
+use pyrograph_data::{DataError, Faults};
 use pyrograph_vision::Exif;
 use tempfile::TempDir;
 
@@ -33,8 +33,8 @@ fn set(root: &TempDir, exif: Exif) -> DetectionSet {
 
 fn check(set: &DetectionSet) -> Result<ImageChecks, DataError> {
     let mut seen = 0;
-    let checks = set.check_images(Broken::List, &mut || seen += 1);
-    assert_eq!(seen, set.len());
+    let checks = set.check_images(Faults::Strict, &mut || seen += 1);
+    assert!(checks.is_err() || seen == set.len());
     checks
 }
 

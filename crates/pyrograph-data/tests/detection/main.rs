@@ -3,10 +3,12 @@
 mod bccd;
 mod coco;
 mod coco_files;
+mod coco_names;
 mod encodings;
 mod export;
 mod faults;
 mod headers;
+mod lists;
 mod objects;
 mod options;
 mod parts;
@@ -18,8 +20,18 @@ mod voc;
 use std::fs;
 use std::path::Path;
 
+use pyrograph_data::Faults;
+use pyrograph_data::detection::DetectionOptions;
 use pyrograph_vision::image::codecs::jpeg::JpegEncoder;
 use pyrograph_vision::{Rgb, RgbImage, write_png};
+
+/// Options by which a fault is an error by itself.
+fn strict() -> DetectionOptions {
+    DetectionOptions {
+        faults: Faults::Strict,
+        ..DetectionOptions::default()
+    }
+}
 
 /// A grey image of the size.
 fn write_image(path: impl AsRef<Path>, (width, height): (u32, u32)) {

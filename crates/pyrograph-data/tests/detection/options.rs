@@ -2,12 +2,13 @@
 
 use pyrograph_data::DataError;
 use pyrograph_data::detection::{
-    BeyondImage, BoxAction, BoxFault, BoxPolicy, Broken, Degenerate, DetectionOptions,
-    UnknownClass, VocCorners,
+    BeyondImage, BoxAction, BoxFault, BoxPolicy, Degenerate, DetectionOptions, UnknownClass,
+    VocCorners,
 };
 use pyrograph_vision::BoundingBox;
 use tempfile::TempDir;
 
+use crate::strict;
 use crate::voc::{add, folder, read, read_with};
 
 #[test]
@@ -16,7 +17,7 @@ fn classes_that_are_not_known_are_refused_or_counted() {
     let options = |unknown| DetectionOptions {
         classes: Some(vec!["emu".to_owned(), "cat".to_owned()]),
         unknown,
-        ..DetectionOptions::default()
+        ..strict()
     };
     let text = read_with(&root, options(UnknownClass::Refuse))
         .unwrap_err()
@@ -37,7 +38,7 @@ fn classes_have_names_and_no_two_the_same() {
         let classes = classes.iter().map(|&name| name.to_owned()).collect();
         let options = DetectionOptions {
             classes: Some(classes),
-            ..DetectionOptions::default()
+            ..strict()
         };
         let error = read_with(&root, options).unwrap_err();
         assert!(matches!(error, DataError::BadClasses { .. }), "{error}");
@@ -86,16 +87,7 @@ fn every_box_that_is_changed_or_left_out_has_a_remark() {
 #[test]
 fn boxes_with_faults_are_refused_where_that_is_wanted() {
     let root = with_faults();
-    let with = |boxes| {
-        read_with(
-            &root,
-            DetectionOptions {
-                boxes,
-                broken: Broken::First,
-                ..DetectionOptions::default()
-            },
-        )
-    };
+    let with = |boxes| read_with(&root, DetectionOptions { boxes, ..strict() });
     let boxes = BoxPolicy {
         degenerate: Degenerate::Refuse,
         ..BoxPolicy::default()
@@ -120,7 +112,7 @@ fn boxes_with_faults_are_refused_where_that_is_wanted() {
 fn corners_count_from_one_where_that_is_said() {
     let options = DetectionOptions {
         voc_corners: VocCorners::OneBased,
-        ..DetectionOptions::default()
+        ..strict()
     };
     let set = read_with(&folder(), options).unwrap();
     let [cat, ape] = &set.samples()[0].objects[..] else {

@@ -1,10 +1,10 @@
 //! Parts of a set, and what tells sets apart.
 
 use pyrograph_data::DataError;
-use pyrograph_data::detection::{DetectionOptions, DetectionSet};
+use pyrograph_data::detection::DetectionSet;
 use tempfile::TempDir;
 
-use crate::{write, write_image};
+use crate::{strict, write, write_image};
 
 /// Ten images named by their number, each with one box of that width; that of image 0 has no area.
 fn ten() -> (TempDir, DetectionSet) {
@@ -22,7 +22,7 @@ fn ten() -> (TempDir, DetectionSet) {
     );
     write(root.path().join("a.json"), &text);
     (0..10).for_each(|id| write_image(root.path().join(format!("{id}.png")), (20, 10)));
-    let options = DetectionOptions::default();
+    let options = strict();
     let set = DetectionSet::from_coco(root.path().join("a.json"), root.path(), &options).unwrap();
     (root, set)
 }
@@ -149,7 +149,7 @@ fn the_checksum_sees_images_objects_and_their_order() {
     let text = std::fs::read_to_string(&path).unwrap();
     let changed = |old: &str, new: &str| {
         write(&path, text.replacen(old, new, 1));
-        DetectionSet::from_coco(&path, root.path(), &DetectionOptions::default()).unwrap()
+        DetectionSet::from_coco(&path, root.path(), &strict()).unwrap()
     };
     let others = [
         reordered,

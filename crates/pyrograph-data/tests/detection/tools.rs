@@ -4,17 +4,17 @@ use std::fs;
 use std::path::Path;
 
 use pyrograph_data::DataError;
-use pyrograph_data::detection::{AnnotationError, DetectionFormat, DetectionOptions, DetectionSet};
+use pyrograph_data::detection::{AnnotationError, DetectionFormat, DetectionSet};
 
 use crate::voc::add;
-use crate::{coco, write, write_image};
+use crate::{coco, strict, write, write_image};
 
 fn open(
     path: impl AsRef<Path>,
     format: DetectionFormat,
     split: &str,
 ) -> Result<DetectionSet, DataError> {
-    DetectionSet::open(path, format, split, &DetectionOptions::default())
+    DetectionSet::open(path, format, split, &strict())
 }
 
 fn voc(path: impl AsRef<Path>, split: &str) -> Result<DetectionSet, DataError> {
@@ -164,9 +164,11 @@ fn of_images_that_their_extensions_tell_apart_the_annotation_names_one() {
     );
     let annotation = path.join("Annotations/a.xml");
     let text = fs::read_to_string(&annotation).unwrap();
-    write(&annotation, text.replace("other.png", "a.bmp"));
-    let set = voc(path, "all").unwrap();
-    assert!(set.files()[0].ends_with("a.bmp"));
+    for filename in ["a.bmp", "A.BMP"] {
+        write(&annotation, text.replace("other.png", filename));
+        let set = voc(path, "all").unwrap();
+        assert!(set.files()[0].ends_with("a.bmp"), "{filename}");
+    }
     // Two annotations of one image.
     write(
         path.join("Annotations/b.xml"),

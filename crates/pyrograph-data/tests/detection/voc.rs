@@ -8,7 +8,7 @@ use pyrograph_data::detection::{ALL_ANNOTATIONS, DetectionFormat, DetectionOptio
 use pyrograph_vision::BoundingBox;
 use tempfile::TempDir;
 
-use crate::{write, write_image};
+use crate::{strict, write, write_image};
 
 /// An object: its class and its corners.
 pub(crate) type Object<'a> = (&'a str, [f32; 4]);
@@ -56,7 +56,7 @@ pub(crate) fn folder() -> TempDir {
 }
 
 pub(crate) fn read(root: &TempDir, split: &str) -> Result<DetectionSet, DataError> {
-    DetectionSet::from_voc(root.path(), split, &DetectionOptions::default())
+    DetectionSet::from_voc(root.path(), split, &strict())
 }
 
 pub(crate) fn read_with(
@@ -106,7 +106,7 @@ fn the_folders_may_lie_deeper_in_one_folder_only() {
         write(inner.join("ImageSets/Main/train.txt"), "a");
     };
     year("VOC2007");
-    let options = DetectionOptions::default();
+    let options = strict();
     let open = || DetectionSet::open(outer.path(), DetectionFormat::Voc, "train", &options);
     assert_eq!(open().unwrap().objects(), 1);
     year("VOC2012");
@@ -125,7 +125,7 @@ fn a_folder_without_the_layout_is_refused() {
     write(root.path().join("Annotations/a.xml"), annotation(&[]));
     let text = read(&root, "train").unwrap_err().to_string();
     assert!(text.contains("no folder JPEGImages"), "{text}");
-    let missing = DetectionSet::from_voc("not/there", "train", &DetectionOptions::default());
+    let missing = DetectionSet::from_voc("not/there", "train", &strict());
     assert!(
         matches!(missing, Err(DataError::Read { .. })),
         "{missing:?}"
@@ -206,7 +206,7 @@ fn a_broken_file_of_another_part_is_met_while_classes_are_collected() {
     let classes = Some(vec!["cat".to_owned(), "ape".to_owned()]);
     let options = DetectionOptions {
         classes,
-        ..DetectionOptions::default()
+        ..strict()
     };
     assert_eq!(
         read_with(&root, options).unwrap().class_names(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use pyrograph_data::detection::{DetectionSet, SsdAugment};
+use pyrograph_data::detection::{BoxAction, BoxRemark, DetectionSet, SsdAugment};
 use pyrograph_losses::{MultiBoxLoss, PriorMatcher};
 use pyrograph_models::ssd::{ProjectorKind, SsdBackbone, SsdConfig, Transfer};
 use pyrograph_vision::{ColourNormalisation, DetectOptions};
@@ -278,12 +278,8 @@ impl SsdTraining {
             ),
             false => (1, "1 or more"),
         };
-        let in_words = |count: usize| match count {
-            1 => "1 image".to_owned(),
-            count => format!("{count} images"),
-        };
         if set.len() < least {
-            return Err(refuse("the data to train on", in_words(set.len()), allowed));
+            return Err(refuse("the data to train on", images_in(set), allowed));
         }
         if self.batch_size < least {
             return Err(refuse(
@@ -311,7 +307,7 @@ impl SsdTraining {
             return Ok(());
         }
         let left = set.untrained(self.difficult);
-        let mut seen = format!("none in {} images", set.len());
+        let mut seen = format!("none in {}", images_in(set));
         if left.difficult > 0 {
             seen += &format!(
                 ", but {} difficult ones, which --difficult trains on",
@@ -323,6 +319,11 @@ impl SsdTraining {
                 ", but {} crowds (iscrowd), which are never trained on",
                 left.crowds
             );
+        }
+        let is_left_out = |remark: &&BoxRemark| remark.action == BoxAction::Skipped;
+        let boxes = set.remarks().iter().filter(is_left_out).count();
+        if boxes > 0 {
+            seen += &format!(", but {boxes} whose box was left out");
         }
         for (class, count) in set.skipped_classes() {
             seen += &format!(", but {count} of the class {class}, which is left out");
@@ -413,5 +414,13 @@ impl SsdTraining {
             return Err(refuse("the rate after unfreezing", "given", allowed));
         }
         Ok(())
+    }
+}
+
+/// The number of images of a set, with its noun.
+fn images_in(set: &DetectionSet) -> String {
+    match set.len() {
+        1 => "1 image".into(),
+        count => format!("{count} images"),
     }
 }

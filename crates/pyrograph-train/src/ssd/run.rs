@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use pyrograph_data::detection::{Broken, DetectionFormat, DetectionOptions, DetectionSet};
+use pyrograph_data::Faults;
+use pyrograph_data::detection::{DetectionFormat, DetectionOptions, DetectionSet};
 use serde::{Deserialize, Serialize};
 
 use super::SsdTraining;
@@ -62,17 +63,17 @@ impl DetectionSource {
                 options,
             } => DetectionSet::open(path, *format, split, options)?,
         };
-        match self.broken() {
-            Broken::Skip => Ok(set.without_broken_images(each)?),
-            Broken::List | Broken::First => Ok(set),
+        match self.faults() {
+            Faults::Skip => Ok(set.without_broken_images(each)?),
+            Faults::List | Faults::Strict => Ok(set),
         }
     }
 
     /// What happens to images with faults.
-    pub fn broken(&self) -> Broken {
+    pub fn faults(&self) -> Faults {
         match self {
-            Self::Scenes { .. } => Broken::default(),
-            Self::Files { options, .. } => options.broken,
+            Self::Scenes { .. } => Faults::default(),
+            Self::Files { options, .. } => options.faults,
         }
     }
 

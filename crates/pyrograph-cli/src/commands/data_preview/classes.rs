@@ -2,14 +2,14 @@
 
 use anyhow::bail;
 use pyrograph::{
-    data::{LabelledOptions, Split, SpriteSet, epoch_order},
+    data::{Split, SpriteSet, epoch_order},
     train::{dcgan::ImageSource, sprites::DataSource},
     vision::{RgbImage, enlarge, labelled_grid, pick_factor, resize_bilinear, write_png},
 };
 use serde_json::{Map, json};
 
 use super::{DataPreview, GAP, TRAIN, WHITE};
-use crate::reading::{read_labelled, read_sprites, sprite_options};
+use crate::reading::{counted, read_labelled, read_sprites, sprite_options};
 
 /// Built-in sprites that are drawn.
 const SPRITES: usize = 500;
@@ -48,7 +48,7 @@ impl DataPreview {
                 let source = DataSource::Folder {
                     path: path.clone(),
                     side,
-                    options: sprite_options(None, self.set.faults()),
+                    options: sprite_options(self.flags.labels, self.set.faults()),
                 };
                 read_sprites(&source, &self.common)?
             }
@@ -79,10 +79,7 @@ impl DataPreview {
             classes: Vec::new(),
             limit: None,
             seed: self.seed,
-            options: LabelledOptions {
-                faults: self.set.faults(),
-                ..LabelledOptions::default()
-            },
+            options: self.flags.reading.options(self.set.faults()),
         };
         let mut reader = source.reader(split, DIGIT_SIDE);
         if source.path.is_some() {
@@ -157,9 +154,9 @@ impl DataPreview {
         let counts: Vec<_> = counts()
             .map(|(name, count)| format!("{count} {name}"))
             .collect();
-        let images = if total == 1 { "image" } else { "images" };
         let text = format!(
-            "{total} {images} of {height}×{width}×{channels}, bytes {least} to {most} (as values {:.2} to {:.2}): {}\nwrote {}",
+            "{} of {height}×{width}×{channels}, bytes {least} to {most} (as values {:.2} to {:.2}): {}\nwrote {}",
+            counted(total, "image"),
             value(least),
             value(most),
             counts.join(", "),

@@ -7,7 +7,10 @@ use clap::{Args, ValueEnum};
 use pyrograph::diffusion::{NoiseSchedule, NoiseScheduleConfig};
 
 use super::DataPreview;
-use crate::commands::train_sprites::ScheduleName;
+use crate::{
+    commands::train_sprites::ScheduleName,
+    reading::{LabelledFlags, LabelsName},
+};
 
 /// What is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -25,6 +28,11 @@ pub(super) enum Kind {
 /// Flags of one kind or another.
 #[derive(Args)]
 pub(super) struct KindFlags {
+    #[command(flatten)]
+    pub(super) reading: LabelledFlags,
+    /// With --kind sprites: what the .npy array of labels holds [default: contexts].
+    #[arg(long, value_enum, requires = "data")]
+    pub(super) labels: Option<LabelsName>,
     /// With --kind sprites or digits: the side to which the images of --data are resized [default: as they are].
     #[arg(long)]
     pub(super) side: Option<u32>,
@@ -68,7 +76,9 @@ impl DataPreview {
         use Kind::{Digits, Schedule, Sprites, Ssd};
         let flags = &self.flags;
         let noisy = !flags.noise.is_empty();
-        let given: [(&str, bool, &[Kind]); 10] = [
+        let of_boxes = self.set.of_boxes();
+        let of_labelled = flags.reading.given();
+        let given: [(&str, bool, &[Kind]); 13] = [
             ("--data", self.set.data.is_some(), &[Ssd, Sprites, Digits]),
             ("--split", self.split.is_some(), &[Ssd, Digits]),
             ("--count", self.count.is_some(), &[Ssd, Sprites, Digits]),
@@ -76,6 +86,13 @@ impl DataPreview {
             ("--augment", self.augment.is_some(), &[Ssd]),
             ("--classes", !self.classes.is_empty(), &[Ssd]),
             ("--side", flags.side.is_some(), &[Sprites, Digits]),
+            ("--labels", flags.labels.is_some(), &[Sprites]),
+            (of_boxes.unwrap_or_default(), of_boxes.is_some(), &[Ssd]),
+            (
+                of_labelled.unwrap_or_default(),
+                of_labelled.is_some(),
+                &[Digits],
+            ),
             ("--noise", noisy, &[Sprites]),
             ("--table", flags.table.is_some(), &[Schedule]),
             ("--schedule", self.has_schedule(), &[Sprites, Schedule]),
@@ -100,8 +117,11 @@ impl DataPreview {
         if noisy && self.columns.is_some() {
             bail!("--columns goes not with --noise, whose columns are the timesteps");
         }
-        if flags.side.is_some() && self.set.data.is_none() {
-            bail!("--side belongs to --data: built-in images are drawn at their side");
+        if self.set.data.is_none() {
+            let of_files = of_labelled.or(flags.side.map(|_| "--side"));
+            if let Some(flag) = of_files {
+                bail!("{flag} belongs to --data: the built-in images are drawn");
+            }
         }
         Ok(())
     }

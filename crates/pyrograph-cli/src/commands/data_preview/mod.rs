@@ -20,8 +20,8 @@ use pyrograph::{
 use serde_json::{Map, json};
 
 use self::kind::{Kind, KindFlags};
-pub(super) use self::set::{SetFlags, advised, broken, check_images, load, say_remarks};
-use crate::{arguments::Common, outputs::check_outputs, progress};
+pub(super) use self::set::{SetFlags, check_images, load, say_remarks};
+use crate::{arguments::Common, outputs::check_outputs, progress, reading::counted};
 
 #[derive(Clone, Copy, ValueEnum)]
 enum AugmentName {
@@ -179,8 +179,14 @@ impl DataPreview {
             .map(|(name, count)| format!("{count} {name}"))
             .collect();
         let text = format!(
-            "{images} images with {objects} objects: {}\n{remarks} boxes were changed or left out\nwrote {}",
+            "{} with {}: {}\n{} changed or left out\nwrote {}",
+            counted(images, "image"),
+            counted(objects, "object"),
             counts.join(", "),
+            match remarks {
+                1 => "1 box was".into(),
+                remarks => format!("{remarks} boxes were"),
+            },
             self.out.display()
         );
         self.common.print(&value, &text)

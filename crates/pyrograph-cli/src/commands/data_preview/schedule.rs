@@ -11,7 +11,7 @@ use serde_json::json;
 use super::DataPreview;
 
 /// Width and height of a chart.
-const WIDTH: u32 = 640;
+const WIDTH: u32 = 520;
 const HEIGHT: u32 = 420;
 /// Intervals between the timesteps that are printed.
 const INTERVALS: usize = 10;
@@ -125,7 +125,8 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-/// Three charts beside each other: β, α and ᾱ, and the coefficients of a step.
+/// Four charts beside each other: β, α and ᾱ, and the coefficients of a step. That of `x` is near 1 or far above it, where
+/// the others could not be seen beside it.
 fn curves(rows: &[Row]) -> Result<RgbImage, VisionError> {
     let line = |name: &str, of: &dyn Fn(&Row) -> Option<f64>| {
         let points = rows.iter().filter_map(|row| Some((row.t as f64, of(row)?)));
@@ -152,9 +153,12 @@ fn curves(rows: &[Row]) -> Result<RgbImage, VisionError> {
             ])?,
         ),
         (
-            "coefficients of a step",
+            "coefficient of x in a step",
+            chart(&[line("of x", &|row| row.coefficients()[0])])?,
+        ),
+        (
+            "coefficients of epsilon and z",
             chart(&[
-                line("of x", &|row| row.coefficients()[0]),
                 line("of epsilon", &|row| row.coefficients()[1]),
                 line("of z", &|row| row.coefficients()[2]),
             ])?,

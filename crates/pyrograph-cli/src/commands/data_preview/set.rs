@@ -6,16 +6,18 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use pyrograph::{
     data::{
-        DataError, Faults,
-        detection::{
-            Broken, DetectionFormat, DetectionOptions, DetectionSet, UnknownClass, VocCorners,
-        },
+        Faults,
+        detection::{DetectionFormat, DetectionOptions, DetectionSet, UnknownClass, VocCorners},
     },
     train::{TrainError, ssd::DetectionSource},
     vision::Exif,
 };
 
-use crate::{arguments::Common, progress, reading::faults};
+use crate::{
+    arguments::Common,
+    progress,
+    reading::{counted, faults},
+};
 
 /// What stands for the built-in scenes.
 const SCENES: &str = "scenes";
@@ -78,7 +80,22 @@ impl SetFlags {
         self.data.as_ref().filter(|path| path.as_os_str() != SCENES)
     }
 
-    /// What becomes of items with faults, where the images have no boxes.
+    /// A flag that was given of those of images with boxes alone.
+    pub(super) fn of_boxes(&self) -> Option<&'static str> {
+        let refuses = matches!(self.unknown_classes, UnknownName::Refuse);
+        let given = [
+            ("--format", self.format != DetectionFormat::Voc),
+            ("--one-based", self.one_based),
+            ("--unknown-classes", !refuses),
+            ("--exif", !matches!(self.exif, ExifName::Upright)),
+        ];
+        given
+            .iter()
+            .find(|(_, given)| *given)
+            .map(|(flag, _)| *flag)
+    }
+
+    /// What becomes of items with faults.
     pub(super) fn faults(&self) -> Faults {
         faults(self.strict, self.skip_broken)
     }
@@ -116,71 +133,42 @@ impl SetFlags {
                     ExifName::Upright => Exif::Upright,
                     ExifName::Stored => Exif::Stored,
                 },
-                broken: broken(self.strict, self.skip_broken),
+                faults: self.faults(),
                 ..DetectionOptions::default()
             },
         })
     }
 }
 
-/// What becomes of images with faults, by the flags.
-pub(crate) fn broken(strict: bool, skip_broken: bool) -> Broken {
-    match (strict, skip_broken) {
-        (_, true) => Broken::Skip,
-        (true, false) => Broken::First,
-        (false, false) => Broken::List,
-    }
-}
-
 /// Reads the annotations and the headers of the images, and says what was done to boxes and classes.
 pub(crate) fn load(source: &DetectionSource, common: &Common) -> anyhow::Result<DetectionSet> {
-    let set = source.load().map_err(advised)?;
+    let set = source.load()?;
     if set.is_empty() {
         bail!("there are no images in this part of the data");
     }
     say_remarks(&set, common);
-    check_images(&set, source.broken(), common)?;
+    check_images(&set, source.faults(), common)?;
     Ok(set)
-}
-
-/// The error of several faults with the flags that help.
-pub(crate) fn advised(error: impl Into<anyhow::Error>) -> anyhow::Error {
-    let error = error.into();
-    let mut faults = error.chain().filter_map(|cause| {
-        let of_training = match cause.downcast_ref() {
-            Some(TrainError::Data(error)) => Some(error),
-            _ => None,
-        };
-        of_training.or_else(|| cause.downcast_ref::<DataError>())
-    });
-    let may_skip = faults.any(|error| matches!(error, DataError::Several { may_skip: true, .. }));
-    match may_skip {
-        true => anyhow::anyhow!(
-            "{}\n--skip-broken leaves these images out; --strict stops at the first",
-            crate::message(&error)
-        ),
-        false => error,
-    }
 }
 
 /// Looks at the header of every image before anything is done, and says which are turned by their EXIF data unseen.
 pub(crate) fn check_images(
     set: &DetectionSet,
-    broken: Broken,
+    faults: Faults,
     common: &Common,
 ) -> anyhow::Result<()> {
     /// Images that are named.
     const NAMED: usize = 3;
-    let broken = match broken {
+    let faults = match faults {
         // They are left out already.
-        Broken::Skip => Broken::List,
-        broken => broken,
+        Faults::Skip => Faults::List,
+        faults => faults,
     };
     let bar = progress::bar(set.len() as u64, common.quiet);
     bar.set_message("headers");
-    let checks = set.check_images(broken, &mut || bar.inc(1));
+    let checks = set.check_images(faults, &mut || bar.inc(1));
     bar.finish_and_clear();
-    let checks = checks.map_err(advised)?;
+    let checks = checks?;
     for turned in checks.turned.iter().take(NAMED) {
         common.say(format!(
             "{}: its EXIF data turn it {}, which its size does not show; its boxes are taken to be of the upright picture (--exif stored takes them of the stored one)",
@@ -209,14 +197,23 @@ pub(crate) fn say_remarks(set: &DetectionSet, common: &Common) {
         );
     }
     for (class, objects) in set.skipped_classes() {
-        common.say(format!("{objects} objects of class {class} were left out"));
+        common.say(format!(
+            "left out of class {class}: {}",
+            counted(*objects, "object")
+        ));
+    }
+    if let Some(first) = set.unannotated().first() {
+        let images = counted(set.unannotated().len(), "image");
+        common.say(format!(
+            "left aside: {images} without an annotation file, as {first}; an image without objects has a file without <object>"
+        ));
     }
     for fault in set.broken().iter().take(REMARKS) {
         common.say(format!("left out: {fault}"));
     }
     match set.broken().len() {
         0 => {}
-        1 => common.say("1 fault: its image was left out"),
-        faults => common.say(format!("{faults} faults: their images were left out")),
+        1 => common.say("1 fault: its item was left out"),
+        faults => common.say(format!("{faults} faults: their items were left out")),
     }
 }

@@ -24,7 +24,7 @@ use self::{
     table::in_words,
 };
 use super::{
-    data_preview::{SetFlags, advised, check_images, load, say_remarks},
+    data_preview::{SetFlags, check_images, load, say_remarks},
     detect::{DetectorSource, Suppression, exact},
 };
 use crate::{
@@ -109,13 +109,13 @@ impl EvalSsd {
                         load(&source, &self.common)?
                     }
                     None => {
-                        let (_, held_out) = run.load_data().map_err(advised)?;
+                        let (_, held_out) = run.load_data()?;
                         let held_out = held_out.filter(|set| !set.is_empty()).context(
                             "the run held no images out: give --data, or --split with a part of its data",
                         )?;
                         say_remarks(&held_out, &self.common);
                         let source = run.validation.as_ref().unwrap_or(&run.data);
-                        check_images(&held_out, source.broken(), &self.common)?;
+                        check_images(&held_out, source.faults(), &self.common)?;
                         held_out
                     }
                 }

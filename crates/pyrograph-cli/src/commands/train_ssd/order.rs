@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     arguments::Common,
-    commands::data_preview::{advised, check_images, say_remarks},
+    commands::data_preview::{check_images, say_remarks},
+    outputs::as_text,
     stop::stop_of_training,
     training::{LIMITS_ALONE, Watch, exit_code, given, goes_on, outcome, refuse_other_options},
 };
@@ -81,9 +82,10 @@ impl TrainedRun {
             }
         }
         let value = json!({
-            "run": self.run.path(), "steps": self.steps, "seconds": self.seconds,
+            "run": as_text(self.run.path()), "steps": self.steps, "seconds": self.seconds,
             "last": self.last, "best_map": self.best, "interrupted": self.interrupted,
-            "weights": weights, "loss_curve": self.curves,
+            "weights": weights.as_deref().map(as_text),
+            "loss_curve": self.curves.as_deref().map(as_text),
         });
         common.print(&value, &text)?;
         Ok(exit_code(self.interrupted))
@@ -165,6 +167,7 @@ impl Order<'_> {
     /// Begins a run; nothing is made on disk before every check has passed.
     fn begin(&self) -> anyhow::Result<Begun> {
         let (mut plan, set) = self.plan_of_set()?;
+        say_remarks(&set, self.common);
         plan.training.check_objects(&set)?;
         let (data, validation) = self.parts(&plan, set)?;
         complete(&mut plan, validation.as_ref());
@@ -177,7 +180,7 @@ impl Order<'_> {
             ),
         ] {
             if let Some(set) = set {
-                check_images(set, source.broken(), self.common)?;
+                check_images(set, source.faults(), self.common)?;
             }
         }
         // The devices, the weights to begin from and the teacher, too, are tried before a folder is
@@ -210,8 +213,8 @@ impl Order<'_> {
     fn plan_of_set(&self) -> anyhow::Result<(SsdRun, DetectionSet)> {
         let options = &self.options;
         let data = options.source()?;
-        let set = data.load().map_err(advised)?;
-        let validation = options.validation(&data, &set).map_err(advised)?;
+        let set = data.load()?;
+        let validation = options.validation(&data, &set)?;
         let mut training = options.training(&set)?;
         if let Some(distill) = &self.distill {
             training.distillation = Some(distill.distillation(&data)?);
@@ -250,7 +253,9 @@ impl Order<'_> {
         if changed {
             options.set_limits(&mut plan.training);
         }
-        let (data, validation) = self.parts(&plan, plan.data.load()?)?;
+        let set = plan.data.load()?;
+        say_remarks(&set, self.common);
+        let (data, validation) = self.parts(&plan, set)?;
         plan.training.check(&data)?;
         self.common.try_device()?;
         if changed {
@@ -290,15 +295,14 @@ impl Order<'_> {
         refuse_other_options(&asked, &own, same_run)
     }
 
-    /// The images to train on and those to judge by, after what was done to boxes was said: of the
-    /// whole where it is split.
+    /// The images to train on and those to judge by, after what was done to the boxes of the latter was said where they are
+    /// other data.
     fn parts(
         &self,
         plan: &SsdRun,
         set: DetectionSet,
     ) -> anyhow::Result<(DetectionSet, Option<DetectionSet>)> {
-        say_remarks(&set, self.common);
-        let (data, validation) = plan.split(set).map_err(advised)?;
+        let (data, validation) = plan.split(set)?;
         if let (Some(_), Some(set)) = (&plan.validation, &validation) {
             say_remarks(set, self.common);
         }

@@ -72,7 +72,7 @@ fn faults_are_listed_together_before_a_run_folder_is_made_or_passed_over() {
         &out,
         &["--skip-broken", "--split", "trainval", "--held-out", "0.34"],
     );
-    assert_eq!(config(&out)["data"]["files"]["options"]["broken"], "skip");
+    assert_eq!(config(&out)["data"]["files"]["options"]["faults"], "skip");
     assert_eq!(config(&out)["fingerprint"]["images"], 3);
 }
 
@@ -99,6 +99,31 @@ fn data_with_nothing_to_train_on_are_refused() {
         &other,
         &classes,
         &["nothing to train on", "of the class dot"],
+    );
+    // Corners the wrong way round.
+    for number in 0..6 {
+        let annotation = data.join(format!("Annotations/image{number}.xml"));
+        let xml = fs::read_to_string(&annotation).expect("readable");
+        let swapped = xml.replace("xmin", "x").replace("xmax", "xmin");
+        write(
+            &annotation,
+            &swapped.replace("<x>", "<xmax>").replace("</x>", "</xmax>"),
+        );
+    }
+    let words = ["nothing to train on", "whose box was left out"];
+    train_refuses(&data, &other, &["--difficult"], &words);
+}
+
+#[test]
+fn images_without_an_annotation_are_said() {
+    let (_guard, path) = folder();
+    let data = path.join("data");
+    write_voc(&data);
+    fs::remove_file(data.join("Annotations/image0.xml")).expect("removable");
+    let said = shown(&data, &["--split", "all"]);
+    assert!(
+        said.contains("left aside: 1 image without an annotation file, as image0.png"),
+        "{said}"
     );
 }
 

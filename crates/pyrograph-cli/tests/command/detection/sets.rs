@@ -51,7 +51,7 @@ fn data_are_shown_with_their_boxes_and_what_is_wrong_with_them_is_said() {
         "{errors}"
     );
     let said = String::from_utf8(output.stdout).expect("text");
-    assert!(said.contains("1 images with 1 objects: 1 cell"), "{said}");
+    assert!(said.contains("1 image with 1 object: 1 cell"), "{said}");
 
     refuses(
         &[&of_data[..], &["--split", "test"]].concat(),

@@ -62,6 +62,36 @@ impl Scalar {
     }
 }
 
+/// The id of an item: a whole number, however it is written, or a text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Id {
+    Number(i64),
+    Text(Box<str>),
+}
+
+impl Scalar {
+    /// An id: of a text that is a number as it is written, the number.
+    pub(super) fn id(&self) -> Option<Id> {
+        if let Some(number) = self.whole() {
+            return Some(Id::Number(number));
+        }
+        let text = self.text().filter(|text| !text.is_empty())?;
+        Some(match text.parse::<i64>() {
+            Ok(number) if number.to_string() == text => Id::Number(number),
+            _ => Id::Text(text.into()),
+        })
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
+}
+
 /// As in a message: `the string "1"`.
 impl fmt::Display for Scalar {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -63,11 +63,17 @@ impl<'a> ImageFiles<'a> {
     }
 }
 
-/// The file of an image in a folder: by its name, or by the last part of it, as some tools write the folders of the machine they
-/// ran on, which may have been a Windows machine.
+/// The file of an image in a folder: by its name, or by as much of its end as leads to a file, as some tools write the folders
+/// of the machine they ran on, which may have been a Windows machine.
 pub(super) fn file_of(folder: &Path, name: &str) -> Option<PathBuf> {
-    let paths = [name, last_part(name)].map(|name| within(folder, name));
-    paths.into_iter().flatten().find(|path| path.is_file())
+    /// Folders within a set that are looked into.
+    const DEEPEST: usize = 8;
+    let path = name.replace('\\', "/");
+    let ends = path.rmatch_indices('/').map(|(at, _)| &path[at + 1..]);
+    let ends: Vec<_> = ends.take(DEEPEST).collect();
+    let names = [name, &path].into_iter().chain(ends.into_iter().rev());
+    let mut files = names.filter_map(|name| within(folder, name));
+    files.find(|path| path.is_file())
 }
 
 fn last_part(name: &str) -> &str {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pyrograph_vision::BoundingBox;
 
-use super::fields::{Corners, Scalar};
+use super::fields::{Corners, Id, Scalar};
 use super::file::{Annotation, Category, Image};
 use super::images::ImageFiles;
 use crate::DataError;
@@ -28,7 +28,7 @@ pub(super) struct ReadImage {
 pub(super) struct ByImage {
     /// None for an image with a fault.
     pub(super) images: Vec<Option<ReadImage>>,
-    places: HashMap<i64, usize>,
+    places: HashMap<Id, usize>,
 }
 
 /// The file that errors are about.
@@ -72,28 +72,49 @@ impl InFile<'_> {
         }
     }
 
-    fn id(&self, item: &str, field: &'static str, value: &Scalar) -> Result<i64, DataError> {
-        let id = value.whole();
-        id.ok_or_else(|| self.wrong(item, field, value, "a whole number"))
+    fn id(&self, item: &str, field: &'static str, value: &Scalar) -> Result<Id, DataError> {
+        value
+            .id()
+            .ok_or_else(|| self.wrong(item, field, value, "a whole number or a text"))
     }
 
-    /// The names of the classes by their ids.
+    /// The names of the categories by their ids.
     pub(super) fn categories(
         &self,
         categories: &[Category],
-    ) -> Result<BTreeMap<i64, String>, DataError> {
+    ) -> Result<BTreeMap<Id, String>, DataError> {
         let mut names = BTreeMap::new();
         for (index, category) in categories.iter().enumerate() {
             let item = format!("categories[{index}]");
             let id = self.id(&item, "id", &category.id)?;
             let name = category.name.text();
             let name = name.ok_or_else(|| self.wrong(&item, "name", &category.name, "a string"))?;
-            if names.insert(id, name.to_owned()).is_some() {
+            if names.insert(id.clone(), name.to_owned()).is_some() {
                 let allowed = "an id that no category before has";
                 return Err(self.refused(format!("{item}.id"), id, allowed));
             }
         }
         Ok(names)
+    }
+
+    /// The names of the classes, in the order of their ids. Of categories of one name those without an annotation are left aside:
+    /// Roboflow writes the name of the group as a category of its own, which may be that of its only class.
+    pub(super) fn classes(
+        categories: &BTreeMap<Id, String>,
+        annotations: &[Annotation],
+    ) -> Vec<String> {
+        let with_objects: HashSet<Id> = annotations
+            .iter()
+            .filter_map(|annotation| annotation.category_id.id())
+            .collect();
+        let named = categories
+            .iter()
+            .filter(|(id, _)| with_objects.contains(id));
+        let mut seen: HashSet<&str> = named.map(|(_, name)| name.as_str()).collect();
+        let classes = categories
+            .iter()
+            .filter(|(id, name)| with_objects.contains(id) || seen.insert(name));
+        classes.map(|(_, name)| name.clone()).collect()
     }
 
     /// The images, after a check of their ids, names and sizes.
@@ -107,7 +128,7 @@ impl InFile<'_> {
         let mut read = Vec::with_capacity(images.len());
         for (index, image) in images.iter().enumerate() {
             let checked = self.image(index, image, &mut places, &mut names);
-            read.push(gatherer.faults.sound(checked)?);
+            read.push(gatherer.faults.keep(checked)?);
         }
         Ok(ByImage {
             images: read,
@@ -119,7 +140,7 @@ impl InFile<'_> {
         &self,
         index: usize,
         image: &'i Image,
-        places: &mut HashMap<i64, usize>,
+        places: &mut HashMap<Id, usize>,
         names: &mut HashSet<&'i str>,
     ) -> Result<ReadImage, DataError> {
         let item = format!("images[{index}]");
@@ -138,7 +159,10 @@ impl InFile<'_> {
             return Err(self.refused(format!("{item}.file_name"), name, allowed));
         }
         let side = |field, value: &Scalar| {
-            let side = value.whole().and_then(|side| u32::try_from(side).ok());
+            let side = match value.is_there() {
+                true => value.whole().and_then(|side| u32::try_from(side).ok()),
+                false => Some(0),
+            };
             let allowed = "a whole number of pixels, or 0 for that of the image file";
             side.ok_or_else(|| self.wrong(&item, field, value, allowed))
         };
@@ -172,18 +196,18 @@ impl InFile<'_> {
                         self.refused(format!("{item}.image_id"), id, "the id of an image")
                     })
                 });
-            let Some(place) = gatherer.faults.sound(place)? else {
+            let Some(place) = gatherer.faults.keep(place)? else {
                 continue;
             };
             // Nothing depends on the id, so that one of another type does not matter.
-            let id = match annotation.id.whole() {
-                Some(id) if !ids.insert(id) => {
+            let id = match annotation.id.id() {
+                Some(id) if !ids.insert(id.clone()) => {
                     let allowed = "an id that no annotation before has";
                     Err(self.refused(format!("{item}.id"), id, allowed))
                 }
                 _ => Ok(()),
             };
-            let is_sound = gatherer.faults.sound(id)?.is_some();
+            let is_sound = gatherer.faults.keep(id)?.is_some();
             // None for an image whose fault is noted already.
             if let Some(image) = &mut by_image.images[place] {
                 image.annotations.push(index);
@@ -222,7 +246,7 @@ impl InFile<'_> {
         &self,
         index: usize,
         annotation: &Annotation,
-        categories: &'c BTreeMap<i64, String>,
+        categories: &'c BTreeMap<Id, String>,
     ) -> Result<(&'c str, BoxObject), DataError> {
         let item = format!("annotations[{index}]");
         let category = self.id(&item, "category_id", &annotation.category_id)?;

@@ -24,19 +24,19 @@ impl DetectionSet {
     ///
     /// The file has three lists, and what else stands in it is not looked at:
     ///
-    /// - `images`: `id`, `file_name`, `width`, `height` (of which 0 is that of the image file);
+    /// - `images`: `id`, `file_name`, `width`, `height` (where they are missing, null or 0, those of the image file);
     /// - `annotations`: `image_id`, `category_id`, `bbox` as `[x, y, width, height]` in pixels, `iscrowd` (0 where it is missing;
     ///   `false` and `true` are 0 and 1), `area` (that of the box where it is missing or no number), `id` (which may be missing);
-    /// - `categories`: `id`, `name`. Ids are any whole numbers, also written as 1.0: the classes are the categories in the order of
-    ///   their ids, also those without an object.
+    /// - `categories`: `id`, `name`. Ids are whole numbers, also written as 1.0 or "1", or other texts: the classes are the categories in the
+    ///   order of their ids, also those without an object, but for those that another one of the same name has.
     ///
-    /// An image is looked for by its `file_name` within the folder, and never out of it, then by the last part of that, in the
-    /// end in letters of either case. Images
+    /// An image is looked for by its `file_name` within the folder, and never out of it, then without the folders at the beginning
+    /// of the name, in the end in letters of either case. Images
     /// keep the order of the file, those without objects included. Pixels are read later, by [`image`](Self::image).
     ///
     /// # Errors
-    /// - [`DataError::Read`], [`AnnotationError::Encoding`], [`AnnotationError::Json`] for a file that is no JSON, [`AnnotationError::NoInstances`]
-    ///   for another content;
+    /// - [`DataError::Read`], [`AnnotationError::Encoding`], [`AnnotationError::Json`] for a file
+    ///   that is no JSON, [`AnnotationError::NoInstances`] for another content;
     /// - [`AnnotationError::Lacks`] and [`AnnotationError::Field`] for a field that is missing or of a wrong type,
     ///   [`DataError::AnnotationValue`] for an id that stands twice or belongs to nothing, an `iscrowd` other than 0 and 1, an
     ///   `area` below 0, a file that two images have;
@@ -44,7 +44,13 @@ impl DetectionSet {
     ///   one whose size is needed and does not read;
     /// - [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`] as the options have it, [`DataError::BadClasses`] where
     ///   two classes have one name or there is none;
-    /// - [`DataError::Several`] for more than one of these faults, unless the options have it otherwise.
+    /// - [`DataError::BrokenItems`] for more than one of these faults, unless the options have it otherwise.
+    ///
+    /// [`AnnotationError::Encoding`]: super::AnnotationError::Encoding
+    /// [`AnnotationError::Json`]: super::AnnotationError::Json
+    /// [`AnnotationError::NoInstances`]: super::AnnotationError::NoInstances
+    /// [`AnnotationError::Lacks`]: super::AnnotationError::Lacks
+    /// [`AnnotationError::Field`]: super::AnnotationError::Field
     pub fn from_coco(
         annotations: impl AsRef<Path>,
         images: impl AsRef<Path>,
@@ -94,7 +100,7 @@ impl DetectionSet {
         }
         let file = InFile { path };
         let categories = file.categories(&categories)?;
-        let of_data = || Ok(categories.values().cloned().collect());
+        let of_data = || Ok(InFile::classes(&categories, &annotations));
         let mut gatherer = Gatherer::new(options, of_data)?;
         let mut by_image = file.images(&images, &mut gatherer)?;
         file.annotations(&annotations, &mut by_image, &mut gatherer)?;
@@ -102,7 +108,7 @@ impl DetectionSet {
         for (number, (image, read)) in images.iter().zip(&by_image.images).enumerate() {
             let Some(read) = read else { continue };
             let sample = file.located(number, image, read, &mut files, options);
-            let Some((found, size)) = gatherer.faults.sound(sample)? else {
+            let Some((found, size)) = gatherer.faults.keep(sample)? else {
                 continue;
             };
             let name = &read.name;
@@ -120,6 +126,6 @@ impl DetectionSet {
                 gatherer.sample(sample);
             }
         }
-        gatherer.finish(path)
+        gatherer.finish(path, images.len())
     }
 }

@@ -119,10 +119,14 @@ impl Images {
             [] => Ok(None),
             [only] => Ok(Some(only.clone())),
             several => {
-                let mut named = several
-                    .iter()
-                    .filter(|path| Some(name_of(path).as_str()) == last);
-                match named.next() {
+                let named = |is_same: fn(&str, &str) -> bool| {
+                    let mut named = several
+                        .iter()
+                        .filter(|path| last.is_some_and(|last| is_same(&name_of(path), last)));
+                    named.next().filter(|_| named.next().is_none())
+                };
+                match named(|name, last| name == last).or_else(|| named(str::eq_ignore_ascii_case))
+                {
                     Some(named) => Ok(Some(named.clone())),
                     None => Err(AnnotationError::AmbiguousImage {
                         path: annotation.into(),
@@ -144,6 +148,24 @@ impl Images {
             self.listed.insert(folder.clone(), names);
         }
         Ok(&self.listed[&folder])
+    }
+
+    /// The images of the folders that were looked into that `is_taken` says are none of the set's, by their ids.
+    pub(super) fn others(&self, is_taken: impl Fn(&Path, &str) -> bool) -> Vec<String> {
+        let files = self.listed.values().flat_map(|names| &names.images);
+        let mut others = Vec::new();
+        for path in files.flat_map(|(_, paths)| paths) {
+            let below = self
+                .folders
+                .iter()
+                .find_map(|folder| path.strip_prefix(folder).ok());
+            let id = below.unwrap_or(path).with_extension("");
+            if !is_taken(path, &id.to_string_lossy()) {
+                others.push(name_of(path));
+            }
+        }
+        others.sort();
+        others
     }
 
     fn missing(&self, id: &str, filename: Option<&str>, annotation: &Path) -> DataError {

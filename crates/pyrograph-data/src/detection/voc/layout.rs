@@ -30,7 +30,7 @@ const OTHER_IMAGES: [&str; 7] = [
     "data",
     "photos",
 ];
-/// The folders of the files that list the parts.
+/// The folders of the files that list the parts; they may also lie in the folder of the set itself.
 const PARTS: [&str; 2] = ["ImageSets/Main", "ImageSets"];
 /// Names of one part in the layouts that have a folder for each.
 const SAME_PARTS: [&[&str]; 3] = [
@@ -48,6 +48,8 @@ pub(super) struct Layout {
     images: Vec<PathBuf>,
     /// The folders that may have lists of the parts.
     pub(super) lists: Vec<PathBuf>,
+    /// The folder of the set.
+    pub(super) root: PathBuf,
     /// The annotations of the other parts, where each part has a folder.
     others: Vec<PathBuf>,
     /// Whether all annotation files are the part that was asked for.
@@ -181,7 +183,12 @@ impl Layout {
         Ok(Some(Self {
             annotations,
             images,
-            lists: PARTS.map(|parts| folder.join(parts)).into(),
+            lists: [
+                PARTS.map(|parts| folder.join(parts)).as_slice(),
+                &[folder.into()],
+            ]
+            .concat(),
+            root: folder.into(),
             others: Vec::new(),
             is_part: false,
         }))
@@ -218,11 +225,25 @@ impl Layout {
         Images::new(self.images.clone())
     }
 
+    /// Whether the part is every annotation file, and no list of ids.
+    pub(super) fn takes_all(&self, split: &str) -> bool {
+        self.is_part || self.list(split).is_none()
+    }
+
+    /// Whether the image `id` has an annotation, be it of another part.
+    pub(super) fn is_annotated(&self, id: &str) -> bool {
+        let stem = id.rsplit('/').next().unwrap_or(id);
+        let of_other = |other: &PathBuf| other.join(format!("{stem}.xml")).is_file();
+        self.annotation(id).is_file() || self.others.iter().any(of_other)
+    }
+
     /// The file that lists the part.
     pub(super) fn list(&self, split: &str) -> Option<PathBuf> {
+        let is_of_lists = |folder: &&PathBuf| **folder != self.root || is_part_name(split);
         let mut files = self
             .lists
             .iter()
+            .filter(is_of_lists)
             .filter_map(|folder| within(folder, &format!("{split}.txt")));
         files.find(|file| file.is_file())
     }
@@ -245,6 +266,12 @@ pub(in crate::detection) fn same_part(name: &str, split: &str) -> bool {
         names.iter().any(|known| is(known, name)) && names.iter().any(|known| is(known, split))
     };
     name.eq_ignore_ascii_case(split) || SAME_PARTS.iter().any(both)
+}
+
+/// Whether a file of that name in the folder of a set lists a part.
+pub(super) fn is_part_name(name: &str) -> bool {
+    name.eq_ignore_ascii_case("trainval")
+        || SAME_PARTS.iter().any(|names| same_part(name, names[0]))
 }
 
 /// The annotation files of a folder by name; where there are none, those of the folders within.

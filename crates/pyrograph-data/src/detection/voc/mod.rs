@@ -46,13 +46,19 @@ impl DetectionSet {
     /// # Errors
     /// - [`DataError::NoDetectionSet`] where the folders are missing or there are several, [`DataError::NoDetectionSplit`] with
     ///   the parts that there are, [`DataError::Empty`] for a part without images;
-    /// - [`AnnotationError::Xml`], [`AnnotationError::Encoding`], [`AnnotationError::Lacks`], [`DataError::AnnotationValue`] and [`DataError::TooLarge`] for a
-    ///   file of annotations that is broken, [`DataError::Read`] for one that is missing, [`DataError::NoImageFile`] for an image
-    ///   that is, [`AnnotationError::AmbiguousImage`] where several could be the one, [`DataError::Image`] for one whose size is needed
-    ///   and does not read;
+    /// - [`AnnotationError::Xml`], [`AnnotationError::Encoding`], [`AnnotationError::Lacks`],
+    ///   [`DataError::AnnotationValue`] and [`DataError::TooLarge`] for a file of annotations that is
+    ///   broken, [`DataError::Read`] for one that is missing, [`DataError::NoImageFile`] for an image
+    ///   that is, [`AnnotationError::AmbiguousImage`] where several could be the one,
+    ///   [`DataError::Image`] for one whose size is needed and does not read;
     /// - [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`] as the options have it, [`DataError::BadClasses`] where
     ///   they give none or one twice;
-    /// - [`DataError::Several`] for more than one of these faults, unless the options have it otherwise.
+    /// - [`DataError::BrokenItems`] for more than one of these faults, unless the options have it otherwise.
+    ///
+    /// [`AnnotationError::Xml`]: super::AnnotationError::Xml
+    /// [`AnnotationError::Encoding`]: super::AnnotationError::Encoding
+    /// [`AnnotationError::Lacks`]: super::AnnotationError::Lacks
+    /// [`AnnotationError::AmbiguousImage`]: super::AnnotationError::AmbiguousImage
     pub fn from_voc(
         root: impl AsRef<Path>,
         split: &str,
@@ -69,11 +75,12 @@ impl DetectionSet {
             gatherer.faults.note(fault)?;
         }
         let mut images = layout.images();
-        let mut files = HashMap::with_capacity(ids.len());
+        let count = ids.len();
+        let mut files = HashMap::with_capacity(count);
         for id in ids {
             let path = layout.annotation(&id);
             let read = Annotated::read(&path, &id, &mut images, options);
-            let Some(read) = gatherer.faults.sound(read)? else {
+            let Some(read) = gatherer.faults.keep(read)? else {
                 continue;
             };
             let objects = read.objects.iter().map(|(class, object)| {
@@ -100,7 +107,12 @@ impl DetectionSet {
                 .sized_by_file(read.is_size_of_file);
             gatherer.sample(sample);
         }
-        gatherer.finish(root)
+        let mut set = gatherer.finish(root, count)?;
+        if layout.takes_all(split) {
+            set.unannotated =
+                images.others(|path, id| files.contains_key(path) || layout.is_annotated(id));
+        }
+        Ok(set)
     }
 }
 

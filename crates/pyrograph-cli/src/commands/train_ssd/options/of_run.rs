@@ -1,10 +1,10 @@
 //! The options that a run has, which a resumed run takes again.
 
-use std::path::{self, PathBuf};
-
-use anyhow::Context;
 use pyrograph::{
-    data::detection::{BeyondImage, Broken, Degenerate, SsdAugment, UnknownClass, VocCorners},
+    data::{
+        Faults,
+        detection::{BeyondImage, Degenerate, SsdAugment, UnknownClass, VocCorners},
+    },
     models::ssd::Transfer,
     train::ssd::{DetectionSource, RateSchedule, SsdOptimizer, SsdRun},
     vision::{ColourNormalisation, Exif},
@@ -14,7 +14,7 @@ use super::{
     AugmentName, BeyondName, DegenerateName, ExifName, NormalisationName, OptimizerName, Options,
     ScheduleName, Switch, TransferName, UnknownName,
 };
-use crate::commands::train_ssd::model_file::model_file;
+use crate::{commands::train_ssd::model_file::model_file, training::absolute};
 
 impl Options {
     /// The options that a run has.
@@ -140,20 +140,22 @@ impl Options {
                 Exif::Upright => ExifName::Upright,
                 Exif::Stored => ExifName::Stored,
             }),
-            strict: options.broken == Broken::First,
-            skip_broken: options.broken == Broken::Skip,
+            strict: options.faults == Faults::Strict,
+            skip_broken: options.faults == Faults::Skip,
             ..Self::default()
         }
     }
 
     /// The options with paths as a run has them.
     pub(in super::super) fn with_absolute_paths(mut self) -> anyhow::Result<Self> {
-        let absolute = |path: Option<PathBuf>, flag: &'static str| {
-            let absolute = path.map(path::absolute).transpose();
-            absolute.context(flag)
-        };
-        self.data = absolute(self.data.take(), "--data")?;
-        self.validation_data = absolute(self.validation_data.take(), "--validation-data")?;
+        for (path, flag) in [
+            (&mut self.data, "--data"),
+            (&mut self.validation_data, "--validation-data"),
+        ] {
+            if let Some(path) = path {
+                *path = absolute(path, flag)?;
+            }
+        }
         let start = self.start.map(|start| model_file("--start", &start));
         self.start = start.transpose()?;
         Ok(self)

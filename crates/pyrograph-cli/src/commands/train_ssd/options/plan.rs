@@ -1,8 +1,8 @@
 //! From what the flags and a recipe say to data and a training.
 
-use std::path::{self, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use pyrograph::{
     data::{
         DataError,
@@ -26,7 +26,7 @@ use super::{
     AugmentName, BeyondName, DegenerateName, ExifName, NormalisationName, OptimizerName, Options,
     ScheduleName, Switch, TransferName, UnknownName,
 };
-use crate::commands::{data_preview::broken, train_ssd::model_file::model_file};
+use crate::{commands::train_ssd::model_file::model_file, reading::faults, training::absolute};
 
 /// Built-in scenes when no number is given, and how large they are.
 const SCENES: usize = 4000;
@@ -52,7 +52,7 @@ impl Options {
             .part("train")?);
         };
         Ok(DetectionSource::Files {
-            path: path::absolute(data).context("--data")?,
+            path: absolute(data, "--data")?,
             format: self.format.unwrap_or(DetectionFormat::Voc),
             split: self.split.clone().unwrap_or_else(|| "train".into()),
             options: self.reading(),
@@ -86,7 +86,7 @@ impl Options {
                 None | Some(ExifName::Upright) => Exif::Upright,
                 Some(ExifName::Stored) => Exif::Stored,
             },
-            broken: broken(self.strict, self.skip_broken),
+            faults: faults(self.strict, self.skip_broken),
         }
     }
 
@@ -109,7 +109,7 @@ impl Options {
         if let (Some(path), DetectionSource::Files { format, .. }) = (&self.validation_data, data) {
             let split = self.validation_split.as_deref().unwrap_or(VALIDATION);
             return Ok(Some(by_name(DetectionSource::Files {
-                path: path::absolute(path).context("--validation-data")?,
+                path: absolute(path, "--validation-data")?,
                 format: *format,
                 split: split.into(),
                 options: self.reading(),
