@@ -17,6 +17,7 @@ use std::{panic, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use messages::message;
+use pyrograph::pipelines::PipelineError;
 
 /// Memory stays with the program from one step to the next.
 #[global_allocator]
@@ -235,6 +236,10 @@ fn main() -> ExitCode {
     match panic::catch_unwind(panic::AssertUnwindSafe(run)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Ok(Err(error)) if is_stopped(&error) => {
+            eprintln!("stopped: nothing was written");
+            ExitCode::from(stop::INTERRUPTED)
+        }
         Ok(Err(error)) => {
             eprintln!("error: {}", message(&error));
             ExitCode::from(WRONG_INPUT)
@@ -261,6 +266,12 @@ fn flags_of(command: &clap::Command, matches: &clap::ArgMatches) -> Vec<String> 
             long.map(str::to_owned).collect()
         }
     }
+}
+
+/// Whether Ctrl-C ended a command that keeps nothing of what it has done.
+fn is_stopped(error: &anyhow::Error) -> bool {
+    let source = error.downcast_ref::<PipelineError>();
+    source.is_some_and(|error| matches!(error, PipelineError::Stopped))
 }
 
 /// Whether the reader of our output has gone, as in `pyrograph devices | head -1`.

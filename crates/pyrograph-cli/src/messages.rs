@@ -72,6 +72,12 @@ fn with_flags(text: &str, flags: &[String]) -> String {
         if field.contains('_') {
             text = with_flag(&text, &field, flag);
         }
+        for advice in ["another", "a lower", "a smaller"] {
+            text = text.replace(
+                &format!("{advice} `{field}`"),
+                &format!("{advice} --{flag}"),
+            );
+        }
         let subject = format!("{field} is ");
         let starts = |place: usize| {
             let before = &text[..place];
@@ -148,6 +154,10 @@ mod tests {
                 "give a smaller --batch-size or `learning_rate`",
             ),
             ("a.png: image is cut off", "a.png: image is cut off"),
+            (
+                "begin with another `steps`, not in `steps`",
+                "begin with another --steps, not in `steps`",
+            ),
             (
                 "give steps, without batch_size. Or epochs",
                 "give steps, without --batch-size. Or epochs",

@@ -9,7 +9,12 @@ use std::{
 use anyhow::bail;
 use pyrograph::vision::check_target;
 
-/// Refuses pictures and other outputs as [`check_files`] does, and pictures whose names promise another format.
+/// A path in the JSON of a result: bytes that are no text are shown as the terminal shows them.
+pub(crate) fn as_text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Refuses outputs as [`check_files`] does, and those whose names promise another format.
 pub(crate) fn check_outputs(outputs: &[(&str, &Path)], inputs: &[PathBuf]) -> anyhow::Result<()> {
     check_files(outputs, inputs)?;
     outputs
@@ -77,11 +82,12 @@ pub(crate) fn check_pictures(pictures: &[PathBuf], inputs: &[PathBuf]) -> anyhow
     }
 }
 
-/// Refuses a picture whose name promises another format than the one that is written.
+/// Refuses an output whose name promises another format than the one that is written.
 fn check_extension(flag: &str, path: &Path) -> anyhow::Result<()> {
     let written = match flag {
-        "--out" | "--compare-noise" => "png",
+        "--out" | "--strip" | "--compare-noise" => "png",
         "--gif" => "gif",
+        "--save" => "safetensors",
         _ => return Ok(()),
     };
     match path.extension() {

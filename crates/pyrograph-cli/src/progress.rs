@@ -28,7 +28,7 @@ static CURRENT: Mutex<Option<WeakProgressBar>> = Mutex::new(None);
 pub(crate) fn bar(total: u64, quiet: bool) -> ProgressBar {
     let (bar, line) = (
         "{bar:30} {pos}/{len} {per_sec} · {eta} left {msg}",
-        "{done} · {elapsed} so far{left} {msg}",
+        "{done}{elapsed} so far{left} {msg}",
     );
     with_templates(total, quiet, bar, line)
 }
@@ -86,8 +86,9 @@ fn with_templates(total: u64, quiet: bool, of_bar: &str, of_line: &str) -> Progr
             |state: &ProgressState, text: &mut dyn std::fmt::Write| {
                 // Writing to a text does not fail.
                 let _ = match state.len() {
-                    None | Some(0) => write!(text, "{}", state.pos()),
-                    Some(len) => write!(text, "{} of {len}", state.pos()),
+                    None | Some(0) if state.pos() == 0 => Ok(()),
+                    None | Some(0) => write!(text, "{} · ", state.pos()),
+                    Some(len) => write!(text, "{} of {len} · ", state.pos()),
                 };
             },
         )

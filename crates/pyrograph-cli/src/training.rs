@@ -1,7 +1,8 @@
 //! What the training commands share.
 
 use std::{
-    path::{Path, PathBuf},
+    fs,
+    path::{self, Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc,
@@ -9,7 +10,7 @@ use std::{
     },
 };
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use indicatif::ProgressBar;
 use pyrograph::train::run_folder::RunFolder;
@@ -34,7 +35,8 @@ pub(crate) struct RunArguments {
 }
 
 /// What the help of every training says of its end.
-pub(crate) const ENDS: &str = "Ctrl-C (or SIGTERM) finishes the step, writes a checkpoint and exits with 130; --resume goes on from it. \
+pub(crate) const ENDS: &str = "Ctrl-C (or SIGTERM, or the end of the terminal unless under nohup) finishes the step, and an evaluation that has begun, \
+writes a checkpoint and exits with 130; --resume goes on from it. \
 A second Ctrl-C ends at once: what was trained since the last checkpoint is lost. Exit codes: 0 finished, 130 interrupted, \
 2 wrong usage or input (a loss that is no number too), 1 a bug.";
 
@@ -48,6 +50,18 @@ pub(crate) fn goes_on(resume: bool, out: &Path, common: &Common) -> bool {
         ));
     }
     goes_on
+}
+
+/// A path that holds from any folder, as the config of a run keeps it: as text.
+pub(crate) fn absolute(path: &Path, flag: &'static str) -> anyhow::Result<PathBuf> {
+    let absolute = path::absolute(path).context(flag)?;
+    if absolute.to_str().is_none() {
+        bail!(
+            "{flag} {}: this path is not in UTF-8, and a run keeps its paths as text: rename it, or give a link to it",
+            path.display()
+        );
+    }
+    Ok(absolute)
 }
 
 /// The limits of a run, which may change when it is resumed.
@@ -83,7 +97,8 @@ pub(crate) fn refuse_other_options(
     let Some((name, value)) = given.iter().find(differs) else {
         return Ok(());
     };
-    if same_run().unwrap_or(false) {
+    // Other data are another run, and may take long to read.
+    if name != "data" && same_run().unwrap_or(false) {
         return Ok(());
     }
     let has = match own.get(name) {
@@ -100,14 +115,23 @@ pub(crate) fn refuse_other_options(
 pub(crate) const LIMITS_ALONE: &str = "--resume goes on with the run's own options, of which only --epochs, --steps and --max-minutes may differ: \
 leave it out, or begin a new run with another --out";
 
-/// Whether two values are one, but for the rounding of a difference from 1.
+/// Whether two values are one, but for the rounding of a difference from 1, or one place on disk.
 fn same(a: &Value, b: &Value) -> bool {
     const ROUNDING: f64 = 1e-12;
     match (a.as_f64(), b.as_f64()) {
         (Some(_), Some(_)) if a.is_u64() && b.is_u64() => a == b,
         (Some(a), Some(b)) => (a - b).abs() <= ROUNDING * a.abs().max(b.abs()).max(ROUNDING),
-        _ => a == b,
+        _ => a == b || same_place(a, b),
     }
+}
+
+/// Whether two absolute paths lead to one file or folder.
+fn same_place(a: &Value, b: &Value) -> bool {
+    let place = |value: &Value| {
+        let path = Path::new(value.as_str()?);
+        path.is_absolute().then(|| fs::canonicalize(path).ok())?
+    };
+    place(a).is_some_and(|a| place(b) == Some(a))
 }
 
 /// As a flag would have it.

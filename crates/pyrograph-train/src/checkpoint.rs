@@ -1,6 +1,6 @@
 //! One checkpoint: model, optimizer, EMA, step and seed.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path, time::Duration};
 
 use burn::{
     module::AutodiffModule,
@@ -216,10 +216,11 @@ fn expect_checksum(path: &Path, seen: u32, expected: u32) -> Result<(), TrainErr
     Err(damaged(path, reason))
 }
 
-/// A missing file is damage to a checkpoint; one that may not be read is not.
+/// A missing file is damage to a checkpoint, and so is a folder in its place; one that may not be read is not.
 fn read_whole(path: &Path) -> Result<Vec<u8>, TrainError> {
     fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => damaged(path, "it is missing".into()),
+        ErrorKind::NotFound => damaged(path, "it is missing".into()),
+        ErrorKind::IsADirectory => damaged(path, "it is a folder".into()),
         _ => TrainError::io(path, error),
     })
 }

@@ -4,9 +4,10 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
+use pyrograph::vision::{Rgb, RgbImage, write_png};
 use serde_json::Value;
 
 use crate::common::*;
@@ -159,6 +160,23 @@ fn a_run_of_another_kind_is_named_by_every_command() {
 }
 
 #[cfg(unix)]
+fn send(signal: &str, child: &Child) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args([signal, &id]).status();
+    assert!(sent.expect("sent").success());
+}
+
+/// Reads until a line has `words`.
+#[cfg(unix)]
+fn read_until(errors: &mut impl BufRead, words: &str) {
+    let mut line = String::new();
+    while !line.contains(words) {
+        line.clear();
+        assert!(errors.read_line(&mut line).expect("text") > 0, "it ended");
+    }
+}
+
+#[cfg(unix)]
 #[test]
 fn an_interrupted_training_says_what_it_does_shows_progress_and_exits_with_130_after_a_checkpoint()
 {
@@ -172,17 +190,8 @@ fn an_interrupted_training_says_what_it_does_shows_progress_and_exits_with_130_a
         .expect("the binary runs");
     // Standard error is no terminal: a line says how far the training is.
     let mut errors = BufReader::new(child.stderr.take().expect("piped"));
-    let mut line = String::new();
-    while !line.contains("of 1000000 · ") {
-        line.clear();
-        assert!(errors.read_line(&mut line).expect("text") > 0, "it ended");
-    }
-    let interrupt = || {
-        let id = child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &id]).status();
-        assert!(sent.expect("sent").success());
-    };
-    interrupt();
+    read_until(&mut errors, "of 1000000 · ");
+    send("-INT", &child);
     let mut said = String::new();
     errors.read_to_string(&mut said).expect("text");
     assert!(
@@ -198,6 +207,137 @@ fn an_interrupted_training_says_what_it_does_shows_progress_and_exits_with_130_a
     let more = (steps + 1).to_string();
     let again = train(&out, &["--resume", "--steps", &more]);
     assert_eq!(json(&run(&again))["interrupted"], false);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_training_under_nohup_outlives_its_terminal_and_another_ends_after_a_checkpoint() {
+    let (_guard, path) = folder();
+    for (name, shell, code) in [("plain", "", 130), ("nohup", "trap '' HUP; ", 0)] {
+        let out = path.join(name);
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("{shell}exec \"$0\" \"$@\"")])
+            .arg(env!("CARGO_BIN_EXE_pyrograph"))
+            .args(train(&out, &["--steps", "90"]))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+        // By then signals are heard.
+        read_until(&mut errors, "of 90 · ");
+        send("-HUP", &child);
+        let mut said = String::new();
+        errors.read_to_string(&mut said).expect("text");
+        let status = child.wait().expect("ended");
+        assert_eq!(status.code(), Some(code), "{name}: {said}");
+        let last = metrics(&out).lines().count();
+        assert!(out.join(format!("checkpoints/step-{last}")).is_dir());
+        assert_eq!(last == 90, code == 0, "{name}: {last}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_in_the_last_evaluation_of_a_training_exits_with_130() {
+    let (_guard, path) = folder();
+    let out = path.join("run");
+    let flags = "--scenes 4 --width 0.1 --batch-size 2 --augment none --steps 2 --device cpu";
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pyrograph"))
+        .args(["train", "ssd", "--json", "--out", text(&out)])
+        .args(flags.split(' '))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    // The checkpoint comes before the evaluation, which ends with `best.safetensors`.
+    while !out.join("checkpoints/step-2").is_dir() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    send("-INT", &child);
+    let output = child.wait_with_output().expect("ended");
+    assert_eq!(output.status.code(), Some(130));
+    let result = json(&String::from_utf8_lossy(&output.stdout));
+    assert_eq!(
+        (&result["interrupted"], &result["steps"]),
+        (&true.into(), &2.into())
+    );
+}
+
+#[test]
+fn resume_takes_another_path_to_the_same_data() {
+    let (_guard, path) = folder();
+    let (data, out) = (path.join("data"), path.join("run"));
+    for (place, class) in ["a", "b", "a", "b"].into_iter().enumerate() {
+        let image = RgbImage::from_pixel(16, 16, Rgb([place as u8 * 60, 90, 200]));
+        write_png(data.join(format!("{class}/{place}.png")), &image).expect("writable");
+    }
+    let around = data.join("a/../../data");
+    let arguments = |data: &Path, more: &[&str]| {
+        let words = [
+            "train",
+            "sprites",
+            "--out",
+            text(&out),
+            "--data",
+            text(data),
+        ];
+        let flags = "--n-feat 8 --held-out 0 --sample-every 0 --device cpu --json";
+        let flags: Vec<_> = flags.split(' ').collect();
+        let all = [&words[..], &flags, more].concat();
+        all.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    run(&arguments(&data, &["--steps", "1"]));
+    let again = run(&arguments(&around, &["--steps", "2", "--resume"]));
+    assert_eq!(json(&again)["steps"], 2);
+    let other = arguments(&data.join("a"), &["--steps", "3", "--resume"]);
+    refuses(&words(&other), &["--data is", "but this run has"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_that_are_not_in_utf_8_are_shown_and_refused_where_a_run_keeps_them() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let (_guard, path) = folder();
+    let out = path.join(OsStr::from_bytes(b"run-\xff"));
+    let train = |more: &[&OsStr]| {
+        Command::new(env!("CARGO_BIN_EXE_pyrograph"))
+            .args(["train", "sprites", "--json", "--steps", "1"])
+            .args(TINY.iter().skip(2))
+            .args(more)
+            .output()
+            .expect("the binary runs")
+    };
+    let output = train(&[
+        "--procedural".as_ref(),
+        "60".as_ref(),
+        "--out".as_ref(),
+        out.as_ref(),
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let result = json(&String::from_utf8_lossy(&output.stdout));
+    assert!(
+        result["run"]
+            .as_str()
+            .expect("text")
+            .ends_with("run-\u{fffd}")
+    );
+
+    let other = path.join("other");
+    let output = train(&[
+        "--data".as_ref(),
+        out.as_ref(),
+        "--out".as_ref(),
+        other.as_ref(),
+    ]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("--data") && said.contains("not in UTF-8"),
+        "{said}"
+    );
+    assert!(!other.exists());
 }
 
 #[test]

@@ -143,3 +143,13 @@ fn options_of_another_sampler_are_refused_alike() {
     let options = ["--eta", "0.5", "--variance", "beta-tilde"];
     refuses(&[&several[..], &options].concat(), &["no run folder"]);
 }
+
+#[test]
+fn how_boxes_are_counted_is_refused_without_data() {
+    let (_guard, path) = folder();
+    let out = path.join("run");
+    let start = ["train", "ssd", "--scenes", "2", "--steps", "1", "--out"];
+    let arguments = [&start[..], &[text(&out), "--one-based"]].concat();
+    refuses(&arguments, &["--one-based needs --data"]);
+    assert!(!out.exists());
+}

@@ -232,7 +232,9 @@ impl RunFolder {
                 .file_name()
                 .and_then(|name| name.to_str())
                 .unwrap_or_default();
-            if let Some(step) = name.strip_prefix(STEP).and_then(|step| step.parse().ok()) {
+            if let Some(step) = name.strip_prefix(STEP).and_then(|step| step.parse().ok())
+                && path.is_dir()
+            {
                 found.push((step, path));
             }
         }
@@ -274,7 +276,11 @@ impl RunFolder {
         let whole = folder.join(format!("{STEP}{step}"));
         remove(&partial)?;
         fs::create_dir_all(&partial).map_err(|error| TrainError::io(&partial, error))?;
-        fill(&partial)?;
+        if let Err(error) = fill(&partial) {
+            // A full disk needs the room; what went wrong first counts.
+            let _ = remove(&partial);
+            return Err(error);
+        }
         if whole.exists() {
             // The same step again, after a resume that ended at once: the older one is as good.
             remove(&partial)?;

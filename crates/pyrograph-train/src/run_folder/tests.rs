@@ -120,3 +120,21 @@ fn a_line_of_the_log_that_does_not_read_is_named_unless_it_is_the_torn_last() {
         );
     }
 }
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_leaves_no_part_and_a_file_is_no_checkpoint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = RunFolder::create(folder.path().join("run"), &1).expect("new");
+    let failed = run.write_checkpoint(3, 2, |part| {
+        fs::write(part.join("model"), "a part").expect("writable");
+        Err(TrainError::io(
+            part,
+            std::io::Error::other("the disk is full"),
+        ))
+    });
+    assert!(failed.expect_err("refused").to_string().contains("full"));
+    let checkpoints = run.path().join(CHECKPOINTS);
+    assert_eq!(fs::read_dir(&checkpoints).expect("there").count(), 0);
+    fs::write(checkpoints.join("step-9"), "a file").expect("writable");
+    assert!(run.checkpoints().expect("readable").is_empty());
+}

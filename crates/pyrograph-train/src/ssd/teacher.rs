@@ -112,10 +112,10 @@ impl<B: VisionBackend> Teacher<B> {
         if map < least && !any {
             let allowed = match student {
                 Some(student) if student > LEAST_MAP => format!(
-                    "{student:.4} or more, which the student has at its start, or be allowed by `any_teacher` (--any-teacher)"
+                    "{student:.4} or more, which the student has at its start, or be allowed by `any_teacher`"
                 ),
                 _ => format!(
-                    "{LEAST_MAP} or more on {} images, or be allowed by `any_teacher` (--any-teacher): an untrained teacher teaches nothing",
+                    "{LEAST_MAP} or more on {} images, or be allowed by `any_teacher`: an untrained teacher teaches nothing",
                     set.len()
                 ),
             };

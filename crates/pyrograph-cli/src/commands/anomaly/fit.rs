@@ -24,7 +24,7 @@ use serde_json::json;
 use super::{FITTED, SearchOptions, stepping};
 use crate::{
     arguments::Common,
-    outputs::{check_files, files_of_run},
+    outputs::{as_text, check_files, files_of_run},
     progress,
     reading::counted,
     stop::on_interrupt,
@@ -223,7 +223,7 @@ impl BackendTask for Fit {
         }
         text += &format!("wrote {}", out.display());
         let value = json!({
-            "model": out, "encoder_seconds": encoder_seconds, "encoder_loss": last_loss,
+            "model": as_text(&out), "encoder_seconds": encoder_seconds, "encoder_loss": last_loss,
             "calibrations": scorer.card().calibrations,
         });
         self.common.print(&value, &text)

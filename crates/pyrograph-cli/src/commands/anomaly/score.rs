@@ -35,9 +35,9 @@ use super::{
 };
 use crate::{
     arguments::Common,
-    outputs::{check_files, files_of_run},
+    outputs::{as_text, check_files, files_of_run},
     progress,
-    reading::{LabelledFlags, READING_NEEDS_DATA, counted, read_labelled, warn},
+    reading::{FaultFlags, LabelledFlags, READING_NEEDS_DATA, counted, read_labelled, warn},
     stop::on_interrupt,
 };
 
@@ -78,6 +78,8 @@ pub(crate) struct Score {
     search: SearchOptions,
     #[command(flatten)]
     reading: LabelledFlags,
+    #[command(flatten)]
+    faults: FaultFlags,
     /// Scores as CSV, with the file of each image.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -128,7 +130,7 @@ impl Score {
             Some(path) => Some(path::absolute(path).context("--data")?),
             None => None,
         };
-        let options = self.reading.options();
+        let options = self.reading.options(self.faults.faults());
         if path.is_none() && !options.is_default() {
             bail!(READING_NEEDS_DATA);
         }
@@ -294,7 +296,8 @@ impl BackendTask for Score {
             "lambda": scorer.card().score, "threshold": threshold,
             "report": report.as_ref().map(in_numbers),
             "baseline": of_baseline.as_ref().map(in_numbers),
-            "results": results, "remarks": reading.remarks, "out": self.out, "heatmaps": self.heatmaps,
+            "results": results, "remarks": reading.remarks, "out": self.out.as_deref().map(as_text),
+            "heatmaps": self.heatmaps.as_deref().map(as_text),
         });
         self.common.print(&value, &text)
     }

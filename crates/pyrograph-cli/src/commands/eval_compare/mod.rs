@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     arguments::Common,
-    outputs::{check_files, files_of_run},
+    outputs::{as_text, check_files, files_of_run},
 };
 
 /// The figures.
@@ -265,7 +265,7 @@ impl Job {
             let run = move |&place: &usize| {
                 let (run, figures) = (&self.runs[place], &accuracy[place]);
                 json!({
-                    "run": run.path, "group": name, "seed": run.seed,
+                    "run": as_text(&run.path), "group": name, "seed": run.seed,
                     "ap50": figures.ap50, "ap": figures.ap,
                 })
             };

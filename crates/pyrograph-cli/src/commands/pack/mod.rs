@@ -10,7 +10,11 @@ use pyrograph::serve::{
 };
 use serde_json::json;
 
-use crate::{arguments::print, outputs::check_files, progress};
+use crate::{
+    arguments::print,
+    outputs::{as_text, check_files},
+    progress,
+};
 
 /// The model, and where its archive goes.
 #[derive(Args)]
@@ -52,7 +56,7 @@ impl Pack {
         });
         bar.finish_and_clear();
         let Packed { manifest, bytes } = packed?;
-        let value = json!({ "archive": self.out, "bytes": bytes, "manifest": manifest });
+        let value = json!({ "archive": as_text(&self.out), "bytes": bytes, "manifest": manifest });
         let text = format!(
             "{}: {} files and {MANIFEST}, {:.1} MB, task {}",
             self.out.display(),

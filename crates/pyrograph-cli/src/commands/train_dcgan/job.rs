@@ -53,7 +53,7 @@ impl BackendTask for Job {
             steps: trained.steps,
             seconds: trained.seconds,
             last: trained.last,
-            interrupted: trained.interrupted,
+            interrupted: trained.interrupted || self.watch.stop_requested(),
             picture: hooks.picture,
         })
     }

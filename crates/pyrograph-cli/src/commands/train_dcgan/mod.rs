@@ -20,6 +20,7 @@ use serde_json::json;
 use self::{job::Job, options::Options};
 use crate::{
     arguments::{Common, read_recipe},
+    outputs::as_text,
     reading::{counted, read_training},
     stop::stop_of_training,
     training::{
@@ -92,9 +93,10 @@ impl TrainDcgan {
             }
         }
         let value = json!({
-            "run": run.path(), "steps": summary.steps, "seconds": summary.seconds,
+            "run": as_text(run.path()), "steps": summary.steps, "seconds": summary.seconds,
             "last": summary.last, "interrupted": summary.interrupted,
-            "picture": summary.picture, "loss_curve": curve,
+            "picture": summary.picture.as_deref().map(as_text),
+            "loss_curve": curve.as_deref().map(as_text),
         });
         self.common.print(&value, &text)?;
         Ok(exit_code(summary.interrupted))

@@ -1,6 +1,6 @@
 //! What a recipe and the flags may set.
 
-use std::path::{self, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     reading::{ChannelsName, OnOff, READING_NEEDS_DATA, faults},
-    training::lay_over,
+    training::{absolute, lay_over},
 };
 
 /// What a recipe file may set; the command's flags go before it.
@@ -323,7 +323,7 @@ impl Options {
     /// The options with the path of the data as a run has it.
     pub(super) fn with_absolute_data(mut self) -> anyhow::Result<Self> {
         if let Some(data) = &self.data {
-            self.data = Some(path::absolute(data).context("--data")?);
+            self.data = Some(absolute(data, "--data")?);
         }
         Ok(self)
     }
@@ -331,7 +331,7 @@ impl Options {
     /// The data, with a path that holds from any folder.
     pub(super) fn source(&self) -> anyhow::Result<ImageSource> {
         let path = match &self.data {
-            Some(path) => Some(path::absolute(path).context("--data")?),
+            Some(path) => Some(absolute(path, "--data")?),
             None => None,
         };
         let options = self.reading();

@@ -66,7 +66,7 @@ impl BackendTask for Job {
             steps,
             seconds,
             last_loss,
-            interrupted,
+            interrupted: interrupted || self.watch.stop_requested(),
             picture: hooks.picture,
         })
     }

@@ -23,6 +23,7 @@ pub(crate) use self::options::ScheduleName;
 use self::{job::Job, options::Options};
 use crate::{
     arguments::{Common, read_recipe},
+    outputs::as_text,
     reading::{counted, read_sprites},
     stop::stop_of_training,
     training::{
@@ -96,9 +97,10 @@ impl TrainSprites {
             }
         }
         let value = json!({
-            "run": run.path(), "steps": summary.steps, "seconds": summary.seconds,
+            "run": as_text(run.path()), "steps": summary.steps, "seconds": summary.seconds,
             "last_loss": summary.last_loss, "interrupted": summary.interrupted,
-            "picture": summary.picture, "loss_curve": curve,
+            "picture": summary.picture.as_deref().map(as_text),
+            "loss_curve": curve.as_deref().map(as_text),
         });
         self.common.print(&value, &text)?;
         Ok(exit_code(summary.interrupted))

@@ -1,6 +1,6 @@
 //! What a recipe and the flags may set.
 
-use std::path::{self, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -12,7 +12,10 @@ use pyrograph::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::reading::{LabelsName, faults, sprite_options};
+use crate::{
+    reading::{LabelsName, faults, sprite_options},
+    training::absolute,
+};
 
 /// What a recipe file may set; the command's flags go before it.
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
@@ -254,7 +257,7 @@ impl Options {
     /// The options with the path of the data as a run has it.
     pub(super) fn with_absolute_data(mut self) -> anyhow::Result<Self> {
         if let Some(data) = &self.data {
-            self.data = Some(path::absolute(data).context("--data")?);
+            self.data = Some(absolute(data, "--data")?);
         }
         Ok(self)
     }
@@ -283,7 +286,7 @@ impl Options {
             model.check().context("--side")?;
         }
         Ok(DataSource::Folder {
-            path: path::absolute(path).context("--data")?,
+            path: absolute(path, "--data")?,
             side: self.side,
             options: sprite_options(self.labels, faults(self.strict, self.skip_broken)),
         })

@@ -1,6 +1,6 @@
 //! What `train distill` asks beside `train ssd`.
 
-use std::path::{self, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -16,6 +16,7 @@ use pyrograph::{
 use serde::{Deserialize, Serialize};
 
 use super::model_file::model_file;
+use crate::training::absolute;
 
 /// What a recipe file may set; the command's flags go before it.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -331,7 +332,7 @@ impl DistillFlags {
                     draws,
                     file: match &self.cache_file {
                         None => None,
-                        Some(file) => Some(path::absolute(file).context("--cache-file")?),
+                        Some(file) => Some(absolute(file, "--cache-file")?),
                     },
                 }),
             },
@@ -362,7 +363,7 @@ impl DistillFlags {
                 let scenes = DetectionSource::Scenes { count, side, seed };
                 UnlabelledSource::Source(scenes.part("unlabelled")?)
             }
-            None => UnlabelledSource::Folder(path::absolute(from).context("--unlabelled")?),
+            None => UnlabelledSource::Folder(absolute(Path::new(from), "--unlabelled")?),
         };
         let mut labelling = PseudoLabelling::default();
         labelling.floor = self.unlabelled_floor.unwrap_or(labelling.floor);

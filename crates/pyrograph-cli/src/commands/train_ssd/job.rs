@@ -118,7 +118,7 @@ impl DevicesTask for Job {
             seconds: trained.seconds,
             last: trained.last,
             best: trained.best,
-            interrupted: trained.interrupted,
+            interrupted: trained.interrupted || self.watch.stop_requested(),
         })
     }
 }

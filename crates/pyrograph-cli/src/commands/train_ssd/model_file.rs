@@ -1,12 +1,14 @@
 //! The model file that a flag names.
 
-use std::path::{self, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use pyrograph::train::{
     run_folder::{RunFolder, RunKind},
     ssd::best_weights,
 };
+
+use crate::training::absolute;
 
 /// The absolute path of the model file that `flag` names: the file at `given`, or the best network
 /// of the run folder there.
@@ -19,5 +21,5 @@ pub(super) fn model_file(flag: &'static str, given: &Path) -> anyhow::Result<Pat
             best_weights(&run).context(flag)?
         }
     };
-    path::absolute(file).context(flag)
+    absolute(&file, flag)
 }

@@ -264,6 +264,7 @@ impl Options {
             ("validation-split", self.validation_split.is_some()),
             ("validation-data", self.validation_data.is_some()),
             ("exif", self.exif.is_some()),
+            ("one-based", self.one_based),
             ("strict", self.strict),
             ("skip-broken", self.skip_broken),
             ("classes", !self.classes.is_empty()),

@@ -9,7 +9,7 @@ mod walk;
 
 use std::{
     fs,
-    path::{self, Path, PathBuf},
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::atomic::Ordering,
 };
@@ -23,7 +23,12 @@ use self::{
     trainer::ByTable,
     walk::{Finished, Sweep},
 };
-use crate::{arguments::Common, stop::stop_of_training, training::exit_code};
+use crate::{
+    arguments::Common,
+    outputs::as_text,
+    stop::stop_of_training,
+    training::{absolute, exit_code},
+};
 
 #[derive(Args)]
 pub(crate) struct TrainSweep {
@@ -46,11 +51,11 @@ impl TrainSweep {
         let name = || self.recipe.display().to_string();
         let text = fs::read_to_string(&self.recipe).with_context(name)?;
         let data = match &self.data {
-            Some(data) => Some(path::absolute(data).context("--data")?),
+            Some(data) => Some(absolute(data, "--data")?),
             None => None,
         };
         let recipe = Recipe::read(&text, data.as_deref()).with_context(name)?;
-        let out = path::absolute(&self.out).context("--out")?;
+        let out = absolute(&self.out, "--out")?;
         if out.exists() && !out.is_dir() {
             bail!("--out {} is a file: give a folder", self.out.display());
         }
@@ -85,14 +90,14 @@ impl TrainSweep {
             .iter()
             .map(|run| {
                 json!({
-                    "name": run.name, "seed": run.seed, "run": run.folder,
+                    "name": run.name, "seed": run.seed, "run": as_text(&run.folder),
                     "steps": run.figures.steps, "seconds": run.figures.seconds,
                     "best_map": run.figures.best,
                 })
             })
             .collect();
         let value = json!({
-            "recipe": self.recipe, "out": self.out, "runs": rows, "interrupted": interrupted,
+            "recipe": as_text(&self.recipe), "out": as_text(&self.out), "runs": rows, "interrupted": interrupted,
         });
         self.common.print(&value, &text)
     }

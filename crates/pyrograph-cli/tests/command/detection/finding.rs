@@ -169,7 +169,7 @@ fn wrong_requests_for_detections_are_refused() {
     fs::create_dir(&empty).expect("writable");
     detect(
         &[text(&missing), "--out", to],
-        &["missing.png", "No such file"],
+        &["missing.png", "no such file"],
     );
     detect(
         &[text(&empty), "--out", to],
