@@ -4,7 +4,7 @@
 //!   it: one that trains ([`BackendTask`]), or one that only infers ([`InferenceTask`]).
 //! - [`vision`]: [`VisionBackend`](vision::VisionBackend), the seam for fused kernels.
 //! - `Flex`, `NdArray`, `Wgpu`, `Cuda`: burn's backends by type, each with its feature; `Oracle`,
-//!   f64 throughout, with `ndarray`.
+//!   NdArray in f64, with `ndarray`.
 //! - [`rng`]: seeded noise made on the host, the same on every backend.
 //!
 //! This is the only crate with backend features: `flex` (default), `ndarray`, `wgpu`, `cuda`, and `fusion` for the GPU ones.
@@ -55,7 +55,7 @@ pub use oracle::{OracleBackend, OracleDevice};
 pub use probe::{DeviceInfo, list_devices};
 pub use run::{BackendTask, Device, DevicesTask, InferenceTask};
 
-/// What other backends are held to: burn's NdArray in f64 throughout, with gradients (feature
+/// What other backends are held to: burn's NdArray in f64, with gradients (feature
 /// `ndarray`).
 #[cfg(feature = "ndarray")]
 pub type Oracle = burn::backend::Autodiff<OracleBackend>;

@@ -14,7 +14,12 @@
 //! - the gap stays, or the slope moves with the step, clear of rounding, and the analytic slope
 //!   lies between the one-sided ones of the smallest step: a kink at the point or close beside it,
 //!   reported apart;
+//! - the function still bends, and its slope is another at each of the smallest steps: nothing can
+//!   be told;
 //! - anything else, a wrong gradient of a smooth function first of all: wrong.
+//!
+//! A slope that should be zero, as a bias's before a norm, is drowned in rounding that wider steps
+//! shrink: where it stays as it is at two of them, clear of rounding, it is none.
 //!
 //! An element that is within the tolerance of the steepest slope, but not of its own, is wrong
 //! where rounding and truncation are excluded: its slope is the same at a wider and at a smaller
@@ -66,6 +71,20 @@ pub(crate) fn judge<E>(
     base: Base<'_>,
     precision: &Precision,
     reference: &Reference,
+    sides: impl FnMut(f64) -> Result<Option<Sides>, E>,
+) -> Result<Option<Judgement>, E> {
+    let judgement = judge_by_scale(base, precision, reference, sides)?;
+    Ok(judgement.map(|judgement| match judgement {
+        // As a share of the steepest of all tensors, it would seem smaller than the tolerance.
+        Judgement::Wrong(slopes) if slopes.is_zero => Judgement::Wrong(slopes.by_its_own()),
+        other => other,
+    }))
+}
+
+fn judge_by_scale<E>(
+    base: Base<'_>,
+    precision: &Precision,
+    reference: &Reference,
     mut sides: impl FnMut(f64) -> Result<Option<Sides>, E>,
 ) -> Result<Option<Judgement>, E> {
     let mut at = |shrink: f64| -> Result<Option<Slopes>, E> {
@@ -77,6 +96,12 @@ pub(crate) fn judge<E>(
     };
     let settles = first.settles(precision);
     let suspicious = settles && first.is_suspicious(precision);
+    if first.is_zero
+        && first.difference() > first.rounding
+        && let Some(slopes) = no_zero_at_wider_steps(first, precision, &mut at)?
+    {
+        return Ok(Some(Judgement::Wrong(slopes)));
+    }
     if settles && !suspicious && !first.bends() {
         return Ok(Some(Judgement::Right(first)));
     }
@@ -106,6 +131,26 @@ fn wider<E>(
         return Ok(None);
     }
     at(SHRINK.powi(-trial))
+}
+
+/// The slopes of a wider step where what should be zero stays as it is, clear of rounding.
+fn no_zero_at_wider_steps<E>(
+    first: Slopes,
+    precision: &Precision,
+    at: &mut impl FnMut(f64) -> Result<Option<Slopes>, E>,
+) -> Result<Option<Slopes>, E> {
+    let (mut previous, mut was_clear) = (first, false);
+    for trial in 1..=WIDER {
+        let Some(wide) = wider(precision, trial, at)? else {
+            return Ok(None);
+        };
+        let is_clear = !wide.may_be_rounding() && !wide.bends();
+        if is_clear && was_clear && wide.is_steady_beside(&previous) {
+            return Ok(Some(wide));
+        }
+        (previous, was_clear) = (wide, is_clear);
+    }
+    Ok(None)
 }
 
 /// Judges at wider steps what rounding could explain; `None` where they do not settle it either.
@@ -191,6 +236,10 @@ fn judge_closer<E>(
         None if moved && first.is_zero => Judgement::Drowned(first),
         None if moved && last.within(precision) => kink,
         None if first.may_be_rounding() => Judgement::Drowned(first),
+        // So many kinks that the slope is another at each of the smallest steps.
+        None if last.bends() && previous.is_some_and(|before| !last.is_steady_beside(&before)) => {
+            Judgement::Drowned(last)
+        }
         None => Judgement::Wrong(first),
     })
 }

@@ -6,7 +6,7 @@
 //! - **full**: every element of every tensor by itself;
 //! - **projected**: along seeded random directions, a few calls a tensor, for networks of millions of parameters.
 //!
-//! The precision follows the backend's float type. `Oracle` is burn's NdArray in f64 throughout
+//! The precision follows the backend's float type. `Oracle` is burn's NdArray in f64
 //! (feature `ndarray`, on by default here, to be chosen in the crate `pyrograph`), where rounding
 //! hides nothing; f32 backends are checked with a larger step and tolerance. Errors are measured by
 //! the steepest slope of their tensor, so that small gradients are checked like large ones. Kinks
@@ -20,10 +20,11 @@
 //! [`evaluate`] takes output and gradients at a point to the host, and [`Evaluation::deviations`] holds those of one backend to
 //! those of another. [`closed_forms`] are gradients derived by hand, to hold backends to.
 //!
-//! In burn 0.21 a check in f64 fails for GELU, whose gradient is that of its tanh approximation. On
-//! other backends than `Oracle` and Flex, burn computes sigmoid and SiLU in f32 whatever the
+//! On other backends than `Oracle` and Flex, burn 0.21 computes sigmoid and SiLU in f32 whatever the
 //! tensors' type: a check in f64 then is inconclusive and names the operation
-//! ([`Finding::LostPrecision`]).
+//! ([`Finding::LostPrecision`]). Its gradient of GELU is that of the tanh approximation there: a
+//! check in f64 fails. On all of them its hard sigmoid, where gradients are asked for, and
+//! `RmsNorm` cast to f32.
 //!
 //! ```
 //! # mod pyrograph { pub use pyrograph_gradcheck as gradcheck; }

@@ -211,7 +211,8 @@ pub enum Finding {
         /// The tensor.
         tensor: String,
     },
-    /// Autodiff gives no gradient, and the function does not depend on the tensor either. Harmless.
+    /// Autodiff gives no gradient, and the differences show no dependence on the tensor beyond
+    /// rounding either. Harmless.
     Unused {
         /// The tensor.
         tensor: String,

@@ -22,7 +22,9 @@ pub enum Mode {
 /// The step, and what counts as agreement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Precision {
-    /// The type that inputs and parameters have during the check.
+    /// The type that inputs and parameters have during the check. A function that makes tensors of
+    /// its backend's default type, as burn's LSTM does, takes no other: check it in f64 on
+    /// `Oracle`, whose default is f64.
     pub dtype: DType,
     /// The step relative to the point: an element `x` moves by `step · max(1, |x|)`, a tensor along a direction by
     /// `step · max(1, ‖x‖₂)`. Where rounding could decide, steps up to 64 times as wide are tried
@@ -31,7 +33,9 @@ pub struct Precision {
     /// The largest relative error `|a − n| / max(floor · steepest, |a|, |n|)` that passes;
     /// `steepest` is the steepest slope of the tensor that autodiff gives. Where rounding does not
     /// let it be reached at any step, agreement counts if an error of a thousandth, or of a
-    /// thousand times a smaller tolerance, would show.
+    /// thousand times a smaller tolerance, would show. A tensor whose gradient is less than 1e-9 of
+    /// the steepest of all tensors (1e-6 in f32) counts as zero, as a bias's before a norm: it
+    /// passes where its slopes are zero but for rounding.
     pub tolerance: f64,
     /// The share of the tensor's steepest slope below which errors are measured by that share. At
     /// 1, every error is measured by the steepest slope; one that stands clear of rounding is

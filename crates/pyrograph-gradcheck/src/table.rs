@@ -22,7 +22,8 @@ fn cells(tensor: &TensorReport) -> [String; HEAD.len()] {
         tensor.name.clone(),
         format!("{:?}", tensor.shape),
         tensor.verdict.to_string(),
-        format!("{:.0} %", tensor.share_checked * 100.0),
+        // 319 of 320 are not 100 %.
+        format!("{:.0} %", (tensor.share_checked * 100.0).floor()),
         tensor.kinks.to_string(),
         place,
         analytic,
@@ -90,11 +91,17 @@ impl fmt::Display for Finding {
                 )?;
                 match (tensor, moved) {
                     (Some(tensor), Some(place)) => {
-                        write!(f, ", beside the point, where `{tensor}` moves at {place}")
+                        write!(f, ", beside the point, where `{tensor}` moves at {place}")?;
                     }
-                    (Some(tensor), None) => write!(f, ", beside the point, where `{tensor}` moves"),
-                    (None, _) => write!(f, ", at the point itself"),
+                    (Some(tensor), None) => {
+                        write!(f, ", beside the point, where `{tensor}` moves")?
+                    }
+                    (None, _) => return write!(f, ", at the point itself"),
                 }
+                write!(
+                    f,
+                    ": choose a point further from the edge of the domain, or a smaller step"
+                )
             }
             Self::NonFiniteGradient {
                 tensor,
@@ -140,7 +147,11 @@ impl fmt::Display for Finding {
                 "`{tensor}` has {values} values but its gradient {gradient}"
             ),
             Self::NonDeterministic { difference } => {
-                write!(f, "two calls at the same point differ by {difference:.1e}")
+                write!(
+                    f,
+                    "two calls at the same point differ by {difference:.1e}: draw what is random before the check, \
+                     and leave dropout out"
+                )
             }
             Self::TrackedValueDiffers { difference } => write!(
                 f,
@@ -150,7 +161,12 @@ impl fmt::Display for Finding {
             Self::IntegerInput { tensor } => write!(f, "`{tensor}` holds integers: skipped"),
             Self::EmptyTensor { tensor } => write!(f, "`{tensor}` has no elements: skipped"),
             Self::NotTrained { tensor } => write!(f, "`{tensor}` is not trained: skipped"),
-            Self::NothingToCheck => write!(f, "there is nothing to check"),
+            Self::NothingToCheck => {
+                write!(
+                    f,
+                    "there is nothing to check: no float input and no trained parameter"
+                )
+            }
             Self::StepTooSmall {
                 tensor,
                 step,
@@ -158,27 +174,26 @@ impl fmt::Display for Finding {
                 allowed,
             } => write!(
                 f,
-                "the step {step:.1e} is too small for `{tensor}`: rounding moves the slope by {rounding:.1e}, {allowed:.1e} is allowed"
+                "the step {step:.1e} is too small for `{tensor}`: rounding moves the slope by {rounding:.2e}, \
+                 {allowed:.2e} is allowed; f64 in place of f32 (`Oracle`, or `Precision::F64` on Flex), a wider step or a \
+                 function without large constant parts could tell more"
             ),
             Self::LostPrecision { noise, operations } => {
                 write!(
                     f,
                     "the values of the function are off by {noise:.1e} of their size, far more than f64's rounding: "
                 )?;
-                match operations.is_empty() {
-                    true => write!(
+                if !operations.is_empty() {
+                    let names = operations.join(", ");
+                    write!(
                         f,
-                        "an operation of it computes in f32, though none of burn's that were tried on this backend does"
-                    )?,
-                    false => write!(
-                        f,
-                        "on this backend these compute f64 in f32: {}",
-                        operations.join(", ")
-                    )?,
+                        "on this backend these compute f64 in f32: {names}; where it has none of them, "
+                    )?;
                 }
                 write!(
                     f,
-                    "; check on `Oracle`, which computes in f64 throughout, or with `Precision::F32`"
+                    "it casts to f32 itself, as burn's RmsNorm does; check on `Oracle`, if this is another backend, \
+                     or with `Precision::F32`"
                 )
             }
             Self::InsideKink {
@@ -191,17 +206,25 @@ impl fmt::Display for Finding {
             } => write!(
                 f,
                 "`{tensor}` bends at {place}, where the gradient is neither a one-sided slope nor their mean: \
-                 {analytic:.6e}, between {low:.6e} and {high:.6e} (comparisons of this kind: {kinks})"
+                 {analytic:.6e}, between {low:.6e} and {high:.6e} (comparisons of this kind: {kinks}); \
+                 check at another point"
             ),
-            Self::OnlyKinks { tensor } => write!(f, "every comparison of `{tensor}` met a kink"),
-            Self::Unused { tensor } => write!(f, "`{tensor}` is not used"),
+            Self::OnlyKinks { tensor } => write!(
+                f,
+                "every comparison of `{tensor}` met a kink: check at another point"
+            ),
+            Self::Unused { tensor } => write!(
+                f,
+                "`{tensor}` gets no gradient, and no difference shows that the output depends on it"
+            ),
             Self::Unreached { tensor } => write!(
                 f,
-                "the output does not depend on the parameter `{tensor}`, which is never trained by it"
+                "the output does not depend on the parameter `{tensor}`, which is never trained by it; \
+                 `allowing_unreached` lets that pass"
             ),
             Self::MissingGradient { tensor, largest } => write!(
                 f,
-                "`{tensor}` gets no gradient, although slopes reach {largest:.1e}"
+                "`{tensor}` gets no gradient, although slopes reach {largest:.1e}: it may be detached on its way"
             ),
         }
     }

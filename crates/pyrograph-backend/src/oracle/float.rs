@@ -1,5 +1,7 @@
 //! Operations on floats.
 
+use std::f64::consts::{FRAC_2_SQRT_PI, SQRT_2};
+
 use burn::tensor::{
     BoolDType, DType, Distribution, FloatDType, IndexingUpdateOp, IntDType, Scalar, Shape, Slice,
     TensorData, TensorMetadata,
@@ -148,6 +150,19 @@ impl<G: Backend> ActivationOps<Self> for OracleBackend<G> {
             let exponential = G::float_exp(G::float_neg(wide));
             G::float_recip(G::float_add_scalar(exponential, 1.0.into()))
         })
+    }
+
+    /// `(Φ(x) + x·φ(x)) · grad` in f64, where burn's own is the slope of GELU's tanh approximation.
+    fn gelu_backward(x: FloatTensor<G>, grad: FloatTensor<G>) -> FloatTensor<G> {
+        let slope = in_f64::<G>(x, |wide| {
+            let erf = G::float_erf(G::float_div_scalar(wide.clone(), SQRT_2.into()));
+            let normal = G::float_mul_scalar(G::float_add_scalar(erf, 1.0.into()), 0.5.into());
+            let square = G::float_mul(wide.clone(), wide.clone());
+            let bell = G::float_exp(G::float_mul_scalar(square, (-0.5).into()));
+            let bell = G::float_mul_scalar(bell, (FRAC_2_SQRT_PI / (2.0 * SQRT_2)).into());
+            G::float_add(normal, G::float_mul(wide, bell))
+        });
+        G::float_mul(slope, grad)
     }
 
     /// `clamp(alpha · x + beta, 0, 1)` in f64, where burn's own computes in f32.

@@ -1,9 +1,9 @@
-//! What other backends are held to: burn's NdArray in f64 throughout.
+//! What other backends are held to: burn's NdArray in f64.
 //!
-//! NdArray computes sigmoid, and with it SiLU, in f32 whatever the type of its tensors; and its
-//! device has one default type for f32 and f64 programs alike. [`OracleBackend`] has NdArray's
-//! tensors and operations, a device of its own, on which floats are f64 by default, and a sigmoid
-//! in f64. It is generic over the backend that has the operations, so that only those in use are
+//! NdArray computes sigmoid, and with it SiLU, in f32 whatever the type of its tensors; its gradient
+//! of GELU is that of an approximation; and its device has one default type for f32 and f64 programs
+//! alike. [`OracleBackend`] has NdArray's tensors and operations, a device of its own, on which
+//! floats are f64 by default, a sigmoid in f64 and the gradient of GELU itself. It is generic over the backend that has the operations, so that only those in use are
 //! compiled.
 
 mod float;
@@ -37,7 +37,8 @@ impl burn::tensor::backend::Device for OracleDevice {
 
 impl DeviceOps for OracleDevice {}
 
-/// burn's NdArray in f64, with the operations in f64 that NdArray computes in f32.
+/// burn's NdArray in f64, with the operations in f64 that NdArray computes in f32, and the gradient
+/// of GELU.
 ///
 /// `G` is the backend that has the tensors and the other operations.
 #[derive(Clone, Copy, Debug, Default)]

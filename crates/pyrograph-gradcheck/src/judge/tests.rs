@@ -201,3 +201,11 @@ fn rounding_at_the_first_step_is_left_behind_by_wider_ones() {
     let wrong = judged(f, 2e-3, Precision::F32);
     assert!(matches!(wrong, Judgement::Wrong(_)), "{wrong:?}");
 }
+
+#[test]
+fn kinks_closer_than_f32_resolves_leave_the_slope_untold() {
+    // Steep within 1.5e-6 below and 3e-6 above the point alone.
+    let f = |x: f64| 4.0 + 3.0 * x.clamp(-1.5e-6, 3e-6);
+    let judgement = judged(f, 3.0, Precision::F32);
+    assert!(matches!(judgement, Judgement::Drowned(_)), "{judgement:?}");
+}

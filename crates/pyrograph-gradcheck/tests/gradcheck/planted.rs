@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData, backend::AutodiffBackend};
 use pyrograph_gradcheck::{
-    Finding, GradCheck, GradReport, HostTensor, Inputs, Oracle, Precision, Verdict,
+    Finding, GradCheck, GradCheckError, GradReport, HostTensor, Inputs, Oracle, Precision, Verdict,
 };
 
 use crate::{Single, check, host, modes};
@@ -202,6 +202,36 @@ fn a_mean_over_many_values_does_not_hide_a_gradient_that_is_a_tenth_off() {
     assert!(right.passed(), "{right}");
     let right = mean_of_squares::<Single>(projected, 1.0);
     assert_ne!(right.verdict, Verdict::Failed, "{right}");
+}
+
+#[test]
+fn a_missing_gradient_of_a_small_slope_is_found_beside_steep_ones() {
+    let inputs = [
+        HostTensor::normal("x", &[3, 4], 11),
+        HostTensor::normal("y", &[3, 4], 12),
+    ];
+    fn beside<A: AutodiffBackend>(
+        inputs: &Inputs<A>,
+        size: f64,
+    ) -> Result<Tensor<A, 1>, GradCheckError> {
+        let small = inputs.tensor::<2>("y")?.sin().detach() * size;
+        Ok((inputs.tensor::<2>("x")?.sin() + small).sum())
+    }
+    for settings in modes() {
+        // At f32's first step, these are within what a network may round inside.
+        let single = check(&settings, &inputs, |inputs: &Inputs<Single>| {
+            beside(inputs, 1e-3)
+        });
+        let double = check(&settings, &inputs, |inputs: &Inputs<Oracle>| {
+            beside(inputs, 1e-9)
+        });
+        for report in [single, double] {
+            let named = |finding: &Finding| matches!(finding, Finding::MissingGradient { tensor, .. } if tensor == "y");
+            assert!(report.findings.iter().any(named), "{report}");
+            // Measured by its own slope, not by the steepest of `x`.
+            assert!(report.worst_error() > 0.9, "{report}");
+        }
+    }
 }
 
 #[test]
