@@ -10,7 +10,7 @@ use pyrograph::{
         rng::RngKind,
         vision::{VisionAutodiff, VisionBackend},
     },
-    diffusion::{DdpmVariance, DiffusionCard, SamplerConfig},
+    diffusion::{DdpmVariance, DiffusionCard, SamplerConfig, SamplerKind},
     models::{
         context_unet::{ContextUnet, ContextUnetConfig},
         weights::{StateDict, build_model},
@@ -92,10 +92,17 @@ impl Common {
         let (asked, timesteps) = (sampler.steps, pipeline.timesteps());
         let walked = pipeline.steps_walked(sampler)?;
         if walked != asked {
-            let stride = timesteps / asked;
-            self.say(format!(
-                "{asked} steps asked, {walked} walked: the course's timesteps go down by T // n = {timesteps} // {asked} = {stride}"
-            ));
+            let why = match sampler.kind {
+                SamplerKind::Heun { .. } => {
+                    "heun calls the network twice a step, but once in the last".into()
+                }
+                SamplerKind::Pndm { .. } => "pndm visits one timestep twice".into(),
+                _ => format!(
+                    "the course's timesteps go down by T // n = {timesteps} // {asked} = {}",
+                    timesteps / asked
+                ),
+            };
+            self.say(format!("{asked} steps asked, {walked} walked: {why}"));
         }
         Ok(())
     }

@@ -26,6 +26,7 @@ pub(crate) struct BoundOptions {
         value_name = "RATIO",
         num_args = 0..=1,
         default_missing_value = "0.995",
+        value_parser = ratio,
         conflicts_with = "clip",
         allow_negative_numbers = true
     )]
@@ -34,6 +35,7 @@ pub(crate) struct BoundOptions {
     #[arg(
         long,
         value_name = "MAX",
+        value_parser = positive,
         requires = "dynamic_threshold",
         allow_negative_numbers = true
     )]
@@ -53,15 +55,37 @@ impl FromStr for ClipRange {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "off" => Ok(Self::Off),
-            _ => text
-                .parse()
+            _ => positive(text)
                 .map(Self::Within)
-                .map_err(|_| "allowed are a number above 0, and off".into()),
+                .map_err(|allowed| format!("{allowed}, and off")),
         }
     }
 }
 
+/// A range of pixels.
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok();
+    let legal = number.filter(|number| number.is_finite() && *number > 0.0);
+    legal.ok_or_else(|| "allowed are finite numbers above 0".into())
+}
+
+/// A share of values.
+fn ratio(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok();
+    let legal = number.filter(|number| (0.0..=1.0).contains(number));
+    legal.ok_or_else(|| "allowed are 0 to 1".into())
+}
+
 impl BoundOptions {
+    /// The flag that asks for a bound, if one does.
+    pub(crate) fn flag(&self) -> Option<&'static str> {
+        match (self.clip, self.dynamic_threshold) {
+            (Some(ClipRange::Within(_)), _) => Some("--clip"),
+            (_, Some(_)) => Some("--dynamic-threshold"),
+            _ => None,
+        }
+    }
+
     /// Sets what was asked for.
     pub(crate) fn apply(&self, config: &mut SamplerConfig) {
         config.clip_sample = match self.clip {
@@ -137,6 +161,18 @@ mod tests {
     fn a_range_or_off_is_read() {
         assert_eq!("off".parse(), Ok(ClipRange::Off));
         assert_eq!("1.5".parse(), Ok(ClipRange::Within(1.5)));
-        assert!("on".parse::<ClipRange>().is_err());
+        for text in ["on", "", "0", "-1", "nan", "inf"] {
+            let refused = text.parse::<ClipRange>().expect_err(text);
+            assert!(refused.contains("above 0, and off"), "{refused}");
+        }
+        assert_eq!(
+            [ratio("0"), ratio("1"), ratio("0.9")],
+            [0.0, 1.0, 0.9].map(Ok)
+        );
+        assert!(
+            ["-0.1", "1.1", "nan"]
+                .iter()
+                .all(|text| ratio(text).is_err())
+        );
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn faults(strict: bool, skip_broken: bool) -> Faults {
     }
 }
 
-/// How labelled images are read.
+/// How labelled images are read, but for what becomes of faults.
 #[derive(Args, Clone, Default)]
 pub(crate) struct LabelledFlags {
     /// The column of a CSV file with the labels: first, last, none, or its name or number [default: as the header says].
@@ -57,19 +57,31 @@ pub(crate) struct LabelledFlags {
     /// Take masks for images: folders such as ground_truth or masks, and files such as 000_mask.png beside 000.png.
     #[arg(long)]
     keep_masks: bool,
-    #[command(flatten)]
-    faults: FaultFlags,
 }
 
 impl LabelledFlags {
-    pub(crate) fn options(&self) -> LabelledOptions {
+    /// A flag that was given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("--label-column", self.label_column.is_some()),
+            ("--transpose", self.transpose.is_some()),
+            ("--white-level", self.white_level.is_some()),
+            ("--keep-masks", self.keep_masks),
+        ];
+        given
+            .iter()
+            .find(|(_, given)| *given)
+            .map(|(flag, _)| *flag)
+    }
+
+    pub(crate) fn options(&self, faults: Faults) -> LabelledOptions {
         LabelledOptions {
             label_column: self.label_column.clone().unwrap_or_default(),
             transpose: self.transpose.map_or(Switch::Auto, Into::into),
             white_level: self.white_level,
             keep_masks: self.keep_masks,
             channels: Channels::Auto,
-            faults: self.faults.faults(),
+            faults,
         }
     }
 }

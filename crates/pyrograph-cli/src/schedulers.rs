@@ -153,6 +153,13 @@ pub(crate) fn check_options(
             );
         }
     }
+    if let Some(flag) = options.bounds.flag()
+        && names.contains(&SchedulerName::Pndm)
+    {
+        bail!(
+            "{flag} bounds predicted images, but --sampler pndm predicts none: leave one of them out"
+        );
+    }
     Ok(())
 }
 

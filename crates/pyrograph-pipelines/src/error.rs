@@ -15,7 +15,7 @@ use crate::anomaly::Method;
 #[non_exhaustive]
 pub enum PipelineError {
     /// A context names an entry that the model does not have.
-    #[error("unknown context `{seen}`: this model knows {}", allowed.join(", "))]
+    #[error("unknown context `{seen}`: this model knows {}, and `none` alone is no class", allowed.join(", "))]
     ContextName {
         /// The name given.
         seen: String,

@@ -131,10 +131,16 @@ impl EvalSprites {
             let steps = self.steps.get(place).copied();
             let plan = sprite_sampler(*sampler, steps, pipeline.timesteps(), &self.options)?;
             self.common.say_steps(pipeline, &plan)?;
-            self.options.say_clipping(&self.common, pipeline, &plan);
             Ok(plan)
         };
-        self.sampler.iter().enumerate().map(plan).collect()
+        let plans: anyhow::Result<Vec<_>> = self.sampler.iter().enumerate().map(plan).collect();
+        let plans = plans?;
+        // Said once, by the first that is clipped.
+        let clipped = |plan: &&SamplerConfig| pipeline.rules().clip_by_default(plan).is_some();
+        if let Some(plan) = plans.iter().find(clipped) {
+            self.options.say_clipping(&self.common, pipeline, plan);
+        }
+        Ok(plans)
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     arguments::{Common, ModelSource, STARTED, SamplerOptions},
     outputs::check_outputs,
     progress,
+    reading::counted,
     schedulers::{check_options, sprite_sampler, sprite_sampler_parser},
 };
 
@@ -72,7 +73,8 @@ pub(crate) struct SampleSprites {
     /// --strip].
     #[arg(long, value_name = "course|N")]
     moments: Option<Moments>,
-    /// A picture of the walk: the moments from left to right, the first image of each context in a row.
+    /// A picture of the walk: the moments from left to right under the i of their steps, the first image of each context
+    /// in a row.
     #[arg(long)]
     strip: Option<PathBuf>,
     /// A picture of these samples, by ddpm, beside the same noise sampled without the extra noise of each step.
@@ -150,10 +152,10 @@ impl BackendTask for SampleSprites {
             "beyond_range": beyond,
         });
         let text = format!(
-            "{} images, {} with {} steps in {seconds:.2} s\nwrote {}",
-            samples.shape[0],
+            "{}, {} with {} in {seconds:.2} s\nwrote {}",
+            counted(samples.shape[0], "image"),
             self.sampler.as_str(),
-            samples.steps,
+            counted(samples.steps, "step"),
             paths.join(", ")
         );
         self.common.print(&value, &text)

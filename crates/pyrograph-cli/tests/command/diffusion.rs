@@ -109,13 +109,21 @@ fn bounds_that_are_none_are_refused() {
         refuses(&[&command[..], more].concat(), words);
     };
     refuse(&["--clip", "on"], &["--clip", "off"]);
-    refuse(&["--clip", "-1"], &["clip_sample is -1"]);
+    refuse(&["--clip", "-1"], &["'-1' for '--clip", "above 0"]);
     refuse(
         &["--clip", "1", "--dynamic-threshold"],
         &["--dynamic-threshold"],
     );
     refuse(&["--threshold-max", "2"], &["--dynamic-threshold"]);
-    refuse(&["--dynamic-threshold", "2"], &["thresholding ratio is 2"]);
+    refuse(
+        &["--dynamic-threshold", "2"],
+        &["'2' for '--dynamic-threshold", "0 to 1"],
+    );
+    refuse(
+        &["--clip", "1", "--sampler", "pndm"],
+        &["--clip bounds", "--sampler pndm"],
+    );
+    refuse(&["--context", "None"], &["`None`", "hero", "`none` alone"]);
     refuse(&["--moments", "course"], &["--moments", "--strip"]);
     let strip = path.join("strip.png");
     refuse(
@@ -166,6 +174,25 @@ fn the_moments_of_a_walk_are_saved_and_shown() {
     with(&[]);
     let dict = StateDict::open(&save).expect("numbers");
     assert!(dict.get("intermediate").is_none(), "nothing was asked for");
+}
+
+#[test]
+fn an_evaluation_says_once_that_it_clips_and_why_heun_walks_more() {
+    let (_guard, path) = folder();
+    let out = path.join("run");
+    let cosine = ["--steps", "1", "--schedule", "cosine", "--timesteps", "30"];
+    run(&train(&out, &cosine));
+    let eval = ["eval", "sprites", "--run", text(&out), "--device", "cpu"];
+    let more = ["--sampler", "pndm,ddim,heun", "--steps", "5,5,5", "-n", "2"];
+    let output = pyrograph(&[eval, more].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert_eq!(errors.matches("clipped to").count(), 1, "{errors}");
+    assert!(
+        errors.contains("9 walked: heun calls the network twice")
+            && errors.contains("6 walked: pndm visits one timestep twice"),
+        "{errors}"
+    );
 }
 
 #[test]

@@ -30,7 +30,12 @@ fn outputs_that_cannot_be_written_are_refused_before_sampling() {
         &long(&out, &["--gif", text(&gif), "--out", text(&gif)]),
         &["--out and --gif are both"],
     );
-    for (flag, name, kind) in [("--out", "x.jpg", "png"), ("--gif", "x.png", "gif")] {
+    for (flag, name, kind) in [
+        ("--out", "x.jpg", "png"),
+        ("--gif", "x.png", "gif"),
+        ("--strip", "x.gif", "png"),
+        ("--save", "x.npz", "safetensors"),
+    ] {
         let words = [flag, name, "is written as", kind];
         refuses(&long(&out, &[flag, text(&path.join(name))]), &words);
     }

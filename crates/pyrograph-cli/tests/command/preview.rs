@@ -36,6 +36,26 @@ fn sprites_and_digits_are_shown_by_class() {
 }
 
 #[test]
+fn a_table_is_read_by_the_flags_of_a_training() {
+    let (_guard, path) = folder();
+    let (data, out) = (path.join("digits.csv"), path.join("sheet.png"));
+    // Four pixels and a label of 3 or 8 in the middle.
+    fs::write(&data, "10,0,3,200,9\n20,0,8,30,9\n40,0,3,50,9\n").expect("writable");
+    let flags = ["--label-column", "3"];
+    let words = [
+        "--kind",
+        "digits",
+        "--data",
+        text(&data),
+        "--out",
+        text(&out),
+    ];
+    let result = preview(&[&words[..], &flags].concat());
+    assert_eq!(result["images_of_class"]["3"], 2);
+    assert_eq!(result["images_of_class"]["8"], 1);
+}
+
+#[test]
 fn the_forward_process_has_the_deviation_that_the_schedule_says() {
     let (_guard, path) = folder();
     let out = path.join("noise.png");
@@ -134,6 +154,18 @@ fn flags_of_another_kind_are_refused() {
         ("schedule", &["--data", "x"], &["--data", "not to schedule"]),
         ("digits", &["--table", "x.csv"], &["--table", "schedule"]),
         ("digits", &["--side", "20"], &["--side", "--data"]),
+        ("digits", &["--transpose", "on"], &["--transpose", "--data"]),
+        ("ssd", &["--transpose", "on"], &["--transpose", "digits"]),
+        (
+            "sprites",
+            &["--data", "x", "--format", "coco"],
+            &["--format", "ssd"],
+        ),
+        (
+            "digits",
+            &["--data", "x", "--labels", "classes"],
+            &["--labels", "sprites"],
+        ),
     ] {
         refuses(
             &[&["data", "preview", "--kind", kind], flags].concat(),

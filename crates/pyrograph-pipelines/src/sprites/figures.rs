@@ -39,8 +39,8 @@ pub fn denoising_frames(
         .collect()
 }
 
-/// The moments that were kept as columns, each with the timestep of its last step above, and the first
-/// image of each run of equal labels as a row.
+/// The moments that were kept as columns, each with the timestep of its last step above, the finished
+/// images under `end`, and the first image of each run of equal labels as a row.
 ///
 /// # Errors
 /// As [`class_sheet`].
@@ -60,14 +60,16 @@ pub fn denoising_strip(
         enlarged(&values, samples.shape).map(|images| (labels[place].as_str(), images))
     };
     let rows = firsts.map(row).collect::<Result<Vec<_>, _>>()?;
-    let titles: Vec<_> = samples.frames.iter().map(title).collect();
+    let titles = samples.frames.iter();
+    let titles: Vec<_> = titles.map(|frame| title(frame, samples.steps)).collect();
     let titles: Vec<_> = titles.iter().map(String::as_str).collect();
     Ok(labelled_grid(&rows, &titles, GAP, PAPER)?)
 }
 
 /// The timestep after which a moment was kept.
-fn title(frame: &Frame) -> String {
+fn title(frame: &Frame, steps: usize) -> String {
     match frame.timestep {
+        _ if frame.step == steps => "end".into(),
         None => "noise".into(),
         Some(timestep) if timestep.fract() == 0.0 => format!("{timestep:.0}"),
         Some(timestep) => format!("{timestep:.1}"),
@@ -128,4 +130,29 @@ fn check_labels(images: usize, labels: &[String]) -> Result<(), PipelineError> {
         seen: labels.len().to_string(),
         allowed: format!("{images}, one an image"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_titled_by_their_steps_and_the_last_is_the_end() {
+        let title = |step, timestep| {
+            let frame = Frame {
+                step,
+                timestep,
+                signal: 1.0,
+                values: Vec::new(),
+            };
+            super::title(&frame, 20)
+        };
+        let seen = [
+            title(0, None),
+            title(1, Some(500.0)),
+            title(2, Some(474.75)),
+        ];
+        assert_eq!(seen, ["noise", "500", "474.8"]);
+        assert_eq!(title(20, Some(25.0)), "end");
+    }
 }
