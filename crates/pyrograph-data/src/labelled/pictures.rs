@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pyrograph_vision::{
-    RgbImage, from_deep, image_size, read_deep_image, read_image, resize_plane_bicubic,
+    RgbImage, check_image_file, from_deep, read_deep_image, read_image, resize_plane_bicubic,
 };
 
 use super::{Channels, LabelledImages, LabelledReader, LabelledReading, Switch, levels};
@@ -16,7 +16,7 @@ pub(super) type Labelled = (PathBuf, usize);
 
 /// Reads image files below `root`, each with the place of its class in `names`. `items` are all.
 ///
-/// Headers are read first, so that what is wrong with them is found at once.
+/// Headers and ends of all files are looked at first, so that what is wrong with them is found at once.
 pub(super) fn read(
     root: &Path,
     files: &[Labelled],
@@ -32,7 +32,7 @@ pub(super) fn read(
         if faults.is_full() {
             break;
         }
-        if faults.keep(check_header(file))?.is_some() {
+        if faults.keep(check_file(file))?.is_some() {
             whole.push((file, *class));
         }
         progress(place + 1, total);
@@ -88,14 +88,14 @@ pub(super) fn name_below(root: &Path, file: &Path) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn check_header(file: &Path) -> Result<(), DataError> {
+fn check_file(file: &Path) -> Result<(), DataError> {
     if let Some(format) = unread_format(file) {
         return Err(DataError::UnreadFormat {
             path: file.into(),
             format,
         });
     }
-    image_size(file)?;
+    check_image_file(file)?;
     Ok(())
 }
 

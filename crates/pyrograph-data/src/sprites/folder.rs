@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pyrograph_vision::{RgbImage, image_size, read_image, resize};
+use pyrograph_vision::{Exif, RgbImage, check_image_file, read_image, resize};
 
 use super::{SpriteReader, SpriteReading, SpriteSet, one_hot};
 use crate::DataError;
@@ -39,7 +39,7 @@ impl SpriteSet {
     }
 }
 
-/// Reads a folder of images. Headers are read first, so that what is wrong with them is found at once.
+/// Reads a folder of images. Headers and ends are looked at first, so that what is wrong with them is found at once.
 pub(super) fn read(
     reader: &SpriteReader,
     path: &Path,
@@ -140,7 +140,7 @@ fn images_among(files: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<PathBuf>) {
         .partition(|file| is_any_image(file))
 }
 
-/// The side of a square image, by its header.
+/// The side of a square image, by its header; its end has to be there too.
 fn side_of(path: &Path) -> Result<u32, DataError> {
     if let Some(format) = unread_format(path) {
         return Err(DataError::UnreadFormat {
@@ -148,7 +148,7 @@ fn side_of(path: &Path) -> Result<u32, DataError> {
             format,
         });
     }
-    let (width, height) = image_size(path)?;
+    let (width, height) = check_image_file(path)?.size(Exif::Upright);
     if width != height {
         return Err(DataError::NotSquare {
             path: path.into(),

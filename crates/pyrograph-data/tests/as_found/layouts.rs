@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pyrograph_data::{DataError, Faults, LabelledReading, Split};
+use pyrograph_data::{DataError, Faults, LabelledReading, Split, SpriteReader};
 
 use super::{GREY, RED, folder, read_as, said, with, write};
 
@@ -96,4 +96,24 @@ fn a_link_to_nothing_is_a_fault_among_others() {
         "{error}"
     );
     assert_eq!(read(Faults::Skip).unwrap().images.len(), 2);
+}
+
+#[test]
+fn files_that_are_cut_are_listed_with_those_that_are_no_images() {
+    let root = folder(&[("good/a.png", GREY), ("good/b.png", GREY)]);
+    let path = root.path().join("good/b.png");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 12]).unwrap();
+    write(&root, "good/c.png", b"<html>");
+    let cut = |error: String| {
+        for part in ["2 faults", "b.png", "c.png"] {
+            assert!(error.contains(part), "{error}");
+        }
+    };
+    cut(read_as(root.path(), Split::Train, |_| ())
+        .unwrap_err()
+        .to_string());
+    let sprites = SpriteReader::default();
+    let read = sprites.read(root.path(), &mut |_, _| ());
+    cut(read.unwrap_err().to_string());
 }
