@@ -49,18 +49,21 @@ impl Known {
                 remark: Some(remark.into()),
             })
         };
-        if !reading.has_labels {
-            if !asked.is_empty() {
-                bail!("--normal names classes, but the data have no labels");
-            }
-            return nothing("the data have no labels: scores are not judged");
-        }
         let names = set.class_names();
         if asked == [NONE] && !names.iter().any(|name| name == NONE) {
             return Ok(Self {
                 anomalous: Some(vec![true; set.len()]),
                 remark: None,
             });
+        }
+        if !reading.has_labels {
+            if !asked.is_empty() {
+                bail!(
+                    "--normal names classes, but the data have no labels: allowed is none, if all are \
+                     anomalous"
+                );
+            }
+            return nothing("the data have no labels: scores are not judged");
         }
         if let Some(unknown) = asked.iter().find(|name| !names.contains(name)) {
             bail!(
@@ -176,5 +179,7 @@ mod tests {
         let known = Known::new(&reading, &[], &["good".into()]).expect("legal");
         assert!(known.anomalous.is_none() && known.remark.is_some());
         assert!(Known::new(&reading, &["x".into()], &[]).is_err());
+        let none = Known::new(&reading, &[NONE.into()], &["good".into()]);
+        assert_eq!(none.expect("legal").anomalous, Some(vec![true]));
     }
 }
