@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use burn::tensor::backend::Backend;
 
-use super::open::shard_described;
 use super::{
     NamedModel, StateDict, WeightsSource,
     entry::is_float,
     matched::{Matched, Prepared, places, score},
+    open::shard_described,
     source::{Preference, prefixes, rank},
 };
 use crate::{ModelError, blocks::ParamInit, error::first};

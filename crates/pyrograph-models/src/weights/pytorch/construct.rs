@@ -53,7 +53,10 @@ impl Unpickler {
     fn lazy_operation(&self, args: &[Value]) -> Option<&'static str> {
         // Behind the hooks, or behind the type that follows them.
         let notes = args.iter().skip(6).filter_map(|value| self.entries(value));
-        let is_set = |(key, value): &(Value, Value), name: &str| matches!((key, value), (Value::Str(key), Value::Int(1)) if **key == *name);
+        let is_set = |(key, value): &(Value, Value), name: &str| {
+            let is_named = matches!(key, Value::Str(key) if **key == *name);
+            is_named && matches!(value, Value::Int(1))
+        };
         notes.flatten().find_map(|note| {
             if is_set(note, "neg") {
                 return Some("it is a negated view, which is not read; save its `resolve_neg()`");
