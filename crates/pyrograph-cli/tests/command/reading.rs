@@ -170,7 +170,15 @@ fn faults_are_listed_before_a_run_folder_is_made_or_left_out() {
         fs::write(data.join("train/good").join(name), "no image").expect("writable");
     }
     let words = train(&data, &run);
-    refuses(&words, &["2 of 14", "100.png", "101.png", "--skip-broken"]);
+    refuses(
+        &words,
+        &[
+            "2 faults in 14 items",
+            "100.png",
+            "101.png",
+            "--skip-broken",
+        ],
+    );
     assert!(!run.exists());
     let strict = [&words[..], &["--strict"]].concat();
     let output = pyrograph(&strict);

@@ -70,7 +70,7 @@ fn a_teacher_that_does_not_fit_is_refused_by_what_differs() {
     );
     let refused = refusal(&untrained);
     assert!(
-        refused.contains("mAP@.5") && refused.contains("--any-teacher"),
+        refused.contains("mAP@.5") && refused.contains("`any_teacher`"),
         "{refused}"
     );
 
