@@ -152,10 +152,13 @@ fn with_bar<T>(
     common: &Common,
     read: impl FnOnce(&mut dyn FnMut(usize, usize)) -> Result<T, TrainError>,
 ) -> Result<T, TrainError> {
-    let bar = progress::bar(0, common.quiet);
-    bar.set_message("· reading");
+    let mut bar = progress::waiting("reading", common.quiet);
     let result = read(&mut |done, total| {
-        bar.set_length(total as u64);
+        if bar.length() != Some(total as u64) {
+            bar.finish_and_clear();
+            bar = progress::bar(total as u64, common.quiet);
+            bar.set_message("· reading");
+        }
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();

@@ -32,7 +32,7 @@ fn a_line_may_be_the_path_of_an_image_or_of_an_annotation() {
         "b.7.png\nc d.PNG",
         "b.7.xml\nc d.xml",
         "JPEGImages/b.7.png\n./JPEGImages/c d.png",
-        "/home/someone/VOC/JPEGImages/b.7.png\n../VOC/JPEGImages/c d.png",
+        "/media/disk/VOC/JPEGImages/b.7.png\n../VOC/JPEGImages/c d.png",
         "C:\\VOC\\JPEGImages\\b.7.png\r\nC:\\VOC\\JPEGImages\\c d.png\r\n",
         "JPEGImages/b.7.png Annotations/b.7.xml\nc d  -1",
     ] {

@@ -352,7 +352,7 @@ impl SsdTraining {
             return Err(refuse(
                 "learning_rate",
                 number(self.learning_rate),
-                "above 0",
+                "finite and above 0",
             ));
         }
         if !(0.0..1.0).contains(&self.momentum) {
@@ -406,7 +406,11 @@ impl SsdTraining {
             return Err(refuse("unfreeze_at", number(leg.at), allowed));
         }
         if let Some(rate) = leg.learning_rate.filter(|rate| !positive(*rate)) {
-            return Err(refuse("the rate after unfreezing", number(rate), "above 0"));
+            return Err(refuse(
+                "the rate after unfreezing",
+                number(rate),
+                "finite and above 0",
+            ));
         }
         // A resumed run could not tell when the second leg began by the clock.
         if self.max_minutes.is_some() && leg.learning_rate.is_some() {

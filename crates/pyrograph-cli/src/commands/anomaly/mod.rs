@@ -48,8 +48,8 @@ pub(crate) struct SearchOptions {
     /// Steps of the search [default: 60, or as the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     steps: Option<usize>,
-    /// Adam's rate at the start of the search; it falls to a tenth [default: 0.03, or as the model
-    /// was fitted].
+    /// Adam's rate at the start of the search; it falls to a tenth, but is constant with
+    /// `--search-preset article` [default: 0.03, or as the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     rate: Option<f64>,
     /// Starts of every image, of which the best counts [default: 2, or as the model was fitted].

@@ -167,22 +167,27 @@ impl DataPreview {
         let changed = |remark: &&BoxRemark| remark.action != BoxAction::Kept;
         let remarks = set.remarks().iter().filter(changed).count();
         let (images, objects) = (set.len(), set.objects());
+        let widths = least_and_most(set.samples().iter().map(|sample| sample.width));
+        let heights = least_and_most(set.samples().iter().map(|sample| sample.height));
         let counts = || set.class_names().iter().zip(set.class_counts());
         let of_class: Map<_, _> = counts()
             .map(|(name, count)| (name.clone(), count.into()))
             .collect();
         let value = json!({
             "images": images, "objects": objects, "classes": set.class_names(), "objects_of_class": of_class,
+            "widths": [widths.0, widths.1], "heights": [heights.0, heights.1],
             "remarks": remarks, "shown": shown, "written": self.out.display().to_string(),
         });
         let counts: Vec<_> = counts()
             .map(|(name, count)| format!("{count} {name}"))
             .collect();
         let text = format!(
-            "{} with {}: {}\n{} changed or left out\nwrote {}",
+            "{} with {}: {}\n{} wide, {} high; the network sees {SIDE} × {SIDE}\n{} changed or left out\nwrote {}",
             counted(images, "image"),
             counted(objects, "object"),
             counts.join(", "),
+            span(widths),
+            span(heights),
             match remarks {
                 1 => "1 box was".into(),
                 remarks => format!("{remarks} boxes were"),
@@ -190,5 +195,18 @@ impl DataPreview {
             self.out.display()
         );
         self.common.print(&value, &text)
+    }
+}
+
+/// The least and the greatest of some numbers of pixels; zeros of none.
+fn least_and_most(pixels: impl Iterator<Item = u32> + Clone) -> (u32, u32) {
+    (pixels.clone().min().unwrap_or(0), pixels.max().unwrap_or(0))
+}
+
+/// As `300 pixels`, or `200 to 500 pixels`.
+fn span((least, most): (u32, u32)) -> String {
+    match least == most {
+        true => format!("{least} pixels"),
+        false => format!("{least} to {most} pixels"),
     }
 }

@@ -52,6 +52,10 @@ fn data_are_shown_with_their_boxes_and_what_is_wrong_with_them_is_said() {
     );
     let said = String::from_utf8(output.stdout).expect("text");
     assert!(said.contains("1 image with 1 object: 1 cell"), "{said}");
+    assert!(
+        said.contains("80 pixels wide, 60 pixels high"),
+        "the size is not shown: {said}"
+    );
 
     refuses(
         &[&of_data[..], &["--split", "test"]].concat(),

@@ -42,7 +42,7 @@ impl Options {
             images: run.images,
             backbone: Some(t.model.backbone),
             width: Some(t.model.width),
-            priors: t.model.priors,
+            priors: Some(t.model.prior_table()),
             batch_norm: Some(match t.model.batch_norm {
                 true => Switch::On,
                 false => Switch::Off,
