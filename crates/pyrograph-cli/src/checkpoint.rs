@@ -60,7 +60,7 @@ impl PartOption {
             }
         })?;
         if config.is_none() && carried.is_none() {
-            for assumed in M::assume(&mut found.config) {
+            for assumed in M::assume(&mut found.config, dict) {
                 common.say(format!("{assumed}: --config says otherwise"));
             }
         }

@@ -272,7 +272,7 @@ fn another_number_of_classes_is_refused_and_an_option_replaces_the_heads() {
         "{message}"
     );
     let start = tiny(5)
-        .init_from::<Flex>(&dict, Transfer::ReplaceHeads, &device, 1)
+        .init_from::<Flex>(&dict, None, Transfer::ReplaceHeads, &device, 1)
         .expect("the rest fits");
     let ours = state_dict_of(&start.model).expect("readable");
     assert_eq!(start.fresh, 12);
@@ -284,13 +284,57 @@ fn another_number_of_classes_is_refused_and_an_option_replaces_the_heads() {
 }
 
 #[test]
+fn a_detector_begins_from_the_part_of_a_file_that_is_named() {
+    let device = Default::default();
+    let one = weights(&tiny(3), str::to_owned);
+    let mut both = one.renamed(|key| format!("one.{key}"));
+    let bias = "conf.0.bias";
+    let changed = common::with_value(one.get(bias).expect("a head"), 0, 7.0);
+    for key in one.keys() {
+        let tensor = if key == bias {
+            &changed
+        } else {
+            one.get(key).expect("it")
+        };
+        both.insert(format!("two.{key}"), tensor.clone());
+    }
+    for (part, taken, value) in [(None, "one.", &one), (Some("two"), "two.", &both)] {
+        let start = tiny(3)
+            .init_from::<Flex>(&both, part, Transfer::All, &device, 1)
+            .expect("fits");
+        let ours = state_dict_of(&start.model).expect("readable");
+        let prefix = if part.is_some() { "two." } else { "" };
+        assert_eq!(ours.get(bias), value.get(&format!("{prefix}{bias}")));
+        assert_eq!(start.source.taken(), taken);
+        assert_eq!(start.source.left().len(), usize::from(part.is_none()));
+    }
+    // torchvision's names of a plain VGG16, too.
+    let plain = one.renamed(|key| match key.strip_prefix("vgg.") {
+        Some(rest) => format!("net.features.{rest}"),
+        None => format!("rest.{key}"),
+    });
+    let start = tiny(3)
+        .init_from::<Flex>(&plain, Some("net"), Transfer::Backbone, &device, 1)
+        .expect("fits");
+    assert!(start.taken > 0);
+    for part in ["three", "rest"] {
+        let refused = tiny(3).init_from::<Flex>(&both, Some(part), Transfer::All, &device, 1);
+        let message = refused.expect_err(part).to_string();
+        assert!(
+            message.contains(part) && message.contains("`one`"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn a_plain_vgg16_is_a_backbone() {
     let device = Default::default();
     // vgg16_reducedfc.pth holds the Sequential alone.
     let whole = weights(&tiny(3), str::to_owned);
     let sequential = whole.part("vgg.");
     let start = tiny(5)
-        .init_from::<Flex>(&sequential, Transfer::Backbone, &device, 1)
+        .init_from::<Flex>(&sequential, None, Transfer::Backbone, &device, 1)
         .expect("fits");
     assert_eq!(start.taken, 30);
     let ours = state_dict_of(&start.model).expect("readable");
@@ -308,7 +352,7 @@ fn a_plain_vgg16_is_a_backbone() {
         classifier.insert(format!("{layer}.bias"), bias);
     }
     let start = tiny(5)
-        .init_from::<Flex>(&classifier, Transfer::Backbone, &device, 1)
+        .init_from::<Flex>(&classifier, None, Transfer::Backbone, &device, 1)
         .expect("fits");
     let ours = state_dict_of(&start.model).expect("readable");
     let dense = &classifier.get("classifier.3.weight").expect("fc7");
@@ -331,11 +375,11 @@ fn a_plain_vgg16_is_a_backbone() {
     no_values.insert("classifier.3.bias", bias);
     for (file, taken) in [(&features, 26), (&no_values, 28)] {
         let start = tiny(5)
-            .init_from::<Flex>(file, Transfer::Backbone, &device, 1)
+            .init_from::<Flex>(file, None, Transfer::Backbone, &device, 1)
             .expect("fits");
         assert_eq!(start.taken, taken);
     }
-    let all = tiny(5).init_from::<Flex>(&features, Transfer::All, &device, 1);
+    let all = tiny(5).init_from::<Flex>(&features, None, Transfer::All, &device, 1);
     assert!(all.is_err(), "heads are not there");
 
     let mut broken = whole.part("vgg.");
@@ -344,7 +388,7 @@ fn a_plain_vgg16_is_a_backbone() {
         TensorEntry::from_f32(vec![8, 3, 3, 3], vec![f32::NAN; 216]),
     );
     let error = tiny(5)
-        .init_from::<Flex>(&broken, Transfer::Backbone, &device, 1)
+        .init_from::<Flex>(&broken, None, Transfer::Backbone, &device, 1)
         .expect_err("NaN");
     assert!(error.to_string().contains("holds NaN"), "{error}");
 }

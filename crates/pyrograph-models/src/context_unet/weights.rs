@@ -47,7 +47,7 @@ impl<B: Backend> NamedModel<B> for ContextUnet<B> {
     const RENAMES: &'static [Rename] = RENAMES;
     // A counter that eval mode does not use.
     const IGNORED_SUFFIXES: &'static [&'static str] = &["num_batches_tracked"];
-    const TELLING_KEY: &'static str = FIRST_CONV;
+    const TELLING_KEYS: &'static [&'static str] = &[FIRST_CONV];
 
     fn infer(weights: &StateDict) -> Option<ContextUnetConfig> {
         let shape = |key: &str| weights.get(key).map(|tensor| tensor.shape());

@@ -80,7 +80,7 @@ impl<B: Backend> NamedModel<B> for Generator<B> {
     const HOLDERS: &'static [&'static str] = HOLDERS;
 
     const ROLES: &'static [&'static str] = &["generator", "gen", "g"];
-    const TELLING_KEY: &'static str = "generator_network.0.0.weight";
+    const TELLING_KEYS: &'static [&'static str] = &["generator_network.0.0.weight"];
 
     fn infer(weights: &StateDict) -> Option<DcganConfig> {
         infer::generator(weights)
@@ -107,13 +107,13 @@ impl<B: Backend> NamedModel<B> for Discriminator<B> {
     const HOLDERS: &'static [&'static str] = HOLDERS;
 
     const ROLES: &'static [&'static str] = &["discriminator", "disc", "critic", "d"];
-    const TELLING_KEY: &'static str = "feature_network.0.0.weight";
+    const TELLING_KEYS: &'static [&'static str] = &["feature_network.0.0.weight"];
 
     fn infer(weights: &StateDict) -> Option<DcganConfig> {
         infer::discriminator(weights)
     }
 
-    fn assume(config: &mut DcganConfig) -> Vec<String> {
+    fn assume(config: &mut DcganConfig, _file: &StateDict) -> Vec<String> {
         infer::assume(config)
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use pyrograph_vision::{CenterBox, PriorClip, PriorConfig};
 use serde::{Deserialize, Serialize};
 
-use super::{MAPS, NAME, torchvision};
+use super::{MAPS, NAME, infer::infer, torchvision, weights::TELLING_KEYS};
 use crate::{
     ModelError,
     weights::{StateDict, config_of},
@@ -166,6 +166,18 @@ impl SsdConfig {
     /// When it carries none, or those of another model.
     pub fn of(dict: &StateDict) -> Result<Self, ModelError> {
         config_of(dict, NAME, &[])
+    }
+
+    /// The numbers that the shapes and names of a published detector's weights tell; its prior boxes are torchvision's or not
+    /// known. None where no part of `dict` is such a detector.
+    pub fn inferred(dict: &StateDict) -> Option<Self> {
+        let translated = torchvision::translate(dict);
+        let weights = translated.as_ref().unwrap_or(dict);
+        weights
+            .keys()
+            .flat_map(|key| TELLING_KEYS.iter().filter_map(|end| key.strip_suffix(end)))
+            .find_map(|prefix| infer(&weights.part(prefix)))
+            .map(|config| config.with_priors_of(dict))
     }
 
     /// The same with the prior boxes that `dict`'s detector was trained with, where none are named and its keys tell: torchvision's.

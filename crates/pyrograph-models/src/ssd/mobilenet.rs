@@ -24,7 +24,7 @@ const ROWS: [(usize, usize, usize, usize); 7] = [
 /// The block whose expansion is the first feature map, 19×19: the first of the row of 160 channels.
 pub(super) const FIRST_MAP: usize = 13;
 /// Channels of the last convolution, which widths below 1 leave.
-const LAST: usize = 1280;
+pub(super) const LAST: usize = 1280;
 /// Channels and share of hidden channels of the blocks behind, which no width changes.
 const EXTRAS: [(usize, f64); 4] = [(512, 0.2), (256, 0.25), (256, 0.5), (64, 0.25)];
 pub(super) const POINT: Kernel = Kernel {

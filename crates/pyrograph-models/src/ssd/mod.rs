@@ -33,6 +33,7 @@ mod config;
 mod cost;
 mod detector;
 mod heads;
+mod infer;
 mod l2_norm;
 mod maps;
 mod mobilenet;

@@ -7,7 +7,9 @@ use super::{Ssd, SsdBackbone, SsdConfig, plain_mobilenet, plain_vgg};
 use crate::{
     ModelError,
     error::KeyReport,
-    weights::{NamedModel, StateDict, WeightsSource, check_values, load_weights, state_dict_of},
+    weights::{
+        NamedModel, StateDict, WeightsSource, check_values, load_weights, only_part, state_dict_of,
+    },
 };
 
 /// What is taken from a file of weights; the rest begins afresh.
@@ -32,21 +34,29 @@ pub struct Start<B: Backend> {
     pub taken: usize,
     /// Tensors that begin afresh.
     pub fresh: usize,
+    /// Which part of the file was taken, and what is left.
+    pub source: WeightsSource,
 }
 
 impl SsdConfig {
-    /// A detector of these numbers that begins with tensors of `dict`; the others as [`init`](Self::init) draws them by `seed`.
+    /// A detector of these numbers that begins with tensors of `dict`, or of its part of the name `part`; the others as
+    /// [`init`](Self::init) draws them by `seed`.
     ///
     /// # Errors
-    /// When a number is not allowed; when the file lacks a tensor that is to be taken, has one of another shape, or one that is
+    /// When a number is not allowed; when the file has no such part, lacks a tensor that is to be taken, has one of another shape, or one that is
     /// not finite.
     pub fn init_from<B: Backend>(
         &self,
         dict: &StateDict,
+        part: Option<&str>,
         transfer: Transfer,
         device: &B::Device,
         seed: u64,
     ) -> Result<Start<B>, ModelError> {
+        let of_part = part
+            .map(|part| only_part::<B, Ssd<B>>(dict, part))
+            .transpose()?;
+        let dict = of_part.as_ref().unwrap_or(dict);
         let model = self.init::<B>(device, seed)?;
         let mut weights = state_dict_of(&model)?;
         let mut wanted: Vec<String> = weights
@@ -103,6 +113,7 @@ impl SsdConfig {
             taken: wanted.len(),
             fresh: weights.keys().count() - wanted.len(),
             model: load_weights(model, &weights)?,
+            source,
         })
     }
 }

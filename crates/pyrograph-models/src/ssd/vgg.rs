@@ -25,7 +25,7 @@ const CONV4_CHANNELS: usize = 512;
 /// The stage before which the pooling rounds up, as Caffe's did.
 pub(super) const POOL_ROUNDED_UP: usize = 3;
 /// fc6 and fc7 as convolutions.
-const FC_CHANNELS: usize = 1024;
+pub(super) const FC_CHANNELS: usize = 1024;
 pub(super) const FC6: Kernel = Kernel {
     size: 3,
     stride: 1,

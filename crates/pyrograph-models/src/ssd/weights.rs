@@ -2,7 +2,7 @@
 
 use burn::tensor::backend::Backend;
 
-use super::{Ssd, SsdConfig, torchvision};
+use super::{Ssd, SsdConfig, infer, torchvision};
 use crate::{
     ModelError,
     blocks::ParamInit,
@@ -12,6 +12,9 @@ use crate::{
 /// Places of VGG16's convolutions in ssd.pytorch's `vgg`, which numbers activations and poolings too.
 pub(super) const VGG_PLACES: [usize; 15] = [0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28, 31, 33];
 
+/// A key of every detector on VGG16, and of every one on MobileNetV2.
+pub(super) const TELLING_KEYS: &[&str] = &["vgg.0.weight", "base_net.0.0.weight"];
+
 impl<B: Backend> NamedModel<B> for Ssd<B> {
     type Config = SsdConfig;
     const NAME: &'static str = super::NAME;
@@ -19,6 +22,17 @@ impl<B: Backend> NamedModel<B> for Ssd<B> {
     const RENAMES: &'static [Rename] = &[];
     /// A counter that eval mode does not use, and the prior boxes, which some files carry and which the config gives.
     const IGNORED_SUFFIXES: &'static [&'static str] = &["num_batches_tracked", "priors"];
+
+    const TELLING_KEYS: &'static [&'static str] = TELLING_KEYS;
+
+    fn infer(weights: &StateDict) -> Option<SsdConfig> {
+        infer::infer(weights)
+    }
+
+    fn assume(config: &mut SsdConfig, file: &StateDict) -> Vec<String> {
+        *config = config.clone().with_priors_of(file);
+        infer::assumed_priors(config).into_iter().collect()
+    }
 
     fn translate(dict: &StateDict) -> Option<StateDict> {
         torchvision::translate(dict)

@@ -70,7 +70,7 @@ pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
     tried.sort_by(|(one, _), (other, _)| one.cmp(other));
     let config = match (tried.into_iter().next(), part) {
         (Some((_, config)), _) => config,
-        (None, Some(part)) if !M::TELLING_KEY.is_empty() => {
+        (None, Some(part)) if !M::TELLING_KEYS.is_empty() => {
             return Err(no_part::<B, M>(dict, part).into());
         }
         (None, _) => {
@@ -78,7 +78,7 @@ pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
             if let Some(error) = inferred.as_ref().and_then(|config| lazy(config).err()) {
                 return Err(no_network::<B, M>(dict, &error.to_string()).into());
             }
-            let is_told = M::TELLING_KEY.is_empty() || inferred.is_some();
+            let is_told = M::TELLING_KEYS.is_empty() || inferred.is_some();
             match config_of(inferred) {
                 Err(_) if !is_told => {
                     return Err(no_network::<B, M>(dict, &held_instead::<B, M>(dict)).into());
@@ -142,7 +142,7 @@ fn no_network<B: Backend, M: NamedModel<B>>(dict: &StateDict, reason: &str) -> M
 
 /// What a file holds in which the model is not found.
 fn held_instead<B: Backend, M: NamedModel<B>>(dict: &StateDict) -> String {
-    let is_telling = |key: &&str| key.ends_with(M::TELLING_KEY);
+    let is_telling = |key: &&str| M::TELLING_KEYS.iter().any(|end| key.ends_with(end));
     let mut unread = dict.unread_keys().filter(is_telling);
     if let Some((key, reason)) = unread.find_map(|key| Some((key, dict.unread(key)?))) {
         return format!("`{}`: {reason}", dict.origin(key));
@@ -155,7 +155,7 @@ fn held_instead<B: Backend, M: NamedModel<B>>(dict: &StateDict) -> String {
     let keys: Vec<String> = dict.keys().map(|key| dict.origin(key).to_owned()).collect();
     format!(
         "no key ends in `{}`; its keys are {}",
-        M::TELLING_KEY,
+        M::TELLING_KEYS.join("` or `"),
         first(&keys)
     )
 }
@@ -165,12 +165,13 @@ fn candidates<'a, B: Backend, M: NamedModel<B>>(
     dict: &'a StateDict,
     preference: &Preference<'_>,
 ) -> Vec<&'a str> {
-    if M::TELLING_KEY.is_empty() {
-        return Vec::new();
-    }
+    let prefixes_of = |key: &'a str| {
+        let telling = M::TELLING_KEYS.iter();
+        telling.filter_map(move |end| key.strip_suffix(end))
+    };
     let found: BTreeSet<&str> = dict
         .keys()
-        .filter_map(|key| key.strip_suffix(M::TELLING_KEY))
+        .flat_map(prefixes_of)
         .filter(|prefix| prefix.is_empty() || prefix.ends_with('.'))
         .filter(|prefix| preference.allows(prefix))
         .collect();
@@ -185,6 +186,30 @@ fn infer_any<B: Backend, M: NamedModel<B>>(
     candidates::<B, M>(dict, preference)
         .into_iter()
         .find_map(|prefix| M::infer(&dict.part(prefix)))
+}
+
+/// The tensors of the part of a file that the user names.
+///
+/// # Errors
+/// When the file has no such part; names those that it has.
+pub(crate) fn only_part<B: Backend, M: NamedModel<B>>(
+    dict: &StateDict,
+    part: &str,
+) -> Result<StateDict, ModelError> {
+    let preference = Preference {
+        part: Some(part),
+        roles: M::ROLES,
+    };
+    let mut kept = dict.clone();
+    for key in dict.keys() {
+        if !prefixes(key).any(|prefix| preference.allows(prefix)) {
+            kept.remove(key);
+        }
+    }
+    if kept.keys().next().is_none() {
+        return Err(no_part::<B, M>(dict, part));
+    }
+    Ok(kept)
 }
 
 /// That no part of this name holds the model, with those that do.

@@ -23,9 +23,9 @@ pub trait NamedModel<B: Backend>: Module<B> + Sized {
     /// Words that name this network among others of a checkpoint, as `g` and `generator` in `netG` and `ema_generator`.
     const ROLES: &'static [&'static str] = &[];
 
-    /// A key of every file of this model, by which it is found before its numbers are known; empty where
+    /// Keys of which every file of this model has one, by which it is found before its numbers are known; none where
     /// [`infer`](Self::infer) reads none.
-    const TELLING_KEY: &'static str = "";
+    const TELLING_KEYS: &'static [&'static str] = &[];
 
     /// The model's numbers as the shapes of its weights tell them, under the published keys; those that they do not tell have
     /// their defaults. None where the weights are of another model.
@@ -34,9 +34,10 @@ pub trait NamedModel<B: Backend>: Module<B> + Sized {
         None
     }
 
-    /// Sets what [`infer`](Self::infer) cannot read to what is most likely, and says each.
-    fn assume(config: &mut Self::Config) -> Vec<String> {
-        let _ = config;
+    /// Sets what [`infer`](Self::infer) cannot read to what the names of `file` tell or to what is most likely, and says each
+    /// guess.
+    fn assume(config: &mut Self::Config, file: &StateDict) -> Vec<String> {
+        let _ = (config, file);
         Vec::new()
     }
 

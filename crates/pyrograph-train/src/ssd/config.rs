@@ -62,6 +62,9 @@ pub struct StartFrom {
     pub path: PathBuf,
     /// What is taken from it.
     pub transfer: Transfer,
+    /// Of a file with several networks, the part that is taken; none for the one that fits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
 }
 
 /// How a detector is trained.

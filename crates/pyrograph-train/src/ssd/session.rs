@@ -208,9 +208,16 @@ fn begin_from<B: VisionAutodiff>(
     device: &B::Device,
 ) -> Result<Ssd<B>, TrainError> {
     let dict = StateDict::open(&from.path)?;
-    let start = config
-        .model
-        .init_from(&dict, from.transfer, device, config.seed)?;
+    let start = config.model.init_from(
+        &dict,
+        from.part.as_deref(),
+        from.transfer,
+        device,
+        config.seed,
+    )?;
+    if !start.source.is_whole_file() {
+        remark(&format!("{}: {}", from.path.display(), start.source));
+    }
     remark(&format!(
         "{}: {} tensors are taken, {} begin afresh",
         from.path.display(),

@@ -173,6 +173,7 @@ fn a_training_begins_from_another_ones_weights_and_says_what_it_took() {
         start: Some(StartFrom {
             path: path.clone(),
             transfer,
+            part: None,
         }),
         learning_rate: 1e-12,
         weight_decay: 0.0,

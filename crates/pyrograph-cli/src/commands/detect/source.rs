@@ -7,8 +7,8 @@ use clap::Args;
 use pyrograph::{
     backend::{Device, vision::VisionBackend},
     models::{
-        ssd::{DetectorCard, Ssd, SsdConfig},
-        weights::{StateDict, read_config},
+        ssd::{DetectorCard, Ssd},
+        weights::{StateDict, model_name},
     },
     pipelines::{
         PipelineError,
@@ -20,10 +20,7 @@ use pyrograph::{
     },
 };
 
-use crate::{
-    arguments::Common, checkpoint::PartOption, commands::forward::config_from,
-    outputs::files_of_run,
-};
+use crate::{arguments::Common, checkpoint::PartOption, outputs::files_of_run};
 
 // clap lets `requires` pass where the argument required is in conflict with one that is given: hence both below.
 /// The detector: a run, a model file of pyrograph, or published weights with their numbers.
@@ -35,8 +32,8 @@ pub(crate) struct DetectorSource {
     /// A model file of pyrograph, or weights (.pth or .safetensors) by the names of ssd.pytorch, torchvision or pytorch-ssd.
     #[arg(long)]
     weights: Option<PathBuf>,
-    /// With published --weights: their numbers as JSON, as {"num_classes": 91, "priors": "torchvision"} for torchvision's
-    /// ssd300_vgg16; a model file of pyrograph carries them.
+    /// With published --weights: numbers as JSON that their shapes and names do not tell, as {"priors": "coco"} for ssd.pytorch's
+    /// of COCO; a model file of pyrograph carries all.
     #[arg(long, requires = "weights", conflicts_with = "run")]
     config: Option<PathBuf>,
     /// With --weights: the names of the classes without the background, one a line [default: those that the file carries; of
@@ -85,15 +82,16 @@ impl DetectorSource {
             bail!("--part names a part of --weights, which is not given");
         }
         let dict = StateDict::open(self.path()?)?;
-        let config: SsdConfig = match &self.config {
-            Some(path) => config_from(path)?,
-            None => read_config::<B, Ssd<B>>(&dict).context("without --config")?,
-        };
+        let found = self
+            .part
+            .find::<B, Ssd<B>>(&dict, self.config.as_deref(), common, device)?;
+        // Torchvision's names tell its priors, and are gone in the part that is taken.
+        let config = found.config.with_priors_of(&dict);
         let names = self.classes.as_ref().map(read_class_names).transpose()?;
         let card = match (DetectorCard::of(&dict, &config)?, names) {
             (Some(card), None) => card,
             (Some(card), Some(classes)) => DetectorCard { classes, ..card },
-            (None, None) if self.config.is_none() => {
+            (None, None) if self.config.is_none() && model_name(&dict).is_some() => {
                 return Err(PipelineError::NoDetectorCard {
                     path: dict.path().into(),
                 }
@@ -105,12 +103,6 @@ impl DetectorSource {
             let file = || format!("--classes {}", path.display());
             card.check(&config).with_context(file)?;
         }
-        // Torchvision's names tell its priors, and are gone in the part that is taken.
-        let config = config.with_priors_of(&dict);
-        let config_of = |_| Ok(config.clone());
-        let found = self
-            .part
-            .find_by::<B, Ssd<B>>(&dict, common, device, config_of)?;
         Ok(DetectionPipeline::from_weights(
             &found.weights,
             config,

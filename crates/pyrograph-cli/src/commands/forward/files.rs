@@ -1,8 +1,8 @@
 //! Models, inputs and outputs of `pyrograph forward` in their files.
 
-use std::{collections::HashMap, fs, path::Path};
+use std::{collections::HashMap, path::Path};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use burn::tensor::Tensor;
 use pyrograph::{
     backend::{rng::host_tensor, vision::VisionBackend},
@@ -11,7 +11,6 @@ use pyrograph::{
         weights::{LoadOptions, NamedModel, StateDict, TensorEntry, build_model_by, read_config},
     },
 };
-use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::{Forward, Outputs};
@@ -143,13 +142,4 @@ pub(super) fn read<B: VisionBackend, const D: usize>(
         .map_err(|error| anyhow!("the device gave no result: {error:?}"))?;
     let values = data.iter::<f32>().collect();
     Ok(TensorEntry::from_f32(shape, values))
-}
-
-/// A model's numbers from a JSON file.
-pub(crate) fn config_from<C: DeserializeOwned>(path: &Path) -> anyhow::Result<C> {
-    let text = fs::read(path).with_context(|| path.display().to_string())?;
-    // By way of a map: serde would take a bare list for the fields in their order.
-    let fields: serde_json::Map<_, _> = serde_json::from_slice(&text)
-        .with_context(|| format!("{}: an object is expected", path.display()))?;
-    serde_json::from_value(fields.into()).with_context(|| path.display().to_string())
 }

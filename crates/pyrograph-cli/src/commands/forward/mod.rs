@@ -15,8 +15,6 @@ use pyrograph::{
 
 use crate::{arguments::Common, checkpoint::PartOption, outputs::check_outputs};
 
-pub(crate) use files::config_from;
-
 #[derive(Clone, Copy, ValueEnum)]
 enum Model {
     /// x [n,c,h,h], t `[n]` or `[1]` in (0, 1] (timestep over timesteps), c [n,k] (optional) → eps.
@@ -51,7 +49,7 @@ pub(crate) struct Forward {
     #[arg(long)]
     weights: PathBuf,
     /// Its numbers as JSON, for sd-* the config.json of diffusers; a model file of pyrograph carries them, and those of
-    /// context-unet and dcgan-* that it leaves out are read from the shapes of the weights.
+    /// context-unet, dcgan-* and ssd300 that it leaves out are read from the shapes of the weights.
     #[arg(long)]
     config: Option<PathBuf>,
     #[command(flatten)]

@@ -39,7 +39,13 @@ impl DevicesTask for Start {
         };
         let dict = StateDict::open(&start.path)?;
         let model = &self.training.model;
-        let begun = model.init_from::<B::InnerBackend>(&dict, start.transfer, &device, 0);
+        let begun = model.init_from::<B::InnerBackend>(
+            &dict,
+            start.part.as_deref(),
+            start.transfer,
+            &device,
+            0,
+        );
         match begun {
             Ok(_) => Ok(()),
             Err(error) => {

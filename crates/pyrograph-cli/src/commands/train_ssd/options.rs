@@ -117,6 +117,11 @@ pub(super) struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<PathBuf>,
+    /// Of a file with several networks: the part that --start takes, by its name in the file
+    /// [default: the one that fits; a remark names it].
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part: Option<String>,
     /// What is taken from --start [default: all].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -288,7 +293,10 @@ impl Options {
                 !self.classes.is_empty(),
             ),
             (
-                &[("transfer", self.transfer.is_some())],
+                &[
+                    ("transfer", self.transfer.is_some()),
+                    ("part", self.part.is_some()),
+                ],
                 "start",
                 self.start.is_some(),
             ),

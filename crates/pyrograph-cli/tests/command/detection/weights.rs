@@ -9,10 +9,10 @@ use pyrograph::{
 use serde_json::Value;
 
 use super::{FEW, SHAPES, detector, json, picture};
-use crate::common::{folder, refuses, text};
+use crate::common::{folder, pyrograph, refuses, text};
 
 #[test]
-fn published_weights_need_their_numbers_and_as_many_names_as_classes() {
+fn published_weights_tell_their_numbers_and_need_as_many_names_as_classes() {
     let (_guard, path) = folder();
     let (model, weights, config) = detector(&path);
     let (image, names, out) = (path.join("a.png"), path.join("names.txt"), path.join("out"));
@@ -30,11 +30,6 @@ fn published_weights_need_their_numbers_and_as_many_names_as_classes() {
         refuses(&[&start[..], &FEW, more].concat(), words);
         assert!(!out.exists());
     };
-    detect(
-        "weights.safetensors",
-        &[],
-        &["--config", "weights.safetensors"],
-    );
     fs::write(&names, "BACKGROUND\none\ntwo\n").expect("writable");
     for file in ["weights.safetensors", "model.safetensors"] {
         let of_file = ["--config", text(&config), "--classes", text(&names)];
@@ -72,7 +67,8 @@ fn published_weights_need_their_numbers_and_as_many_names_as_classes() {
         "0.01",
     ];
     for (file, more, first) in [
-        (&weights, &["--config", text(&config)][..], "1"),
+        (&weights, &[][..], "1"),
+        (&weights, &["--config", text(&config)], "1"),
         (
             &weights,
             &["--config", text(&config), "--classes", text(&names)],
@@ -101,7 +97,8 @@ fn a_forward_pass_gives_offsets_logits_and_priors() {
     let files = ["--input", text(&input), "--output", text(&output)];
     let start = [&["forward", "ssd300"][..], &files].concat();
     let published = ["--weights", text(&weights), "--config", text(&config)];
-    for more in [&["--weights", text(&model)][..], &published] {
+    let alone = ["--weights", text(&weights)];
+    for more in [&["--weights", text(&model)][..], &published, &alone] {
         let result = json(&[&start[..], more].concat());
         assert_eq!(result["tensors"]["conf"], Value::from(vec![2, 8732, 6]));
         let dict = StateDict::open(&output).expect("written");
@@ -118,9 +115,12 @@ fn a_forward_pass_gives_offsets_logits_and_priors() {
             &values[..4]
         );
     }
-    refuses(
-        &[&start[..], &["--weights", text(&weights)]].concat(),
-        &["config"],
+    // Weights do not tell the prior boxes.
+    let output = pyrograph(&[&start[..], &alone, &["--device", "cpu"]].concat());
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        said.contains("`voc` are assumed") && said.contains("--config"),
+        "{said}"
     );
     fs::write(&config, r#"{"num_classes": 6, "backbone": "vgg19"}"#).expect("writable");
     refuses(

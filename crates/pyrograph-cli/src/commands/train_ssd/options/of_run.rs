@@ -48,6 +48,7 @@ impl Options {
                 false => Switch::Off,
             }),
             start: t.start.as_ref().map(|start| start.path.clone()),
+            part: t.start.as_ref().and_then(|start| start.part.clone()),
             transfer: t.start.as_ref().map(|start| match start.transfer {
                 Transfer::All => TransferName::All,
                 Transfer::ReplaceHeads => TransferName::ReplaceHeads,

@@ -211,7 +211,7 @@ impl Options {
         Ok(t)
     }
 
-    /// Takes the numbers of a model file of pyrograph over, where the flags do not say otherwise.
+    /// Takes the numbers over that a detector's file carries or its weights tell, where the flags do not say otherwise.
     fn begin_from(
         &self,
         path: PathBuf,
@@ -222,7 +222,8 @@ impl Options {
         t.model.batch_norm = false;
         t.learning_rate = LOW_RATE;
         t.model = t.model.clone().with_priors_of(&dict);
-        if let Ok(theirs) = SsdConfig::of(&dict) {
+        let carried = SsdConfig::of(&dict).ok();
+        if let Some(theirs) = carried.or_else(|| SsdConfig::inferred(&dict)) {
             if let Some(backbone) = self.backbone.filter(|seen| *seen != theirs.backbone) {
                 bail!(
                     "--start {} is a detector on {}, but --backbone is {backbone}",
@@ -255,6 +256,7 @@ impl Options {
                 Some(TransferName::ReplaceHeads) => Transfer::ReplaceHeads,
                 Some(TransferName::Backbone) => Transfer::Backbone,
             },
+            part: self.part.clone(),
         });
         Ok(())
     }
