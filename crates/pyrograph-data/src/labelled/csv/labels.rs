@@ -121,7 +121,7 @@ impl Labels {
         let shown: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
         let more = if names.len() > NAMED { ", …" } else { "" };
         let remark = format!(
-            "the labels of {file} are words: they name {} classes, {}{more}",
+            "the labels of {file} are words, each the name of a class, {} in all: {}{more}",
             names.len(),
             shown.join(", ")
         );

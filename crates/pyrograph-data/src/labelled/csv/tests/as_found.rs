@@ -100,7 +100,7 @@ fn words_name_classes_and_a_word_among_numbers_is_a_fault() {
     assert_eq!(words.images.labels(), [2, 1, 2, 0]);
     assert_eq!(words.images.pixels(1), [5, 6, 7, 8]);
     let said = words.remarks.join("\n");
-    assert!(said.contains("3 classes, 7, ga, ka"), "{said}");
+    assert!(said.contains("3 in all: 7, ga, ka"), "{said}");
     // Without a header, and last.
     let last = "1,2,3,4,ka\n5,6,7,8,ga\n9,9,9,9,ka\n1,1,1,1,7\n";
     assert!(read(last).is_err(), "a number is among the words");
