@@ -308,6 +308,22 @@ fn a_detector_begins_from_the_part_of_a_file_that_is_named() {
         assert_eq!(start.source.taken(), taken);
         assert_eq!(start.source.left().len(), usize::from(part.is_none()));
     }
+    // Its numbers are those of the part, too.
+    let narrow = tiny(3).width;
+    let wide = SsdConfig {
+        width: 2.0 * narrow,
+        ..tiny(4)
+    };
+    let wide = weights(&wide, |key| format!("wide.{key}"));
+    for key in wide.keys() {
+        both.insert(key, wide.get(key).expect("it").clone());
+    }
+    for (part, classes, width) in [(Some("two"), 3, narrow), (Some("wide"), 4, 2.0 * narrow)] {
+        let found = SsdConfig::inferred(&both, part).expect("a detector");
+        assert_eq!(found.num_classes, classes);
+        assert!((found.width - width).abs() < 1e-3, "{}", found.width);
+    }
+    assert_eq!(SsdConfig::inferred(&both, Some("three")), None);
     // torchvision's names of a plain VGG16, too.
     let plain = one.renamed(|key| match key.strip_prefix("vgg.") {
         Some(rest) => format!("net.features.{rest}"),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{MAPS, NAME, infer::infer, torchvision, weights::TELLING_KEYS};
 use crate::{
     ModelError,
-    weights::{StateDict, config_of},
+    weights::{StateDict, config_of, under_part},
 };
 
 /// Side of the images in pixels.
@@ -168,9 +168,11 @@ impl SsdConfig {
         config_of(dict, NAME, &[])
     }
 
-    /// The numbers that the shapes and names of a published detector's weights tell; its prior boxes are torchvision's or not
-    /// known. None where no part of `dict` is such a detector.
-    pub fn inferred(dict: &StateDict) -> Option<Self> {
+    /// The numbers that the shapes and names of a published detector's weights tell, of the first one in `dict` or in its part
+    /// of the name `part`; the prior boxes are torchvision's or not known. None where there is no such detector.
+    pub fn inferred(dict: &StateDict, part: Option<&str>) -> Option<Self> {
+        let of_part = part.map(|part| under_part(dict, part));
+        let dict = of_part.as_ref().unwrap_or(dict);
         let translated = torchvision::translate(dict);
         let weights = translated.as_ref().unwrap_or(dict);
         weights

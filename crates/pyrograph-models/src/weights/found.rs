@@ -196,9 +196,18 @@ pub(crate) fn only_part<B: Backend, M: NamedModel<B>>(
     dict: &StateDict,
     part: &str,
 ) -> Result<StateDict, ModelError> {
+    let kept = under_part(dict, part);
+    if kept.keys().next().is_none() {
+        return Err(no_part::<B, M>(dict, part));
+    }
+    Ok(kept)
+}
+
+/// The tensors of a file whose keys have the part of this name.
+pub(crate) fn under_part(dict: &StateDict, part: &str) -> StateDict {
     let preference = Preference {
         part: Some(part),
-        roles: M::ROLES,
+        roles: &[],
     };
     let mut kept = dict.clone();
     for key in dict.keys() {
@@ -206,10 +215,7 @@ pub(crate) fn only_part<B: Backend, M: NamedModel<B>>(
             kept.remove(key);
         }
     }
-    if kept.keys().next().is_none() {
-        return Err(no_part::<B, M>(dict, part));
-    }
-    Ok(kept)
+    kept
 }
 
 /// That no part of this name holds the model, with those that do.

@@ -34,8 +34,8 @@ pub use apply::{
     LoadOptions, build_model, build_model_by, build_model_with, load_weights, match_keys,
 };
 pub use entry::TensorEntry;
-pub(crate) use found::only_part;
 pub use found::{FoundModel, find_model};
+pub(crate) use found::{only_part, under_part};
 pub(crate) use model_file::{HEADER, config_of, model_header};
 pub use model_file::{load_model, model_name, read_config, save_model};
 pub use named_model::{NamedModel, state_dict_of};

@@ -281,7 +281,8 @@ mod tests {
         let top = |picture: &RgbImage| rows(picture, COLOURS[2])[0];
         assert!(top(&high) + 200 < top(&low), "{} {}", top(&high), top(&low));
         // Beyond its axis a value lies at its end.
-        assert_eq!(top(&draw(0.0)), top(&draw(-7.0)));
+        assert_eq!(draw(1.0), draw(7.0));
+        assert_eq!(draw(0.0), draw(-7.0));
         for range in [(1.0, 1.0), (1.0, 0.0), (0.0, f64::NAN)] {
             let right = RightAxis {
                 range,

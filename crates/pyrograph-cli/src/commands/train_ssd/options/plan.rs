@@ -223,7 +223,7 @@ impl Options {
         t.learning_rate = LOW_RATE;
         t.model = t.model.clone().with_priors_of(&dict);
         let carried = SsdConfig::of(&dict).ok();
-        if let Some(theirs) = carried.or_else(|| SsdConfig::inferred(&dict)) {
+        if let Some(theirs) = carried.or_else(|| SsdConfig::inferred(&dict, self.part.as_deref())) {
             if let Some(backbone) = self.backbone.filter(|seen| *seen != theirs.backbone) {
                 bail!(
                     "--start {} is a detector on {}, but --backbone is {backbone}",
