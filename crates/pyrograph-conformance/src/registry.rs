@@ -89,7 +89,7 @@ registry! {
     Operation "max_pool2d_window" with ["max_pool2d_window_backward"] => operations::max_pool;
     Operation "avg_pool2d_window" with ["avg_pool2d_window_backward"] => operations::avg_pool;
     Operation "softmax_last" with ["softmax_last_backward"] => operations::softmax;
-    Operation "linear_rows" => sequence::linear;
+    Operation "linear_layer" => sequence::linear;
     Operation "layer_norm_last" => sequence::layer_norm;
     Operation "geglu_rows" => sequence::geglu;
     Operation "upsample_nearest" => sequence::upsample_nearest;

@@ -1,14 +1,18 @@
 //! The trait itself.
 
 use burn::tensor::{
-    Tensor, TensorMetadata,
+    TensorMetadata,
     backend::{AutodiffBackend, Backend},
     ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
 };
 
 use super::{
-    Activation, Window, plain,
-    primitives::{by_rows, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor},
+    Activation, AttentionOptions, Linear, LinearForm, Window,
+    linear::composed,
+    plain,
+    primitives::{
+        by_rows, distance, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor,
+    },
 };
 
 /// What batch norm with the batch's own statistics yields.
@@ -405,17 +409,16 @@ pub trait VisionBackend: Backend {
         plain_softmax_backward::<Self>(y, grad)
     }
 
-    /// See [`plain::linear`]; `x` and the result are rows.
-    fn linear_rows(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
-    ) -> FloatTensor<Self> {
-        into(plain::linear(
-            tensor::<Self, 2>(x),
-            tensor(weight),
-            bias.map(tensor),
-        ))
+    /// See [`plain::linear`] and [`LinearForm`].
+    fn linear_layer(layer: Linear<FloatTensor<Self>>) -> FloatTensor<Self> {
+        match layer.form {
+            LinearForm::Rows => into(plain::linear(
+                tensor::<Self, 2>(layer.x),
+                tensor(layer.weight),
+                layer.bias.map(tensor),
+            )),
+            _ => composed::<Self>(layer),
+        }
     }
 
     /// See [`plain::layer_norm`]; `x` of any rank, normalised over its last axis.
@@ -446,25 +449,15 @@ pub trait VisionBackend: Backend {
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
         bias: Option<FloatTensor<Self>>,
-        scale: f64,
+        options: AttentionOptions,
     ) -> FloatTensor<Self> {
         into(plain::attention_by_blocks(
             tensor::<Self, 4>(query),
             tensor(key),
             tensor(value),
             bias.map(tensor),
-            scale,
+            options.scale,
         ))
-    }
-}
-
-/// A value and its gradient as primitives.
-pub(super) fn distance<B: Backend>(
-    (value, gradient): (Tensor<B, 1>, Tensor<B, 4>),
-) -> Distance<FloatTensor<B>> {
-    Distance {
-        value: into(value),
-        gradient: into(gradient),
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`VisionBackend`]. Its default bodies are plain burn operations, so any burn backend joins with an empty `impl`.
 
 mod activation;
+mod attention;
 mod autodiff;
 mod backend;
 #[cfg(any(feature = "wgpu", test))]
@@ -12,25 +13,29 @@ mod cache;
 mod exact;
 #[cfg(feature = "flex")]
 mod flex;
+mod linear;
 mod ops;
 pub mod plain;
 mod primitives;
 mod window;
 
 pub use activation::Activation;
+pub use attention::{AttentionOptions, Products};
 pub use backend::{
     BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics, VisionAutodiff,
     VisionBackend,
 };
 pub use cache::{buffer_cache, set_buffer_cache};
-pub use exact::{exact_convolutions, set_exact_convolutions};
+pub use exact::{exact_convolutions, exact_products, set_exact_convolutions, set_exact_products};
 #[cfg(feature = "flex")]
 pub(crate) use flex::vector_words;
+pub use linear::{Linear, LinearForm};
 pub use ops::{
     BatchNormTraining, activate, attention, avg_pool2d, batch_norm, batch_norm_training,
     channel_divergence, concat_channels, conv_transpose2d, conv2d, conv2d_scaled, geglu,
-    group_norm, l2_norm, layer_norm, linear, max_pool2d, modulate, normal_squares, softmax,
-    upsample_nearest, weighted_squares,
+    group_norm, l2_norm, layer_norm, linear, linear_geglu, linear_of_pixels, linear_plus,
+    linear_to_pixels, max_pool2d, modulate, normal_squares, softmax, upsample_nearest,
+    weighted_squares,
 };
 pub use window::Window;
 

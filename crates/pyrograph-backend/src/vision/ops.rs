@@ -2,11 +2,11 @@
 
 use burn::tensor::{
     Tensor,
-    ops::{ConvOptions, ConvTransposeOptions},
+    ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
 };
 
 use super::{
-    Activation, VisionBackend, Window,
+    Activation, AttentionOptions, Linear, LinearForm, VisionBackend, Window,
     primitives::{into, tensor},
 };
 
@@ -214,11 +214,66 @@ pub fn linear<B: VisionBackend, const D: usize>(
     weight: Tensor<B, 2>,
     bias: Option<Tensor<B, 1>>,
 ) -> Tensor<B, D> {
-    let [out, _] = weight.dims();
     let mut shape = x.dims();
-    let rows = rows(x);
-    shape[D - 1] = out;
-    tensor::<B, 2>(B::linear_rows(into(rows), into(weight), bias.map(into))).reshape(shape)
+    shape[D - 1] = weight.dims()[0];
+    linear_in::<B, 2>(into(rows(x)), weight, bias, LinearForm::Rows).reshape(shape)
+}
+
+/// [`linear`] with `residual` [.., out] added.
+pub fn linear_plus<B: VisionBackend, const D: usize>(
+    x: Tensor<B, D>,
+    weight: Tensor<B, 2>,
+    bias: Option<Tensor<B, 1>>,
+    residual: Tensor<B, D>,
+) -> Tensor<B, D> {
+    let shape = residual.dims();
+    let form = LinearForm::Plus(into(rows(residual)));
+    linear_in::<B, 2>(into(rows(x)), weight, bias, form).reshape(shape)
+}
+
+/// [`geglu`] of a linear layer: [.., in] → [.., out]; `weight` [2·out, in], `bias` `[2·out]`.
+pub fn linear_geglu<B: VisionBackend, const D: usize>(
+    x: Tensor<B, D>,
+    weight: Tensor<B, 2>,
+    bias: Option<Tensor<B, 1>>,
+) -> Tensor<B, D> {
+    let mut shape = x.dims();
+    shape[D - 1] = weight.dims()[0] / 2;
+    linear_in::<B, 2>(into(rows(x)), weight, bias, LinearForm::Gated).reshape(shape)
+}
+
+/// [`linear`] over the channels of images, whose pixels become tokens: [batch, in, height, width] → [batch, height·width, out].
+pub fn linear_of_pixels<B: VisionBackend>(
+    x: Tensor<B, 4>,
+    weight: Tensor<B, 2>,
+    bias: Option<Tensor<B, 1>>,
+) -> Tensor<B, 3> {
+    linear_in(into(x), weight, bias, LinearForm::OfPixels)
+}
+
+/// [`linear`] over tokens, which become the pixels of images, with `skip` added: `x` [batch, height·width, in], `skip` and result
+/// [batch, out, height, width].
+pub fn linear_to_pixels<B: VisionBackend>(
+    x: Tensor<B, 3>,
+    weight: Tensor<B, 2>,
+    bias: Option<Tensor<B, 1>>,
+    skip: Tensor<B, 4>,
+) -> Tensor<B, 4> {
+    linear_in(into(x), weight, bias, LinearForm::ToPixels(into(skip)))
+}
+
+fn linear_in<B: VisionBackend, const D: usize>(
+    x: FloatTensor<B>,
+    weight: Tensor<B, 2>,
+    bias: Option<Tensor<B, 1>>,
+    form: LinearForm<FloatTensor<B>>,
+) -> Tensor<B, D> {
+    tensor(B::linear_layer(Linear {
+        x,
+        weight: into(weight),
+        bias: bias.map(into),
+        form,
+    }))
 }
 
 /// Layer norm over the last axis of `x`; `weight` and `bias` as long as that axis. See [`super::plain::layer_norm`].
@@ -257,19 +312,19 @@ fn rows<B: VisionBackend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, 2> {
     x.reshape([rows, shape[D - 1]])
 }
 
-/// Scaled dot-product attention; see [`super::plain::attention`] for the shapes.
+/// Scaled dot-product attention; see [`super::plain::attention`] for the shapes. A number alone is the scale.
 pub fn attention<B: VisionBackend>(
     query: Tensor<B, 4>,
     key: Tensor<B, 4>,
     value: Tensor<B, 4>,
     bias: Option<Tensor<B, 4>>,
-    scale: f64,
+    options: impl Into<AttentionOptions>,
 ) -> Tensor<B, 4> {
     tensor(B::scaled_dot_product_attention(
         into(query),
         into(key),
         into(value),
         bias.map(into),
-        scale,
+        options.into(),
     ))
 }

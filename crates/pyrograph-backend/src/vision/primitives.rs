@@ -4,7 +4,7 @@ use burn::tensor::{
     DType, Shape, Tensor, TensorMetadata, TensorPrimitive, backend::Backend, ops::FloatTensor,
 };
 
-use super::{Window, plain};
+use super::{Distance, Window, plain};
 
 pub(super) fn plain_max_pool_backward<B: Backend>(
     x: FloatTensor<B>,
@@ -61,4 +61,14 @@ pub(super) fn tensor<B: Backend, const D: usize>(primitive: FloatTensor<B>) -> T
 
 pub(super) fn into<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B> {
     tensor.into_primitive().tensor()
+}
+
+/// A value and its gradient as primitives.
+pub(super) fn distance<B: Backend>(
+    (value, gradient): (Tensor<B, 1>, Tensor<B, 4>),
+) -> Distance<FloatTensor<B>> {
+    Distance {
+        value: into(value),
+        gradient: into(gradient),
+    }
 }

@@ -4,7 +4,7 @@ use burn::{
     module::{Module, Param},
     tensor::{Tensor, backend::Backend},
 };
-use pyrograph_backend::vision::{self, VisionBackend};
+use pyrograph_backend::vision::{self, AttentionOptions, Products, VisionBackend};
 
 use super::ParamInit;
 
@@ -43,5 +43,29 @@ impl<B: VisionBackend> Linear<B> {
     pub fn forward<const D: usize>(&self, x: Tensor<B, D>) -> Tensor<B, D> {
         let bias = self.bias.as_ref().map(Param::val);
         vision::linear(x, self.weight.val(), bias)
+    }
+
+    /// [`forward`](Self::forward) for every pixel: [batch, in, height, width] → [batch, height·width, out].
+    pub(crate) fn forward_pixels(&self, x: Tensor<B, 4>) -> Tensor<B, 3> {
+        let bias = self.bias.as_ref().map(Param::val);
+        vision::linear_of_pixels(x, self.weight.val(), bias)
+    }
+
+    /// [`forward`](Self::forward) with `residual` [.., out] added.
+    pub(crate) fn forward_plus<const D: usize>(
+        &self,
+        x: Tensor<B, D>,
+        residual: Tensor<B, D>,
+    ) -> Tensor<B, D> {
+        let bias = self.bias.as_ref().map(Param::val);
+        vision::linear_plus(x, self.weight.val(), bias, residual)
+    }
+
+    /// The numbers of an attention between the outputs of such layers: its products go as theirs do.
+    pub(crate) fn attention(&self, scale: f64) -> AttentionOptions {
+        AttentionOptions {
+            scale,
+            products: Products::of_weights(self.weight.val().dtype()),
+        }
     }
 }

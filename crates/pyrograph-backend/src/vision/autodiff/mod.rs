@@ -22,7 +22,10 @@ use burn::{
 };
 
 use super::{
-    Activation, BatchNormOutput, Distance, NormStatistics, VisionBackend, Window, plain,
+    Activation, AttentionOptions, BatchNormOutput, Distance, Linear, LinearForm, NormStatistics,
+    VisionBackend, Window,
+    linear::composed,
+    plain,
     primitives::{by_rows, in_type, into, tensor},
 };
 use steps::{
@@ -258,31 +261,30 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
         bias: Option<FloatTensor<Self>>,
-        scale: f64,
+        options: AttentionOptions,
     ) -> FloatTensor<Self> {
         let bias_tracked = bias.as_ref().is_some_and(|bias| bias.is_tracked());
         if query.is_tracked() || key.is_tracked() || value.is_tracked() || bias_tracked {
             let (q, k, v) = (tensor::<Self, 4>(query), tensor(key), tensor(value));
-            return into(plain::attention(q, k, v, bias.map(tensor), scale));
+            return into(plain::attention(q, k, v, bias.map(tensor), options.scale));
         }
         let (q, k, v) = (query.primitive, key.primitive, value.primitive);
         let bias = bias.map(|bias| bias.primitive);
-        <Self as AutodiffBackend>::from_inner(B::scaled_dot_product_attention(q, k, v, bias, scale))
+        <Self as AutodiffBackend>::from_inner(B::scaled_dot_product_attention(
+            q, k, v, bias, options,
+        ))
     }
 
-    fn linear_rows(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
-    ) -> FloatTensor<Self> {
-        let bias_tracked = bias.as_ref().is_some_and(|bias| bias.is_tracked());
-        if x.is_tracked() || weight.is_tracked() || bias_tracked {
-            let (x, weight, bias) = (tensor::<Self, 2>(x), tensor(weight), bias.map(tensor));
-            return into(plain::linear(x, weight, bias));
+    fn linear_layer(layer: Linear<FloatTensor<Self>>) -> FloatTensor<Self> {
+        if layer.tensors().any(|tensor| tensor.is_tracked()) {
+            let LinearForm::Rows = layer.form else {
+                return composed::<Self>(layer);
+            };
+            let (x, weight) = (tensor::<Self, 2>(layer.x), tensor(layer.weight));
+            return into(plain::linear(x, weight, layer.bias.map(tensor)));
         }
-        let bias = bias.map(|bias| bias.primitive);
-        let y = B::linear_rows(x.primitive, weight.primitive, bias);
-        <Self as AutodiffBackend>::from_inner(y)
+        let layer = layer.map(|tensor| tensor.primitive);
+        <Self as AutodiffBackend>::from_inner(B::linear_layer(layer))
     }
 
     fn layer_norm_last(

@@ -3,14 +3,24 @@
 
 #![allow(unsafe_code)] // Threads write queries of heads that lie side by side.
 
+mod paired;
+
 use burn::tensor::{DType, Shape, TensorMetadata};
-use burn_flex::{FlexTensor, Layout};
+use burn_flex::{Flex, FlexTensor, Layout};
+use burn_std::bf16;
+use paired::Packed;
 use rayon::prelude::*;
 
 use super::{
+    super::{
+        AttentionOptions, Products, plain,
+        primitives::{into, tensor},
+    },
     buffers::Buffer,
     features::vectorised,
+    half::widened,
     math::{exp_below_zero, fused},
+    pairs,
     product::{Into, Matrix, Shared, Target},
     scratch,
     softmax::greatest,
@@ -56,6 +66,14 @@ impl<'a> Heads<'a> {
         &self.values[item * items + head * heads + first * rows..]
     }
 
+    /// Rounds rows of a head to bf16, one after the other.
+    fn round(&self, head: [usize; 2], first: usize, to: &mut [bf16]) {
+        let rows = self.rows(head, first);
+        for (row, to) in to.chunks_mut(self.columns).enumerate() {
+            pairs::narrow(&rows[row * self.steps[2]..][..self.columns], to);
+        }
+    }
+
     fn matrix(&self, head: [usize; 2], first: usize, count: usize) -> Matrix<'a> {
         let step = self.steps[2].max(self.columns);
         Matrix::by_distant_rows(self.rows(head, first), count, self.columns, step)
@@ -72,14 +90,43 @@ fn readable(x: &FlexTensor) -> FlexTensor {
     }
 }
 
+/// [`by_blocks`] where it holds, else the plain body.
+pub(super) fn attention(
+    query: FlexTensor,
+    key: FlexTensor,
+    value: FlexTensor,
+    bias: Option<FlexTensor>,
+    options: AttentionOptions,
+) -> FlexTensor {
+    let [batch, heads, n, d] = query.shape().dims();
+    let (m, e) = (key.shape()[2], value.shape()[3]);
+    let bias = bias.map(widened);
+    let is_f32 = [&query, &key, &value]
+        .into_iter()
+        .chain(&bias)
+        .all(|tensor| tensor.dtype() == DType::F32);
+    let agree = key.shape().dims() == [batch, heads, m, d]
+        && value.shape().dims() == [batch, heads, m, e]
+        && bias.as_ref().is_none_or(|bias| {
+            let axes = bias.shape().dims::<4>().into_iter();
+            axes.zip([batch, heads, n, m])
+                .all(|(of, whole)| of == 1 || of == whole)
+        });
+    if !is_f32 || !agree || [batch, heads, n, m, d, e].contains(&0) {
+        let (q, k, v) = (tensor::<Flex, 4>(query), tensor(key), tensor(value));
+        return into(plain::attention(q, k, v, bias.map(tensor), options.scale));
+    }
+    by_blocks(&query, &key, &value, bias.as_ref(), options)
+}
+
 /// `softmax(q·kᵀ·scale + bias)·v`; `bias` is broadcastable to [batch, heads, n, m]. The output lies in memory as the query does where
 /// that is [batch, n, heads, d].
-pub(super) fn attention(
+fn by_blocks(
     query: &FlexTensor,
     key: &FlexTensor,
     value: &FlexTensor,
     bias: Option<&FlexTensor>,
-    scale: f32,
+    options: AttentionOptions,
 ) -> FlexTensor {
     let [batch, heads, n, _] = query.shape().dims();
     let ([_, _, m, _], [_, _, _, e]) = (key.shape().dims(), value.shape().dims());
@@ -92,19 +139,21 @@ pub(super) fn attention(
         value: heads_of(&value),
         bias: bias.as_ref().map(heads_of),
         keys: m,
-        scale,
+        scale: options.scale as f32,
     };
+    let in_pairs = options.products == Products::Bf16 && pairs::is_in_force();
+    let packed = in_pairs.then(|| Packed::new(&job, batch, heads));
     let by_rows = job.query.steps[1] < job.query.steps[2];
     let (of_head, of_row) = if by_rows { (e, heads * e) } else { (n * e, e) };
     let mut out = Buffer::new(batch * heads * n * e);
     let target = Shared::new(&mut out);
-    let blocks = n.div_ceil(QUERIES);
+    let blocks = n.div_ceil(if in_pairs { paired::QUERIES } else { QUERIES });
     let queries = n.div_ceil(blocks);
     (0..batch * heads * blocks)
         .into_par_iter()
         .for_each(|task| {
-            let (head, first) = (task / blocks, task % blocks * queries);
-            let (item, head) = (head / heads, head % heads);
+            let (number, first) = (task / blocks, task % blocks * queries);
+            let (item, head) = (number / heads, number % heads);
             let queries = queries.min(n.saturating_sub(first));
             if queries == 0 {
                 return;
@@ -112,7 +161,12 @@ pub(super) fn attention(
             let place = item * n * heads * e + head * of_head + first * of_row;
             // SAFETY: the queries of a head are in one block, which one thread writes.
             let target = unsafe { target.block(place, of_row, [queries, e]) };
-            job.queries([item, head], first, queries, target);
+            match &packed {
+                Some(packed) => {
+                    packed.queries(&job, [item, head, number], first, queries, target);
+                }
+                None => job.queries([item, head], first, queries, target),
+            }
         });
     let strides = [n * heads * e, of_head, of_row, 1].map(|step| step as isize);
     let layout = Layout::new(Shape::from([batch, heads, n, e]), strides.to_vec(), 0);
@@ -171,34 +225,45 @@ impl Attention<'_> {
                 let scores = &mut scores[..queries * keys];
                 let key = self.key.matrix(head, from, keys).transposed();
                 super::product::product(scores, query, key, Into::Overwrite);
-                // A scale that keeps the order of scores is left to the pass that weighs them.
-                let mut scale = self.scale;
-                if let Some(bias) = &self.bias {
-                    let (rows, step) = (bias.rows(head, first), bias.steps[2]);
-                    add_bias(scores, keys, scale, &rows[from..], step);
-                    scale = 1.0;
-                } else if scale <= 0.0 {
-                    times(scores, scale);
-                    scale = 1.0;
-                }
-                weigh(scores, keys, scale, tops, totals, |row, factor| {
-                    if from > 0 {
-                        times(out.row(row), factor);
-                    }
-                });
-                let into = if from == 0 {
-                    Into::Overwrite
-                } else {
-                    Into::Add
-                };
+                let place = (head, first, from);
+                weigh_scores(self, place, keys, scores, tops, totals, &mut out);
                 let scores = Matrix::by_rows(scores, queries, keys);
-                out.product(scores, self.value.matrix(head, from, keys), into);
+                let value = self.value.matrix(head, from, keys);
+                out.product(&(scores, value), Into::after(from));
             }
             for (row, total) in totals.iter().enumerate() {
                 times(out.row(row), 1.0 / total);
             }
         });
     }
+}
+
+/// Takes the scores of the queries from `first` on and of `keys` keys from `from` on to their weights, and what `out` holds of the keys
+/// before to the same scale.
+fn weigh_scores(
+    job: &Attention<'_>,
+    (head, first, from): ([usize; 2], usize, usize),
+    keys: usize,
+    scores: &mut [f32],
+    tops: &mut [f32],
+    totals: &mut [f32],
+    out: &mut Target<'_>,
+) {
+    // A scale that keeps the order of scores is left to the pass that weighs them.
+    let mut scale = job.scale;
+    if let Some(bias) = &job.bias {
+        let (rows, step) = (bias.rows(head, first), bias.steps[2]);
+        add_bias(scores, keys, scale, &rows[from..], step);
+        scale = 1.0;
+    } else if scale <= 0.0 {
+        times(scores, scale);
+        scale = 1.0;
+    }
+    weigh(scores, keys, scale, tops, totals, |row, factor| {
+        if from > 0 {
+            times(out.row(row), factor);
+        }
+    });
 }
 
 vectorised! {

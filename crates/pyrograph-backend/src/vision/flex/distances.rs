@@ -6,7 +6,10 @@ use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
 
 use super::{
-    super::{Distance, backend::distance as plain_distance, plain, primitives::tensor},
+    super::{
+        Distance, plain,
+        primitives::{distance as plain_distance, tensor},
+    },
     buffers::Buffer,
     features::vectorised,
     math::exp_below_zero,

@@ -74,6 +74,23 @@ impl Level {
     fn at_most(_: bool, _: bool) -> Self {
         Self::Baseline
     }
+
+    /// Whether this and the machine together multiply pairs of bf16.
+    #[cfg(target_arch = "x86_64")]
+    fn multiplies_bf16(self) -> bool {
+        self == Self::Avx512 && std::arch::is_x86_feature_detected!("avx512bf16")
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn multiplies_bf16(self) -> bool {
+        false
+    }
+}
+
+/// Whether the machine multiplies pairs of bf16 (AVX512-BF16), and `PYROGRAPH_SIMD` does not hold the kernels to less.
+pub(super) fn multiplies_bf16() -> bool {
+    static MULTIPLIES: OnceLock<bool> = OnceLock::new();
+    *MULTIPLIES.get_or_init(|| Level::of_this_machine().multiplies_bf16())
 }
 
 /// The vector instructions in force, and whether the variable holds the kernels to them.
@@ -86,9 +103,12 @@ pub(crate) fn vector_words() -> Result<String, BackendError> {
         seen,
         allowed: "avx512, avx2 or baseline, or unset",
     })?;
-    let words = level.in_words();
+    let mut words = level.in_words().to_owned();
+    if level.multiplies_bf16() {
+        words += " with bf16 products";
+    }
     Ok(match level == Level::at_most(true, true) {
-        true => words.into(),
+        true => words,
         false => format!("{words} (held to it by {VARIABLE})"),
     })
 }

@@ -16,6 +16,7 @@ mod linear;
 mod lines;
 mod math;
 mod norms;
+mod pairs;
 mod planes;
 mod pooling;
 mod product;
@@ -33,8 +34,8 @@ use burn::tensor::{
 use burn_flex::{Flex, FlexTensor};
 
 use super::{
-    Activation, BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics,
-    VisionBackend, Window, plain,
+    Activation, AttentionOptions, BatchNormOutput, Distance, Linear, ModulateGradients,
+    NormGradients, NormStatistics, VisionBackend, Window, plain,
     primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
@@ -433,41 +434,13 @@ impl VisionBackend for Flex {
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
         bias: Option<FloatTensor<Self>>,
-        scale: f64,
+        options: AttentionOptions,
     ) -> FloatTensor<Self> {
-        let [batch, heads, n, d] = query.shape().dims();
-        let (m, e) = (key.shape()[2], value.shape()[3]);
-        let bias = bias.map(widened);
-        let is_f32 = [&query, &key, &value]
-            .into_iter()
-            .chain(&bias)
-            .all(|tensor| tensor.dtype() == DType::F32);
-        let agree = key.shape().dims() == [batch, heads, m, d]
-            && value.shape().dims() == [batch, heads, m, e]
-            && bias.as_ref().is_none_or(|bias| {
-                let axes = bias.shape().dims::<4>().into_iter();
-                axes.zip([batch, heads, n, m])
-                    .all(|(of, whole)| of == 1 || of == whole)
-            });
-        if !is_f32 || !agree || [batch, heads, n, m, d, e].contains(&0) {
-            let (q, k, v) = (tensor::<Self, 4>(query), tensor(key), tensor(value));
-            return into(plain::attention(q, k, v, bias.map(tensor), scale));
-        }
-        attention::attention(&query, &key, &value, bias.as_ref(), scale as f32)
+        attention::attention(query, key, value, bias, options)
     }
 
-    fn linear_rows(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
-    ) -> FloatTensor<Self> {
-        if x.dtype() != DType::F32 || !Values::hold(weight.dtype()) {
-            let weight = parameter(weight, x.dtype());
-            let bias = bias.map(|bias| tensor(parameter(bias, x.dtype())));
-            return into(plain::linear(tensor::<Self, 2>(x), tensor(weight), bias));
-        }
-        let bias = bias.map(|bias| parameter(bias, DType::F32));
-        linear::linear(&x, &weight, bias.as_ref())
+    fn linear_layer(layer: Linear<FloatTensor<Self>>) -> FloatTensor<Self> {
+        linear::linear(layer)
     }
 
     fn layer_norm_last(

@@ -1,6 +1,6 @@
-//! Matrix products by the `gemm` crate.
+//! Matrix products: those of f32 by the `gemm` crate.
 
-#![allow(unsafe_code)] // `gemm` takes pointers; the one call is guarded by the checks before it.
+#![allow(unsafe_code)] // Products are written to pointers; the checks before each call guard it.
 
 use std::marker::PhantomData;
 
@@ -54,12 +54,10 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    pub(super) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    pub(super) fn columns(&self) -> usize {
-        self.columns
+    /// The values, and those from one row to the next, of a matrix that lies row after row.
+    pub(super) fn by_its_rows(&self) -> (&'a [f32], usize) {
+        assert_eq!(self.column_step, 1, "a matrix row after row");
+        (self.values, self.row_step)
     }
 
     /// The same values with rows and columns exchanged.
@@ -88,72 +86,92 @@ pub(super) enum Into {
     Add,
 }
 
+impl Into {
+    /// For a part of a sum that has its terms from `first` on.
+    pub(super) fn after(first: usize) -> Self {
+        match first {
+            0 => Self::Overwrite,
+            _ => Self::Add,
+        }
+    }
+}
+
+/// Two factors whose product can be written.
+pub(super) trait Product {
+    /// Rows and columns of the product.
+    fn size(&self) -> [usize; 2];
+
+    /// Writes the product, or adds it, on this thread alone.
+    ///
+    /// # Safety
+    /// The values that `(row_step, 1)` reaches from `out` are the caller's to write (and, for [`Into::Add`], initialised), for as many
+    /// rows and columns as the product has; its rows do not overlap.
+    unsafe fn write(&self, out: *mut f32, row_step: usize, into: Into);
+}
+
+/// `a·b`.
+impl Product for (Matrix<'_>, Matrix<'_>) {
+    fn size(&self) -> [usize; 2] {
+        [self.0.rows, self.1.columns]
+    }
+
+    unsafe fn write(&self, out: *mut f32, row_step: usize, into: Into) {
+        let (a, b) = self;
+        let (rows, inner, columns) = (a.rows, a.columns, b.columns);
+        assert_eq!(inner, b.rows, "the inner sizes of a product");
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        let step = |step: usize| step as isize;
+        // SAFETY: `Matrix` is made only from a slice whose values are reached by its steps, whichever way round; `out` is as the
+        // caller promises. A read of `out` happens only for `Into::Add`.
+        unsafe {
+            gemm::gemm(
+                rows,
+                columns,
+                inner,
+                out,
+                1,
+                step(row_step),
+                into == Into::Add,
+                a.values.as_ptr(),
+                step(a.column_step),
+                step(a.row_step),
+                b.values.as_ptr(),
+                step(b.column_step),
+                step(b.row_step),
+                1.0,
+                1.0,
+                false,
+                false,
+                false,
+                Parallelism::None,
+            );
+        }
+    }
+}
+
 /// `out = a·b` or `out += a·b`, row after row, on this thread alone.
 pub(super) fn product(out: &mut [f32], a: Matrix<'_>, b: Matrix<'_>, into: Into) {
     assert_eq!(out.len(), a.rows * b.columns, "the size of a product");
-    product_by_distant_rows(out, b.columns, a, b, into);
+    product_by_distant_rows(out, b.columns, &(a, b), into);
 }
 
-/// [`product`] where the rows of `out` begin `row_step` values apart.
+/// A product where the rows of `out` begin `row_step` values apart.
 pub(super) fn product_by_distant_rows(
     out: &mut [f32],
     row_step: usize,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
+    factors: &impl Product,
     into: Into,
 ) {
+    let [rows, columns] = factors.size();
     assert!(
-        a.rows == 0 || b.columns <= row_step && out.len() >= (a.rows - 1) * row_step + b.columns,
+        rows == 0 || columns <= row_step && out.len() >= (rows - 1) * row_step + columns,
         "the size of a product"
     );
     // SAFETY: `out` holds every value reached by (row_step, 1), and its rows do not overlap, as was checked. It is borrowed mutably,
-    // so it does not overlap `a` or `b`, and initialised like any slice.
-    unsafe { product_to(out.as_mut_ptr(), row_step, a, b, into) };
-}
-
-/// [`product_by_distant_rows`] to where `out` points.
-///
-/// # Safety
-/// The values that `(row_step, 1)` reaches from `out` are the caller's to write (and, for [`Into::Add`], initialised), for as many rows
-/// and columns as the product has; its rows do not overlap.
-pub(super) unsafe fn product_to(
-    out: *mut f32,
-    row_step: usize,
-    a: Matrix<'_>,
-    b: Matrix<'_>,
-    into: Into,
-) {
-    let (rows, inner, columns) = (a.rows, a.columns, b.columns);
-    assert_eq!(inner, b.rows, "the inner sizes of a product");
-    if rows == 0 || columns == 0 {
-        return;
-    }
-    let step = |step: usize| step as isize;
-    // SAFETY: `Matrix` is made only from a slice whose values are reached by its steps, whichever way round; `out` is as the caller
-    // promises. A read of `out` happens only for `Into::Add`.
-    unsafe {
-        gemm::gemm(
-            rows,
-            columns,
-            inner,
-            out,
-            1,
-            step(row_step),
-            into == Into::Add,
-            a.values.as_ptr(),
-            step(a.column_step),
-            step(a.row_step),
-            b.values.as_ptr(),
-            step(b.column_step),
-            step(b.row_step),
-            1.0,
-            1.0,
-            false,
-            false,
-            false,
-            Parallelism::None,
-        );
-    }
+    // so it does not overlap the factors, and initialised like any slice.
+    unsafe { factors.write(out.as_mut_ptr(), row_step, into) };
 }
 
 /// Values to which threads write blocks of their own.
@@ -212,21 +230,42 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
+    /// Rows and columns.
+    pub(super) fn size(&self) -> [usize; 2] {
+        [self.rows, self.columns]
+    }
+
+    /// Some of the rows.
+    pub(super) fn rows(&mut self, first: usize, count: usize) -> Target<'_> {
+        assert!(
+            first + count <= self.rows,
+            "rows {first} to {} of {}",
+            first + count,
+            self.rows
+        );
+        Target {
+            // SAFETY: the row lies in the block, or is the one after its last.
+            first: unsafe { self.first.add(first * self.step) },
+            rows: count,
+            ..*self
+        }
+    }
+
     pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         // SAFETY: the row lies in the block, which is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.first.add(row * self.step), self.columns) }
     }
 
-    /// Writes or adds `a·b`.
-    pub(super) fn product(&mut self, a: Matrix<'_>, b: Matrix<'_>, into: Into) {
+    /// Writes or adds a product.
+    pub(super) fn product(&mut self, factors: &impl Product, into: Into) {
         assert_eq!(
-            [a.rows, b.columns],
+            factors.size(),
             [self.rows, self.columns],
             "the size of a product"
         );
         // SAFETY: the block is borrowed mutably and initialised like any slice, and its rows do not overlap.
-        unsafe { product_to(self.first, self.step, a, b, into) };
+        unsafe { factors.write(self.first, self.step, into) };
     }
 }
 

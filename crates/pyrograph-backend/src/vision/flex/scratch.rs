@@ -2,6 +2,8 @@
 
 use std::cell::RefCell;
 
+use bytemuck::{AnyBitPattern, NoUninit};
+
 thread_local! {
     /// One for each depth of use within use, the outermost last.
     static KEPT: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
@@ -16,6 +18,17 @@ pub(super) fn with<R>(count: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
     let result = body(&mut kept[..count]);
     KEPT.with_borrow_mut(|all| all.push(kept));
     result
+}
+
+/// [`with`] for other plain numbers of at most the size of f32.
+pub(super) fn with_numbers<T: AnyBitPattern + NoUninit, R>(
+    count: usize,
+    body: impl FnOnce(&mut [T]) -> R,
+) -> R {
+    let floats = (count * size_of::<T>()).div_ceil(size_of::<f32>());
+    with(floats, |memory| {
+        body(&mut bytemuck::cast_slice_mut(memory)[..count])
+    })
 }
 
 /// [`with`] for several pieces at once.

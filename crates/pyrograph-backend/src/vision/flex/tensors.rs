@@ -30,11 +30,11 @@ pub(super) fn edited(x: FlexTensor, edit: impl FnOnce(Option<&[f32]>, &mut [f32]
     }
     let mut values = Buffer::new(count);
     edit(Some(floats(&kept)), &mut values);
-    tensor(values, kept.shape())
+    shaped(values, kept.shape())
 }
 
 /// A tensor of this shape.
-fn tensor(values: Buffer, shape: Shape) -> FlexTensor {
+pub(super) fn shaped(values: Buffer, shape: Shape) -> FlexTensor {
     assert_eq!(values.len(), shape.num_elements(), "values of {shape:?}");
     FlexTensor::new(values.into_bytes(), Layout::contiguous(shape), DType::F32)
 }
@@ -45,11 +45,11 @@ pub(super) fn vector(values: Vec<f32>) -> FlexTensor {
 }
 
 pub(super) fn image(values: Buffer, shape: [usize; 4]) -> FlexTensor {
-    tensor(values, Shape::from(shape))
+    shaped(values, Shape::from(shape))
 }
 
 pub(super) fn rows(values: Buffer, shape: [usize; 2]) -> FlexTensor {
-    tensor(values, Shape::from(shape))
+    shaped(values, Shape::from(shape))
 }
 
 /// A number for each item and channel [batch, channels, 1, 1].

@@ -18,6 +18,11 @@ fn half<const D: usize>(x: Tensor<F, D>, dtype: DType) -> [Tensor<F, D>; 2] {
     [half.clone(), half.cast(DType::F32)]
 }
 
+/// Holds this process to products of widened numbers; those in bf16 have tests of their own.
+fn with_exact_products() {
+    crate::vision::set_exact_products(true);
+}
+
 /// The half weights give what the same numbers give in f32, and the output is f32.
 fn assert_same<const D: usize>(ours: Tensor<F, D>, exact: Tensor<F, D>, what: &str) {
     assert_eq!(ours.dtype(), DType::F32, "{what}");
@@ -26,6 +31,7 @@ fn assert_same<const D: usize>(ours: Tensor<F, D>, exact: Tensor<F, D>, what: &s
 
 #[test]
 fn weights_of_half_precision_meet_f32_input() {
+    with_exact_products();
     for dtype in HALVES {
         let what = format!("{dtype:?}");
         let (x, [bias, wide_bias]) = (values([40, 50]), half(values([70]), dtype));
@@ -64,6 +70,7 @@ fn weights_of_half_precision_meet_f32_input() {
 
 #[test]
 fn convolutions_with_weights_of_half_precision_meet_f32_input() {
+    with_exact_products();
     // By tiles and by channels, each by Winograd's method and unfolded; 1×1; one for each channel; one that sees the whole image.
     let cases = [
         ([1, 16, 40, 40], [16, 16, 3, 3], [1, 1, 1, 1]),
@@ -117,6 +124,7 @@ fn convolutions_with_weights_of_half_precision_meet_f32_input() {
 
 #[test]
 fn gradients_pass_weights_of_half_precision() {
+    with_exact_products();
     let x = random([2, 8, 6, 6]);
     let options = || ConvOptions::new([1, 1], [1, 1], [1, 1], 1);
     let [kernel, wide_kernel] = half(values([8, 8, 3, 3]) * 0.1, DType::BF16);

@@ -79,9 +79,9 @@ impl<B: VisionBackend> EncoderLayer<B> {
     /// `x` and the result [batch, length, hidden]; `mask` [1, 1, length, length].
     pub(super) fn forward(&self, x: Tensor<B, 3>, mask: Tensor<B, 4>) -> Tensor<B, 3> {
         let normal = self.layer_norm1.forward(x.clone());
-        let x = self.self_attn.forward(normal, mask) + x;
+        let x = self.self_attn.forward(normal, mask, x);
         let normal = self.layer_norm2.forward(x.clone());
-        self.mlp.forward(normal) + x
+        self.mlp.forward(normal, x)
     }
 }
 
@@ -109,7 +109,7 @@ impl<B: Backend> SelfAttention<B> {
 }
 
 impl<B: VisionBackend> SelfAttention<B> {
-    fn forward(&self, x: Tensor<B, 3>, mask: Tensor<B, 4>) -> Tensor<B, 3> {
+    fn forward(&self, x: Tensor<B, 3>, mask: Tensor<B, 4>, residual: Tensor<B, 3>) -> Tensor<B, 3> {
         let [batch, length, hidden] = x.dims();
         let width = hidden / self.heads;
         let split = |x: Tensor<B, 3>| {
@@ -120,9 +120,9 @@ impl<B: VisionBackend> SelfAttention<B> {
         let key = split(self.k_proj.forward(x.clone()));
         let value = split(self.v_proj.forward(x));
         let scale = 1.0 / (width as f64).sqrt();
-        let x = vision::attention(query, key, value, Some(mask), scale); // [batch, heads, length, width]
+        let x = vision::attention(query, key, value, Some(mask), self.q_proj.attention(scale)); // [batch, heads, length, width]
         let x = x.swap_dims(1, 2).reshape([batch, length, hidden]);
-        self.out_proj.forward(x)
+        self.out_proj.forward_plus(x, residual)
     }
 }
 
@@ -146,9 +146,9 @@ impl<B: Backend> Mlp<B> {
 }
 
 impl<B: VisionBackend> Mlp<B> {
-    fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        self.fc2
-            .forward(vision::activate(self.fc1.forward(x), self.act))
+    fn forward(&self, x: Tensor<B, 3>, residual: Tensor<B, 3>) -> Tensor<B, 3> {
+        let hidden = vision::activate(self.fc1.forward(x), self.act);
+        self.fc2.forward_plus(hidden, residual)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The transformer between residual blocks: self-attention over the image, cross-attention to the text, feed-forward.
 
 use burn::{
-    module::Module,
+    module::{Module, Param},
     tensor::{Tensor, backend::Backend},
 };
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
@@ -58,19 +58,13 @@ impl<B: Backend> Transformer2D<B> {
 impl<B: VisionBackend> Transformer2D<B> {
     /// `x` [batch, channels, height, width], `context` [batch, length, width]; result as `x`.
     pub(super) fn forward(&self, x: Tensor<B, 4>, context: &Tensor<B, 3>) -> Tensor<B, 4> {
-        let [batch, channels, height, width] = x.dims();
-        let tokens = self
-            .norm
-            .forward(x.clone(), Activation::Identity)
-            .reshape([batch, channels, height * width])
-            .swap_dims(1, 2); // [batch, height·width, channels]
-        let tokens = self.proj_in.forward(tokens);
+        let normal = self.norm.forward(x.clone(), Activation::Identity);
+        let (weight, bias) = self.proj_in.parameters();
+        let tokens = vision::linear_of_pixels(normal, weight, bias);
         let blocks = self.transformer_blocks.iter();
         let tokens = blocks.fold(tokens, |tokens, block| block.forward(tokens, context));
-        let tokens = self.proj_out.forward(tokens);
-        x + tokens
-            .swap_dims(1, 2)
-            .reshape([batch, channels, height, width])
+        let (weight, bias) = self.proj_out.parameters();
+        vision::linear_to_pixels(tokens, weight, bias, x)
     }
 }
 
@@ -92,16 +86,19 @@ impl<B: Backend> Projection<B> {
     }
 }
 
-impl<B: VisionBackend> Projection<B> {
-    /// [batch, tokens, in] → [batch, tokens, out].
-    fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
+impl<B: Backend> Projection<B> {
+    /// The weight [out, in] and the bias.
+    fn parameters(&self) -> (Tensor<B, 2>, Option<Tensor<B, 1>>) {
         match self {
-            Self::Linear(linear) => linear.forward(x),
+            Self::Linear(linear) => {
+                let bias = linear.bias.as_ref().map(Param::val);
+                (linear.weight.val(), bias)
+            }
             Self::Convolution(conv) => {
                 let weight = conv.weight.val();
                 let [out, c_in, _, _] = weight.dims();
-                let bias = conv.bias.as_ref().map(|bias| bias.val());
-                vision::linear(x, weight.reshape([out, c_in]), bias)
+                let bias = conv.bias.as_ref().map(Param::val);
+                (weight.reshape([out, c_in]), bias)
             }
         }
     }
@@ -146,11 +143,11 @@ impl<B: VisionBackend> BasicTransformerBlock<B> {
             true => context.clone(),
             false => h.clone(),
         };
-        let x = self.attn1.forward(h, source) + x;
+        let x = self.attn1.forward(h, source, x);
         let h = self.norm2.forward(x.clone());
-        let x = self.attn2.forward(h, context.clone()) + x;
+        let x = self.attn2.forward(h, context.clone(), x);
         let h = self.norm3.forward(x.clone());
-        self.ff.forward(h) + x
+        self.ff.forward(h, x)
     }
 }
 
@@ -179,16 +176,21 @@ impl<B: Backend> CrossAttention<B> {
 }
 
 impl<B: VisionBackend> CrossAttention<B> {
-    /// `x` [batch, tokens, width], `source` [batch, length, width of the source]; result as `x`.
-    fn forward(&self, x: Tensor<B, 3>, source: Tensor<B, 3>) -> Tensor<B, 3> {
+    /// `x` and `residual`, which is added, [batch, tokens, width], `source` [batch, length, width of the source]; result as `x`.
+    fn forward(
+        &self,
+        x: Tensor<B, 3>,
+        source: Tensor<B, 3>,
+        residual: Tensor<B, 3>,
+    ) -> Tensor<B, 3> {
         let [batch, tokens, width] = x.dims();
         let query = self.by_head(self.to_q.forward(x));
         let key = self.by_head(self.to_k.forward(source.clone()));
         let value = self.by_head(self.to_v.forward(source));
         let scale = ((width / self.heads) as f64).sqrt().recip();
-        let out = vision::attention(query, key, value, None, scale); // [batch, heads, tokens, features]
-        self.to_out
-            .forward(out.swap_dims(1, 2).reshape([batch, tokens, width]))
+        let out = vision::attention(query, key, value, None, self.to_q.attention(scale)); // [batch, heads, tokens, features]
+        let out = out.swap_dims(1, 2).reshape([batch, tokens, width]);
+        self.to_out.forward_plus(out, residual)
     }
 
     /// [batch, tokens, width] → [batch, heads, tokens, width / heads].
@@ -217,8 +219,10 @@ impl<B: Backend> FeedForward<B> {
 }
 
 impl<B: VisionBackend> FeedForward<B> {
-    /// [batch, tokens, channels] → the same.
-    fn forward(&self, x: Tensor<B, 3>) -> Tensor<B, 3> {
-        self.output.forward(vision::geglu(self.gated.forward(x)))
+    /// `x` and `residual`, which is added, [batch, tokens, channels]; result as `x`.
+    fn forward(&self, x: Tensor<B, 3>, residual: Tensor<B, 3>) -> Tensor<B, 3> {
+        let bias = self.gated.bias.as_ref().map(Param::val);
+        let hidden = vision::linear_geglu(x, self.gated.weight.val(), bias);
+        self.output.forward_plus(hidden, residual)
     }
 }

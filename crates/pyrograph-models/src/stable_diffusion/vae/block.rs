@@ -136,13 +136,12 @@ impl<B: VisionBackend> Attention<B> {
         let [batch, channels, height, width] = x.dims();
         let pixels = height * width;
         let normal = self.group_norm.forward(x.clone(), Activation::Identity);
-        let rows = normal.reshape([batch, channels, pixels]).swap_dims(1, 2); // [batch, pixels, channels]
-        let one_head = |x: Tensor<B, 3>| x.reshape([batch, 1, pixels, channels]);
-        let query = one_head(self.to_q.forward(rows.clone()));
-        let key = one_head(self.to_k.forward(rows.clone()));
-        let value = one_head(self.to_v.forward(rows));
+        let [query, key, value] = [&self.to_q, &self.to_k, &self.to_v].map(|layer| {
+            let rows = layer.forward_pixels(normal.clone()); // [batch, pixels, channels]
+            rows.reshape([batch, 1, pixels, channels])
+        });
         let scale = 1.0 / (channels as f64).sqrt();
-        let mixed = vision::attention(query, key, value, None, scale);
+        let mixed = vision::attention(query, key, value, None, self.to_q.attention(scale));
         let rows = mixed.reshape([batch, pixels, channels]);
         let rows = self.to_out.iter().fold(rows, |x, layer| layer.forward(x));
         rows.swap_dims(1, 2)

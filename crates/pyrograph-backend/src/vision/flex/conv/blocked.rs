@@ -100,7 +100,7 @@ impl<M: Method> Forward<'_, M> {
                 return unsafe {
                     let first = block.range.start;
                     self.out
-                        .write_product(first, weights, columns, &self.finish)
+                        .write_product(first, &(weights, columns), &self.finish)
                 };
             }
             let row = M::row(block.len());
@@ -211,8 +211,10 @@ impl<M: Method> Forward<'_, M> {
                     product_by_distant_rows(
                         &mut products[point * block.len()..],
                         row,
-                        Matrix::by_distant_rows(weights, outputs, rows, an_output),
-                        columns(point),
+                        &(
+                            Matrix::by_distant_rows(weights, outputs, rows, an_output),
+                            columns(point),
+                        ),
                         Into::Overwrite,
                     );
                 }
@@ -390,8 +392,10 @@ impl<'a, M: Method> Gradient<'a, M> {
                 product_by_distant_rows(
                     &mut sums[point * rows..],
                     M::POINTS * rows,
-                    Matrix::by_distant_rows(grads, outputs.len(), count, row),
-                    Matrix::by_distant_rows(columns, rows, count, row).transposed(),
+                    &(
+                        Matrix::by_distant_rows(grads, outputs.len(), count, row),
+                        Matrix::by_distant_rows(columns, rows, count, row).transposed(),
+                    ),
                     into,
                 );
             }

@@ -17,6 +17,7 @@ mod interleaved;
 mod method;
 mod minimal;
 mod outputs;
+mod paired;
 mod plan;
 mod shape;
 #[cfg(test)]
@@ -53,7 +54,7 @@ pub(super) fn forward(s: &Shape, x: &[f32], weight: Values<'_>, finish: Finish<'
             .for_each(|out| finish.planes(out, 1));
         return out;
     }
-    Plan::of(Correlation::of(s)).forward(x, weight, finish, &mut out);
+    Plan::with_weights(Correlation::of(s), &weight).forward(x, weight, finish, &mut out);
     out
 }
 

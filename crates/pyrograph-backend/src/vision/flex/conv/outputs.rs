@@ -5,7 +5,7 @@
 use std::marker::PhantomData;
 
 use super::{
-    super::product::{Into, Matrix, product_to},
+    super::product::{Into, Product},
     correlation::Planes,
     finish::Finish,
     method::Block,
@@ -55,31 +55,30 @@ impl<'a> Outputs<'a> {
         places
     }
 
-    /// Writes `weights·columns` for the pixels from `first` on of the image that `columns` lie in, all channels, and finishes them.
+    /// Writes the product of all channels' weights and some columns, the pixels from `first` on of one image, and finishes them.
     ///
     /// # Safety
     /// No two calls at the same time have a common pixel.
     pub(super) unsafe fn write_product(
         &self,
         first: usize,
-        weights: Matrix<'_>,
-        columns: Matrix<'_>,
+        factors: &impl Product,
         finish: &Finish<'_>,
     ) {
-        let (pixels, count) = (self.planes.pixels(), columns.columns());
+        let (pixels, [channels, count]) = (self.planes.pixels(), factors.size());
         let start = first / pixels * self.planes.image() + first % pixels;
         let last = start + (self.planes.channels - 1) * pixels + count;
         assert!(
             first % pixels + count <= pixels
                 && last <= self.len
-                && weights.rows() == self.planes.channels,
+                && channels == self.planes.channels,
             "pixels of one image"
         );
         // SAFETY: the rows of the product are these pixels of each channel; they lie in the borrowed slice, as was just checked, and
         // belong to this call.
         unsafe {
             let out = self.first.add(start);
-            product_to(out, pixels, weights, columns, Into::Overwrite);
+            factors.write(out, pixels, Into::Overwrite);
             for channel in 0..self.planes.channels {
                 let row = std::slice::from_raw_parts_mut(out.add(channel * pixels), count);
                 finish.channel(channel, row);

@@ -6,6 +6,7 @@ use super::{
     correlation::{Correlation, Lattice},
     finish::Finish,
     minimal::{Four, Two},
+    paired,
     unfolded::Unfolded,
     winograd::Winograd,
 };
@@ -47,11 +48,18 @@ pub(super) enum Kind {
 }
 
 impl Plan {
+    /// With weights of f32.
     pub(super) fn of(c: Correlation) -> Self {
-        Self::new(c, exact_convolutions())
+        Self::new(c, exact_convolutions(), false)
     }
 
-    pub(super) fn new(c: Correlation, exact: bool) -> Self {
+    pub(super) fn with_weights(c: Correlation, weight: &Values<'_>) -> Self {
+        let in_pairs = weight.pairs().is_some() && paired::holds(&c);
+        Self::new(c, exact_convolutions(), in_pairs)
+    }
+
+    /// `in_pairs`: whether the definition is computed in bf16.
+    pub(super) fn new(c: Correlation, exact: bool, in_pairs: bool) -> Self {
         if exact {
             return Self {
                 c,
@@ -59,7 +67,7 @@ impl Plan {
             };
         }
         let by_windows = c.clone().by_windows().and_then(|windows| {
-            let kind = Kind::of_windows(&windows)?;
+            let kind = Kind::of_windows(&windows, in_pairs)?;
             Some(Self { c: windows, kind })
         });
         by_windows.unwrap_or(Self {
@@ -78,7 +86,10 @@ impl Plan {
         use blocked::forward;
         let c = &self.c;
         match self.kind {
-            Kind::Unfolded => forward::<Unfolded>(c, x, weight, finish, out),
+            Kind::Unfolded => match weight.pairs() {
+                Some(weight) if paired::holds(c) => paired::forward(c, x, weight, finish, out),
+                _ => forward::<Unfolded>(c, x, weight, finish, out),
+            },
             Kind::Four3 => forward::<FourOfThree>(c, x, weight, finish, out),
             Kind::Two3 => forward::<Winograd<Two, 3, 4, 2>>(c, x, weight, finish, out),
             Kind::Four2 => forward::<Winograd<Four, 2, 5, 4>>(c, x, weight, finish, out),
@@ -101,7 +112,7 @@ impl Plan {
 
 impl Kind {
     /// The variant of Winograd's method with the least work; none where the definition has less still.
-    fn of_windows(c: &Correlation) -> Option<Self> {
+    fn of_windows(c: &Correlation, in_pairs: bool) -> Option<Self> {
         let taps = c.taps[0];
         if c.taps[1] != taps || c.inputs().min(c.target.channels) < LEAST_CHANNELS {
             return None;
@@ -119,6 +130,11 @@ impl Kind {
             (tiles + a_weight(taps)) * (m + taps - 1).pow(2)
         };
         let by_definition = batch * c.outputs() * taps * taps;
+        let by_definition = match in_pairs {
+            // Products in bf16 take a little more than half the time.
+            true => by_definition * 11 / 20,
+            false => by_definition,
+        };
         let fewest = products(4).min(products(2));
         (fewest < by_definition).then_some(if products(4) <= products(2) {
             four

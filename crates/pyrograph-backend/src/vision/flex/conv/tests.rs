@@ -348,7 +348,10 @@ fn assert_close_to(ours: &[f32], theirs: &[f32]) {
 fn the_exact_mode_is_the_definition_everywhere() {
     let s = square([32, 16, 24], [16, 4, 2, 1, 1]);
     assert_eq!(kind(&s), Kind::Four2);
-    assert_eq!(Plan::new(Correlation::of(&s), true).kind, Kind::Unfolded);
+    assert_eq!(
+        Plan::new(Correlation::of(&s), true, false).kind,
+        Kind::Unfolded
+    );
 }
 
 #[test]

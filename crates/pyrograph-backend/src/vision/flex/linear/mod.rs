@@ -1,0 +1,337 @@
+//! Linear layers: blocks of tokens and outputs, each a matrix product, finished while it lies in the cache.
+
+#![allow(unsafe_code)] // Threads write blocks of the output that lie side by side.
+
+mod dots;
+mod to_pixels;
+mod tokens;
+
+use std::ops::Range;
+
+use burn::tensor::{DType, Shape, TensorMetadata};
+use burn_flex::{Flex, FlexTensor};
+use burn_std::bf16;
+use rayon::prelude::*;
+
+use super::{
+    super::{
+        Activation, LinearForm,
+        linear::composed,
+        plain,
+        primitives::{into, tensor},
+    },
+    buffers::Buffer,
+    features::vectorised,
+    half::{Values, parameter},
+    math,
+    pairs::{self, Panels},
+    product::{Into, Matrix, Shared, Target},
+    scratch,
+    tensors::{floats, shaped},
+};
+use to_pixels::to_pixels;
+use tokens::Tokens;
+
+/// Tokens of a block: enough that a weight's way into the cache is paid for.
+const ROWS: usize = 512;
+/// Values of the weight that a block takes (1 MiB of f32).
+const WEIGHTS: usize = 1 << 18;
+/// Multiplications that are worth a thread's while.
+const LEAST: usize = 1 << 20;
+/// Tokens up to which the time goes into reading a large weight, so that a product of matrices, which copies it, does not pay.
+const FEW: usize = 4;
+/// Tokens that are rounded to bf16 at once.
+const ROUNDED: usize = 96;
+
+/// The layer, where its values are f32 and its weight of a type that [`Values`] holds; else by burn's operations.
+pub(super) fn linear(layer: super::super::Linear<FlexTensor>) -> FlexTensor {
+    let (dtype, of_weight) = (layer.x.dtype(), layer.weight.dtype());
+    let is_ours = dtype == DType::F32 && Values::hold(of_weight);
+    let agrees = match &layer.form {
+        LinearForm::Plus(added) | LinearForm::ToPixels(added) => added.dtype() == DType::F32,
+        _ => true,
+    };
+    let bias = layer.bias.clone().map(|bias| parameter(bias, dtype));
+    let (x, weight, bias) = (&layer.x, &layer.weight, bias.as_ref());
+    match &layer.form {
+        LinearForm::Rows if !is_ours => {
+            let weight = parameter(weight.clone(), dtype);
+            let bias = bias.map(|bias| tensor(bias.clone()));
+            into(plain::linear(
+                tensor::<Flex, 2>(layer.x),
+                tensor(weight),
+                bias,
+            ))
+        }
+        _ if !is_ours || !agrees => composed::<Flex>(layer),
+        LinearForm::Rows => of_rows(x, weight, bias, None),
+        LinearForm::Plus(residual) => of_rows(x, weight, bias, Some(residual)),
+        LinearForm::Gated => gated(x, weight, bias),
+        LinearForm::OfPixels => of_pixels(x, weight, bias),
+        LinearForm::ToPixels(skip) => to_pixels(x, weight, bias, skip),
+    }
+}
+
+/// `x·Wᵀ + b`, plus `residual` of the output's shape: `x` [tokens, in].
+fn of_rows(
+    x: &FlexTensor,
+    weight: &FlexTensor,
+    bias: Option<&FlexTensor>,
+    residual: Option<&FlexTensor>,
+) -> FlexTensor {
+    let [count, inner] = x.shape().dims();
+    let x = x.to_contiguous();
+    let tokens = Tokens::Rows(floats(&x));
+    layer(tokens, [1, count, inner], weight, bias, residual, [count])
+}
+
+/// Each pixel of `x` [batch, in, height, width] is a token.
+fn of_pixels(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
+    let [batch, inner, height, width] = x.shape().dims();
+    let (x, pixels) = (x.to_contiguous(), height * width);
+    let tokens = Tokens::Pixels(floats(&x));
+    let sizes = [batch, pixels, inner];
+    layer(tokens, sizes, weight, bias, None, [batch, pixels])
+}
+
+/// With `W` [2·out, in] in two halves, `value · GELU(gate)`; `x` [tokens, in].
+fn gated(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
+    let [count, inner] = x.shape().dims();
+    let outputs = weight.shape()[0] / 2;
+    let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+    let bias = bias.map(FlexTensor::to_contiguous);
+    let job = Linear {
+        x: Tokens::Rows(floats(&x)),
+        weight: Values::of(&weight),
+        bias: bias.as_ref().map(floats),
+        residual: None,
+        sizes: [1, count, inner],
+        outputs: 2 * outputs,
+    };
+    let mut out = Buffer::new(count * outputs);
+    if !out.is_empty() {
+        job.gated(&mut out);
+    }
+    shaped(out, Shape::from([count, outputs]))
+}
+
+fn layer<const D: usize>(
+    x: Tokens<'_>,
+    sizes: [usize; 3],
+    weight: &FlexTensor,
+    bias: Option<&FlexTensor>,
+    residual: Option<&FlexTensor>,
+    axes: [usize; D],
+) -> FlexTensor {
+    let [outputs, of_weight] = weight.shape().dims();
+    let [items, count, inner] = sizes;
+    assert_eq!(inner, of_weight, "the features of a linear layer");
+    let weight = weight.to_contiguous();
+    let [bias, residual] = [bias, residual].map(|x| x.map(FlexTensor::to_contiguous));
+    let job = Linear {
+        x,
+        weight: Values::of(&weight),
+        bias: bias.as_ref().map(floats),
+        residual: residual.as_ref().map(floats),
+        sizes,
+        outputs,
+    };
+    let mut out = Buffer::new(items * count * outputs);
+    match x {
+        _ if out.is_empty() => {}
+        Tokens::Rows(x) if count <= FEW && inner > 0 && inner * outputs >= WEIGHTS => {
+            job.few(x, &mut out);
+        }
+        _ => job.blocks(&mut out),
+    }
+    let axes = axes.into_iter().chain([outputs]);
+    shaped(out, Shape::from(axes.collect::<Vec<_>>()))
+}
+
+struct Linear<'a> {
+    x: Tokens<'a>,
+    weight: Values<'a>,
+    bias: Option<&'a [f32]>,
+    /// Values that are added to the outputs, and lie as they do.
+    residual: Option<&'a [f32]>,
+    /// Items, tokens of each, and features of a token.
+    sizes: [usize; 3],
+    outputs: usize,
+}
+
+/// Some tokens of an item, and some outputs of them.
+struct Block {
+    item: usize,
+    tokens: Range<usize>,
+    outputs: Range<usize>,
+}
+
+impl Linear<'_> {
+    /// Blocks of so many outputs in all; by the sizes alone, so that results do not depend on the number of threads.
+    fn grid(&self, outputs: usize) -> Vec<Block> {
+        let [items, count, inner] = self.sizes;
+        let down = count.div_ceil(ROWS);
+        let rows = count.div_ceil(down);
+        let wide = (WEIGHTS / inner.max(1)).clamp(16, 1024);
+        // Smaller ones where there would be few.
+        let worth = (LEAST / (rows * inner).max(1)).max(16);
+        let fair = (outputs * down * items / 16).max(worth);
+        let unit = match self.weight.pairs() {
+            Some(_) => pairs::WIDE,
+            None => 16,
+        };
+        let across = outputs.div_ceil(wide.min(fair).next_multiple_of(unit));
+        let columns = outputs.div_ceil(across).next_multiple_of(unit);
+        let ranges = |whole: usize, part: usize| {
+            (0..whole)
+                .step_by(part)
+                .map(move |first| first..whole.min(first + part))
+        };
+        let blocks = (0..items).flat_map(|item| {
+            ranges(count, rows).flat_map(move |tokens| {
+                ranges(outputs, columns).map(move |outputs| Block {
+                    item,
+                    tokens: tokens.clone(),
+                    outputs,
+                })
+            })
+        });
+        blocks.collect()
+    }
+
+    /// Where a block lies in an output of so many features.
+    fn target<'t>(&self, block: &Block, features: usize, out: &'t Shared<'_>) -> Target<'t> {
+        let row = block.item * self.sizes[1] + block.tokens.start;
+        let first = row * features + block.outputs.start;
+        // SAFETY: the blocks of a grid have no common place, and each is written by one thread.
+        unsafe { out.block(first, features, [block.tokens.len(), block.outputs.len()]) }
+    }
+
+    fn blocks(&self, out: &mut [f32]) {
+        let out = Shared::new(out);
+        self.grid(self.outputs).into_par_iter().for_each(|block| {
+            let mut target = self.target(&block, self.outputs, &out);
+            let row = block.item * self.sizes[1] + block.tokens.start;
+            let residual = |place: usize| {
+                let first = (row + place) * self.outputs + block.outputs.start;
+                self.residual
+                    .map(|residual| &residual[first..][..block.outputs.len()])
+            };
+            let into = self.begin(&block.outputs, residual, &mut target);
+            self.product(&block, &block.outputs, into, &mut target);
+        });
+    }
+
+    /// Blocks of outputs, each with its gate.
+    fn gated(&self, out: &mut [f32]) {
+        let out = Shared::new(out);
+        let features = self.outputs / 2;
+        self.grid(features).into_par_iter().for_each(|block| {
+            let mut target = self.target(&block, features, &out);
+            let (rows, columns) = (block.tokens.len(), block.outputs.len());
+            let gates = block.outputs.start + features..block.outputs.end + features;
+            let into = self.begin(&block.outputs, |_| None, &mut target);
+            self.product(&block, &block.outputs, into, &mut target);
+            scratch::with(rows * columns, |memory| {
+                let gate = Shared::new(memory);
+                // SAFETY: the one block of this memory.
+                let mut gate = unsafe { gate.block(0, columns, [rows, columns]) };
+                let into = self.begin(&gates, |_| None, &mut gate);
+                self.product(&block, &gates, into, &mut gate);
+                (0..rows).for_each(|row| multiply_by_gelu(target.row(row), gate.row(row)));
+            });
+        });
+    }
+
+    /// Writes what the products are added to, if there is anything.
+    fn begin<'r>(
+        &self,
+        outputs: &Range<usize>,
+        residual: impl Fn(usize) -> Option<&'r [f32]>,
+        target: &mut Target<'_>,
+    ) -> Into {
+        let bias = self.bias.map(|bias| &bias[outputs.clone()]);
+        if bias.is_none() && self.residual.is_none() {
+            return Into::Overwrite;
+        }
+        for row in 0..target.size()[0] {
+            match (residual(row), bias) {
+                (Some(residual), Some(bias)) => sum(residual, bias, target.row(row)),
+                (Some(values), None) | (None, Some(values)) => {
+                    target.row(row).copy_from_slice(values);
+                }
+                (None, None) => {}
+            }
+        }
+        Into::Add
+    }
+
+    /// The products of a block's tokens with the weights of some outputs.
+    fn product(&self, block: &Block, outputs: &Range<usize>, into: Into, target: &mut Target<'_>) {
+        let [_, count, inner] = self.sizes;
+        let of_outputs = outputs.start * inner..outputs.end * inner;
+        if let Some(weight) = self.weight.pairs() {
+            return self.product_of_pairs(block, &weight[of_outputs], into, target);
+        }
+        let x = self
+            .x
+            .matrix(block.item, count, block.tokens.clone(), inner);
+        self.weight.part(of_outputs).with(|weight| {
+            let weight = Matrix::by_rows(weight, outputs.len(), inner).transposed();
+            target.product(&(x, weight), into);
+        });
+    }
+
+    /// The same in bf16: the weights are packed, the tokens rounded some at a time.
+    fn product_of_pairs(
+        &self,
+        block: &Block,
+        weight: &[bf16],
+        into: Into,
+        target: &mut Target<'_>,
+    ) {
+        let [_, count, inner] = self.sizes;
+        let columns = target.size()[1];
+        scratch::with_numbers(Panels::words(inner, columns), |words| {
+            pairs::pack_columns(words, weight, inner, [inner, columns]);
+            let panels = Panels::new(words, inner, columns);
+            for first in block.tokens.clone().step_by(ROUNDED) {
+                let tokens = first..block.tokens.end.min(first + ROUNDED);
+                let mut target = target.rows(first - block.tokens.start, tokens.len());
+                self.x.rounded(block.item, count, tokens, inner, |rows| {
+                    target.product(&(rows, panels), into);
+                });
+            }
+        });
+    }
+
+    /// Dot products, the weight being read once.
+    fn few(&self, x: &[f32], out: &mut [f32]) {
+        let [_, count, inner] = self.sizes;
+        let sums = dots::products(x, self.weight, inner);
+        for (place, sum) in sums.iter().enumerate() {
+            let (output, row) = (place / count, place % count);
+            let place = row * self.outputs + output;
+            let residual = self.residual.map_or(0.0, |residual| residual[place]);
+            out[place] = sum + self.bias.map_or(0.0, |bias| bias[output]) + residual;
+        }
+    }
+}
+
+vectorised! {
+    fn sum(a: &[f32], b: &[f32], to: &mut [f32]) {
+        for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
+            *to = a + b;
+        }
+    }
+}
+
+vectorised! {
+    /// `value · GELU(gate)`.
+    fn multiply_by_gelu(values: &mut [f32], gates: &[f32]) {
+        let gates = &gates[..values.len()];
+        for i in 0..values.len() {
+            values[i] *= math::value::<FUSED>(gates[i], Activation::Gelu);
+        }
+    }
+}

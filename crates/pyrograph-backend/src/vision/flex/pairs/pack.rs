@@ -1,0 +1,190 @@
+//! Numbers into panels of pairs.
+
+use std::arch::x86_64::{
+    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh,
+    _mm512_cvtneps_pbh, _mm512_loadu_ps, _mm512_mask_storeu_epi16, _mm512_maskz_loadu_epi16,
+    _mm512_maskz_loadu_ps, _mm512_or_si512, _mm512_setzero_si512, _mm512_shuffle_i32x4,
+    _mm512_slli_epi32, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
+    _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+};
+
+use burn_std::bf16;
+
+use super::{LANES, tile::mask};
+
+/// Numbers of a vector of pairs.
+const PAIRED: usize = 2 * LANES;
+
+/// A panel of `columns` ≤ 64 columns from `inner` rows that hold one value of each column.
+///
+/// # Safety
+/// `inner` rows of `columns` values, `step` apart, can be read from `from` on, and the words of the panel written to `to`. The
+/// processor has these instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+pub(super) unsafe fn rows(
+    from: *const f32,
+    step: usize,
+    inner: usize,
+    columns: usize,
+    to: *mut u32,
+) {
+    let vectors = columns.div_ceil(LANES);
+    for pair in 0..inner.div_ceil(2) {
+        // SAFETY: the loads and stores stay within what the caller promises: masks leave out the columns beyond the last, and the
+        // row beyond the last is not read.
+        unsafe {
+            let first = from.add(2 * pair * step);
+            let has_second = 2 * pair + 1 < inner;
+            let second = if has_second { first.add(step) } else { first };
+            for v in 0..vectors {
+                let mask = mask(columns - v * LANES);
+                let x = _mm512_maskz_loadu_ps(mask, first.wrapping_add(v * LANES));
+                let of_second = if has_second { mask } else { 0 };
+                let y = _mm512_maskz_loadu_ps(of_second, second.wrapping_add(v * LANES));
+                let to = to.add((pair * vectors + v) * LANES);
+                _mm512_storeu_si512(to.cast(), paired(x, y));
+            }
+        }
+    }
+}
+
+/// A panel of `columns` ≤ 64 columns that lie one after the other.
+///
+/// # Safety
+/// `columns` times `inner` values, `step` apart, can be read from `from` on; the rest as with [`rows`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+pub(super) unsafe fn columns(
+    from: *const bf16,
+    step: usize,
+    inner: usize,
+    columns: usize,
+    to: *mut u32,
+) {
+    let vectors = columns.div_ceil(LANES);
+    for v in 0..vectors {
+        let count = (columns - v * LANES).min(LANES);
+        for first in (0..inner).step_by(PAIRED) {
+            let left = (inner - first).min(PAIRED);
+            let mask = u32::MAX >> (PAIRED - left);
+            // SAFETY: the mask leaves out what is beyond the end of a column, and columns beyond the last are not read.
+            unsafe {
+                let mut words = [_mm512_setzero_si512(); LANES];
+                for (i, words) in words.iter_mut().enumerate().take(count) {
+                    let from = from.add((v * LANES + i) * step + first);
+                    *words = _mm512_maskz_loadu_epi16(mask, from.cast());
+                }
+                let turned = turned(words);
+                for (i, words) in turned.iter().enumerate().take(left.div_ceil(2)) {
+                    let to = to.add(((first / 2 + i) * vectors + v) * LANES);
+                    _mm512_storeu_si512(to.cast(), *words);
+                }
+            }
+        }
+    }
+}
+
+/// The columns, at most 16, of a matrix of f32 by rows, one after the other in bf16.
+///
+/// # Safety
+/// As with [`rows`]; `columns` times `inner` numbers can be written to `to`.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+pub(super) unsafe fn turned_rows(
+    from: *const f32,
+    step: usize,
+    inner: usize,
+    columns: usize,
+    to: *mut bf16,
+) {
+    let of_columns = mask(columns);
+    for first in (0..inner).step_by(PAIRED) {
+        let left = (inner - first).min(PAIRED);
+        let of_rows = u32::MAX >> (PAIRED - left);
+        // SAFETY: masks leave out what is beyond the columns and the rows, and rows beyond the last are not read.
+        unsafe {
+            let mut pairs = [_mm512_setzero_si512(); LANES];
+            for (pair, words) in pairs.iter_mut().enumerate().take(left.div_ceil(2)) {
+                let from = from.add((first + 2 * pair) * step);
+                let has_second = 2 * pair + 1 < left;
+                let second = if has_second { from.add(step) } else { from };
+                let x = _mm512_maskz_loadu_ps(of_columns, from);
+                let of_second = if has_second { of_columns } else { 0 };
+                *words = paired(x, _mm512_maskz_loadu_ps(of_second, second));
+            }
+            let turned = turned(pairs);
+            for (column, words) in turned.iter().enumerate().take(columns) {
+                let to = to.add(column * inner + first);
+                _mm512_mask_storeu_epi16(to.cast(), of_rows, *words);
+            }
+        }
+    }
+}
+
+/// Rounds `count` numbers to bf16.
+///
+/// # Safety
+/// So many can be read from `from` and written to `to`. The processor has these instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+pub(super) unsafe fn narrow(from: *const f32, count: usize, to: *mut bf16) {
+    let whole = count / PAIRED * PAIRED;
+    // SAFETY: every place is below `count`.
+    unsafe {
+        for first in (0..whole).step_by(PAIRED) {
+            let low = _mm512_loadu_ps(from.add(first));
+            let high = _mm512_loadu_ps(from.add(first + LANES));
+            let both = words(_mm512_cvtne2ps_pbh(high, low));
+            _mm512_storeu_si512(to.add(first).cast(), both);
+        }
+        for place in whole..count {
+            to.add(place).write(bf16::from_f32(from.add(place).read()));
+        }
+    }
+}
+
+/// Words of the numbers of two vectors, those of `first` in the lower halves.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+fn paired(first: __m512, second: __m512) -> __m512i {
+    let low = _mm512_cvtepu16_epi32(halves(_mm512_cvtneps_pbh(first)));
+    let high = _mm512_cvtepu16_epi32(halves(_mm512_cvtneps_pbh(second)));
+    _mm512_or_si512(low, _mm512_slli_epi32::<16>(high))
+}
+
+fn halves(numbers: __m256bh) -> __m256i {
+    // SAFETY: both are 32 bytes, and any bits are a value of either.
+    unsafe { std::mem::transmute(numbers) }
+}
+
+fn words(numbers: __m512bh) -> __m512i {
+    // SAFETY: both are 64 bytes, and any bits are a value of either.
+    unsafe { std::mem::transmute(numbers) }
+}
+
+/// A matrix of 16×16 words with rows and columns exchanged.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn turned(mut r: [__m512i; LANES]) -> [__m512i; LANES] {
+    let mut t = r;
+    // Within each quarter of the vectors: pairs of words, then of pairs.
+    for i in 0..8 {
+        t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
+        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
+    }
+    for i in 0..4 {
+        r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+        r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+        r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+    }
+    // And the quarters themselves.
+    for i in 0..4 {
+        t[i] = _mm512_shuffle_i32x4::<0x88>(r[i], r[i + 4]);
+        t[i + 4] = _mm512_shuffle_i32x4::<0xdd>(r[i], r[i + 4]);
+        t[i + 8] = _mm512_shuffle_i32x4::<0x88>(r[i + 8], r[i + 12]);
+        t[i + 12] = _mm512_shuffle_i32x4::<0xdd>(r[i + 8], r[i + 12]);
+    }
+    for i in 0..8 {
+        r[i] = _mm512_shuffle_i32x4::<0x88>(t[i], t[i + 8]);
+        r[i + 8] = _mm512_shuffle_i32x4::<0xdd>(t[i], t[i + 8]);
+    }
+    r
+}

@@ -1,0 +1,123 @@
+//! Products of bf16 weights: rounded activations, sums in f32.
+
+use burn::tensor::{DType, Distribution, Tensor, TensorData, bf16, ops::ConvOptions};
+use burn_flex::Flex;
+use pyrograph_backend::vision::{
+    self, Activation, AttentionOptions, Products, exact_products, set_exact_products,
+};
+
+type T<const D: usize> = Tensor<Flex, D>;
+
+fn random<const D: usize>(shape: [usize; D]) -> T<D> {
+    T::random(shape, Distribution::Normal(0.0, 1.0), &Default::default())
+}
+
+/// The nearest numbers that bf16 holds.
+fn rounded<const D: usize>(x: T<D>) -> T<D> {
+    let (shape, device) = (x.dims(), x.device());
+    let values: Vec<f32> = x.into_data().to_vec().expect("f32");
+    let values = values.into_iter().map(|x| bf16::from_f32(x).to_f32());
+    T::from_data(TensorData::new(values.collect::<Vec<_>>(), shape), &device)
+}
+
+/// The largest difference, as a share of the largest value.
+fn distance<const D: usize>(a: T<D>, b: T<D>) -> f32 {
+    let scale = b.clone().abs().max().into_scalar();
+    (a - b).abs().max().into_scalar() / scale
+}
+
+/// What the operation gives with bf16 weights by default, with exact products, and with exact products on rounded inputs.
+fn each_way<const D: usize, const E: usize>(
+    x: T<D>,
+    operation: impl Fn(T<D>) -> T<E>,
+) -> [T<E>; 3] {
+    let fast = operation(x.clone());
+    set_exact_products(true);
+    let exact = operation(x.clone());
+    let of_rounded = operation(rounded(x));
+    set_exact_products(false);
+    [fast, exact, of_rounded]
+}
+
+/// The fast way is the exact one on rounded activations, where the processor has it; else it is the exact one.
+fn check<const E: usize>([fast, exact, of_rounded]: [T<E>; 3], what: &str) {
+    let to_exact = distance(fast.clone(), exact.clone());
+    let to_rounded = distance(fast, of_rounded.clone());
+    let of_rounding = distance(of_rounded, exact);
+    assert!(
+        to_rounded < 5e-6 || to_exact < 5e-6,
+        "{what}: {to_rounded} from rounded activations, {to_exact} from exact ones"
+    );
+    assert!(to_exact < 1e-2, "{what}: {to_exact}");
+    assert!(of_rounding > 1e-4, "{what}: the test tells both ways apart");
+}
+
+// One test: the switch is the whole process's.
+#[test]
+fn bf16_weights_meet_rounded_activations() {
+    assert!(!exact_products());
+    for [rows, inner, outputs] in [[5, 33, 7], [40, 50, 70], [700, 320, 200], [130, 1100, 300]] {
+        let weight = random([outputs, inner]).cast(DType::BF16);
+        let bias = random([outputs]);
+        let ways = each_way(random([rows, inner]), |x| {
+            vision::linear(x, weight.clone(), Some(bias.clone()))
+        });
+        check(ways, &format!("linear, {rows} × {inner} × {outputs}"));
+    }
+    let cases = [
+        // In place; across images; by channels; with a stride; with a dilation; wide kernels; few and odd channels.
+        ([2, 16, 16, 16], [24, 16, 1, 1], [1, 0, 1]),
+        ([3, 17, 9, 9], [24, 17, 1, 1], [1, 0, 1]),
+        ([1, 64, 8, 8], [300, 64, 3, 3], [1, 1, 1]),
+        ([2, 16, 33, 33], [40, 16, 3, 3], [2, 1, 1]),
+        ([2, 16, 20, 21], [40, 16, 5, 5], [1, 4, 2]),
+        ([1, 3, 40, 40], [50, 3, 7, 7], [2, 3, 1]),
+        ([1, 5, 70, 70], [6, 5, 5, 3], [1, 0, 1]),
+        // Channels, height and width are one number.
+        ([8, 8, 8, 8], [8, 8, 1, 1], [1, 0, 1]),
+    ];
+    for (x, kernel, [stride, padding, dilation]) in cases {
+        let weight = random(kernel).cast(DType::BF16);
+        let bias = random([kernel[0]]);
+        let ways = each_way(random(x), |x| {
+            let options = ConvOptions::new([stride; 2], [padding; 2], [dilation; 2], 1);
+            vision::conv2d(
+                x,
+                weight.clone(),
+                Some(bias.clone()),
+                options,
+                Activation::Identity,
+            )
+        });
+        check(ways, &format!("convolution of {x:?} by {kernel:?}"));
+    }
+    attention();
+}
+
+/// Scores and weights are rounded on the way as well, so that only the exact way is there to compare with.
+fn attention() {
+    let cases = [
+        ([2, 3, 7, 5], [4, 6]),
+        ([1, 2, 300, 77], [64, 64]),
+        ([1, 1, 130, 1100], [40, 24]),
+        ([2, 2, 1, 1], [1, 3]),
+    ];
+    for ([batch, heads, n, m], [d, e]) in cases {
+        // [batch, n, heads, d] in memory, as the layers make them.
+        let by_head = |rows, width| random([batch, rows, heads, width]).swap_dims(1, 2);
+        let (query, key, value) = (by_head(n, d), by_head(m, d), by_head(m, e));
+        let bias = random([batch, 1, 1, m]);
+        for bias in [None, Some(bias)] {
+            let options = |products| AttentionOptions {
+                scale: (d as f64).sqrt().recip(),
+                products,
+            };
+            let [full, rounded] = [Products::Full, Products::Bf16].map(|products| {
+                let (q, k, v) = (query.clone(), key.clone(), value.clone());
+                vision::attention(q, k, v, bias.clone(), options(products))
+            });
+            let off = distance(rounded, full);
+            assert!(off < 1e-2, "{n} × {m}, {d} and {e}: {off}");
+        }
+    }
+}
