@@ -82,6 +82,11 @@ pub trait VisionBackend: Backend {
         into(plain::activate(tensor::<Self, 1>(x), act))
     }
 
+    /// `act(x + y)`, of one shape.
+    fn add_act(x: FloatTensor<Self>, y: FloatTensor<Self>, act: Activation) -> FloatTensor<Self> {
+        Self::activate(Self::float_add(x, y), act)
+    }
+
     /// `grad · act′(x)`; see [`plain::activate_backward`].
     fn activate_backward(
         x: FloatTensor<Self>,

@@ -31,7 +31,7 @@ pub use exact::{exact_convolutions, exact_products, set_exact_convolutions, set_
 pub(crate) use flex::vector_words;
 pub use linear::{Linear, LinearForm};
 pub use ops::{
-    BatchNormTraining, activate, attention, avg_pool2d, batch_norm, batch_norm_training,
+    BatchNormTraining, activate, add, attention, avg_pool2d, batch_norm, batch_norm_training,
     channel_divergence, concat_channels, conv_transpose2d, conv2d, conv2d_scaled, geglu,
     group_norm, l2_norm, layer_norm, linear, linear_geglu, linear_of_pixels, linear_plus,
     linear_to_pixels, max_pool2d, modulate, normal_squares, softmax, upsample_nearest,

@@ -18,6 +18,15 @@ pub fn activate<B: VisionBackend, const D: usize>(
     tensor(B::activate(into(x), act))
 }
 
+/// `act(x + y)`, of one shape.
+pub fn add<B: VisionBackend, const D: usize>(
+    x: Tensor<B, D>,
+    y: Tensor<B, D>,
+    act: Activation,
+) -> Tensor<B, D> {
+    tensor(B::add_act(into(x), into(y), act))
+}
+
 /// Convolution, bias and activation; see [`super::plain::conv2d`] for the shapes.
 pub fn conv2d<B: VisionBackend>(
     x: Tensor<B, 4>,

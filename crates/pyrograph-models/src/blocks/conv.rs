@@ -90,6 +90,29 @@ impl<B: VisionBackend> Conv2d<B> {
         vision::conv2d(x, self.weight.val(), bias, self.options(), act)
     }
 
+    /// Convolution, bias, and a shift of every channel: one for all items, or for each its own.
+    ///
+    /// # Shapes
+    /// `shift` [1 or batch, out]; else as [`forward`](Self::forward).
+    pub(crate) fn forward_shifted(&self, x: Tensor<B, 4>, shift: Tensor<B, 2>) -> Tensor<B, 4> {
+        let [items, out] = shift.dims();
+        if items > 1 {
+            let shift = shift.reshape([items, out, 1, 1]);
+            return vision::modulate(
+                self.forward(x, Activation::Identity),
+                shift.ones_like(),
+                shift,
+            );
+        }
+        let shift = shift.reshape([out]);
+        let shift = match &self.bias {
+            Some(bias) => bias.val().cast(shift.dtype()) + shift,
+            None => shift,
+        };
+        let weight = self.weight.val();
+        vision::conv2d(x, weight, Some(shift), self.options(), Activation::Identity)
+    }
+
     /// The convolution alone, without bias: what it does to a direction.
     ///
     /// # Shapes

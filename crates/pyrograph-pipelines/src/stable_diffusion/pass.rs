@@ -35,7 +35,10 @@ impl<B: VisionBackend> StableDiffusion<B> {
             .collect();
         let rows: Vec<_> = guided.iter().copied().chain(0..walks.len()).collect();
         let samples = rows.iter().map(|place| inputs[*place].0.clone()).collect();
-        let times = rows.iter().map(|place| inputs[*place].1 as f32).collect();
+        let mut times: Vec<_> = rows.iter().map(|place| inputs[*place].1 as f32).collect();
+        if times.iter().all(|time| *time == times[0]) {
+            times.truncate(1); // One embedding for all rows.
+        }
         let negatives = walks.iter().filter_map(|walk| {
             walk.context
                 .guided
@@ -45,7 +48,7 @@ impl<B: VisionBackend> StableDiffusion<B> {
         let contexts = negatives.chain(walks.iter().map(|walk| walk.context.conditional.clone()));
         let output = self.unet.forward(
             Tensor::cat(samples, 0),
-            host_tensor(times, [rows.len()], &self.device),
+            host_tensor(times.clone(), [times.len()], &self.device),
             Tensor::cat(contexts.collect(), 0),
         );
         let row = |place: usize| output.clone().narrow(0, place, 1);

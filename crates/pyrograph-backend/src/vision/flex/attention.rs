@@ -4,6 +4,8 @@
 #![allow(unsafe_code)] // Threads write queries of heads that lie side by side.
 
 mod paired;
+#[cfg(target_arch = "x86_64")]
+mod weights;
 
 use burn::tensor::{DType, Shape, TensorMetadata};
 use burn_flex::{Flex, FlexTensor, Layout};
@@ -225,8 +227,12 @@ impl Attention<'_> {
                 let scores = &mut scores[..queries * keys];
                 let key = self.key.matrix(head, from, keys).transposed();
                 super::product::product(scores, query, key, Into::Overwrite);
-                let place = (head, first, from);
-                weigh_scores(self, place, keys, scores, tops, totals, &mut out);
+                let scale = self.with_bias((head, first, from), keys, scores);
+                weigh(scores, keys, scale, tops, totals, |row, factor| {
+                    if from > 0 {
+                        times(out.row(row), factor);
+                    }
+                });
                 let scores = Matrix::by_rows(scores, queries, keys);
                 let value = self.value.matrix(head, from, keys);
                 out.product(&(scores, value), Into::after(from));
@@ -236,34 +242,25 @@ impl Attention<'_> {
             }
         });
     }
-}
 
-/// Takes the scores of the queries from `first` on and of `keys` keys from `from` on to their weights, and what `out` holds of the keys
-/// before to the same scale.
-fn weigh_scores(
-    job: &Attention<'_>,
-    (head, first, from): ([usize; 2], usize, usize),
-    keys: usize,
-    scores: &mut [f32],
-    tops: &mut [f32],
-    totals: &mut [f32],
-    out: &mut Target<'_>,
-) {
-    // A scale that keeps the order of scores is left to the pass that weighs them.
-    let mut scale = job.scale;
-    if let Some(bias) = &job.bias {
-        let (rows, step) = (bias.rows(head, first), bias.steps[2]);
-        add_bias(scores, keys, scale, &rows[from..], step);
-        scale = 1.0;
-    } else if scale <= 0.0 {
-        times(scores, scale);
-        scale = 1.0;
-    }
-    weigh(scores, keys, scale, tops, totals, |row, factor| {
-        if from > 0 {
-            times(out.row(row), factor);
+    /// Adds the bias to the scores of the queries from `first` on of a head and of `keys` keys from `from` on, and yields the scale that
+    /// they still lack, which is above 0.
+    fn with_bias(
+        &self,
+        (head, first, from): ([usize; 2], usize, usize),
+        keys: usize,
+        scores: &mut [f32],
+    ) -> f32 {
+        if let Some(bias) = &self.bias {
+            let (rows, step) = (bias.rows(head, first), bias.steps[2]);
+            add_bias(scores, keys, self.scale, &rows[from..], step);
+        } else if self.scale <= 0.0 {
+            times(scores, self.scale);
+        } else {
+            return self.scale;
         }
-    });
+        1.0
+    }
 }
 
 vectorised! {

@@ -26,6 +26,29 @@ vectorised! {
 }
 
 vectorised! {
+    /// `act(x + y)`, of one shape.
+    pub(super) fn add(x: FlexTensor, y: &FlexTensor, act: Activation) -> FlexTensor {
+        let y = y.to_contiguous();
+        let y = floats(&y);
+        edited(x, |from, values| {
+            change(from, values, BLOCK, |p| {
+                let y = &y[p.number * BLOCK..][..p.values.len()];
+                match p.from {
+                    Some(from) => {
+                        let from = &from[..p.values.len()];
+                        for i in 0..y.len() {
+                            p.values[i] = from[i] + y[i];
+                        }
+                    }
+                    None => p.values.iter_mut().zip(y).for_each(|(x, y)| *x += y),
+                }
+                affine::<FUSED>(None, p.values, 1.0, 0.0, act);
+            });
+        })
+    }
+}
+
+vectorised! {
     /// `grad · act′(x)`.
     pub(super) fn activate_backward(x: &FlexTensor, grad: FlexTensor, act: Activation) -> FlexTensor {
         let x = x.to_contiguous();

@@ -57,6 +57,13 @@ impl VisionBackend for Flex {
         elementwise::activate(x, act)
     }
 
+    fn add_act(x: FloatTensor<Self>, y: FloatTensor<Self>, act: Activation) -> FloatTensor<Self> {
+        if [&x, &y].iter().any(|t| t.dtype() != DType::F32) || x.shape() != y.shape() {
+            return Self::activate(into(tensor::<Self, 1>(x) + tensor(y)), act);
+        }
+        elementwise::add(x, &y, act)
+    }
+
     fn activate_backward(
         x: FloatTensor<Self>,
         grad: FloatTensor<Self>,

@@ -41,16 +41,16 @@ impl<B: VisionBackend> ResnetBlock2D<B> {
     /// `x` [batch, in, height, width]; `time` [batch or 1, width], activated; result [batch, out, height, width].
     pub(super) fn forward(&self, x: Tensor<B, 4>, time: Tensor<B, 2>) -> Tensor<B, 4> {
         let h = self.norm1.forward(x.clone(), Activation::Silu);
-        let h = self.conv1.forward(h, Activation::Identity);
-        let shift = self.time_emb_proj.forward(time); // [batch, out]
-        let [items, out] = shift.dims();
-        let h = h + shift.reshape([items, out, 1, 1]);
+        let h = self
+            .conv1
+            .forward_shifted(h, self.time_emb_proj.forward(time));
         let h = self.norm2.forward(h, Activation::Silu);
         let h = self.conv2.forward(h, Activation::Identity);
-        match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(x, Activation::Identity) + h,
-            None => x + h,
-        }
+        let skip = match &self.conv_shortcut {
+            Some(shortcut) => shortcut.forward(x, Activation::Identity),
+            None => x,
+        };
+        vision::add(h, skip, Activation::Identity)
     }
 }
 

@@ -65,7 +65,7 @@ impl<B: VisionBackend> ResnetBlock<B> {
         let x = self.conv1.forward(x, Activation::Identity);
         let x = self.norm2.forward(x, self.act);
         let x = self.conv2.forward(x, Activation::Identity);
-        x + skip
+        vision::add(x, skip, Activation::Identity)
     }
 }
 

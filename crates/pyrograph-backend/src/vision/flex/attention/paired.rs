@@ -11,7 +11,8 @@ use super::{
         product::{Into, Target, product_by_distant_rows},
         scratch,
     },
-    Attention, KEYS, times, weigh_scores,
+    Attention, KEYS, times,
+    weights::weigh,
 };
 
 /// Queries that a thread takes at once: whole tiles of the kernel.
@@ -122,9 +123,13 @@ impl Packed {
                     let scores = &mut scores[..queries * keys];
                     product_by_distant_rows(scores, keys, &(query, key), Into::Overwrite);
                     let place = ([item, head], first, from);
-                    weigh_scores(job, place, keys, scores, tops, totals, &mut out);
+                    let scale = job.with_bias(place, keys, scores);
                     let weights = &mut weights[..queries * keys];
-                    pairs::narrow(scores, weights);
+                    weigh(scores, keys, scale, tops, totals, weights, |row, factor| {
+                        if from > 0 {
+                            times(out.row(row), factor);
+                        }
+                    });
                     let weights = Rows::new(weights, queries, keys, keys);
                     out.product(&(weights, value), Into::after(from));
                 }

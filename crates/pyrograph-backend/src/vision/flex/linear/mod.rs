@@ -34,6 +34,8 @@ use tokens::Tokens;
 
 /// Tokens of a block: enough that a weight's way into the cache is paid for.
 const ROWS: usize = 512;
+/// The same where weights are packed.
+const ROWS_OF_PAIRS: usize = 1024;
 /// Values of the weight that a block takes (1 MiB of f32).
 const WEIGHTS: usize = 1 << 18;
 /// Multiplications that are worth a thread's while.
@@ -170,16 +172,16 @@ impl Linear<'_> {
     /// Blocks of so many outputs in all; by the sizes alone, so that results do not depend on the number of threads.
     fn grid(&self, outputs: usize) -> Vec<Block> {
         let [items, count, inner] = self.sizes;
-        let down = count.div_ceil(ROWS);
+        let (most, unit) = match self.weight.pairs() {
+            Some(_) => (ROWS_OF_PAIRS, pairs::WIDE),
+            None => (ROWS, 16),
+        };
+        let down = count.div_ceil(most);
         let rows = count.div_ceil(down);
         let wide = (WEIGHTS / inner.max(1)).clamp(16, 1024);
         // Smaller ones where there would be few.
         let worth = (LEAST / (rows * inner).max(1)).max(16);
         let fair = (outputs * down * items / 16).max(worth);
-        let unit = match self.weight.pairs() {
-            Some(_) => pairs::WIDE,
-            None => 16,
-        };
         let across = outputs.div_ceil(wide.min(fair).next_multiple_of(unit));
         let columns = outputs.div_ceil(across).next_multiple_of(unit);
         let ranges = |whole: usize, part: usize| {
