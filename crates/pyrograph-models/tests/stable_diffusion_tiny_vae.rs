@@ -10,9 +10,9 @@ mod formula;
 
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
-use common::F32_MODEL;
+use common::{BF16_PRODUCTS, F32_MODEL};
 use diffusers::Case;
-use pyrograph_backend::vision::VisionBackend;
+use pyrograph_backend::vision::{VisionBackend, set_exact_products};
 use pyrograph_models::{
     stable_diffusion::tiny_vae::{AutoencoderTiny, AutoencoderTinyConfig},
     weights::{Precision, StateDict, build_model, build_model_with, state_dict_of},
@@ -52,10 +52,13 @@ fn weights_in_bf16_give_what_diffusers_computes_from_the_rounded_weights() {
     let device = Default::default();
     let model: AutoencoderTiny<Flex> =
         build_model_with(&config, &case.weights(), Precision::Bf16, &device).expect("fits");
-    let encoded = model.encode(case.tensor("image"));
-    case.assert_output("bf16.encoded", encoded, F32_MODEL);
-    let decoded = model.decode(case.tensor("latents"));
-    case.assert_output("bf16.decoded", decoded, F32_MODEL);
+    for (exact, tolerance) in [(true, F32_MODEL), (false, BF16_PRODUCTS)] {
+        set_exact_products(exact);
+        let encoded = model.encode(case.tensor("image"));
+        case.assert_output("bf16.encoded", encoded, tolerance);
+        let decoded = model.decode(case.tensor("latents"));
+        case.assert_output("bf16.decoded", decoded, tolerance);
+    }
 }
 
 #[test]

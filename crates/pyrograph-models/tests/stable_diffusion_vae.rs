@@ -11,9 +11,9 @@ mod formula;
 use burn::tensor::Tensor;
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
-use common::{F32_MODEL, values};
+use common::{BF16_PRODUCTS, F32_MODEL, values};
 use diffusers::Case;
-use pyrograph_backend::vision::VisionBackend;
+use pyrograph_backend::vision::{VisionBackend, set_exact_products};
 use pyrograph_models::{
     stable_diffusion::vae::{AutoencoderKl, AutoencoderKlConfig, Tiling, one_at_a_time},
     weights::{Precision, StateDict, build_model, build_model_with, state_dict_of},
@@ -52,11 +52,14 @@ fn weights_in_bf16_give_what_diffusers_computes_from_the_rounded_weights() {
     let device = Default::default();
     let model: AutoencoderKl<Flex> =
         build_model_with(&config, &case.weights(), Precision::Bf16, &device).expect("fits");
-    let distribution = model.encode(case.tensor("image"));
-    case.assert_output("bf16.mean", distribution.mean, F32_MODEL);
-    case.assert_output("bf16.logvar", distribution.logvar, F32_MODEL);
-    let decoded = model.decode(case.tensor("latents"));
-    case.assert_output("bf16.decoded", decoded, F32_MODEL);
+    for (exact, tolerance) in [(true, F32_MODEL), (false, BF16_PRODUCTS)] {
+        set_exact_products(exact);
+        let distribution = model.encode(case.tensor("image"));
+        case.assert_output("bf16.mean", distribution.mean, tolerance);
+        case.assert_output("bf16.logvar", distribution.logvar, tolerance);
+        let decoded = model.decode(case.tensor("latents"));
+        case.assert_output("bf16.decoded", decoded, tolerance);
+    }
 }
 
 #[test]

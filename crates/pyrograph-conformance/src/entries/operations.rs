@@ -23,6 +23,24 @@ pub(crate) fn concat_channels<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome
     })
 }
 
+pub(crate) fn add<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    for shape in [[2, 3, 5, 7], [1, 3, 50, 70]] {
+        let inputs = [r.normal("x", &shape), r.normal("y", &shape)];
+        r.case(&format!("{shape:?}"), &inputs, |i| {
+            Ok(vision::add(
+                i.tensor::<4>("x")?,
+                i.tensor("y")?,
+                Activation::Silu,
+            ))
+        })?;
+    }
+    let inputs = [r.normal("x", &[4, 9]), r.normal("y", &[9, 4])];
+    r.case("transposed", &inputs, |i| {
+        let y = i.tensor::<2>("y")?.transpose();
+        Ok(vision::add(i.tensor("x")?, y, Activation::Identity))
+    })
+}
+
 pub(crate) fn modulate<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     for (name, batch) in [("a scale for each", 3), ("one scale for all", 1)] {
         let scale = [batch, 4, 1, 1];

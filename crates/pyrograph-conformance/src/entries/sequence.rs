@@ -46,7 +46,61 @@ pub(crate) fn linear<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     let x = [r.normal("x", &[40, 33])];
     r.case("a bf16 weight", &x, |i| {
         Ok(vision::linear(i.tensor::<2>("x")?, weight.clone(), None))
-    })
+    })?;
+    linear_forms(r)
+}
+
+/// Linear layers with what goes before and after them.
+fn linear_forms<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    for [tokens, inner, outputs] in [[3, 19, 7], [600, 12, 70]] {
+        let inputs = [
+            r.normal("x", &[2, tokens, inner]),
+            r.normal("weight", &[outputs, inner]).affine(0.2, 0.0),
+            r.normal("bias", &[outputs]),
+            r.normal("residual", &[2, tokens, outputs]),
+        ];
+        let name = format!("{tokens} × {inner} × {outputs}");
+        r.case(&format!("{name}, with a residual"), &inputs, |i| {
+            let (x, weight) = (i.tensor::<3>("x")?, i.tensor("weight")?);
+            let bias = Some(i.tensor("bias")?);
+            Ok(vision::linear_plus(x, weight, bias, i.tensor("residual")?))
+        })?;
+        let inputs = [
+            r.normal("x", &[2, tokens, inner]),
+            r.normal("weight", &[2 * outputs, inner]).affine(0.2, 0.0),
+            r.normal("bias", &[2 * outputs]),
+        ];
+        r.case(&format!("{name}, gated"), &inputs, |i| {
+            let (x, weight) = (i.tensor::<3>("x")?, i.tensor("weight")?);
+            Ok(vision::linear_geglu(x, weight, Some(i.tensor("bias")?)))
+        })?;
+    }
+    for [inner, height, width, outputs] in [[19, 3, 5, 7], [12, 20, 30, 70]] {
+        let weights = [
+            r.normal("weight", &[outputs, inner]).affine(0.2, 0.0),
+            r.normal("bias", &[outputs]),
+        ];
+        let name = format!("{inner} × {height} × {width} × {outputs}");
+        let [weight, bias] = weights.clone();
+        let inputs = [r.normal("x", &[2, inner, height, width]), weight, bias];
+        r.case(&format!("{name}, of pixels"), &inputs, |i| {
+            let (x, weight) = (i.tensor("x")?, i.tensor("weight")?);
+            Ok(vision::linear_of_pixels(x, weight, Some(i.tensor("bias")?)))
+        })?;
+        let [weight, bias] = weights;
+        let inputs = [
+            r.normal("x", &[2, height * width, inner]),
+            weight,
+            bias,
+            r.normal("skip", &[2, outputs, height, width]),
+        ];
+        r.case(&format!("{name}, to pixels"), &inputs, |i| {
+            let (x, weight) = (i.tensor("x")?, i.tensor("weight")?);
+            let bias = Some(i.tensor("bias")?);
+            Ok(vision::linear_to_pixels(x, weight, bias, i.tensor("skip")?))
+        })?;
+    }
+    Ok(())
 }
 
 pub(crate) fn layer_norm<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {

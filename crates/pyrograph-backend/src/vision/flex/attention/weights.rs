@@ -3,10 +3,10 @@
 #![allow(unsafe_code)] // Vectors are read from and written to pointers; see `row`.
 
 use std::arch::x86_64::{
-    __m512, _mm256_mask_storeu_epi16, _mm512_add_ps, _mm512_cvtneps_pbh, _mm512_fmadd_ps,
-    _mm512_mask_add_ps, _mm512_mask_loadu_ps, _mm512_max_ps, _mm512_reduce_add_ps,
-    _mm512_reduce_max_ps, _mm512_roundscale_ps, _mm512_scalef_ps, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_sub_ps,
+    __m256i, __m512, _mm256_mask_storeu_epi16, _mm256_storeu_si256, _mm512_add_ps,
+    _mm512_cvtneps_pbh, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_mask_add_ps, _mm512_mask_loadu_ps,
+    _mm512_max_ps, _mm512_reduce_add_ps, _mm512_reduce_max_ps, _mm512_roundscale_ps,
+    _mm512_scalef_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_sub_ps,
 };
 
 use burn_std::bf16;
@@ -61,15 +61,15 @@ pub(super) fn weigh(
 fn weigh_row(row: &[f32], scale: f32, top: f32, to: &mut [bf16]) -> (f32, f32) {
     const LOG2_E: f32 = std::f32::consts::LOG2_E;
     let lowest = _mm512_set1_ps(f32::NEG_INFINITY);
-    let load = |place: usize| {
-        // SAFETY: the mask leaves out what is beyond the row.
-        unsafe { _mm512_mask_loadu_ps(lowest, mask(row, place), row.as_ptr().wrapping_add(place)) }
-    };
+    let (groups, rest) = row.as_chunks::<{ AHEAD * LANES }>();
     let mut greatest = [lowest; AHEAD];
-    for first in (0..row.len()).step_by(AHEAD * LANES) {
-        for (ahead, greatest) in greatest.iter_mut().enumerate() {
-            *greatest = _mm512_max_ps(*greatest, load(first + ahead * LANES));
+    for group in groups {
+        for (values, greatest) in group.as_chunks::<LANES>().0.iter().zip(&mut greatest) {
+            *greatest = _mm512_max_ps(*greatest, whole(values));
         }
+    }
+    for values in rest.chunks(LANES) {
+        greatest[0] = _mm512_max_ps(greatest[0], part(values));
     }
     let [a, b, c, d] = greatest;
     let greatest = _mm512_max_ps(_mm512_max_ps(a, b), _mm512_max_ps(c, d));
@@ -81,37 +81,59 @@ fn weigh_row(row: &[f32], scale: f32, top: f32, to: &mut [bf16]) -> (f32, f32) {
         above
     };
 
-    let (scale, shift) = (
-        _mm512_set1_ps(scale * LOG2_E),
-        _mm512_set1_ps(-shift * LOG2_E),
-    );
+    let scale = _mm512_set1_ps(scale * LOG2_E);
+    let shift = _mm512_set1_ps(-shift * LOG2_E);
+    let (of_groups, of_rest) = to.as_chunks_mut::<{ AHEAD * LANES }>();
     let mut sums = [_mm512_setzero_ps(); AHEAD];
-    for first in (0..row.len()).step_by(AHEAD * LANES) {
-        for (ahead, sum) in sums.iter_mut().enumerate() {
-            let place = first + ahead * LANES;
-            let mask = mask(row, place);
-            let weights = power_of_two(_mm512_fmadd_ps(load(place), scale, shift));
-            *sum = _mm512_mask_add_ps(*sum, mask, *sum, weights);
-            // SAFETY: the mask leaves out what is beyond the row, which is as long as `to`; both vectors are of 16 numbers of
-            // 16 bits.
-            unsafe {
-                let rounded = std::mem::transmute::<_, std::arch::x86_64::__m256i>(
-                    _mm512_cvtneps_pbh(weights),
-                );
-                _mm256_mask_storeu_epi16(to.as_mut_ptr().wrapping_add(place).cast(), mask, rounded);
-            }
+    for (group, to) in groups.iter().zip(of_groups) {
+        let places = to.as_chunks_mut::<LANES>().0.iter_mut().zip(&mut sums);
+        for (values, (to, sum)) in group.as_chunks::<LANES>().0.iter().zip(places) {
+            let weights = power_of_two(_mm512_fmadd_ps(whole(values), scale, shift));
+            *sum = _mm512_add_ps(*sum, weights);
+            // SAFETY: `to` has room for sixteen numbers.
+            unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), rounded(weights)) };
         }
+    }
+    for (values, to) in rest.chunks(LANES).zip(of_rest.chunks_mut(LANES)) {
+        let mask = mask(values.len());
+        let weights = power_of_two(_mm512_fmadd_ps(part(values), scale, shift));
+        sums[0] = _mm512_mask_add_ps(sums[0], mask, sums[0], weights);
+        // SAFETY: the mask leaves out what is beyond `to`.
+        unsafe { _mm256_mask_storeu_epi16(to.as_mut_ptr().cast(), mask, rounded(weights)) };
     }
     let [a, b, c, d] = sums;
     let sum = _mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d));
     (above, _mm512_reduce_add_ps(sum))
 }
 
-/// The lanes of a vector from `place` on that a row fills.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn whole(values: &[f32; LANES]) -> __m512 {
+    // SAFETY: sixteen numbers.
+    unsafe { _mm512_loadu_ps(values.as_ptr()) }
+}
+
+/// Less than a vector; −∞ beyond.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn part(values: &[f32]) -> __m512 {
+    let lowest = _mm512_set1_ps(f32::NEG_INFINITY);
+    // SAFETY: the mask leaves out what is beyond the values.
+    unsafe { _mm512_mask_loadu_ps(lowest, mask(values.len()), values.as_ptr()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bf16")]
+fn rounded(weights: __m512) -> __m256i {
+    // SAFETY: both are 32 bytes, and any bits are a value of either.
+    unsafe { std::mem::transmute(_mm512_cvtneps_pbh(weights)) }
+}
+
+/// The first `count` lanes of a vector.
 #[inline(always)]
-fn mask(row: &[f32], place: usize) -> u16 {
-    match row.len().saturating_sub(place) {
-        left @ 0..LANES => (1 << left) - 1,
+fn mask(count: usize) -> u16 {
+    match count {
+        0..LANES => (1 << count) - 1,
         _ => u16::MAX,
     }
 }

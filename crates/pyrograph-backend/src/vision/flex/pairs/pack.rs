@@ -113,7 +113,11 @@ pub(super) unsafe fn turned_rows(
             let turned = turned(pairs);
             for (column, words) in turned.iter().enumerate().take(columns) {
                 let to = to.add(column * inner + first);
-                _mm512_mask_storeu_epi16(to.cast(), of_rows, *words);
+                // Stores of a part of a vector take far longer.
+                match left {
+                    PAIRED => _mm512_storeu_si512(to.cast(), *words),
+                    _ => _mm512_mask_storeu_epi16(to.cast(), of_rows, *words),
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, __mmask16, _mm512_add_ps, _mm512_dpbf16_ps, _mm512_loadu_si512,
     _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_set1_epi32, _mm512_setzero_ps,
+    _mm512_storeu_ps,
 };
 
 use burn_std::bf16;
@@ -136,7 +137,10 @@ impl Strip {
                         true => _mm512_add_ps(*sum, _mm512_maskz_loadu_ps(mask, to)),
                         false => *sum,
                     };
-                    _mm512_mask_storeu_ps(to, mask, value);
+                    match mask {
+                        __mmask16::MAX => _mm512_storeu_ps(to, value),
+                        _ => _mm512_mask_storeu_ps(to, mask, value),
+                    }
                 }
             }
         }
