@@ -22,10 +22,10 @@ use super::{
     features::vectorised,
     half::widened,
     math::{exp_below_zero, fused},
-    pairs,
     product::{Into, Matrix, Shared, Target},
     scratch,
     softmax::greatest,
+    words,
 };
 
 /// Queries that a thread takes at once.
@@ -72,7 +72,7 @@ impl<'a> Heads<'a> {
     fn round(&self, head: [usize; 2], first: usize, to: &mut [bf16]) {
         let rows = self.rows(head, first);
         for (row, to) in to.chunks_mut(self.columns).enumerate() {
-            pairs::narrow(&rows[row * self.steps[2]..][..self.columns], to);
+            words::narrow(&rows[row * self.steps[2]..][..self.columns], to);
         }
     }
 
@@ -143,7 +143,7 @@ fn by_blocks(
         keys: m,
         scale: options.scale as f32,
     };
-    let in_pairs = options.products == Products::Bf16 && pairs::is_in_force();
+    let in_pairs = options.products == Products::Bf16 && words::bf16_is_in_force();
     let packed = in_pairs.then(|| Packed::new(&job, batch, heads));
     let by_rows = job.query.steps[1] < job.query.steps[2];
     let (of_head, of_row) = if by_rows { (e, heads * e) } else { (n * e, e) };

@@ -75,6 +75,17 @@ impl Level {
         Self::Baseline
     }
 
+    /// Whether vectors have 512 bits.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn has_wide_vectors(self) -> bool {
+        self == Self::Avx512
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn has_wide_vectors(self) -> bool {
+        false
+    }
+
     /// Whether this and the machine together multiply pairs of bf16.
     #[cfg(target_arch = "x86_64")]
     fn multiplies_bf16(self) -> bool {

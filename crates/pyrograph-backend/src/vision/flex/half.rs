@@ -66,7 +66,7 @@ impl<'a> Values<'a> {
     /// The values as they are, where they are bf16 and products run in bf16.
     pub(super) fn pairs(&self) -> Option<&'a [bf16]> {
         match self {
-            Self::Bf16(values) if super::pairs::is_in_force() => Some(values),
+            Self::Bf16(values) if super::words::bf16_is_in_force() => Some(values),
             _ => None,
         }
     }

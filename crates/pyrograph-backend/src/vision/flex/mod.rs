@@ -16,7 +16,6 @@ mod linear;
 mod lines;
 mod math;
 mod norms;
-mod pairs;
 mod planes;
 mod pooling;
 mod product;
@@ -26,6 +25,7 @@ mod shapes;
 mod softmax;
 mod tensors;
 mod upsample;
+mod words;
 
 use burn::tensor::{
     DType, TensorMetadata,

@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use super::{
     super::{
         buffers::Buffer,
-        pairs::{self, Panels, Rows},
         product::{Into, Target, product_by_distant_rows},
         scratch,
+        words::{self, Panels, Rows},
     },
     Attention, KEYS, times,
     weights::weigh,
@@ -65,7 +65,10 @@ impl Packed {
     /// Words of a block of so many keys and their values.
     fn words(&self, keys: usize) -> [usize; 2] {
         let [_, features, outputs] = self.sizes;
-        [Panels::words(features, keys), Panels::words(keys, outputs)]
+        [
+            Panels::<bf16>::words(features, keys),
+            Panels::<bf16>::words(keys, outputs),
+        ]
     }
 
     fn pack(&self, job: &Attention<'_>, head: [usize; 2], keys: &mut [u32], values: &mut [u32]) {
@@ -77,15 +80,15 @@ impl Packed {
             let at_once = self.at_once.min(count - first);
             scratch::with_numbers(at_once * features, |rounded| {
                 job.key.round(head, first, rounded);
-                pairs::pack_columns(keys, rounded, features, [features, at_once]);
+                words::pack_columns(keys, rounded, features, [features, at_once]);
             });
             let (rows, step) = job.value.matrix(head, first, at_once).by_its_rows();
-            pairs::pack_rows(values, rows, step, [at_once, outputs]);
+            words::pack_rows(values, rows, step, [at_once, outputs]);
         }
     }
 
     /// The keys and values of block `number` of head `head` of all, which has so many keys.
-    fn block(&self, head: usize, number: usize, keys: usize) -> [Panels<'_>; 2] {
+    fn block(&self, head: usize, number: usize, keys: usize) -> [Panels<'_, bf16>; 2] {
         let [_, features, outputs] = self.sizes;
         let ([of_keys, of_values], [a_block, of_block]) = (self.head(), self.words(self.at_once));
         let [keys_words, values_words] = self.words(keys);

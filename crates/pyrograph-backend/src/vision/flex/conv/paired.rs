@@ -12,9 +12,9 @@ use rayon::prelude::*;
 use super::{
     super::{
         buffers::Buffer,
-        pairs::{self, Panels, Rows, WIDE},
         product::{Into, product_by_distant_rows},
         scratch,
+        words::{self, Panels, Rows, WIDE},
     },
     correlation::Correlation,
     finish::Finish,
@@ -82,7 +82,7 @@ impl Forward<'_> {
         let at_once = (WORDS / pairs.max(1) / WIDE).clamp(1, 8) * WIDE;
         self.blocks(at_once).into_par_iter().for_each(|range| {
             let block = Block::new(self.tiles, range);
-            scratch::with_numbers(Panels::words(self.rows, block.len()), |words| {
+            scratch::with_numbers(Panels::<bf16>::words(self.rows, block.len()), |words| {
                 let in_place = Unfolded::columns_in_place(self.c, &self.x, &block);
                 self.pack(&block, words);
                 let panels = Panels::new(words, self.rows, block.len());
@@ -119,10 +119,10 @@ impl Forward<'_> {
     /// The columns of all tiles first, then groups of output channels on every thread.
     fn by_channels(&self) {
         let tiles = self.tiles.count();
-        let mut columns = Buffer::new(Panels::words(self.rows, tiles));
+        let mut columns = Buffer::new(Panels::<bf16>::words(self.rows, tiles));
         let words: &mut [u32] = bytemuck::cast_slice_mut(&mut columns);
         words
-            .par_chunks_mut(Panels::words(self.rows, WIDE).max(1))
+            .par_chunks_mut(Panels::<bf16>::words(self.rows, WIDE).max(1))
             .enumerate()
             .for_each(|(panel, words)| {
                 let first = panel * WIDE;
@@ -146,7 +146,7 @@ impl Forward<'_> {
         let count = block.len();
         if let Some(columns) = Unfolded::columns_in_place(self.c, &self.x, block) {
             let (values, step) = columns.by_its_rows();
-            return pairs::pack_rows(words, values, step, [self.rows, count]);
+            return words::pack_rows(words, values, step, [self.rows, count]);
         }
         let (a_channel, row) = (Unfolded::rows_a_channel(self.c), Unfolded::row(count));
         // An even number of channels, so that no pair is torn.
@@ -158,18 +158,18 @@ impl Forward<'_> {
             scratch::with(rows * row, |columns| {
                 Unfolded::columns(self.c, &self.x, inputs, block, columns);
                 let place = [first * a_channel, self.rows];
-                pairs::pack_some_rows(words, place, columns, row, [rows, count]);
+                words::pack_some_rows(words, place, columns, row, [rows, count]);
             });
         }
     }
 
-    fn weights(&self, channels: Range<usize>) -> Rows<'_> {
+    fn weights(&self, channels: Range<usize>) -> Rows<'_, bf16> {
         let values = &self.weight[channels.start * self.rows..channels.end * self.rows];
         Rows::new(values, channels.len(), self.rows, self.rows)
     }
 
     /// The outputs of a block for some output channels.
-    fn products(&self, block: &Block<'_>, panels: Panels<'_>, channels: Range<usize>) {
+    fn products(&self, block: &Block<'_>, panels: Panels<'_, bf16>, channels: Range<usize>) {
         let (row, count) = (Unfolded::row(block.len()), channels.len());
         let places = self.out.places(block, Unfolded::OUT);
         scratch::with(count * row, |products| {

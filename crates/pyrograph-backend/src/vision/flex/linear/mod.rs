@@ -10,7 +10,6 @@ use std::ops::Range;
 
 use burn::tensor::{DType, Shape, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
-use burn_std::bf16;
 use rayon::prelude::*;
 
 use super::{
@@ -24,25 +23,25 @@ use super::{
     features::vectorised,
     half::{Values, parameter},
     math,
-    pairs::{self, Panels},
     product::{Into, Matrix, Shared, Target},
     scratch,
     tensors::{floats, shaped},
+    words::{self, Number, Panels},
 };
 use to_pixels::to_pixels;
-use tokens::Tokens;
+use tokens::{TokenNumber, Tokens};
 
 /// Tokens of a block: enough that a weight's way into the cache is paid for.
 const ROWS: usize = 512;
-/// The same where weights are packed.
-const ROWS_OF_PAIRS: usize = 1024;
+/// The same where weights are packed into panels.
+const ROWS_OF_WORDS: usize = 1024;
 /// Values of the weight that a block takes (1 MiB of f32).
 const WEIGHTS: usize = 1 << 18;
 /// Multiplications that are worth a thread's while.
 const LEAST: usize = 1 << 20;
 /// Tokens up to which the time goes into reading a large weight, so that a product of matrices, which copies it, does not pay.
 const FEW: usize = 4;
-/// Tokens that are rounded to bf16 at once.
+/// Tokens that are taken at once, rounded where products are those of bf16.
 const ROUNDED: usize = 96;
 
 /// The layer, where its values are f32 and its weight of a type that [`Values`] holds; else by burn's operations.
@@ -172,13 +171,17 @@ impl Linear<'_> {
     /// Blocks of so many outputs in all; by the sizes alone, so that results do not depend on the number of threads.
     fn grid(&self, outputs: usize) -> Vec<Block> {
         let [items, count, inner] = self.sizes;
-        let (most, unit) = match self.weight.pairs() {
-            Some(_) => (ROWS_OF_PAIRS, pairs::WIDE),
-            None => (ROWS, 16),
+        let (most, unit) = match self.is_by_words() {
+            true => (ROWS_OF_WORDS, words::WIDE),
+            false => (ROWS, 16),
         };
         let down = count.div_ceil(most);
         let rows = count.div_ceil(down);
-        let wide = (WEIGHTS / inner.max(1)).clamp(16, 1024);
+        let weights = match self.weight.pairs() {
+            None if self.is_by_words() => WEIGHTS / 2,
+            _ => WEIGHTS,
+        };
+        let wide = (weights / inner.max(1)).clamp(16, 1024);
         // Smaller ones where there would be few.
         let worth = (LEAST / (rows * inner).max(1)).max(16);
         let fair = (outputs * down * items / 16).max(worth);
@@ -273,34 +276,43 @@ impl Linear<'_> {
         let [_, count, inner] = self.sizes;
         let of_outputs = outputs.start * inner..outputs.end * inner;
         if let Some(weight) = self.weight.pairs() {
-            return self.product_of_pairs(block, &weight[of_outputs], into, target);
+            return self.product_of_words(block, &weight[of_outputs], into, target);
         }
-        let x = self
-            .x
-            .matrix(block.item, count, block.tokens.clone(), inner);
         self.weight.part(of_outputs).with(|weight| {
+            if self.is_by_words() {
+                return self.product_of_words(block, weight, into, target);
+            }
+            let x = self
+                .x
+                .matrix(block.item, count, block.tokens.clone(), inner);
             let weight = Matrix::by_rows(weight, outputs.len(), inner).transposed();
             target.product(&(x, weight), into);
         });
     }
 
-    /// The same in bf16: the weights are packed, the tokens rounded some at a time.
-    fn product_of_pairs(
+    /// Whether the products are those of words.
+    fn is_by_words(&self) -> bool {
+        self.weight.pairs().is_some() || f32::has_products() && matches!(self.x, Tokens::Rows(_))
+    }
+
+    /// The weights are packed; the tokens are taken, in the weights' type, some at a time.
+    fn product_of_words<T: TokenNumber>(
         &self,
         block: &Block,
-        weight: &[bf16],
+        weight: &[T],
         into: Into,
         target: &mut Target<'_>,
     ) {
         let [_, count, inner] = self.sizes;
         let columns = target.size()[1];
-        scratch::with_numbers(Panels::words(inner, columns), |words| {
-            pairs::pack_columns(words, weight, inner, [inner, columns]);
+        scratch::with_numbers(Panels::<T>::words(inner, columns), |words| {
+            words::pack_columns(words, weight, inner, [inner, columns]);
             let panels = Panels::new(words, inner, columns);
             for first in block.tokens.clone().step_by(ROUNDED) {
                 let tokens = first..block.tokens.end.min(first + ROUNDED);
                 let mut target = target.rows(first - block.tokens.start, tokens.len());
-                self.x.rounded(block.item, count, tokens, inner, |rows| {
+                let place = (block.item, count, tokens, inner);
+                T::with_rows(&self.x, place, |rows| {
                     target.product(&(rows, panels), into);
                 });
             }

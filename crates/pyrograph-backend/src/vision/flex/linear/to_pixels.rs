@@ -12,10 +12,10 @@ use super::{
         buffers::Buffer,
         features::vectorised,
         half::Values,
-        pairs::{self, Panels, Rows},
         product::{Into, Matrix, Shared, Target},
         scratch,
         tensors::{floats, image},
+        words::{self, Panels, Rows},
     },
     tokens::Tokens,
 };
@@ -87,7 +87,7 @@ impl Job<'_> {
             });
         };
         let columns = pixels.len();
-        scratch::with_numbers(Panels::words(inner, columns), |words| {
+        scratch::with_numbers(Panels::<bf16>::words(inner, columns), |words| {
             self.pack(item, pixels.clone(), words);
             let panels = Panels::new(words, inner, columns);
             self.groups(item, &pixels, out, |first, channels, target| {
@@ -105,8 +105,8 @@ impl Job<'_> {
         };
         let first = (item * self.count + pixels.start) * inner;
         scratch::with_numbers(columns * inner, |rounded: &mut [bf16]| {
-            pairs::narrow(&values[first..][..columns * inner], rounded);
-            pairs::pack_columns(words, rounded, inner, [inner, columns]);
+            words::narrow(&values[first..][..columns * inner], rounded);
+            words::pack_columns(words, rounded, inner, [inner, columns]);
         });
     }
 

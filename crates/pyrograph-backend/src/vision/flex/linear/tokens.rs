@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use burn_std::bf16;
+use bytemuck::{AnyBitPattern, NoUninit};
 
 use super::super::{
-    pairs::{self, Rows},
     product::Matrix,
     scratch,
+    words::{self, Number, Rows},
 };
 
 /// The features of tokens.
@@ -41,30 +42,53 @@ impl<'a> Tokens<'a> {
             }
         }
     }
+}
 
-    /// The same in bf16, one after the other.
-    pub(super) fn rounded<R>(
-        &self,
-        item: usize,
-        count: usize,
-        tokens: Range<usize>,
-        inner: usize,
-        body: impl FnOnce(Rows<'_>) -> R,
+/// Some tokens: the item, tokens of each item, which of them, and their features.
+pub(super) type Place = (usize, usize, Range<usize>, usize);
+
+/// A number type that tokens are multiplied in.
+pub(super) trait TokenNumber: Number + AnyBitPattern + NoUninit {
+    /// Runs `body` on some tokens, one after the other.
+    fn with_rows<R>(tokens: &Tokens<'_>, place: Place, body: impl FnOnce(Rows<'_, Self>) -> R)
+    -> R;
+}
+
+impl TokenNumber for f32 {
+    fn with_rows<R>(
+        tokens: &Tokens<'_>,
+        (item, count, range, inner): Place,
+        body: impl FnOnce(Rows<'_, f32>) -> R,
+    ) -> R {
+        let Tokens::Rows(values) = tokens else {
+            unreachable!("tokens that are pixels are multiplied otherwise");
+        };
+        let first = (item * count + range.start) * inner;
+        let values = &values[first..first + range.len() * inner];
+        body(Rows::new(values, range.len(), inner, inner))
+    }
+}
+
+impl TokenNumber for bf16 {
+    fn with_rows<R>(
+        tokens: &Tokens<'_>,
+        (item, count, range, inner): Place,
+        body: impl FnOnce(Rows<'_, bf16>) -> R,
     ) -> R {
         let first = item * count * inner;
-        scratch::with_numbers(tokens.len() * inner, |rounded: &mut [bf16]| {
-            match self {
-                Self::Rows(values) => {
-                    let values = &values[first + tokens.start * inner..first + tokens.end * inner];
-                    pairs::narrow(values, rounded);
+        scratch::with_numbers(range.len() * inner, |rounded: &mut [bf16]| {
+            match tokens {
+                Tokens::Rows(values) => {
+                    let values = &values[first + range.start * inner..first + range.end * inner];
+                    words::narrow(values, rounded);
                 }
-                Self::Pixels(values) => {
+                Tokens::Pixels(values) => {
                     let values = &values[first..first + count * inner];
-                    let from = values.get(tokens.start..).unwrap_or_default();
-                    pairs::narrow_columns(rounded, from, count, [inner, tokens.len()]);
+                    let from = values.get(range.start..).unwrap_or_default();
+                    words::narrow_columns(rounded, from, count, [inner, range.len()]);
                 }
             }
-            body(Rows::new(rounded, tokens.len(), inner, inner))
+            body(Rows::new(rounded, range.len(), inner, inner))
         })
     }
 }

@@ -1,7 +1,8 @@
-//! Matrix products of bf16 numbers with sums in f32, on processors that multiply pairs of them (`vdpbf16ps`).
+//! Matrix products by words of 32 bits, with sums in f32: a word is a number of f32, or a pair of bf16 where the processor multiplies
+//! pairs (`vdpbf16ps`).
 //!
-//! One factor lies in memory row after row, as weights do: a pair of neighbours in a row is one word, which meets a vector of words
-//! of the other factor. That one is packed into [`Panels`] first. So weights are read where they lie, and nothing is widened.
+//! One factor lies in memory row after row, as weights do: a word of each row meets a vector of words of the other factor, which is
+//! packed into [`Panels`] first. So weights are read where they lie, and nothing is widened.
 
 #![allow(unsafe_code)] // The kernels take pointers; each call is guarded by the checks before it.
 
@@ -14,13 +15,15 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod tile;
 
+use std::marker::PhantomData;
+
 use burn_std::bf16;
 #[cfg(not(target_arch = "x86_64"))]
 use elsewhere::{pack, tile};
 
 use super::{
     super::exact_products,
-    features::multiplies_bf16,
+    features::{Level, multiplies_bf16},
     product::{Into, Product},
 };
 
@@ -29,22 +32,82 @@ const LANES: usize = 16;
 /// Columns of a panel: what the kernel takes at once.
 pub(super) const WIDE: usize = 4 * LANES;
 
+/// A number of a word.
+pub(super) trait Number: Copy + Default + Sync {
+    /// Numbers of a word.
+    const A_WORD: usize;
+
+    /// Whether the processor multiplies words of such numbers.
+    fn has_products() -> bool;
+
+    /// # Safety
+    /// As with `tile`'s products.
+    unsafe fn product(
+        size: Size,
+        rows: *const Self,
+        row_step: usize,
+        panels: *const u32,
+        to: (*mut f32, usize, bool),
+    );
+}
+
+impl Number for f32 {
+    const A_WORD: usize = 1;
+
+    fn has_products() -> bool {
+        Level::of_this_machine().has_wide_vectors()
+    }
+
+    unsafe fn product(
+        size: Size,
+        rows: *const Self,
+        row_step: usize,
+        panels: *const u32,
+        (out, out_step, add): (*mut f32, usize, bool),
+    ) {
+        // SAFETY: promised by the caller.
+        unsafe { tile::of_f32::product(size, rows, row_step, panels, out, out_step, add) };
+    }
+}
+
+impl Number for bf16 {
+    const A_WORD: usize = 2;
+
+    fn has_products() -> bool {
+        multiplies_bf16()
+    }
+
+    unsafe fn product(
+        size: Size,
+        rows: *const Self,
+        row_step: usize,
+        panels: *const u32,
+        (out, out_step, add): (*mut f32, usize, bool),
+    ) {
+        // SAFETY: promised by the caller.
+        unsafe { tile::of_bf16::product(size, rows, row_step, panels, out, out_step, add) };
+    }
+}
+
+/// Words of a column that a product takes at once: those of a panel fill three quarters of a core's own cache.
+const DEEP: usize = 3072;
+
 /// Whether products of bf16 weights run on pairs: where the processor has them, and nobody asked for exact products.
-pub(super) fn is_in_force() -> bool {
+pub(super) fn bf16_is_in_force() -> bool {
     multiplies_bf16() && !exact_products()
 }
 
 /// Rows of `inner` numbers, each `step` after the one before.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    values: &'a [bf16],
+pub(super) struct Rows<'a, T> {
+    values: &'a [T],
     rows: usize,
     inner: usize,
     step: usize,
 }
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(values: &'a [bf16], rows: usize, inner: usize, step: usize) -> Self {
+impl<'a, T: Number> Rows<'a, T> {
+    pub(super) fn new(values: &'a [T], rows: usize, inner: usize, step: usize) -> Self {
         assert!(
             inner <= step && (rows == 0 || values.len() >= (rows - 1) * step + inner),
             "{rows} rows of {inner}, {step} apart, in {} values",
@@ -59,19 +122,20 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Columns of `inner` numbers each, in panels of [`WIDE`] columns: pair after pair, and of each pair a word for every column. The
-/// last panel has as many vectors as it needs; columns beyond the last one, and the second number of an odd pair, are 0.
+/// Columns of `inner` numbers each, in panels of [`WIDE`] columns: a word of every column, then the next words. The last panel has as
+/// many vectors as it needs; columns beyond the last one, and the second number of an odd pair, are 0.
 #[derive(Clone, Copy)]
-pub(super) struct Panels<'a> {
+pub(super) struct Panels<'a, T> {
     words: &'a [u32],
     inner: usize,
     columns: usize,
+    of: PhantomData<T>,
 }
 
-impl<'a> Panels<'a> {
+impl<'a, T: Number> Panels<'a, T> {
     /// Words that panels of this size take.
     pub(super) fn words(inner: usize, columns: usize) -> usize {
-        inner.div_ceil(2) * columns.next_multiple_of(LANES)
+        inner.div_ceil(T::A_WORD) * columns.next_multiple_of(LANES)
     }
 
     pub(super) fn new(words: &'a [u32], inner: usize, columns: usize) -> Self {
@@ -84,16 +148,20 @@ impl<'a> Panels<'a> {
             words,
             inner,
             columns,
+            of: PhantomData,
         }
     }
 }
 
 /// The size of a product.
 #[derive(Clone, Copy)]
-struct Size {
+pub(super) struct Size {
     rows: usize,
     inner: usize,
     columns: usize,
+    /// Words of a column in its panel, and the first of them that counts.
+    panel: usize,
+    first: usize,
 }
 
 /// Packs a matrix whose rows, `step` apart, are one value of every column each.
@@ -109,7 +177,7 @@ pub(super) fn pack_some_rows(
     step: usize,
     [rows, columns]: [usize; 2],
 ) {
-    check(from.len(), step, [rows, columns]);
+    check::<bf16>(from.len(), step, [rows, columns]);
     if rows == 0 {
         return;
     }
@@ -118,8 +186,8 @@ pub(super) fn pack_some_rows(
         "rows {first} to {} of {inner}",
         first + rows
     );
-    each_panel(to, [inner, columns], |to, column, count| {
-        let to = &mut to[Panels::words(first, count)..];
+    each_panel::<bf16>(to, [inner, columns], |to, column, count| {
+        let to = &mut to[Panels::<bf16>::words(first, count)..];
         // SAFETY: the rows lie in `from`, as was checked; so many fit into the rest of the panel; the processor has the instructions.
         unsafe {
             pack::rows(
@@ -134,27 +202,29 @@ pub(super) fn pack_some_rows(
 }
 
 /// Packs columns that lie one after the other, `step` apart.
-pub(super) fn pack_columns(
+pub(super) fn pack_columns<T: Number>(
     to: &mut [u32],
-    from: &[bf16],
+    from: &[T],
     step: usize,
     [inner, columns]: [usize; 2],
 ) {
-    check(from.len(), step, [columns, inner]);
+    check::<T>(from.len(), step, [columns, inner]);
     if inner == 0 {
         return;
     }
-    each_panel(to, [inner, columns], |to, first, count| {
-        // SAFETY: the columns lie in `from`, as was checked; the rest likewise.
+    each_panel::<T>(to, [inner, columns], |to, first, count| {
+        // SAFETY: the columns lie in `from`, as was checked; the panel is as large as it has to be; the processor has the instructions.
+        // As many numbers as fit into a word take its 32 bits.
         unsafe {
-            let from = from.as_ptr().add(first * step);
-            pack::columns(from, step, inner, count, to.as_mut_ptr());
+            let from = from.as_ptr().add(first * step).cast();
+            let sizes = [step, inner].map(|numbers| numbers * (2 / T::A_WORD));
+            pack::columns(from, sizes[0], sizes[1], count, to.as_mut_ptr());
         }
     });
 }
 
-fn check(len: usize, step: usize, [rows, columns]: [usize; 2]) {
-    assert!(multiplies_bf16(), "the processor multiplies bf16");
+fn check<T: Number>(len: usize, step: usize, [rows, columns]: [usize; 2]) {
+    assert!(T::has_products(), "the processor multiplies such words");
     assert!(
         columns <= step && (rows == 0 || len >= (rows - 1) * step + columns),
         "a matrix of {rows} × {columns} with rows {step} apart in {len} values"
@@ -162,13 +232,17 @@ fn check(len: usize, step: usize, [rows, columns]: [usize; 2]) {
 }
 
 /// The panels of `to`, with the number of the first column and of columns of each.
-fn each_panel(
+fn each_panel<T: Number>(
     to: &mut [u32],
     [inner, columns]: [usize; 2],
     mut body: impl FnMut(&mut [u32], usize, usize),
 ) {
-    assert_eq!(to.len(), Panels::words(inner, columns), "words of panels");
-    let panel = Panels::words(inner, WIDE).max(1);
+    assert_eq!(
+        to.len(),
+        Panels::<T>::words(inner, columns),
+        "words of panels"
+    );
+    let panel = Panels::<T>::words(inner, WIDE).max(1);
     for (number, to) in to.chunks_mut(panel).enumerate() {
         let first = number * WIDE;
         body(to, first, WIDE.min(columns - first));
@@ -195,7 +269,7 @@ pub(super) fn narrow_columns(
     step: usize,
     [inner, columns]: [usize; 2],
 ) {
-    check(from.len(), step, [inner, columns]);
+    check::<bf16>(from.len(), step, [inner, columns]);
     assert_eq!(to.len(), inner * columns, "numbers to be rounded");
     for first in (0..columns).step_by(LANES) {
         let count = LANES.min(columns - first);
@@ -208,7 +282,7 @@ pub(super) fn narrow_columns(
 }
 
 /// `rows·panels`.
-impl Product for (Rows<'_>, Panels<'_>) {
+impl<T: Number> Product for (Rows<'_, T>, Panels<'_, T>) {
     fn size(&self) -> [usize; 2] {
         [self.0.rows, self.1.columns]
     }
@@ -216,24 +290,25 @@ impl Product for (Rows<'_>, Panels<'_>) {
     unsafe fn write(&self, out: *mut f32, row_step: usize, into: Into) {
         let (rows, panels) = self;
         assert_eq!(rows.inner, panels.inner, "the inner sizes of a product");
-        assert!(multiplies_bf16(), "the processor multiplies bf16");
-        let size = Size {
-            rows: rows.rows,
-            inner: rows.inner,
-            columns: panels.columns,
-        };
-        // SAFETY: rows and panels are made only from slices that hold them; `out` is as the caller promises; the processor has the
-        // instructions, as was just asked.
-        unsafe {
-            tile::product(
-                size,
-                rows.values.as_ptr(),
-                rows.step,
-                panels.words.as_ptr(),
-                out,
-                row_step,
-                into == Into::Add,
-            );
+        assert!(T::has_products(), "the processor multiplies such words");
+        let (words, panels) = (panels.words.as_ptr(), panels);
+        // Panels of which much more than a part fits into a core's own cache are taken part by part.
+        let part = DEEP * T::A_WORD;
+        for first in (0..rows.inner.max(1)).step_by(part) {
+            let size = Size {
+                rows: rows.rows,
+                inner: part.min(rows.inner - first),
+                columns: panels.columns,
+                panel: rows.inner.div_ceil(T::A_WORD),
+                first: first / T::A_WORD,
+            };
+            let add = into == Into::Add || first > 0;
+            // SAFETY: rows and panels are made only from slices that hold them; `out` is as the caller promises; the processor has the
+            // instructions, as was just asked.
+            unsafe {
+                let rows_from = rows.values.as_ptr().wrapping_add(first);
+                T::product(size, rows_from, rows.step, words, (out, row_step, add));
+            }
         }
     }
 }

@@ -48,13 +48,13 @@ pub(super) unsafe fn rows(
     }
 }
 
-/// A panel of `columns` ≤ 64 columns that lie one after the other.
+/// A panel of `columns` ≤ 64 columns that lie one after the other, sizes and steps counted in halves of a word.
 ///
 /// # Safety
-/// `columns` times `inner` values, `step` apart, can be read from `from` on; the rest as with [`rows`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
+/// `columns` times `inner` halves, `step` apart, can be read from `from` on; the rest as with [`rows`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn columns(
-    from: *const bf16,
+    from: *const u16,
     step: usize,
     inner: usize,
     columns: usize,
