@@ -6,7 +6,7 @@ use burn::{
 };
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
-use super::Shared;
+use super::{Shared, pass::Passage, text::TextSource};
 use crate::blocks::{Conv2d, GroupNorm, LayerNorm, Linear, ParamInit};
 
 /// Of the group norm before the projection, whatever `norm_eps` is.
@@ -56,8 +56,8 @@ impl<B: Backend> Transformer2D<B> {
 }
 
 impl<B: VisionBackend> Transformer2D<B> {
-    /// `x` [batch, channels, height, width], `context` [batch, length, width]; result as `x`.
-    pub(super) fn forward(&self, x: Tensor<B, 4>, context: &Tensor<B, 3>) -> Tensor<B, 4> {
+    /// `x` [batch, channels, height, width]; result as `x`.
+    pub(super) fn forward(&self, x: Tensor<B, 4>, pass: &mut Passage<'_, B>) -> Tensor<B, 4> {
         let [batch, channels, height, width] = x.dims();
         let tokens = self
             .norm
@@ -65,12 +65,28 @@ impl<B: VisionBackend> Transformer2D<B> {
             .reshape([batch, channels, height * width])
             .swap_dims(1, 2); // [batch, height·width, channels]
         let tokens = self.proj_in.forward(tokens);
+        let sides = [height, width];
         let blocks = self.transformer_blocks.iter();
-        let tokens = blocks.fold(tokens, |tokens, block| block.forward(tokens, context));
+        let tokens = blocks.fold(tokens, |tokens, block| block.forward(tokens, sides, pass));
         let tokens = self.proj_out.forward(tokens);
         x + tokens
             .swap_dims(1, 2)
             .reshape([batch, channels, height, width])
+    }
+
+    /// Adds what the attentions read of `context` [batch, length, width], in the order of a pass.
+    pub(super) fn read_text(&self, context: &Tensor<B, 3>, sources: &mut Vec<TextSource<B>>) {
+        for block in &self.transformer_blocks {
+            let first = block.only_cross_attention.then_some(&block.attn1);
+            let attentions = first.into_iter().chain([&block.attn2]);
+            sources.extend(attentions.map(|attention| attention.read(context.clone())));
+        }
+    }
+
+    /// The attentions to the text.
+    pub(super) fn text_reads(&self) -> usize {
+        let of = |block: &BasicTransformerBlock<B>| 1 + usize::from(block.only_cross_attention);
+        self.transformer_blocks.iter().map(of).sum()
     }
 }
 
@@ -139,19 +155,56 @@ impl<B: Backend> BasicTransformerBlock<B> {
 }
 
 impl<B: VisionBackend> BasicTransformerBlock<B> {
-    /// `x` [batch, tokens, channels], `context` [batch, length, width]; result as `x`.
-    fn forward(&self, x: Tensor<B, 3>, context: &Tensor<B, 3>) -> Tensor<B, 3> {
-        let h = self.norm1.forward(x.clone());
-        let source = match self.only_cross_attention {
-            true => context.clone(),
-            false => h.clone(),
+    /// `x` [batch, tokens, channels], of which a picture has `sides` = [height, width]; result as `x`.
+    fn forward(
+        &self,
+        x: Tensor<B, 3>,
+        sides: [usize; 2],
+        pass: &mut Passage<'_, B>,
+    ) -> Tensor<B, 3> {
+        let x = match self.only_cross_attention {
+            true => text_attention(&self.norm1, &self.attn1, &x, pass) + x,
+            false => self.self_attention(&x, sides, pass) + x,
         };
-        let x = self.attn1.forward(h, source) + x;
-        let h = self.norm2.forward(x.clone());
-        let x = self.attn2.forward(h, context.clone()) + x;
+        let x = text_attention(&self.norm2, &self.attn2, &x, pass) + x;
         let h = self.norm3.forward(x.clone());
         self.ff.forward(h) + x
     }
+
+    /// The attention of the tokens to themselves, of which alike ones are merged where the pass does so.
+    fn self_attention(
+        &self,
+        x: &Tensor<B, 3>,
+        sides: [usize; 2],
+        pass: &Passage<'_, B>,
+    ) -> Tensor<B, 3> {
+        let h = self.norm1.forward(x.clone());
+        let merging = pass.merging();
+        match merging.and_then(|merging| merging.matched(x, sides)) {
+            Some(matched) => {
+                let h = matched.merge(h);
+                matched.undo(self.attn1.forward(h.clone(), h))
+            }
+            None => self.attn1.forward(h.clone(), h),
+        }
+    }
+}
+
+/// The output of an attention to the text, or that of an earlier pass.
+fn text_attention<B: VisionBackend>(
+    norm: &LayerNorm<B>,
+    attention: &CrossAttention<B>,
+    x: &Tensor<B, 3>,
+    pass: &mut Passage<'_, B>,
+) -> Tensor<B, 3> {
+    let output = match pass.next_text() {
+        TextSource::Projected { key, value } => {
+            attention.attend(norm.forward(x.clone()), key.clone(), value.clone())
+        }
+        TextSource::Output(output) => output.clone(),
+    };
+    pass.keep_text_output(&output);
+    output
 }
 
 /// Attention with several heads, of a sequence to itself or to another; diffusers' `Attention`.
@@ -181,10 +234,24 @@ impl<B: Backend> CrossAttention<B> {
 impl<B: VisionBackend> CrossAttention<B> {
     /// `x` [batch, tokens, width], `source` [batch, length, width of the source]; result as `x`.
     fn forward(&self, x: Tensor<B, 3>, source: Tensor<B, 3>) -> Tensor<B, 3> {
+        let key = self.to_k.forward(source.clone());
+        let value = self.to_v.forward(source);
+        self.attend(x, key, value)
+    }
+
+    /// What this attention reads of `context` [batch, length, width of the source].
+    fn read(&self, context: Tensor<B, 3>) -> TextSource<B> {
+        TextSource::Projected {
+            key: self.to_k.forward(context.clone()),
+            value: self.to_v.forward(context),
+        }
+    }
+
+    /// `x` [batch, tokens, width], `key` and `value` [batch, length, width]; result as `x`.
+    fn attend(&self, x: Tensor<B, 3>, key: Tensor<B, 3>, value: Tensor<B, 3>) -> Tensor<B, 3> {
         let [batch, tokens, width] = x.dims();
         let query = self.by_head(self.to_q.forward(x));
-        let key = self.by_head(self.to_k.forward(source.clone()));
-        let value = self.by_head(self.to_v.forward(source));
+        let (key, value) = (self.by_head(key), self.by_head(value));
         let scale = ((width / self.heads) as f64).sqrt().recip();
         let out = vision::attention(query, key, value, None, scale); // [batch, heads, tokens, features]
         self.to_out
