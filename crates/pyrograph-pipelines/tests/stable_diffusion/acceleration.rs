@@ -277,7 +277,7 @@ fn what_is_kept_counts_in_the_memory_of_a_request() {
     let case = Case::new("base");
     let pipeline = case.open(&OpenOptions::default());
     let request = plain(&case, 4);
-    let need = |request| pipeline.memory_need(request).unwrap().unet;
+    let need = |request: &ImageRequest| pipeline.memory_need(request).unwrap().unet;
     for more in [
         with(&request, |a| a.cache_interval = 2),
         with(&request, |a| a.gate_step = Some(2)),
