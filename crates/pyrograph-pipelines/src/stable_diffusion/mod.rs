@@ -23,6 +23,7 @@ mod pipeline;
 mod preview;
 mod request;
 mod rules;
+mod schedule;
 mod scheduler;
 mod start;
 mod text;

@@ -18,12 +18,12 @@ use pyrograph_models::{
 };
 
 use super::{
-    acceleration::UNetTraits,
     coder::{Coder, ImageCoder},
     memory::{MemoryLimit, NetworkSizes},
     pipeline::{Channels, StableDiffusion, is_in_host_memory},
     request::refuse,
     rules::RequestRules,
+    schedule::UNetTraits,
     scheduler::Scheduler,
     tokenizer::Tokenizer,
 };

@@ -7,9 +7,9 @@ use pyrograph_models::stable_diffusion::unet::{
 };
 
 use super::{
-    acceleration::{Depth, PassKind, TextUse},
     pipeline::StableDiffusion,
     request::refuse,
+    schedule::{Depth, PassKind, TextUse},
     walk::{ImageWalk, Side},
 };
 use crate::PipelineError;

@@ -190,7 +190,6 @@ impl ImageRequest {
         if !(0.0..=1.0).contains(&self.guidance_rescale) {
             return Err(refuse("guidance_rescale", self.guidance_rescale, "0 to 1"));
         }
-        self.acceleration.check()?;
         let strength = self.strength();
         if !(strength > 0.0 && strength <= 1.0) {
             return Err(refuse("strength", strength, "above 0, and at most 1"));

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use pyrograph_diffusion::SamplerPlan;
 
 use super::{
-    acceleration::{PassSchedule, UNetTraits},
     memory::{MemoryNeed, NetworkSizes},
     pipeline::Channels,
     request::{ImageRequest, ImageStart, refuse},
+    schedule::{PassSchedule, UNetTraits},
     scheduler::Scheduler,
 };
 use crate::PipelineError;

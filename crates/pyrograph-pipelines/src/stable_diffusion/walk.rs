@@ -9,9 +9,9 @@ use pyrograph_diffusion::Walk;
 use pyrograph_models::stable_diffusion::unet::{PassOutput, TextKeys};
 
 use super::{
-    acceleration::{Depth, PassKind, PassSchedule, TextUse},
     guide::Guidance,
     host::values_of,
+    schedule::{Depth, PassKind, PassSchedule, TextUse},
 };
 use crate::PipelineError;
 

@@ -31,7 +31,7 @@ use burn::{
     module::Module,
     tensor::{Tensor, backend::Backend},
 };
-use pyrograph_backend::vision::{self, Activation, VisionBackend};
+use pyrograph_backend::vision::VisionBackend;
 
 use crate::{
     ModelError,
@@ -40,7 +40,6 @@ use crate::{
 use down::{DownBlock, DownShape};
 use embedding::TimestepEmbedding;
 use mid::MidBlock;
-use pass::Passage;
 use transformer::TransformerShape;
 use up::{UpBlock, UpShape};
 
@@ -216,114 +215,5 @@ impl<B: VisionBackend> UNet2DConditionModel<B> {
             block.read_text(&context, &mut sources);
         }
         TextKeys::new(sources, rows)
-    }
-
-    /// The prediction for noisy latents, as [`forward`](Self::forward), by a pass that reuses and keeps what `options` say. With
-    /// default options it is `forward` to the bit.
-    ///
-    /// # Shapes
-    /// - `sample` [batch, in, height, width]
-    /// - `timestep` `[batch]`, or `[1]` for one timestep of the whole batch
-    /// - `text`: keys of `batch` rows
-    ///
-    /// # Panics
-    /// When `text`, the features of a shallow pass or the draws of merging are of another network, another number of rows or another
-    /// size, or a branch is not below [`skips`](UNet2DConditionConfig::skips): a caller's bug.
-    pub fn pass(
-        &self,
-        sample: Tensor<B, 4>,
-        timestep: Tensor<B, 1>,
-        text: &TextKeys<B>,
-        options: &PassOptions<'_, B>,
-    ) -> PassOutput<B> {
-        // 1. Time: every residual block projects the activated embedding.
-        let dtype = sample.dtype();
-        let guidance = options.guidance.clone();
-        let time = self.time_embedding.forward(timestep, guidance, dtype); // [batch or 1, width]
-        let time = vision::activate(time, Activation::Silu);
-        let mut pass = Passage::new(time, text, options);
-
-        // 2. Into the first block's channels.
-        let sample = match self.center_input_sample {
-            true => sample * 2.0 - 1.0,
-            false => sample,
-        };
-        let x = self.conv_in.forward(sample, Activation::Identity);
-        pass.skips.push(x.clone());
-
-        // 3. Through the levels, or through the shallow ones alone.
-        let x = match &options.depth {
-            PassDepth::Full | PassDepth::Keep { .. } => self.whole_levels(x, &mut pass),
-            PassDepth::Shallow { branch, features } => {
-                self.shallow_levels(x, features.clone(), *branch, &mut pass)
-            }
-        };
-
-        // 4. Out.
-        let x = self.conv_norm_out.forward(x, Activation::Silu);
-        let sample = self.conv_out.forward(x, Activation::Identity);
-        pass.finish(sample)
-    }
-
-    /// Down, the middle, and up.
-    fn whole_levels(&self, mut x: Tensor<B, 4>, pass: &mut Passage<'_, B>) -> Tensor<B, 4> {
-        // 1. Down, keeping the output of every layer.
-        for (level, block) in self.down_blocks.iter().enumerate() {
-            pass.level = level;
-            x = block.forward(x, pass, usize::MAX);
-        }
-
-        // 2. The middle.
-        if let Some(block) = &self.mid_block {
-            x = block.forward(x, pass);
-        }
-
-        // 3. Up, where every layer takes a skip.
-        for (block, level) in self.up_blocks.iter().zip((0..self.up_blocks.len()).rev()) {
-            pass.level = level;
-            x = block.forward(x, pass, 0);
-        }
-        x
-    }
-
-    /// Down to the skip of `branch`, and up from there on, where the input of the first layer is `features`.
-    fn shallow_levels(
-        &self,
-        mut x: Tensor<B, 4>,
-        features: Tensor<B, 4>,
-        branch: usize,
-        pass: &mut Passage<'_, B>,
-    ) -> Tensor<B, 4> {
-        // 1. Down, as far as skips are taken.
-        let wanted = branch + 1;
-        for (level, block) in self.down_blocks.iter().enumerate() {
-            pass.level = level;
-            x = block.forward(x, pass, wanted);
-        }
-
-        // 2. The layers on the way up that are left out, by block.
-        let layers: usize = self.up_blocks.iter().map(UpBlock::layers).sum();
-        let mut left_out = layers - wanted;
-        let firsts: Vec<usize> = self
-            .up_blocks
-            .iter()
-            .map(|block| {
-                let first = left_out.min(block.layers());
-                left_out -= first;
-                first
-            })
-            .collect();
-        let places = self.up_blocks.iter().zip(&firsts);
-        pass.skip_text(places.map(|(block, first)| block.text_reads(*first)).sum());
-
-        // 3. Up, from the features on.
-        x = features;
-        for (place, (block, first)) in self.up_blocks.iter().zip(firsts).enumerate() {
-            if first < block.layers() {
-                pass.level = self.up_blocks.len() - 1 - place;
-                x = block.forward(x, pass, first);
-            }
-        }
-        x
     }
 }
