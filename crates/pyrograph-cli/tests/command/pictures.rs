@@ -237,13 +237,21 @@ fn cheaper_steps_stand_in_the_picture_and_can_be_turned_off_again() {
         (
             "--cache-interval",
             "0",
-            ["cache_interval is 0", "1 or more"],
+            ["--cache-interval is 0", "1 or more"],
         ),
-        ("--cache-branch", "4", ["cache_branch is 4", "0 to 3"]),
-        ("--gate-step", "0", ["gate_step is 0", "1 or more"]),
-        ("--merge-ratio", "1", ["merge_ratio is 1", "0 to 0.75"]),
-        ("--guidance-until", "0", ["guidance_until is 0", "above 0"]),
-        ("--guidance-from", "-1", ["guidance_from is -1", "below 1"]),
+        ("--cache-branch", "4", ["--cache-branch is 4", "0 to 3"]),
+        ("--gate-step", "0", ["--gate-step is 0", "1 or more"]),
+        ("--merge-ratio", "1", ["--merge-ratio is 1", "0 to 0.75"]),
+        (
+            "--guidance-until",
+            "0",
+            ["--guidance-until is 0", "above 0"],
+        ),
+        (
+            "--guidance-from",
+            "-1",
+            ["--guidance-from is -1", "below 1"],
+        ),
     ] {
         let bad = [&["txt2img"], &drawn[..], &[flag, value, "--device", "cpu"]].concat();
         refuses(&bad, &words);
