@@ -60,9 +60,9 @@ fn settings(case: &Value) -> Acceleration {
 fn accelerated_walks_are_those_of_hooks_on_diffusers_unet() {
     let case = Case::new("base");
     let pipeline = case.open(&OpenOptions::default());
-    let numbers = fs::read_to_string(fixture("accelerated.json")).unwrap();
+    let numbers = fs::read_to_string(fixture("accelerated/cases.json")).unwrap();
     let numbers: Value = serde_json::from_str(&numbers).unwrap();
-    let expected = StateDict::open(fixture("accelerated.safetensors")).unwrap();
+    let expected = StateDict::open(fixture("accelerated/latents.safetensors")).unwrap();
     let steps = numbers["steps"].as_u64().unwrap() as usize;
     let cases = numbers["cases"].as_object().unwrap();
     assert_eq!(cases.len(), 8);
