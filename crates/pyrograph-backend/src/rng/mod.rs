@@ -43,6 +43,8 @@ pub enum Purpose {
     Mixture = 10,
     /// Where a search for a latent vector starts; the step is the restart.
     SearchStart = 11,
+    /// Which tokens of a transformer others merge into; the step is the pass.
+    TokenMerging = 12,
 }
 
 /// The address of one stream of noise: a seed, a purpose and a step.

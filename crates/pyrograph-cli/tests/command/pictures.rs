@@ -20,7 +20,7 @@ use pyrograph::{
         },
         weights::{NamedModel, StateDict, state_dict_of},
     },
-    vision::read_image,
+    vision::{read_image, read_png_text},
 };
 use serde_json::Value;
 
@@ -175,6 +175,87 @@ fn txt2img_makes_the_picture_of_diffusers_and_makes_it_again_from_its_settings()
     ]);
     let same = |path: &Path| read_image(path).expect("a picture");
     assert_eq!(same(&out), same(&again));
+}
+
+#[test]
+fn cheaper_steps_stand_in_the_picture_and_can_be_turned_off_again() {
+    let (_guard, root) = folder();
+    let model = pipeline("base", &root);
+    let make = |name: &str, more: &[&str]| {
+        let out = root.join(name);
+        let common = ["--device", "cpu", "--out", text(&out), "--quiet"];
+        succeeds(&[&["txt2img"], more, &common].concat());
+        read_image(&out).expect("a picture").into_raw()
+    };
+    let drawn = ["a cat", "--model", text(&model), "--steps", "6"];
+    let plain = make("plain.png", &drawn);
+    let flags = [
+        "--cache-interval",
+        "2",
+        "--cache-branch",
+        "1",
+        "--gate-step",
+        "4",
+        "--merge-ratio",
+        "0.5",
+        "--merge-levels",
+        "2",
+        "--guidance-from",
+        "0.2",
+        "--guidance-until",
+        "0.9",
+    ];
+    let cheaper = make("cheaper.png", &[&drawn[..], &flags].concat());
+    assert_ne!(cheaper, plain);
+    let cat = root.join("cheaper.png");
+    let like = ["--like", text(&cat)];
+    assert_eq!(make("again.png", &like), cheaper);
+    let texts = read_png_text(&cat).expect("a PNG");
+    let settings: Value = serde_json::from_str(&texts[0].1).expect("JSON");
+    assert_eq!(
+        (
+            &settings["cache_interval"],
+            &settings["gate_step"],
+            &settings["guidance_until"]
+        ),
+        (&2.into(), &4.into(), &0.9.into())
+    );
+    let off = [
+        "--cache-interval",
+        "1",
+        "--gate-step",
+        "100",
+        "--merge-ratio",
+        "0",
+        "--guidance-from",
+        "0",
+        "--guidance-until",
+        "1",
+    ];
+    assert_eq!(make("off.png", &[&like[..], &off].concat()), plain);
+    for (flag, value, words) in [
+        (
+            "--cache-interval",
+            "0",
+            ["--cache-interval is 0", "1 or more"],
+        ),
+        ("--cache-branch", "4", ["--cache-branch is 4", "0 to 3"]),
+        ("--gate-step", "0", ["--gate-step is 0", "1 or more"]),
+        ("--merge-ratio", "1", ["--merge-ratio is 1", "0 to 0.75"]),
+        (
+            "--guidance-until",
+            "0",
+            ["--guidance-until is 0", "above 0"],
+        ),
+        (
+            "--guidance-from",
+            "-1",
+            ["--guidance-from is -1", "below 1"],
+        ),
+    ] {
+        let bad = [&["txt2img"], &drawn[..], &[flag, value, "--device", "cpu"]].concat();
+        refuses(&bad, &words);
+    }
 }
 
 #[test]

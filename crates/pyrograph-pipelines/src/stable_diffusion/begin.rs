@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Instant};
 use burn::tensor::Tensor;
 use pyrograph_backend::{rng::NoiseSource, vision::VisionBackend};
 use pyrograph_diffusion::{SamplerPlan, Walk};
+use pyrograph_models::stable_diffusion::unet::TextKeys;
 
 use super::{
     guide::Guidance,
@@ -39,6 +40,7 @@ impl<B: VisionBackend> StableDiffusion<B> {
             size,
             memory: need,
             plan,
+            schedule,
         } = self.rules.check(request)?;
         let in_host_memory = is_in_host_memory::<B>(&self.device);
         self.memory
@@ -46,6 +48,7 @@ impl<B: VisionBackend> StableDiffusion<B> {
 
         let begun = Instant::now();
         let contexts = self.contexts(request)?;
+        let keys = self.text_keys(request, &contexts)?;
         let text_seconds = begun.elapsed().as_secs_f64();
         let beginning = Beginning {
             plan: &plan,
@@ -57,7 +60,16 @@ impl<B: VisionBackend> StableDiffusion<B> {
         };
         let start = Start::new(&request.start, size, &self.coder, &self.device);
         let walk = |place| {
-            let context = self.context(request, place, &contexts)?;
+            let image = &request.images[place];
+            let context = Context {
+                text: self.text_of(request, place, &keys),
+                guidance: Guidance {
+                    scale: request.guidance,
+                    rescale: request.guidance_rescale,
+                },
+                schedule: schedule.clone(),
+                seed: image.seed,
+            };
             self.walk(request, place, &plan, &beginning, &start, context)
         };
         let walks = (0..request.images.len())
@@ -110,9 +122,9 @@ impl<B: VisionBackend> StableDiffusion<B> {
     fn contexts(&self, request: &ImageRequest) -> Result<Contexts<B>, PipelineError> {
         let prompts = request.images.iter().map(|image| image.prompt.as_str());
         let negatives = request.images.iter().map(|image| image.negative.as_str());
-        let texts: Vec<_> = match request.is_guided() {
-            true => prompts.chain(negatives).collect(),
-            false => prompts.collect(),
+        let texts: Vec<_> = match self.rules.rows_a_picture(request) {
+            2 => prompts.chain(negatives).collect(),
+            _ => prompts.collect(),
         };
         Contexts::new(
             &texts,
@@ -123,24 +135,28 @@ impl<B: VisionBackend> StableDiffusion<B> {
         )
     }
 
-    fn context(
+    /// The keys of all rows of a pass over the whole request: those of negative prompts where there is guidance by a second row,
+    /// then those of prompts.
+    fn text_keys(
         &self,
         request: &ImageRequest,
-        place: usize,
         contexts: &Contexts<B>,
-    ) -> Result<Context<B>, PipelineError> {
-        let image = &request.images[place];
-        let guidance = Guidance {
-            scale: request.guidance,
-            rescale: request.guidance_rescale,
+    ) -> Result<TextKeys<B>, PipelineError> {
+        let prompts = request.images.iter().map(|image| &image.prompt);
+        let negatives = request.images.iter().map(|image| &image.negative);
+        let texts: Vec<_> = match self.rules.rows_a_picture(request) {
+            2 => negatives.chain(prompts).collect(),
+            _ => prompts.collect(),
         };
-        let guided = match request.is_guided() {
-            true => Some((contexts.of(&image.negative)?, guidance)),
-            false => None,
-        };
-        Ok(Context {
-            conditional: contexts.of(&image.prompt)?,
-            guided,
-        })
+        let rows: Result<Vec<_>, _> = texts.into_iter().map(|text| contexts.of(text)).collect();
+        Ok(self.unet.text_keys(Tensor::cat(rows?, 0)))
+    }
+
+    /// The keys of the picture at `place`.
+    fn text_of(&self, request: &ImageRequest, place: usize, keys: &TextKeys<B>) -> TextKeys<B> {
+        match self.rules.rows_a_picture(request) {
+            2 => TextKeys::gather(&[(keys, place), (keys, request.images.len() + place)]),
+            _ => TextKeys::gather(&[(keys, place)]),
+        }
     }
 }

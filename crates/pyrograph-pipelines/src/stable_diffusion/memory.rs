@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::acceleration::Acceleration;
 use crate::PipelineError;
 
 /// The memory that a request may take.
@@ -33,6 +34,9 @@ const ACTIVATION: u64 = 4;
 const UNET_BLOCK: u64 = 12;
 /// Copies of the largest activation that a block of the VAE's decoder holds at once.
 const VAE_BLOCK: u64 = 4;
+
+/// Tokens of a text in CLIP's encoder.
+const TEXT_TOKENS: u64 = 77;
 
 /// The numbers of a network that its memory depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +73,46 @@ impl NetworkSizes {
             unet: unet + block,
             vae: vae.max().unwrap_or(0),
         }
+    }
+}
+
+impl NetworkSizes {
+    /// What passes over `rows` rows of `images` pictures keep for later ones, and what merging of tokens compares.
+    pub(super) fn kept(
+        &self,
+        images: usize,
+        rows: usize,
+        latents: [usize; 2],
+        acceleration: &Acceleration,
+    ) -> u64 {
+        let (images, rows) = (images as u64, rows as u64);
+        let attentions = 2 * self.unet_layers as u64 + 1;
+        let channels: u64 = self
+            .unet_channels
+            .iter()
+            .map(|channels| *channels as u64)
+            .sum();
+        // Keys and values of the text.
+        let mut kept = rows * TEXT_TOKENS * 2 * channels * attentions * ACTIVATION;
+        let levels = self.unet_channels.iter().enumerate();
+        let levels = levels.map(|(level, channels)| {
+            let [height, width] = latents.map(|side| (side >> level).max(1) as u64);
+            *channels as u64 * height * width * ACTIVATION
+        });
+        if acceleration.cache_interval > 1 {
+            // Features of one resolution may have the channels of the next, which are about twice as many.
+            kept += 2 * rows * levels.clone().max().unwrap_or(0);
+        }
+        if acceleration.gate_step.is_some() {
+            // Outputs of all rows, and their means.
+            kept += (rows + images) * attentions * levels.sum::<u64>();
+        }
+        if acceleration.merge_ratio > 0.0 {
+            // Cosines of three quarters of the tokens with the others.
+            let tokens = latents[0] as u64 * latents[1] as u64;
+            kept += rows * (3 * tokens / 4) * (tokens / 4) * ACTIVATION;
+        }
+        kept
     }
 }
 
@@ -172,6 +216,32 @@ mod tests {
         assert!(large.unet > 2 * one.unet && large.vae > 2 * one.vae);
         // A picture of 512 × 512 takes around a gigabyte in the decoder.
         assert!((500_000_000..2_000_000_000).contains(&one.vae), "{one:?}");
+    }
+
+    #[test]
+    fn what_is_kept_counts_and_grows_with_what_is_asked_for() {
+        let kept = |acceleration| SD21().kept(1, 2, [64, 64], &acceleration);
+        let plain = kept(Acceleration::default());
+        // 77 tokens' keys and values for 16 attentions, or a few more.
+        assert!((10_000_000..30_000_000).contains(&plain), "{plain}");
+        let cached = kept(Acceleration {
+            cache_interval: 2,
+            ..Acceleration::default()
+        });
+        let gated = kept(Acceleration {
+            gate_step: Some(1),
+            ..Acceleration::default()
+        });
+        let merged = kept(Acceleration {
+            merge_ratio: 0.5,
+            ..Acceleration::default()
+        });
+        assert_eq!(cached - plain, 2 * 2 * 320 * 64 * 64 * 4);
+        assert_eq!(merged - plain, 2 * 3072 * 1024 * 4);
+        assert!(
+            (100_000_000..300_000_000).contains(&(gated - plain)),
+            "{gated}"
+        );
     }
 
     #[test]

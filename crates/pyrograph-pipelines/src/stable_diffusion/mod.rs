@@ -3,12 +3,14 @@
 //! - [`StableDiffusion`]: a checkpoint made ready: text encoder, UNet and VAE on a device. It has no state between calls and can
 //!   be shared.
 //! - [`ImageRequest`] and [`ImageResponse`]: text to image, image to image, inpainting.
+//! - [`Acceleration`]: DeepCache, T-GATE, merging of tokens, and guidance in a part of the steps.
 //! - [`RequestRules`]: what a request is checked against, without the weights.
 //! - [`ImageWalk`]: one picture on its way from noise; walks of several requests, at different steps, can share a pass.
 //! - [`tokenizer`]: prompts to token ids, with weights.
 //! - [`linear_previews`]: pictures of unfinished latents without a network.
 //! - [`MemoryLimit`]: memory is foreseen before it is taken.
 
+mod acceleration;
 mod begin;
 mod coder;
 mod guide;
@@ -21,12 +23,14 @@ mod pipeline;
 mod preview;
 mod request;
 mod rules;
+mod schedule;
 mod scheduler;
 mod start;
 mod text;
 pub mod tokenizer;
 mod walk;
 
+pub use acceleration::Acceleration;
 pub use begin::BegunRequest;
 pub use host::Latents;
 pub use memory::{MemoryLimit, MemoryNeed, available_memory};

@@ -23,6 +23,7 @@ use super::{
     pipeline::{Channels, StableDiffusion, is_in_host_memory},
     request::refuse,
     rules::RequestRules,
+    schedule::UNetTraits,
     scheduler::Scheduler,
     tokenizer::Tokenizer,
 };
@@ -107,6 +108,11 @@ impl<B: VisionBackend> StableDiffusion<B> {
             channels: Channels {
                 input: unet_config.in_channels,
                 latents,
+            },
+            unet: UNetTraits {
+                skips: unet_config.skips(),
+                levels: unet_config.block_out_channels.len(),
+                embeds_guidance: unet_config.time_cond_proj_dim.is_some(),
             },
             factor: coder.factor,
             own_side: unet_config

@@ -4,8 +4,8 @@ use pyrograph_backend::rng::RngKind;
 use pyrograph_vision::RgbImage;
 
 use super::{
-    host::Latents, image::resized, scheduler::SchedulerChoice, text::LostWords,
-    tokenizer::PromptSyntax,
+    acceleration::Acceleration, host::Latents, image::resized, scheduler::SchedulerChoice,
+    text::LostWords, tokenizer::PromptSyntax,
 };
 use crate::PipelineError;
 
@@ -79,6 +79,8 @@ pub struct ImageRequest {
     pub start: ImageStart,
     /// What brackets mean in prompts.
     pub syntax: PromptSyntax,
+    /// Ways to make steps cheaper. None by default.
+    pub acceleration: Acceleration,
     /// Whether the VAE decodes a picture that is larger than its own size by overlapping tiles, so that memory does not grow
     /// with the picture.
     pub tiled: bool,
@@ -126,11 +128,13 @@ impl ImageRequest {
             rng: RngKind::Torch,
             start: ImageStart::Noise,
             syntax: PromptSyntax::Plain,
+            acceleration: Acceleration::default(),
             tiled: false,
         }
     }
 
-    /// Whether the UNet runs on two rows a picture.
+    /// Whether guidance leads away from the negative prompt: the UNet runs on two rows a picture, unless it reads guidance as an
+    /// input.
     pub fn is_guided(&self) -> bool {
         self.guidance > 1.0
     }

@@ -8,6 +8,7 @@ use super::{
     memory::{MemoryNeed, NetworkSizes},
     pipeline::Channels,
     request::{ImageRequest, ImageStart, refuse},
+    schedule::{PassSchedule, UNetTraits},
     scheduler::Scheduler,
 };
 use crate::PipelineError;
@@ -21,6 +22,7 @@ pub struct RequestRules {
     pub(super) scheduler: Scheduler,
     pub(super) sizes: NetworkSizes,
     pub(super) channels: Channels,
+    pub(super) unet: UNetTraits,
     /// Pixels a latent in each direction.
     pub(super) factor: usize,
     /// Side of a picture in training, in latents.
@@ -37,6 +39,7 @@ pub struct CheckedRequest {
     /// The memory that it needs beside the weights.
     pub memory: MemoryNeed,
     pub(super) plan: Arc<SamplerPlan>,
+    pub(super) schedule: PassSchedule,
 }
 
 impl CheckedRequest {
@@ -70,10 +73,16 @@ impl RequestRules {
         request.check()?;
         let size = self.size(request)?;
         self.check_start(request, size)?;
+        let plan = self.scheduler.plan(request)?;
+        let is_guided = self.rows_a_picture(request) == 2;
+        let schedule = request
+            .acceleration
+            .schedule(plan.len(), is_guided, self.unet)?;
         Ok(CheckedRequest {
             size,
             memory: self.memory_need(request)?,
-            plan: Arc::new(self.scheduler.plan(request)?),
+            plan: Arc::new(plan),
+            schedule,
         })
     }
 
@@ -85,18 +94,30 @@ impl RequestRules {
         request.size(self.factor, self.own_side)
     }
 
+    /// The most rows that a pass of the UNet has for a picture of `request`: 2 with guidance, unless guidance is an input of the
+    /// UNet.
+    pub fn rows_a_picture(&self, request: &ImageRequest) -> usize {
+        1 + usize::from(request.is_guided() && !self.unet.embeds_guidance)
+    }
+
     /// The memory that `request` needs beside the weights.
     ///
     /// # Errors
     /// As [`size`](Self::size).
     pub fn memory_need(&self, request: &ImageRequest) -> Result<MemoryNeed, PipelineError> {
         let [width, height] = self.size(request)?.map(|side| side / self.factor);
-        let rows = request.images.len() * (1 + usize::from(request.is_guided()));
+        let images = request.images.len();
+        let rows = images * self.rows_a_picture(request);
         let decoded = match self.tile.filter(|_| request.tiled) {
             Some(tile) => [height.min(tile), width.min(tile)],
             None => [height, width],
         };
-        Ok(self.sizes.need(rows, [height, width], decoded))
+        let latents = [height, width];
+        let mut need = self.sizes.need(rows, latents, decoded);
+        need.unet += self
+            .sizes
+            .kept(images, rows, latents, &request.acceleration);
+        Ok(need)
     }
 
     pub(super) fn latent_shape(&self, images: usize, [width, height]: [usize; 2]) -> [usize; 4] {

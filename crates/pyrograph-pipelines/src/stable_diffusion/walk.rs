@@ -2,39 +2,68 @@
 
 use burn::tensor::{DType, Tensor};
 use pyrograph_backend::{
-    rng::{NoiseSource, Purpose},
+    rng::{NoiseKey, NoiseSource, Purpose},
     vision::VisionBackend,
 };
 use pyrograph_diffusion::Walk;
+use pyrograph_models::stable_diffusion::unet::{PassOutput, TextKeys};
 
-use super::{guide::Guidance, host::values_of};
+use super::{
+    guide::Guidance,
+    host::values_of,
+    schedule::{Depth, PassKind, PassSchedule, TextUse},
+};
 use crate::PipelineError;
 
 /// One picture on its way from noise to latents: its scheduler's state, its context, its noise.
 ///
 /// [`StableDiffusion::advance`](super::StableDiffusion::advance) takes any number of walks a step further in one pass of the UNet;
 /// they may belong to different requests, stand at different steps and have different schedulers, as long as their latents are of one
-/// size.
+/// size. What accelerated steps reuse is the walk's own.
 #[derive(Debug)]
 pub struct ImageWalk<B: VisionBackend> {
     walk: Walk<B, 4>,
-    pub(super) context: Context<B>,
+    context: Context<B>,
     inpaint: Inpaint<B>,
     /// The noise of steps that add some.
     noise: NoiseSource,
+    /// What the last full pass kept for shallow ones, row by row as the text's.
+    features: Option<Tensor<B, 4>>,
     /// The finished latents as the last step predicts them.
     expected: Option<Tensor<B, 4>>,
     /// One sum a step of the latents' magnitudes, on the device: not finite from the step on at which a value is not.
     sums: Vec<Tensor<B, 1>>,
 }
 
-/// What a UNet reads of the prompt.
+/// What a UNet reads beside the latents, and which pass each step is.
 #[derive(Debug)]
 pub(super) struct Context<B: VisionBackend> {
-    /// Hidden states of the prompt: [1, length, width].
-    pub(super) conditional: Tensor<B, 3>,
-    /// Hidden states of the negative prompt and the guidance; one row is enough without.
-    pub(super) guided: Option<(Tensor<B, 3>, Guidance)>,
+    /// Keys of the negative prompt where there is guidance by a second row, and of the prompt; after T-GATE's step, outputs for one
+    /// row.
+    pub(super) text: TextKeys<B>,
+    pub(super) guidance: Guidance,
+    pub(super) schedule: PassSchedule,
+    /// The seed of the tokens that others merge into.
+    pub(super) seed: u64,
+}
+
+/// A row of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// That of the negative prompt: the first of two.
+    Unconditional,
+    /// That of the prompt: the last.
+    Conditional,
+}
+
+impl Side {
+    /// The place among `rows` rows.
+    fn place(self, rows: usize) -> usize {
+        match self {
+            Self::Unconditional => 0,
+            Self::Conditional => rows - 1,
+        }
+    }
 }
 
 /// What inpainting adds.
@@ -67,6 +96,7 @@ impl<B: VisionBackend> ImageWalk<B> {
             context,
             inpaint,
             noise,
+            features: None,
             expected: None,
             sums: Vec::new(),
         }
@@ -87,9 +117,15 @@ impl<B: VisionBackend> ImageWalk<B> {
         self.walk.is_done()
     }
 
-    /// The rows that the next pass of the UNet has for this walk: 2 with guidance, else 1.
+    /// The rows that the next pass of the UNet has for this walk: 2 with guidance, else 1. At the end those of the last pass.
     pub fn rows(&self) -> usize {
-        1 + usize::from(self.context.guided.is_some())
+        self.next_pass().rows()
+    }
+
+    /// What the next pass is; at the end, what the last one was.
+    pub(super) fn next_pass(&self) -> PassKind {
+        let last = self.steps().saturating_sub(1);
+        self.context.schedule.pass(self.taken().min(last))
     }
 
     /// The latents as they are now: [1, channels, height, width].
@@ -111,17 +147,55 @@ impl<B: VisionBackend> ImageWalk<B> {
         })
     }
 
+    /// What the next pass reads of the text in one row.
+    pub(super) fn text_row(&self, side: Side) -> (&TextKeys<B>, usize) {
+        let text = &self.context.text;
+        (text, side.place(text.rows()))
+    }
+
+    /// What a shallow pass takes in one row, where a full pass has kept it: [1, channels, height, width].
+    pub(super) fn features_row(&self, side: Side) -> Option<Tensor<B, 4>> {
+        let features = self.features.clone()?;
+        let [rows, _, _, _] = features.dims();
+        Some(features.narrow(0, side.place(rows), 1))
+    }
+
+    /// The scale of guidance, for a UNet that reads it as an input.
+    pub(super) fn guidance_scale(&self) -> f64 {
+        self.context.guidance.scale
+    }
+
+    /// Where the next pass draws the tokens that others merge into.
+    pub(super) fn merging_draw(&self) -> NoiseKey {
+        let step = self.taken() as u64;
+        NoiseKey::new(self.context.seed, Purpose::TokenMerging, step)
+    }
+
+    /// Keeps of the `rows` of a pass what later ones take.
+    pub(super) fn keep_for_later(
+        &mut self,
+        kind: PassKind,
+        output: &PassOutput<B>,
+        rows: &[usize],
+    ) {
+        if let (Depth::Keep(_), Some(features)) = (kind.depth, &output.features) {
+            self.features = Some(rows_of(features, rows));
+        }
+        if let (TextUse::Keeps, Some(outputs)) = (kind.text, &output.text_outputs) {
+            self.context.text = outputs.mean(rows);
+        }
+    }
+
     /// Takes a step by the UNet's output for this walk's rows.
     pub(super) fn absorb(
         &mut self,
         unconditional: Option<Tensor<B, 4>>,
         conditional: Tensor<B, 4>,
     ) -> Result<(), PipelineError> {
-        let output = match (unconditional, &self.context.guided) {
-            (Some(unconditional), Some((_, guidance))) => {
-                guidance.apply(unconditional, conditional)
-            }
-            _ => conditional,
+        let guidance = self.context.guidance;
+        let output = match unconditional {
+            Some(unconditional) => guidance.apply(unconditional, conditional),
+            None => conditional,
         };
         let shape = output.dims();
         let noise = self.walk.needs_noise().then(|| {
@@ -177,4 +251,10 @@ impl<B: VisionBackend> ImageWalk<B> {
             None => Ok(()),
         }
     }
+}
+
+/// These rows of a batch.
+fn rows_of<B: VisionBackend>(batch: &Tensor<B, 4>, rows: &[usize]) -> Tensor<B, 4> {
+    let rows = rows.iter().map(|row| batch.clone().narrow(0, *row, 1));
+    Tensor::cat(rows.collect(), 0)
 }

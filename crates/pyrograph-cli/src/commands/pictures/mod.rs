@@ -1,5 +1,6 @@
 //! `pyrograph txt2img`, `img2img` and `inpaint`.
 
+mod acceleration;
 mod job;
 mod options;
 mod request;

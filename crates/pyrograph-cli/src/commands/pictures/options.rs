@@ -9,7 +9,7 @@ use pyrograph::{
     models::{stable_diffusion::checkpoint::Prediction, weights::Precision},
 };
 
-use super::settings::Settings;
+use super::{acceleration::AccelerationOptions, settings::Settings};
 use crate::{
     arguments::{Common, lora_and_scale},
     schedulers::{LevelOptions, scheduler_parser},
@@ -101,6 +101,8 @@ pub(crate) struct PictureOptions {
     like: Option<PathBuf>,
     #[command(flatten)]
     pub(super) common: Common,
+    #[command(flatten)]
+    acceleration: AccelerationOptions,
 }
 
 /// Generators of noise on the command line.
@@ -150,6 +152,7 @@ impl PictureOptions {
             true => like,
             false => given.clone(),
         };
+        let like = self.acceleration.on(like);
         Ok(Settings {
             command: command.into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -181,9 +184,7 @@ impl PictureOptions {
             latents: self.latents.clone().or(like.latents),
             tile: either(self.tile, like.tile),
             prompt_weights: either(self.prompt_weights, like.prompt_weights),
-            image: like.image,
-            mask: like.mask,
-            strength: like.strength,
+            ..like
         })
     }
 }

@@ -18,6 +18,7 @@ use pyrograph::{
 };
 
 use super::{
+    acceleration::acceleration,
     options::{DtypeName, NoiseName, PredictionName, named},
     settings::Settings,
 };
@@ -92,6 +93,7 @@ pub(super) fn request(
             Some(true) => PromptSyntax::Weighted,
             _ => PromptSyntax::Plain,
         },
+        acceleration: acceleration(settings),
         tiled: settings.tile == Some(true),
     })
 }

@@ -130,6 +130,13 @@ fn mutated_bodies_never_get_an_answer_of_the_500s() {
         "num_images",
         "scheduler",
         "guidance_rescale",
+        "cache_interval",
+        "cache_branch",
+        "gate_step",
+        "merge_ratio",
+        "merge_levels",
+        "guidance_from",
+        "guidance_until",
     ];
     let mut random = Random(11);
     for _ in 0..150 {

@@ -13,6 +13,8 @@ const MAX_CHANNELS: usize = 1 << 14;
 const MAX_LAYERS: usize = 64;
 const MAX_WIDTH: usize = 1 << 16;
 const MAX_KERNEL: usize = 15;
+/// Below it the sines of the guidance have no spacing.
+const MIN_GUIDANCE_WAVES: usize = 4;
 
 impl UNet2DConditionConfig {
     /// Checks every number.
@@ -81,6 +83,12 @@ impl UNet2DConditionConfig {
         all("attention_head_dim", &self.attention_head_dim, MAX_CHANNELS)?;
         all("norm_num_groups", &[self.norm_num_groups], MAX_CHANNELS)?;
         all("time_embedding_dim", &[self.time_width()], MAX_WIDTH)?;
+        if let Some(waves) = self.time_cond_proj_dim
+            && !(MIN_GUIDANCE_WAVES..=MAX_WIDTH).contains(&waves)
+        {
+            let allowed = format!("{MIN_GUIDANCE_WAVES} to {MAX_WIDTH}, or null");
+            return Err(config_error(MODEL, "time_cond_proj_dim", waves, allowed));
+        }
         for (field, kernel) in [
             ("conv_in_kernel", self.conv_in_kernel),
             ("conv_out_kernel", self.conv_out_kernel),
@@ -135,6 +143,13 @@ impl UNet2DConditionConfig {
             return Err(config_error(MODEL, "freq_shift", self.freq_shift, allowed));
         }
         Ok(())
+    }
+
+    /// The outputs on the way down that layers on the way up take: one of the first convolution, one of each layer, and one of each
+    /// downsampling. [`PassDepth`](super::PassDepth) counts its branches by them.
+    pub fn skips(&self) -> usize {
+        let downsamplings = self.layers_per_block.len().saturating_sub(1);
+        1 + self.layers_per_block.iter().sum::<usize>() + downsamplings
     }
 
     /// Whether the level of block `block`, counted on the way down, attends to the text anywhere.

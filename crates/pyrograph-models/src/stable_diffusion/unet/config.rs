@@ -80,6 +80,8 @@ pub struct UNet2DConditionConfig {
     pub upcast_attention: bool,
     /// Width of the time embedding; by default four times the first block's channels.
     pub time_embedding_dim: Option<usize>,
+    /// Sines and cosines of the guidance, which the networks of latent consistency models read beside the timestep.
+    pub time_cond_proj_dim: Option<usize>,
     /// Side of the first convolution's kernel.
     pub conv_in_kernel: usize,
     /// Side of the last convolution's kernel.
@@ -118,6 +120,7 @@ impl Default for UNet2DConditionConfig {
             use_linear_projection: false,
             upcast_attention: false,
             time_embedding_dim: None,
+            time_cond_proj_dim: None,
             conv_in_kernel: 3,
             conv_out_kernel: 3,
         }
@@ -196,6 +199,7 @@ fn read(fields: &mut ConfigFields) -> Result<UNet2DConditionConfig, ModelError> 
             .take("use_linear_projection", absent.use_linear_projection)?,
         upcast_attention: fields.take("upcast_attention", absent.upcast_attention)?,
         time_embedding_dim: fields.take("time_embedding_dim", absent.time_embedding_dim)?,
+        time_cond_proj_dim: fields.take("time_cond_proj_dim", absent.time_cond_proj_dim)?,
         conv_in_kernel: fields.take("conv_in_kernel", absent.conv_in_kernel)?,
         conv_out_kernel: fields.take("conv_out_kernel", absent.conv_out_kernel)?,
     })
@@ -282,7 +286,6 @@ fn refuse_other_parts(
         "num_class_embeds",
         "time_embedding_act_fn",
         "timestep_post_act",
-        "time_cond_proj_dim",
         "projection_class_embeddings_input_dim",
         "cross_attention_norm",
     ] {

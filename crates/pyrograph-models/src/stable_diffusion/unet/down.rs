@@ -8,7 +8,9 @@ use pyrograph_backend::vision::VisionBackend;
 
 use super::{
     Shared,
+    pass::Passage,
     resnet::{Downsample2D, ResnetBlock2D},
+    text::TextSource,
     transformer::{Transformer2D, TransformerShape},
 };
 use crate::blocks::ParamInit;
@@ -57,25 +59,38 @@ impl<B: Backend> DownBlock<B> {
 }
 
 impl<B: VisionBackend> DownBlock<B> {
-    /// `x` [batch, in, height, width] → [batch, out, height′, width′]. The output of every layer is added to `skips`.
+    /// `x` [batch, in, height, width] → [batch, out, height′, width′]. The output of every layer is added to the skips of
+    /// `pass`, up to `wanted` skips in all; the layers beyond are left out.
     pub(super) fn forward(
         &self,
         mut x: Tensor<B, 4>,
-        time: &Tensor<B, 2>,
-        context: &Tensor<B, 3>,
-        skips: &mut Vec<Tensor<B, 4>>,
+        pass: &mut Passage<'_, B>,
+        wanted: usize,
     ) -> Tensor<B, 4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
-            x = resnet.forward(x, time.clone());
-            if let Some(attention) = self.attentions.get(layer) {
-                x = attention.forward(x, context);
+            if pass.skips.len() == wanted {
+                return x;
             }
-            skips.push(x.clone());
+            x = resnet.forward(x, pass.time.clone());
+            if let Some(attention) = self.attentions.get(layer) {
+                x = attention.forward(x, pass);
+            }
+            pass.skips.push(x.clone());
         }
         for downsampler in &self.downsamplers {
+            if pass.skips.len() == wanted {
+                return x;
+            }
             x = downsampler.forward(x);
-            skips.push(x.clone());
+            pass.skips.push(x.clone());
         }
         x
+    }
+
+    /// Adds what the attentions read of `context`, in the order of a pass.
+    pub(super) fn read_text(&self, context: &Tensor<B, 3>, sources: &mut Vec<TextSource<B>>) {
+        self.attentions
+            .iter()
+            .for_each(|attention| attention.read_text(context, sources));
     }
 }

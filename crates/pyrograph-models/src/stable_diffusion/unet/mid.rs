@@ -8,7 +8,9 @@ use pyrograph_backend::vision::VisionBackend;
 
 use super::{
     Shared,
+    pass::Passage,
     resnet::ResnetBlock2D,
+    text::TextSource,
     transformer::{Transformer2D, TransformerShape},
 };
 use crate::blocks::ParamInit;
@@ -39,18 +41,20 @@ impl<B: Backend> MidBlock<B> {
 
 impl<B: VisionBackend> MidBlock<B> {
     /// `x` [batch, channels, height, width] → the same.
-    pub(super) fn forward(
-        &self,
-        mut x: Tensor<B, 4>,
-        time: &Tensor<B, 2>,
-        context: &Tensor<B, 3>,
-    ) -> Tensor<B, 4> {
+    pub(super) fn forward(&self, mut x: Tensor<B, 4>, pass: &mut Passage<'_, B>) -> Tensor<B, 4> {
         for (layer, resnet) in self.resnets.iter().enumerate() {
-            x = resnet.forward(x, time.clone());
+            x = resnet.forward(x, pass.time.clone());
             if let Some(attention) = self.attentions.get(layer) {
-                x = attention.forward(x, context);
+                x = attention.forward(x, pass);
             }
         }
         x
+    }
+
+    /// Adds what the attentions read of `context`, in the order of a pass.
+    pub(super) fn read_text(&self, context: &Tensor<B, 3>, sources: &mut Vec<TextSource<B>>) {
+        self.attentions
+            .iter()
+            .for_each(|attention| attention.read_text(context, sources));
     }
 }

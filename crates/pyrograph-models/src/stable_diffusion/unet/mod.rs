@@ -6,8 +6,11 @@
 //! block as a shift of its channels; the text enters every transformer by cross-attention.
 //!
 //! The [config](UNet2DConditionConfig) is diffusers' `unet/config.json`. It covers Stable Diffusion 1 and 2, their inpainting models
-//! (9 input channels), SD-Turbo, and distilled networks with fewer layers or without a middle. Class embeddings, text
-//! projections, image prompts and the added embeddings of SDXL are refused by name.
+//! (9 input channels), SD-Turbo, latent consistency models, and distilled networks with fewer layers or without a middle. Class
+//! embeddings, text projections, image prompts and the added embeddings of SDXL are refused by name.
+//!
+//! [`forward`](UNet2DConditionModel::forward) is the plain pass. [`pass`](UNet2DConditionModel::pass) takes the text's
+//! [keys](TextKeys), made once for all steps, and [options](PassOptions): DeepCache, T-GATE and merging of tokens.
 //!
 //! Where it departs: attention always has f32 scores, so `upcast_attention` needs no other code.
 
@@ -15,8 +18,11 @@ mod check;
 mod config;
 mod down;
 mod embedding;
+mod merge;
 mod mid;
+mod pass;
 mod resnet;
+mod text;
 mod transformer;
 mod up;
 mod weights;
@@ -25,7 +31,7 @@ use burn::{
     module::Module,
     tensor::{Tensor, backend::Backend},
 };
-use pyrograph_backend::vision::{self, Activation, VisionBackend};
+use pyrograph_backend::vision::VisionBackend;
 
 use crate::{
     ModelError,
@@ -38,6 +44,9 @@ use transformer::TransformerShape;
 use up::{UpBlock, UpShape};
 
 pub use config::{DownBlockType, MidBlockType, UNet2DConditionConfig, UpBlockType};
+pub use merge::TokenMerging;
+pub use pass::{PassDepth, PassOptions, PassOutput};
+pub use text::{TextKeys, TextOutputs};
 
 const MODEL: &str = "unet-2d-condition";
 
@@ -184,35 +193,27 @@ impl<B: VisionBackend> UNet2DConditionModel<B> {
         timestep: Tensor<B, 1>,
         context: Tensor<B, 3>,
     ) -> Tensor<B, 4> {
-        // 1. Time: every residual block projects the activated embedding.
-        let time = self.time_embedding.forward(timestep, sample.dtype()); // [batch or 1, width]
-        let time = vision::activate(time, Activation::Silu);
+        let text = self.text_keys(context);
+        self.pass(sample, timestep, &text, &PassOptions::default())
+            .sample
+    }
 
-        // 2. Into the first block's channels.
-        let sample = match self.center_input_sample {
-            true => sample * 2.0 - 1.0,
-            false => sample,
-        };
-        let mut x = self.conv_in.forward(sample, Activation::Identity);
-
-        // 3. Down, keeping the output of every layer.
-        let mut skips = vec![x.clone()];
+    /// The keys and values of the text, which are the same at every step.
+    ///
+    /// # Shapes
+    /// `context` [batch, length, width]: the text encoder's output.
+    pub fn text_keys(&self, context: Tensor<B, 3>) -> TextKeys<B> {
+        let [rows, _, _] = context.dims();
+        let mut sources = Vec::new();
         for block in &self.down_blocks {
-            x = block.forward(x, &time, &context, &mut skips);
+            block.read_text(&context, &mut sources);
         }
-
-        // 4. The middle.
         if let Some(block) = &self.mid_block {
-            x = block.forward(x, &time, &context);
+            block.read_text(&context, &mut sources);
         }
-
-        // 5. Up, where every layer takes a skip.
         for block in &self.up_blocks {
-            x = block.forward(x, &time, &context, &mut skips);
+            block.read_text(&context, &mut sources);
         }
-
-        // 6. Out.
-        let x = self.conv_norm_out.forward(x, Activation::Silu);
-        self.conv_out.forward(x, Activation::Identity)
+        TextKeys::new(sources, rows)
     }
 }

@@ -6,7 +6,7 @@ use burn::{
 };
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
-use super::Shared;
+use super::{Shared, pass::Passage, text::TextSource};
 use crate::blocks::{Conv2d, GroupNorm, LayerNorm, Linear, ParamInit};
 
 /// Of the group norm before the projection, whatever `norm_eps` is.
@@ -56,15 +56,32 @@ impl<B: Backend> Transformer2D<B> {
 }
 
 impl<B: VisionBackend> Transformer2D<B> {
-    /// `x` [batch, channels, height, width], `context` [batch, length, width]; result as `x`.
-    pub(super) fn forward(&self, x: Tensor<B, 4>, context: &Tensor<B, 3>) -> Tensor<B, 4> {
+    /// `x` [batch, channels, height, width]; result as `x`.
+    pub(super) fn forward(&self, x: Tensor<B, 4>, pass: &mut Passage<'_, B>) -> Tensor<B, 4> {
+        let [_, _, height, width] = x.dims();
         let normal = self.norm.forward(x.clone(), Activation::Identity);
         let (weight, bias) = self.proj_in.parameters();
         let tokens = vision::linear_of_pixels(normal, weight, bias);
+        let sides = [height, width];
         let blocks = self.transformer_blocks.iter();
-        let tokens = blocks.fold(tokens, |tokens, block| block.forward(tokens, context));
+        let tokens = blocks.fold(tokens, |tokens, block| block.forward(tokens, sides, pass));
         let (weight, bias) = self.proj_out.parameters();
         vision::linear_to_pixels(tokens, weight, bias, x)
+    }
+
+    /// Adds what the attentions read of `context` [batch, length, width], in the order of a pass.
+    pub(super) fn read_text(&self, context: &Tensor<B, 3>, sources: &mut Vec<TextSource<B>>) {
+        for block in &self.transformer_blocks {
+            let first = block.only_cross_attention.then_some(&block.attn1);
+            let attentions = first.into_iter().chain([&block.attn2]);
+            sources.extend(attentions.map(|attention| attention.read(context.clone())));
+        }
+    }
+
+    /// The attentions to the text.
+    pub(super) fn text_reads(&self) -> usize {
+        let of = |block: &BasicTransformerBlock<B>| 1 + usize::from(block.only_cross_attention);
+        self.transformer_blocks.iter().map(of).sum()
     }
 }
 
@@ -136,19 +153,65 @@ impl<B: Backend> BasicTransformerBlock<B> {
 }
 
 impl<B: VisionBackend> BasicTransformerBlock<B> {
-    /// `x` [batch, tokens, channels], `context` [batch, length, width]; result as `x`.
-    fn forward(&self, x: Tensor<B, 3>, context: &Tensor<B, 3>) -> Tensor<B, 3> {
-        let h = self.norm1.forward(x.clone());
-        let source = match self.only_cross_attention {
-            true => context.clone(),
-            false => h.clone(),
+    /// `x` [batch, tokens, channels], of which a picture has `sides` = [height, width]; result as `x`.
+    fn forward(
+        &self,
+        x: Tensor<B, 3>,
+        sides: [usize; 2],
+        pass: &mut Passage<'_, B>,
+    ) -> Tensor<B, 3> {
+        let x = match self.only_cross_attention {
+            true => text_attention(&self.norm1, &self.attn1, x, pass),
+            false => self.self_attention(x, sides, pass),
         };
-        let x = self.attn1.forward(h, source, x);
-        let h = self.norm2.forward(x.clone());
-        let x = self.attn2.forward(h, context.clone(), x);
+        let x = text_attention(&self.norm2, &self.attn2, x, pass);
         let h = self.norm3.forward(x.clone());
         self.ff.forward(h, x)
     }
+
+    /// `x` and the attention of its tokens to themselves, of which alike ones are merged where the pass does so.
+    fn self_attention(
+        &self,
+        x: Tensor<B, 3>,
+        sides: [usize; 2],
+        pass: &Passage<'_, B>,
+    ) -> Tensor<B, 3> {
+        let h = self.norm1.forward(x.clone());
+        let merging = pass.merging();
+        match merging.and_then(|merging| merging.matched(&x, sides)) {
+            Some(matched) => {
+                let h = matched.merge(h);
+                let (key, value) = self.attn1.keys(h.clone());
+                let output = self.attn1.attend(h, key, value, None);
+                vision::add(matched.undo(output), x, Activation::Identity)
+            }
+            None => {
+                let (key, value) = self.attn1.keys(h.clone());
+                self.attn1.attend(h, key, value, Some(x))
+            }
+        }
+    }
+}
+
+/// `x` and the output of its attention to the text, or that of an earlier pass.
+fn text_attention<B: VisionBackend>(
+    norm: &LayerNorm<B>,
+    attention: &CrossAttention<B>,
+    x: Tensor<B, 3>,
+    pass: &mut Passage<'_, B>,
+) -> Tensor<B, 3> {
+    let output = match pass.next_text() {
+        TextSource::Projected { key, value } => {
+            let (h, key, value) = (norm.forward(x.clone()), key.clone(), value.clone());
+            if !pass.keeps_text_outputs() {
+                return attention.attend(h, key, value, Some(x));
+            }
+            attention.attend(h, key, value, None)
+        }
+        TextSource::Output(output) => output.clone(),
+    };
+    pass.keep_text_output(&output);
+    vision::add(output, x, Activation::Identity)
 }
 
 /// Attention with several heads, of a sequence to itself or to another; diffusers' `Attention`.
@@ -176,21 +239,35 @@ impl<B: Backend> CrossAttention<B> {
 }
 
 impl<B: VisionBackend> CrossAttention<B> {
-    /// `x` and `residual`, which is added, [batch, tokens, width], `source` [batch, length, width of the source]; result as `x`.
-    fn forward(
+    /// Keys and values [batch, length, width] of `source` [batch, length, width of the source].
+    fn keys(&self, source: Tensor<B, 3>) -> (Tensor<B, 3>, Tensor<B, 3>) {
+        (self.to_k.forward(source.clone()), self.to_v.forward(source))
+    }
+
+    /// What this attention reads of `context` [batch, length, width of the source].
+    fn read(&self, context: Tensor<B, 3>) -> TextSource<B> {
+        let (key, value) = self.keys(context);
+        TextSource::Projected { key, value }
+    }
+
+    /// `x` [batch, tokens, width], `key` and `value` [batch, length, width]; result as `x`, with `residual` of its shape added.
+    fn attend(
         &self,
         x: Tensor<B, 3>,
-        source: Tensor<B, 3>,
-        residual: Tensor<B, 3>,
+        key: Tensor<B, 3>,
+        value: Tensor<B, 3>,
+        residual: Option<Tensor<B, 3>>,
     ) -> Tensor<B, 3> {
         let [batch, tokens, width] = x.dims();
         let query = self.by_head(self.to_q.forward(x));
-        let key = self.by_head(self.to_k.forward(source.clone()));
-        let value = self.by_head(self.to_v.forward(source));
+        let (key, value) = (self.by_head(key), self.by_head(value));
         let scale = ((width / self.heads) as f64).sqrt().recip();
         let out = vision::attention(query, key, value, None, self.to_q.attention(scale)); // [batch, heads, tokens, features]
         let out = out.swap_dims(1, 2).reshape([batch, tokens, width]);
-        self.to_out.forward_plus(out, residual)
+        match residual {
+            Some(residual) => self.to_out.forward_plus(out, residual),
+            None => self.to_out.forward(out),
+        }
     }
 
     /// [batch, tokens, width] → [batch, heads, tokens, width / heads].

@@ -8,7 +8,9 @@ use pyrograph_backend::vision::{self, VisionBackend};
 
 use super::{
     Shared,
+    pass::Passage,
     resnet::{ResnetBlock2D, Upsample2D},
+    text::TextSource,
     transformer::{Transformer2D, TransformerShape},
 };
 use crate::blocks::ParamInit;
@@ -60,32 +62,50 @@ impl<B: Backend> UpBlock<B> {
 }
 
 impl<B: VisionBackend> UpBlock<B> {
-    /// `x` [batch, in, height, width] → [batch, out, height′, width′]. Each layer takes the last of `skips`; the sides of the next
-    /// one are those of the result.
+    /// `x` [batch, in, height, width] → [batch, out, height′, width′], from layer `first` on, whose input `x` is. Each layer takes
+    /// the last of the skips of `pass`; the sides of the next one are those of the result.
     pub(super) fn forward(
         &self,
         mut x: Tensor<B, 4>,
-        time: &Tensor<B, 2>,
-        context: &Tensor<B, 3>,
-        skips: &mut Vec<Tensor<B, 4>>,
+        pass: &mut Passage<'_, B>,
+        first: usize,
     ) -> Tensor<B, 4> {
-        for (layer, resnet) in self.resnets.iter().enumerate() {
-            if let Some(skip) = skips.pop() {
+        for (layer, resnet) in self.resnets.iter().enumerate().skip(first) {
+            pass.keep_features(&x);
+            if let Some(skip) = pass.skips.pop() {
                 x = vision::concat_channels(x, skip);
             }
-            x = resnet.forward(x, time.clone());
+            x = resnet.forward(x, pass.time.clone());
             if let Some(attention) = self.attentions.get(layer) {
-                x = attention.forward(x, context);
+                x = attention.forward(x, pass);
             }
         }
         for upsampler in &self.upsamplers {
             let [_, _, height, width] = x.dims();
-            let sides = match skips.last().map(Tensor::dims) {
+            let sides = match pass.skips.last().map(Tensor::dims) {
                 Some([_, _, height, width]) => [height, width],
                 None => [2 * height, 2 * width],
             };
             x = upsampler.forward(x, sides);
         }
         x
+    }
+
+    /// The layers: each takes a skip.
+    pub(super) fn layers(&self) -> usize {
+        self.resnets.len()
+    }
+
+    /// Adds what the attentions read of `context`, in the order of a pass.
+    pub(super) fn read_text(&self, context: &Tensor<B, 3>, sources: &mut Vec<TextSource<B>>) {
+        self.attentions
+            .iter()
+            .for_each(|attention| attention.read_text(context, sources));
+    }
+
+    /// The attentions to the text from layer `first` on.
+    pub(super) fn text_reads(&self, first: usize) -> usize {
+        let attentions = self.attentions.iter().skip(first);
+        attentions.map(Transformer2D::text_reads).sum()
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     ImageInput,
+    acceleration::{acceleration, schemas},
     size::{MAX_SIDE, check_pixels, take_size},
 };
 use crate::{
@@ -48,7 +49,7 @@ struct Body {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
+pub(super) struct Parameters {
     num_inference_steps: Option<Whole>,
     guidance_scale: Option<f64>,
     guidance_rescale: Option<f64>,
@@ -57,6 +58,13 @@ struct Parameters {
     seed: Option<Whole>,
     num_images: Option<Whole>,
     scheduler: Option<String>,
+    pub(super) cache_interval: Option<Whole>,
+    pub(super) cache_branch: Option<Whole>,
+    pub(super) gate_step: Option<Whole>,
+    pub(super) merge_ratio: Option<f64>,
+    pub(super) merge_levels: Option<Whole>,
+    pub(super) guidance_from: Option<f64>,
+    pub(super) guidance_until: Option<f64>,
 }
 
 /// Reads and checks a body.
@@ -119,6 +127,7 @@ pub(super) fn parse(
             0.0,
             1.0,
         )?,
+        acceleration: acceleration(&parameters, limits)?,
         width: side("parameters.width", parameters.width)?,
         height: side("parameters.height", parameters.height)?,
         ..ImageRequest::new("", seed)
@@ -228,6 +237,25 @@ pub(super) fn schema(defaults: Defaults, limits: &Limits, rules: Option<&Request
     prompt["maxLength"] = limits.prompt_bytes.into();
     let mut negative = schema::text("What the picture does not show.");
     negative["maxLength"] = limits.prompt_bytes.into();
+    let mut parameters = schema::parameters(json!({
+        "num_inference_steps": schema::whole(
+            1, limits.steps as u64, Some(defaults.steps as u64), "Denoising steps."
+        ),
+        "guidance_scale": schema::number(
+            0.0, MAX_GUIDANCE, GUIDANCE, "Classifier-free guidance; 1 and below is off."
+        ),
+        "guidance_rescale": schema::number(
+            0.0, 1.0, 0.0, "Share of the guided output that is rescaled."
+        ),
+        "width": side("Width", 0),
+        "height": side("Height", 1),
+        "seed": schema::seed("Seed of the first picture, the next has the next; random by default."),
+        "num_images": schema::whole(1, limits.images as u64, Some(1), "Pictures."),
+        "scheduler": schema::word(&names, "The scheduler; the checkpoint's own by default."),
+    }));
+    if let Some(properties) = parameters["properties"].as_object_mut() {
+        properties.extend(schemas(limits));
+    }
     schema::body(
         "Pictures from a prompt",
         json!({
@@ -239,22 +267,7 @@ pub(super) fn schema(defaults: Defaults, limits: &Limits, rules: Option<&Request
                 0.0, 1.0, IMAGE_STRENGTH,
                 "Share of the steps that are taken from `image` on; 1 by default with a mask."
             ),
-            "parameters": schema::parameters(json!({
-                "num_inference_steps": schema::whole(
-                    1, limits.steps as u64, Some(defaults.steps as u64), "Denoising steps."
-                ),
-                "guidance_scale": schema::number(
-                    0.0, MAX_GUIDANCE, GUIDANCE, "Classifier-free guidance; 1 and below is off."
-                ),
-                "guidance_rescale": schema::number(
-                    0.0, 1.0, 0.0, "Share of the guided output that is rescaled."
-                ),
-                "width": side("Width", 0),
-                "height": side("Height", 1),
-                "seed": schema::seed("Seed of the first picture, the next has the next; random by default."),
-                "num_images": schema::whole(1, limits.images as u64, Some(1), "Pictures."),
-                "scheduler": schema::word(&names, "The scheduler; the checkpoint's own by default."),
-            })),
+            "parameters": parameters,
         }),
         &["prompt"],
     )

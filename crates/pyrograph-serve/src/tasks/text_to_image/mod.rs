@@ -1,5 +1,6 @@
 //! Text to image, image to image and inpainting with Stable Diffusion.
 
+mod acceleration;
 mod body;
 mod engine;
 mod size;
@@ -36,6 +37,8 @@ pub struct ImageInput {
     pub(super) latents: usize,
     /// Passes of the UNet.
     pub(super) steps: usize,
+    /// The most rows that a pass has for one picture.
+    pub(super) rows: usize,
 }
 
 impl ImageInput {
@@ -49,6 +52,7 @@ impl ImageInput {
             size: checked.size,
             latents: width * height,
             steps: checked.steps(),
+            rows: rules.rows_a_picture(&request),
             request,
         })
     }
@@ -89,10 +93,9 @@ impl Task for TextToImage {
 
     fn demand(&self, input: &ImageInput) -> Demand {
         let [width, height] = input.size;
-        let rows_a_picture = 1 + usize::from(input.request.is_guided());
         Demand {
             key: BatchKey(format!("{width}x{height}")),
-            rows: input.request.images.len() * rows_a_picture,
+            rows: input.request.images.len() * input.rows,
             steps: input.steps,
             work: input.latents as f64,
         }

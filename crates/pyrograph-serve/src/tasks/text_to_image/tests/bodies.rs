@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use pyrograph_diffusion::SchedulerName;
-use pyrograph_pipelines::stable_diffusion::{ImageStart, OpenOptions, tokenizer::PromptSyntax};
+use pyrograph_pipelines::stable_diffusion::{
+    Acceleration, ImageStart, OpenOptions, tokenizer::PromptSyntax,
+};
 use serde_json::{Value, json};
 
 use super::{loaded, options, picture, plain};
@@ -66,6 +68,48 @@ fn every_field_has_its_effect() {
     assert_eq!((demand.rows, demand.key.0.as_str()), (6, "64x64"));
     let two = input(json!({"prompt": "", "parameters": {"num_images": 2}}));
     assert_eq!(TASK.images(&two), Some(2));
+}
+
+#[test]
+fn parameters_of_cheaper_steps_have_their_effect_and_count_their_rows() {
+    let of = |parameters: Value| {
+        let mut body = json!({"prompt": "cat"});
+        body["parameters"] = parameters;
+        body
+    };
+    let ImageInput { request, rows, .. } = input(of(json!({
+        "num_inference_steps": 5, "cache_interval": 3, "cache_branch": 1, "gate_step": 4, "merge_ratio": 0.5,
+        "merge_levels": 2, "guidance_from": 0.2, "guidance_until": 0.6,
+    })));
+    let acceleration = Acceleration {
+        cache_interval: 3,
+        cache_branch: 1,
+        gate_step: Some(4),
+        merge_ratio: 0.5,
+        merge_levels: 2,
+        guidance_from: 0.2,
+        guidance_until: 0.6,
+    };
+    assert_eq!((request.acceleration, rows), (acceleration, 2));
+    let plain = input(of(json!({"cache_interval": null, "gate_step": null})));
+    assert_eq!(plain.request.acceleration, Acceleration::default());
+    for (field, parameters) in [
+        ("cache_interval", json!({"cache_interval": 0})),
+        ("cache_branch", json!({"cache_branch": 4})),
+        ("gate_step", json!({"gate_step": 0})),
+        ("merge_ratio", json!({"merge_ratio": 0.8})),
+        ("merge_levels", json!({"merge_levels": 3})),
+        ("guidance_from", json!({"guidance_from": 1})),
+        (
+            "guidance_until",
+            json!({"guidance_from": 0.5, "guidance_until": 0.25}),
+        ),
+    ] {
+        let refusal = refused(&*TASK, of(parameters));
+        let field = format!("parameters.{field}");
+        assert_eq!(refusal.kind, RefusalKind::Invalid, "{refusal}");
+        assert_eq!(refusal.field, Some(field), "{refusal}");
+    }
 }
 
 #[test]
