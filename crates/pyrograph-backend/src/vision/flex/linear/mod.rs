@@ -216,14 +216,17 @@ impl Linear<'_> {
         let out = Shared::new(out);
         self.grid(self.outputs).into_par_iter().for_each(|block| {
             let mut target = self.target(&block, self.outputs, &out);
-            let row = block.item * self.sizes[1] + block.tokens.start;
-            let residual = |place: usize| {
-                let first = (row + place) * self.outputs + block.outputs.start;
-                self.residual
-                    .map(|residual| &residual[first..][..block.outputs.len()])
-            };
-            let into = self.begin(&block.outputs, residual, &mut target);
+            let into = self.begin(&block.outputs, &mut target);
             self.product(&block, &block.outputs, into, &mut target);
+            // Last, so that sums are those of a layer and an addition.
+            let Some(residual) = self.residual else {
+                return;
+            };
+            let row = block.item * self.sizes[1] + block.tokens.start;
+            for place in 0..block.tokens.len() {
+                let first = (row + place) * self.outputs + block.outputs.start;
+                add(&residual[first..][..block.outputs.len()], target.row(place));
+            }
         });
     }
 
@@ -235,39 +238,26 @@ impl Linear<'_> {
             let mut target = self.target(&block, features, &out);
             let (rows, columns) = (block.tokens.len(), block.outputs.len());
             let gates = block.outputs.start + features..block.outputs.end + features;
-            let into = self.begin(&block.outputs, |_| None, &mut target);
+            let into = self.begin(&block.outputs, &mut target);
             self.product(&block, &block.outputs, into, &mut target);
             scratch::with(rows * columns, |memory| {
                 let gate = Shared::new(memory);
                 // SAFETY: the one block of this memory.
                 let mut gate = unsafe { gate.block(0, columns, [rows, columns]) };
-                let into = self.begin(&gates, |_| None, &mut gate);
+                let into = self.begin(&gates, &mut gate);
                 self.product(&block, &gates, into, &mut gate);
                 (0..rows).for_each(|row| multiply_by_gelu(target.row(row), gate.row(row)));
             });
         });
     }
 
-    /// Writes what the products are added to, if there is anything.
-    fn begin<'r>(
-        &self,
-        outputs: &Range<usize>,
-        residual: impl Fn(usize) -> Option<&'r [f32]>,
-        target: &mut Target<'_>,
-    ) -> Into {
-        let bias = self.bias.map(|bias| &bias[outputs.clone()]);
-        if bias.is_none() && self.residual.is_none() {
+    /// Writes the bias, which the products are added to, if there is one.
+    fn begin(&self, outputs: &Range<usize>, target: &mut Target<'_>) -> Into {
+        let Some(bias) = self.bias else {
             return Into::Overwrite;
-        }
-        for row in 0..target.size()[0] {
-            match (residual(row), bias) {
-                (Some(residual), Some(bias)) => sum(residual, bias, target.row(row)),
-                (Some(values), None) | (None, Some(values)) => {
-                    target.row(row).copy_from_slice(values);
-                }
-                (None, None) => {}
-            }
-        }
+        };
+        let bias = &bias[outputs.clone()];
+        (0..target.size()[0]).for_each(|row| target.row(row).copy_from_slice(bias));
         Into::Add
     }
 
@@ -333,10 +323,8 @@ impl Linear<'_> {
 }
 
 vectorised! {
-    fn sum(a: &[f32], b: &[f32], to: &mut [f32]) {
-        for ((to, a), b) in to.iter_mut().zip(a).zip(b) {
-            *to = a + b;
-        }
+    fn add(values: &[f32], to: &mut [f32]) {
+        to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
     }
 }
 
