@@ -6,5 +6,6 @@ mod common;
 mod formula;
 mod parts;
 mod pictures;
+mod random;
 mod refusals;
 mod walks;
