@@ -144,7 +144,7 @@ fn whole_pictures_are_timed_and_shown_as_a_table() {
         "{table}"
     );
     assert!(
-        table.contains("1 whole runs of each number of steps"),
+        table.contains("1 whole run of each number of steps"),
         "{table}"
     );
     assert!(

@@ -1,6 +1,7 @@
 //! The figures for a person.
 
 use super::figures::{PictureFigures, Report, TypeFigures};
+use crate::reading::counted;
 
 /// What was measured and how, the parts of each type, and the pictures of each type and number of steps.
 pub(super) fn in_words(report: &Report) -> String {
@@ -60,7 +61,10 @@ fn head(report: &Report) -> String {
     };
     let repeats = report.repeats;
     let method = match report.method {
-        "whole" => format!("medians of {repeats} whole runs of each number of steps"),
+        "whole" => format!(
+            "medians of {} of each number of steps",
+            counted(repeats, "whole run")
+        ),
         _ => format!(
             "medians of {repeats} measured runs of each part; a picture is computed as text + passes × UNet pass + VAE"
         ),
