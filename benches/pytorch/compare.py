@@ -121,6 +121,7 @@ def other_engines(name: str, args, threads: int, files: Files) -> dict:
     seconds = SSD_STEP_SECONDS if name.startswith("ssd") else STEP_SECONDS
     steps = max(3, round(args.seconds / seconds))
     kinds = [(engine, dtype) for engine in args.engines for dtype in ENGINES[engine][1]]
+    kinds = [kind for kind in kinds if kind != ("eager", "f32")]  # It has a column.
     return {kind: files.time(name, *kind, threads, steps) for kind in kinds}
 
 

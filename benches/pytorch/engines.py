@@ -50,6 +50,8 @@ def main() -> None:
     parser.add_argument("--worker", choices=("write", "read", "torch"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.dtype not in ENGINES[args.engine][1]:
+        parser.error(f"{ENGINES[args.engine][0]} runs in {', '.join(ENGINES[args.engine][1])} here")
     match args.worker:
         case "write":
             write(job(args.job), args.engine, args.folder)

@@ -40,7 +40,10 @@ fn by_the_type(dtype: DType) -> ([f32; 2], f32) {
     let scores = query.matmul(key.swap_dims(2, 3));
     let output = activation::softmax(scores.clone() * scale(), 3).matmul(value);
     let scores: Vec<f32> = scores.cast(DType::F32).into_data().to_vec().expect("f32");
-    ([scores[0], scores[1]], output.cast(DType::F32).into_scalar())
+    (
+        [scores[0], scores[1]],
+        output.cast(DType::F32).into_scalar(),
+    )
 }
 
 /// The weight of the first key by pyrograph's attention.

@@ -76,8 +76,12 @@ fn head(report: &Report) -> String {
         count,
         ..
     } = report;
+    let run = match count {
+        1 => String::new(),
+        _ => format!("; seconds of parts are those of a run of {count} pictures"),
+    };
     format!(
-        "{model}\n{width} × {height}, guidance {guidance}, {count} at a time{scheduler}; {}{price}\n{method}\n",
+        "{model}\n{width} × {height}, guidance {guidance}, {count} at a time{scheduler}; {}{price}\n{method}{run}\n",
         machine.join(", ")
     )
 }
@@ -165,6 +169,14 @@ mod tests {
         assert!(text.contains("512 × 256, guidance 7.5"), "{text}");
         assert!(text.contains("cpu, 2 threads, avx512"), "{text}");
         assert!(!text.contains("cost"), "{text}");
+    }
+
+    #[test]
+    fn seconds_of_several_pictures_at_once_are_called_so() {
+        let mut several = report();
+        assert!(!in_words(&several).contains("a run of"));
+        several.count = 4;
+        assert!(in_words(&several).contains("those of a run of 4 pictures"));
     }
 
     #[test]
