@@ -62,8 +62,9 @@ impl NetworkConfigs {
 }
 
 impl<B: VisionBackend> StableDiffusion<B> {
-    /// A pipeline of these networks with random weights, CLIP's vocabulary and the scheduler of Stable Diffusion: its pictures are
-    /// noise, but take the time and the memory of real ones. Nothing is read from disk.
+    /// A pipeline of these networks with random weights, CLIP's vocabulary and the scheduler of
+    /// Stable Diffusion: its pictures are noise, but take the time and the memory of real ones.
+    /// Nothing is read from disk.
     ///
     /// # Errors
     /// When a number is not allowed, networks do not fit together, or the memory would not do.

@@ -1,4 +1,5 @@
-//! Scores of attention beyond the range and the digits of half precision: the example of `docs/precision.md`.
+//! Scores of attention beyond the range and the digits of half precision: the example of
+//! `docs/precision.md`.
 
 use burn::tensor::{DType, activation};
 

@@ -31,20 +31,23 @@ pub(crate) struct Bench {
 /// A whole job that is measured in place of the workloads.
 #[derive(Subcommand)]
 enum Job {
-    /// Measure pictures of Stable Diffusion by steps and by type of the weights: seconds, memory, cost.
+    /// Measure pictures of Stable Diffusion by steps and type: seconds, memory, cost.
     ///
-    /// Text encoder, a pass of the UNet and the VAE are measured apart, after a first picture of one step, and a picture
-    /// of N steps is computed from their medians; --whole makes whole pictures instead. Each of several types runs in a
-    /// process of its own, whose peak memory is that of this type alone.
+    /// Text encoder, a pass of the UNet and the VAE are measured apart, after a first picture of
+    /// one step, and a picture of N steps is computed from their medians; --whole makes whole
+    /// pictures instead. Each of several types runs in a process of its own, whose peak memory is
+    /// that of this type alone.
     ///
-    /// Without --model the weights are random and of the shapes of Stable Diffusion 2.1-base: 1.29 billion, in memory
-    /// alone. Time and memory are those of real weights; the pictures are noise.
+    /// Without --model the weights are random and of the shapes of Stable Diffusion 2.1-base: 1.29
+    /// billion, in memory alone. Time and memory are those of real weights; the pictures are noise.
     ///
-    /// --json prints {model (null: random weights), weights: files|random, device, threads, vectors, width, height,
-    /// guidance, count, scheduler, repeats, method: computed|whole, price_per_hour, types: [{dtype, seconds: {load,
-    /// first_picture, text, unet_pass, vae}, peak_memory_bytes, pictures: [{steps, passes, seconds: {text, unet, vae,
-    /// total}, cost_per_1000}]}]}. The seconds of a type are those of a run of `count` pictures, those of `pictures`
-    /// of one picture. first_picture counts from the start of the process to a picture of one step.
+    /// --json prints {model (null: random weights), weights: files|random, device, threads,
+    /// vectors, width, height, guidance, count, scheduler, repeats, method: computed|whole,
+    /// price_per_hour, types: [{dtype, seconds: {load, first_picture, text, unet_pass, vae},
+    /// peak_memory_bytes, pictures: [{steps, passes, seconds: {text, unet, vae, total},
+    /// cost_per_1000}]}]}. The seconds of a type are those of a run of `count` pictures, those of
+    /// `pictures` of one picture. first_picture counts from the start of the process to a picture
+    /// of one step.
     Txt2img(Box<BenchTxt2Img>),
     /// Measures one type as the order on standard input says: a process of `txt2img`.
     #[command(hide = true)]

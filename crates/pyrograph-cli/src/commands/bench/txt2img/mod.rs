@@ -1,4 +1,4 @@
-//! `pyrograph bench txt2img`: what pictures of Stable Diffusion take, by steps and by type of the weights.
+//! `pyrograph bench txt2img`: time, memory and cost of pictures by steps and type of the weights.
 
 mod chart;
 mod figures;
@@ -28,20 +28,23 @@ use crate::{
 
 #[derive(Args)]
 pub(crate) struct BenchTxt2Img {
-    /// A diffusers folder, or a single-file checkpoint [default: random weights of the shapes of Stable Diffusion
-    /// 2.1-base].
+    /// A diffusers folder, or a single-file checkpoint [default: random weights of the shapes of
+    /// Stable Diffusion 2.1-base].
     #[arg(long, value_name = "DIR|FILE")]
     model: Option<PathBuf>,
     /// Denoising steps of a picture, 1 to 1000, several with commas.
     #[arg(long, value_delimiter = ',', default_value = "20,30,50", value_parser = clap::value_parser!(u32).range(1..=1000))]
     steps: Vec<u32>,
-    /// Types of the weights in memory, several with commas; each is measured in a process of its own.
+    /// Types of the weights in memory, several with commas; each is measured in a process of its
+    /// own.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "f32,bf16")]
     dtype: Vec<DtypeName>,
-    /// Price of an hour of this machine, in any currency: adds the cost of 1000 pictures [default: none].
+    /// Price of an hour of this machine, in any currency: adds the cost of 1000 pictures [default:
+    /// none].
     #[arg(long, value_name = "PRICE", value_parser = price, allow_negative_numbers = true)]
     price_per_hour: Option<f64>,
-    /// Scale of classifier-free guidance; at 1 and below the UNet computes one row a picture, not two.
+    /// Scale of classifier-free guidance; at 1 and below the UNet computes one row a picture, not
+    /// two.
     #[arg(long, default_value_t = 7.5, allow_negative_numbers = true)]
     guidance: f64,
     /// Width in pixels, a multiple of the VAE's factor (8) [default: the model's own].
@@ -53,16 +56,19 @@ pub(crate) struct BenchTxt2Img {
     /// Pictures that are made at once.
     #[arg(short = 'n', long = "count", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     count: u32,
-    /// The scheduler, which decides on the passes of the UNet [default: that of the model; without one pndm].
+    /// The scheduler, which decides on the passes of the UNet [default: that of the model; without
+    /// one pndm].
     #[arg(long, value_parser = scheduler_parser())]
     scheduler: Option<SchedulerName>,
     /// A tiny VAE (TAESD), which decodes in place of the model's VAE [default: none].
     #[arg(long, value_name = "DIR|FILE", requires = "model")]
     taesd: Option<PathBuf>,
-    /// Measured runs of each part, of which the median counts; with --whole, of each number of steps.
+    /// Measured runs of each part, of which the median counts; with --whole, of each number of
+    /// steps.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeats: u32,
-    /// Make whole pictures of each number of steps, instead of computing their time from a few passes.
+    /// Make whole pictures of each number of steps, instead of computing their time from a few
+    /// passes.
     #[arg(long)]
     whole: bool,
     /// Write a picture: seconds a picture over steps, a line for each type.

@@ -20,7 +20,7 @@ use crate::{arguments::print, commands::pictures::DtypeName};
 
 /// The name of the hidden command that measures one type.
 const ONE_TYPE: [&str; 2] = ["bench", "txt2img-type"];
-/// What the pictures are of: text and empty text are encoded, as for a user's picture with guidance.
+/// The prompt of the pictures; the negative prompt is empty, as by default.
 const PROMPT: &str = "a photograph of an astronaut riding a horse";
 
 /// A measurement in one type, as a process tells another.
@@ -48,7 +48,7 @@ impl Order {
         self.device.infer(Measurement { order: self })?
     }
 
-    /// Measures in a process of this program that does nothing else, so that its peak memory is that of this type.
+    /// Measures in a process of its own, so that its peak memory is that of this type.
     pub(super) fn measure_in_a_process(&self) -> anyhow::Result<TypeFigures> {
         let program = env::current_exe().context("the path of this program")?;
         let mut process = Command::new(program)

@@ -3,7 +3,7 @@
 use super::figures::{PictureFigures, Report, TypeFigures};
 use crate::reading::counted;
 
-/// What was measured and how, the parts of each type, and the pictures of each type and number of steps.
+/// What was measured and how, a table of the parts, and one of the pictures.
 pub(super) fn in_words(report: &Report) -> String {
     let parts = rows(
         &[
