@@ -66,7 +66,8 @@ fn head(report: &Report) -> String {
             counted(repeats, "whole run")
         ),
         _ => format!(
-            "medians of {repeats} measured runs of each part; a picture is computed as text + passes × UNet pass + VAE"
+            "medians of {} of each part; a picture is computed as text + passes × UNet pass + VAE",
+            counted(repeats, "measured run")
         ),
     };
     let Report {
