@@ -2,10 +2,14 @@
 
     cargo xtask bench compare --python venv/bin/python                 # writes docs/benchmarks.md; three rounds
     venv/bin/python benches/pytorch/compare.py --rounds 1 --seconds 0.2 --only conv     # whether it works
+    venv/bin/python benches/pytorch/compare.py --only dcgan/generate --with openvino,onnxruntime,compile   # other engines too
 
 Each round times every workload once with criterion and then with `operations.py`, `sprites.py`, `dcgan.py` and `ssd.py`, so that a machine that
 slows down slows both. Both are held to the same CPUs and the same number of threads. The table has the median over the rounds of each side's
 median, and the ratio pyrograph / PyTorch with its range over the rounds: below 1, pyrograph is faster.
+
+`--with` adds columns for other engines (`engines.py`) to the rows of networks, in f32 and bf16, and a table of the time to their first
+pass and of their peak memory, compilation included. They run by turns with the others, on the same CPUs and threads.
 """
 
 import argparse
@@ -19,6 +23,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines import ENGINES, JOBS, Files, engine_list
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TABLE, PLOT = ROOT / "docs/benchmarks.md", ROOT / "docs/images/benchmarks.svg"
@@ -26,6 +32,31 @@ TABLE, PLOT = ROOT / "docs/benchmarks.md", ROOT / "docs/images/benchmarks.svg"
 CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 # Seconds of a timed step, and of a detector's: PyTorch's scripts count steps instead.
 STEP_SECONDS, SSD_STEP_SECONDS = 0.2, 1.0
+# The end of the page.
+CLOSING = """## Pictures of Stable Diffusion
+
+`pyrograph bench txt2img` measures them by steps and by type of the weights: seconds a picture, text encoder, UNet and
+VAE apart, peak memory, and the cost of 1000 pictures at a price for an hour.
+
+```sh
+pyrograph bench txt2img --model sd21 --steps 20,30,50 --dtype f32,bf16 --price-per-hour 0.34 --plot seconds.png
+pyrograph bench txt2img --steps 20        # without a model: random weights of the shapes of Stable Diffusion 2.1-base
+```
+
+- **A first picture** of one step comes before every other figure and is a figure itself: the time from the start of
+  the process to it.
+- **A picture is computed** from the medians of `--repeats` runs of each part: text encoder + passes × UNet pass +
+  VAE. Passes are more than steps with some schedulers: PNDM has one more. `--whole` makes whole pictures instead, and
+  their medians count.
+- **Each of several types runs in a process of its own**, so that its peak memory is that of this type alone. On a GPU
+  it is the memory of the process in the machine, not that of the GPU.
+- **Cost** is price / 3600 × seconds × 1000. The price is what the machine costs for an hour, in any currency.
+- **Random weights** take the time and the memory of real ones; `load` then is the time to draw them.
+
+`benches/pytorch/stable_diffusion.py time` sets the parts beside diffusers, and with `--with openvino,compile` beside
+OpenVINO and `torch.compile` ([benches/pytorch](../benches/pytorch/README.md)). [precision.md](precision.md) says what
+the types are.
+"""
 
 
 def main() -> None:
@@ -35,14 +66,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2, help="for a workload, a side and a round")
     parser.add_argument("--backend", default="flex", help="pyrograph's, a feature of its CPU backends")
     parser.add_argument("--only", default="", help="a part of the name")
+    parser.add_argument("--with", dest="engines", type=engine_list, default=[], help=f"of {', '.join(ENGINES)}; with commas")
     parser.add_argument("--write", action="store_true", help=f"write {TABLE.relative_to(ROOT)} and its plot")
     args = parser.parse_args()
 
-    tables = [compared(Side(args.backend, "cpu", threads), args) for threads in args.threads]
+    with Files() as files:
+        tables = [compared(Side(args.backend, "cpu", threads), args, files) for threads in args.threads]
     if gpu():
-        tables.append(compared(Side("cuda", "cuda", args.threads[0]), args))
+        tables.append(compared(Side("cuda", "cuda", args.threads[0]), args, None))
     for side, rows in tables:
-        print(f"{side.title()}\n{table(side, rows)}")
+        print(f"{side.title()}\n{tables_of(side, rows)}")
     if args.write:
         TABLE.write_text(page(tables, args))
         PLOT.write_text(plot(tables[0][1]))
@@ -69,16 +102,30 @@ def gpu() -> str:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
 
 
-def compared(side: Side, args) -> tuple[Side, list[dict]]:
-    """The rows of one table."""
+def compared(side: Side, args, files: Files | None) -> tuple[Side, list[dict]]:
+    """The rows of one table; other engines run where there are `files` for them."""
     bench, env = build(side.backend), same_cpus_for_both(side.threads)
-    rounds = []
+    rounds, others = [], {}
     for number in range(args.rounds):
         ours = pyrograph(bench, side.backend, args.only, args.seconds, env)
         theirs = pytorch(side, args.only, args.seconds, env)
         rounds.append({name: (ours[name], theirs[name]) for name in ours if name in theirs})
+        for name in rounds[-1] if files else []:
+            for kind, figures in other_engines(name, args, side.threads, files).items():
+                others.setdefault(name, {}).setdefault(kind, []).append(figures)
         print(f"round {number + 1}: {len(rounds[-1])} workloads on both sides", file=sys.stderr, flush=True)
-    return side, [summary(name, [found[name] for found in rounds]) for name in rounds[0]]
+    return side, [summary(name, [found[name] for found in rounds]) | {"others": others.get(name, {})} for name in rounds[0]]
+
+
+def other_engines(name: str, args, threads: int, files: Files) -> dict:
+    """The figures of one round by engine and type; of networks alone."""
+    if name not in JOBS:
+        return {}
+    seconds = SSD_STEP_SECONDS if name.startswith("ssd") else STEP_SECONDS
+    steps = max(3, round(args.seconds / seconds))
+    kinds = [(engine, dtype) for engine in args.engines for dtype in ENGINES[engine][1]]
+    kinds = [kind for kind in kinds if kind != ("eager", "f32")]  # It has a column.
+    return {kind: files.time(name, *kind, threads, steps) for kind in kinds}
 
 
 def same_cpus_for_both(threads: int) -> dict[str, str]:
@@ -141,13 +188,43 @@ def summary(name: str, pairs: list[tuple[float, float]]) -> dict:
     return {"name": name, "ours": ours, "theirs": theirs, "ratio": statistics.median(ratios), "range": (ratios[0], ratios[-1])}
 
 
-def table(side: Side, rows: list[dict]) -> str:
-    lines = [f"| workload | pyrograph ({side.backend}) | PyTorch | ratio | range |", "| --- | --- | --- | --- | --- |"]
+def tables_of(side: Side, rows: list[dict]) -> str:
+    kinds = list(dict.fromkeys(kind for row in rows for kind in row["others"]))
+    return "\n\n".join([table(side, rows, kinds), *([first_passes(rows)] if kinds else [])])
+
+
+def table(side: Side, rows: list[dict], kinds: list[tuple[str, str]]) -> str:
+    columns = [f"{ENGINES[engine][0]} {dtype}" for engine, dtype in kinds]
+    lines = [line("workload", f"pyrograph ({side.backend})", "PyTorch", "ratio", "range", *columns), "| --- " * (5 + len(kinds)) + "|"]
     for row in rows:
         low, high = row["range"]
-        times = f"{row['ours']:.3g} ms | {row['theirs']:.3g} ms"
-        lines.append(f"| {row['name']} | {times} | {row['ratio']:.2f} | {low:.2f} to {high:.2f} |")
+        cells = [row["name"], milliseconds(row["ours"]), milliseconds(row["theirs"]), f"{row['ratio']:.2f}", f"{low:.2f} to {high:.2f}"]
+        times = [middle(row["others"].get(kind), "median_ms") for kind in kinds]
+        lines.append(line(*cells, *("" if time is None else milliseconds(time) for time in times)))
     return "\n".join(lines)
+
+
+def first_passes(rows: list[dict]) -> str:
+    """From the start of the program to the first pass, and the peak memory of the program: compilation included."""
+    lines = [line("workload", "engine", "type", "first pass", "peak memory"), "| --- " * 5 + "|"]
+    for row in rows:
+        for kind, runs in row["others"].items():
+            first, peak = middle(runs, "first_s"), middle(runs, "peak_memory_bytes")
+            engine = f"{ENGINES[kind[0]][0]} {runs[0]['version']}"
+            lines.append(line(row["name"], engine, kind[1], f"{first:.1f} s", f"{peak / 1e6:.0f} MB"))
+    return "\n".join(lines)
+
+
+def line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def milliseconds(time: float) -> str:
+    return f"{time:.3g} ms"
+
+
+def middle(runs: list[dict] | None, key: str) -> float | None:
+    return statistics.median(run[key] for run in runs) if runs else None
 
 
 def page(tables: list[tuple[Side, list[dict]]], args: argparse.Namespace) -> str:
@@ -155,7 +232,7 @@ def page(tables: list[tuple[Side, list[dict]]], args: argparse.Namespace) -> str
 
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.split()[1]
     capability = torch.backends.cpu.get_cpu_capability()
-    text = "\n\n".join(f"## {side.title()}\n\n{table(side, rows)}" for side, rows in tables)
+    text = "\n\n".join(f"## {side.title()}\n\n{tables_of(side, rows)}" for side, rows in tables)
     return f"""# pyrograph beside PyTorch
 
 Written by `cargo xtask bench compare`. Time of pyrograph over that of PyTorch: below 1, pyrograph is faster.
@@ -165,7 +242,8 @@ Written by `cargo xtask bench compare`. Time of pyrograph over that of PyTorch: 
 ![How many times PyTorch's speed](images/{PLOT.name})
 
 {text}
-"""
+
+{CLOSING}"""
 
 
 def processor() -> str:

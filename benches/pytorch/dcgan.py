@@ -1,7 +1,9 @@
-"""Times the DCGAN in PyTorch on the CPU, or on a GPU: a step of adversarial training, and a step of AnoGAN's search.
+"""Times the DCGAN in PyTorch on the CPU, or on a GPU: images of the generator, a step of adversarial training, and a step of AnoGAN's
+search.
 
     python3 benches/pytorch/dcgan.py --only dcgan/train_step --threads 2 --iterations 10
 
+dcgan/generate/b32        the generator of width 64 in eval mode, without gradients, on 32 latent vectors
 dcgan/train_step/b128     the article's step at width 64: the discriminator on 128 real and 128 detached generated images, then the
                           generator through it; binary cross-entropy, two Adams
 anogan/search_step/b5     one Adam step on the latent vectors of 5 images, networks frozen and in eval mode
@@ -14,7 +16,7 @@ import argparse
 import json
 import statistics
 
-Z_DIM, WIDTH, SIDE, TRAIN_BATCH = 20, 64, 64, 128
+Z_DIM, WIDTH, SIDE, GENERATE_BATCH, TRAIN_BATCH = 20, 64, 64, 32, 128
 SEARCH_BATCHES = (5, 32)
 # The article's.
 BETAS, GENERATOR_RATE, DISCRIMINATOR_RATE, SEARCH_RATE = (0.0, 0.9), 1e-4, 4e-4, 0.05
@@ -34,7 +36,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     prepare(args.device)
-    jobs = {f"dcgan/train_step/b{TRAIN_BATCH}": train_step}
+    jobs = {f"dcgan/generate/b{GENERATE_BATCH}": generate, f"dcgan/train_step/b{TRAIN_BATCH}": train_step}
     jobs |= {f"anogan/search_step/b{batch}": lambda batch=batch: search_step(batch) for batch in SEARCH_BATCHES}
     for name, job in jobs.items():
         if args.only not in name:
@@ -56,6 +58,24 @@ def networks():
     from reference import Discriminator, Generator
 
     return Generator(Z_DIM, WIDTH), Discriminator(WIDTH)
+
+
+def latents():
+    import torch
+
+    return torch.randn(GENERATE_BATCH, Z_DIM, 1, 1)
+
+
+def generate():
+    import torch
+
+    generator, z = networks()[0].eval(), latents()
+
+    def step() -> None:
+        with torch.no_grad():
+            generator(z)
+
+    return step
 
 
 def train_step():

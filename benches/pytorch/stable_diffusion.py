@@ -2,11 +2,15 @@
 
     venv/bin/python benches/pytorch/stable_diffusion.py make models/sd21-random          # 5.2 GB in f32, a diffusers folder
     venv/bin/python benches/pytorch/stable_diffusion.py time models/sd21-random --binary target/release/pyrograph
+    venv/bin/python benches/pytorch/stable_diffusion.py time models/sd21-random --with openvino,compile
 
 `make` draws the weights of a folder with the shapes of Stable Diffusion 2.1-base; with `--tokenizer DIR` (vocab.json and merges.txt) the
 folder is whole and makes pictures of noise. `time` runs, in each round and in each type, a forward pass of each part with `pyrograph forward`
 and with diffusers, on the same threads, and prints the median over the rounds: the UNet on the guidance pair (2 × 4 × 64 × 64 latents,
 77 × 1024 context), the VAE's decoder for a picture of 512², the text encoder on 2 × 77 ids. Needs torch, diffusers and transformers.
+
+`--with openvino,compile` adds columns for OpenVINO and `torch.compile` (`engines.py`): a pass, and with compilation the time to the first
+pass and the peak memory. OpenVINO has each part from a file of its own format, 5.2 GB in all in the folder for temporary files.
 """
 
 import argparse
@@ -20,6 +24,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from engines import ENGINES, Files, Job, engine_list
 
 TEXT = dict(
     hidden_size=1024, intermediate_size=4096, num_hidden_layers=23, num_attention_heads=16, max_position_embeddings=77,
@@ -41,6 +47,8 @@ SCHEDULER = dict(
 )
 SEED, WARM_UP, REPEATS = 0, 1, 3
 DTYPES = ("f32", "bf16")
+# Those of `engines.py` that run Stable Diffusion: ONNX's own format ends at 2 GB.
+OTHERS = ("openvino", "compile")
 
 
 def main() -> None:
@@ -55,6 +63,7 @@ def main() -> None:
     time_.add_argument("--threads", type=int, default=2)
     time_.add_argument("--rounds", type=int, default=3)
     time_.add_argument("--only", default="", help="a part of the name of a row")
+    time_.add_argument("--with", dest="engines", type=others, default=[], help=f"of {', '.join(OTHERS)}; with commas")
     worker = commands.add_parser("diffusers")  # One part in one type, in a process of its own: so peak memory is its own.
     worker.add_argument("folder", type=Path)
     worker.add_argument("part", choices=PARTS)
@@ -68,6 +77,14 @@ def main() -> None:
             compare(args)
         case "diffusers":
             print(json.dumps(diffusers_part(args.folder, args.part, args.dtype, args.threads)))
+
+
+def others(text: str) -> list[str]:
+    names = engine_list(text)
+    for name in names:
+        if name not in OTHERS:
+            raise argparse.ArgumentTypeError(f"{name} does not run Stable Diffusion here; {', '.join(OTHERS)} do")
+    return names
 
 
 def make(folder: Path, tokenizer: Path | None) -> None:
@@ -128,16 +145,42 @@ PARTS = {
 }
 
 
-def diffusers_part(folder: Path, part: str, dtype: str, threads: int) -> dict:
-    """Median milliseconds of a pass and the peak memory of this process."""
-    import torch
+def loaded(folder: Path, part: str, type_):
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel
 
+    load = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}[part]
+    return load.from_pretrained(folder / part, torch_dtype=type_).eval()
+
+
+def engine_job(folder: Path, part: str) -> Job:
+    """A part with tensors in and one tensor out."""
+    import torch
+
+    class Pass(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = loaded(folder, part, torch.float32)
+
+        def forward(self, *inputs):
+            match part:
+                case "unet":
+                    return self.model(*inputs, return_dict=False)[0]
+                case "vae":
+                    return self.model.decode(*inputs, return_dict=False)[0]
+                case _:
+                    return self.model(*inputs).last_hidden_state
+
+    return Job(Pass().eval(), inputs(part))
+
+
+def diffusers_part(folder: Path, part: str, dtype: str, threads: int) -> dict:
+    """Median milliseconds of a pass and the peak memory of this process."""
+    import torch
+
     torch.set_num_threads(threads)
     type_ = {"f32": torch.float32, "bf16": torch.bfloat16}[dtype]
-    load = {"unet": UNet2DConditionModel, "vae": AutoencoderKL, "text_encoder": CLIPTextModel}[part]
-    model = load.from_pretrained(folder / part, torch_dtype=type_).eval()
+    model = loaded(folder, part, type_)
     values = {name: value.to(type_) if value.is_floating_point() else value for name, value in inputs(part).items()}
     passes = {
         "unet": lambda: model(values["sample"], values["timestep"], values["encoder_hidden_states"]).sample,
@@ -172,22 +215,31 @@ def pyrograph_part(folder: Path, part: str, dtype: str, threads: int, binary: st
 
 def compare(args) -> None:
     rows = {}
-    for round_ in range(args.rounds):
-        for part in PARTS:
-            for dtype in DTYPES:
-                if args.only not in f"{part}/{dtype}":
-                    continue
-                ours = pyrograph_part(args.folder, part, dtype, args.threads, args.binary)
-                command = [sys.executable, __file__, "diffusers", str(args.folder), part, dtype, str(args.threads)]
-                theirs = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
-                rows.setdefault((part, dtype), []).append((ours, theirs))
-                print(f"round {round_ + 1} {part} {dtype}: {ours['median_ms']:.0f} ms, {theirs['median_ms']:.0f} ms", file=sys.stderr, flush=True)
-    print("| part | type | pyrograph | diffusers | ratio | peak, pyrograph | peak, diffusers |\n| --- | --- | --- | --- | --- | --- | --- |")
-    for (part, dtype), pairs in rows.items():
-        median = lambda side, key: statistics.median(pair[side][key] for pair in pairs)  # noqa: E731
-        ours, theirs = median(0, "median_ms"), median(1, "median_ms")
-        peaks = [f"{median(side, 'peak_memory_bytes') / 1e9:.2f} GB" for side in (0, 1)]
-        print(f"| {part} | {dtype} | {ours:.0f} ms | {theirs:.0f} ms | {ours / theirs:.2f} | {peaks[0]} | {peaks[1]} |")
+    with Files() as files:
+        for round_ in range(args.rounds):
+            for part in PARTS:
+                for dtype in DTYPES:
+                    if args.only not in f"{part}/{dtype}":
+                        continue
+                    sides = [pyrograph_part(args.folder, part, dtype, args.threads, args.binary)]
+                    command = [sys.executable, __file__, "diffusers", str(args.folder), part, dtype, str(args.threads)]
+                    run = subprocess.run(command, capture_output=True, text=True, check=True)
+                    sides.append(json.loads(run.stdout.splitlines()[-1]))
+                    job = f"sd/{part}:{args.folder.resolve()}"
+                    sides += [files.time(job, engine, dtype, args.threads, REPEATS) for engine in args.engines]
+                    rows.setdefault((part, dtype), []).append(sides)
+                    times = ", ".join(f"{side['median_ms']:.0f} ms" for side in sides)
+                    print(f"round {round_ + 1} {part} {dtype}: {times}", file=sys.stderr, flush=True)
+    names = ["pyrograph", "diffusers", *(ENGINES[engine][0] for engine in args.engines)]
+    header = ["part", "type", *names, "ratio to diffusers", *(f"peak, {name}" for name in names), *(f"first pass, {name}" for name in names[2:])]
+    print(f"| {' | '.join(header)} |\n{'| --- ' * len(header)}|")
+    for (part, dtype), rounds in rows.items():
+        middle = lambda side, key: statistics.median(sides[side][key] for sides in rounds)  # noqa: E731
+        times = [middle(side, "median_ms") for side in range(len(names))]
+        cells = [part, dtype, *(f"{time:.0f} ms" for time in times), f"{times[0] / times[1]:.2f}"]
+        cells += [f"{middle(side, 'peak_memory_bytes') / 1e9:.2f} GB" for side in range(len(names))]
+        cells += [f"{middle(side, 'first_s'):.1f} s" for side in range(2, len(names))]
+        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

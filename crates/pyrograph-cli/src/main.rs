@@ -98,7 +98,8 @@ enum Command {
     /// Exits with 1 when a number is wrong: whether a driver or a backend can be trusted.
     #[command(name = "gradcheck")]
     GradCheck(commands::gradcheck::GradCheck),
-    /// Time the operations and steps that fill the jobs, on this machine: about a minute.
+    /// Time the operations and steps that fill the jobs, on this machine: about a minute; or a
+    /// whole job.
     Bench(commands::bench::Bench),
     /// Measure the latency of an HTTP endpoint under load: percentiles and their spread, images a second, errors by status.
     ///

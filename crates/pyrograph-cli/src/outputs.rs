@@ -85,7 +85,7 @@ pub(crate) fn check_pictures(pictures: &[PathBuf], inputs: &[PathBuf]) -> anyhow
 /// Refuses an output whose name promises another format than the one that is written.
 fn check_extension(flag: &str, path: &Path) -> anyhow::Result<()> {
     let written = match flag {
-        "--out" | "--strip" | "--compare-noise" => "png",
+        "--out" | "--strip" | "--compare-noise" | "--plot" => "png",
         "--gif" => "gif",
         "--save" => "safetensors",
         _ => return Ok(()),

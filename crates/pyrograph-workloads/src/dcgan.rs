@@ -19,6 +19,7 @@ use pyrograph_models::{
 use crate::Workload;
 
 /// Those of `benches/pytorch/dcgan.py`.
+const GENERATE_BATCH: usize = 32;
 const TRAIN_BATCH: usize = 128;
 const SEARCH_BATCHES: [usize; 2] = [5, 32];
 /// Those of `DcganTraining::article`.
@@ -30,8 +31,12 @@ const SEARCH_RATE: f64 = 0.05;
 const SEARCH_BETAS: [f64; 2] = [0.9, 0.999];
 
 pub(crate) fn all<A: VisionAutodiff>(device: &Device<A>) -> Vec<Workload> {
+    let generate_name = format!("dcgan/generate/b{GENERATE_BATCH}");
     let train = format!("dcgan/train_step/b{TRAIN_BATCH}");
-    let mut list = vec![Workload::new::<A, _>(train, device, train_step::<A>)];
+    let mut list = vec![
+        Workload::new::<A, _>(generate_name, device, generate::<A>),
+        Workload::new::<A, _>(train, device, train_step::<A>),
+    ];
     list.extend(SEARCH_BATCHES.map(|batch| {
         let name = format!("anogan/search_step/b{batch}");
         Workload::new::<A, _>(name, device, move |device| search_step::<A>(batch, device))
@@ -56,6 +61,13 @@ fn networks<A: VisionAutodiff>(device: &Device<A>) -> (Generator<A>, Discriminat
         .init(device, 0)
         .expect("the reference's numbers are legal");
     (networks.generator, networks.discriminator)
+}
+
+/// 32 images of the generator, without gradients.
+fn generate<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
+    let generator = networks::<A>(device).0.valid().frozen();
+    let z = latents::<A>(GENERATE_BATCH, 0, device).inner();
+    move || drop(generator.forward(z.clone()))
 }
 
 /// One step of each network on 128 images: cross-entropy, batch norms, two Adams, running statistics.

@@ -334,4 +334,5 @@ fn attention_with_equal_scores_averages_the_values() {
 
 mod distances;
 mod half;
+mod overflow;
 mod sequence;

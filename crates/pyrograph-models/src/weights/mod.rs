@@ -8,6 +8,7 @@
 //!   [`WeightsSource`] says under which of the checkpoint's prefixes they stand.
 //! - [`save_model`] and [`load_model`]: a safetensors file under published names that carries its config, so that one path is
 //!   enough, and PyTorch reads it too.
+//! - [`random_weights`] and [`parameter_shapes`]: weights without a meaning, for measurements.
 
 mod apply;
 mod convert;
@@ -22,6 +23,7 @@ mod open;
 mod part_names;
 mod precision;
 mod pytorch;
+mod random;
 mod rename;
 mod safetensors_file;
 mod shared_bytes;
@@ -40,6 +42,7 @@ pub(crate) use model_file::{HEADER, config_of, model_header};
 pub use model_file::{load_model, model_name, read_config, save_model};
 pub use named_model::{NamedModel, state_dict_of};
 pub use precision::Precision;
+pub use random::{parameter_shapes, random_weights};
 pub use rename::Rename;
 pub use source::WeightsSource;
 pub use state_dict::StateDict;

@@ -245,6 +245,21 @@ mod tests {
     }
 
     #[test]
+    fn the_needs_that_the_page_on_precision_lists_are_those_of_the_estimate() {
+        for (side, unet, vae) in [
+            (512, 183, 1074),
+            (640, 286, 1678),
+            (768, 411, 2416),
+            (1024, 731, 4295),
+        ] {
+            let latents = [side / 8; 2];
+            let need = SD21().need(2, latents, latents);
+            let megabytes = [need.unet, need.vae].map(|bytes| (bytes as f64 / 1e6).round());
+            assert_eq!(megabytes, [f64::from(unet), f64::from(vae)], "{side}");
+        }
+    }
+
+    #[test]
     fn tiles_bound_what_the_vae_needs() {
         let tiled = SD21().need(1, [128, 128], [64, 64]);
         assert_eq!(tiled.vae, SD21().need(1, [64, 64], [64, 64]).vae);

@@ -8,9 +8,11 @@
 //! - [`ImageWalk`]: one picture on its way from noise; walks of several requests, at different steps, can share a pass.
 //! - [`tokenizer`]: prompts to token ids, with weights.
 //! - [`linear_previews`]: pictures of unfinished latents without a network.
+//! - [`NetworkConfigs`]: a pipeline with random weights, for measurements.
 //! - [`MemoryLimit`]: memory is foreseen before it is taken.
 
 mod acceleration;
+mod assemble;
 mod begin;
 mod coder;
 mod guide;
@@ -21,6 +23,7 @@ mod open;
 mod pass;
 mod pipeline;
 mod preview;
+mod random;
 mod request;
 mod rules;
 mod schedule;
@@ -37,6 +40,7 @@ pub use memory::{MemoryLimit, MemoryNeed, available_memory};
 pub use open::{LoraFile, OpenOptions};
 pub use pipeline::{StableDiffusion, Step};
 pub use preview::linear_previews;
+pub use random::NetworkConfigs;
 pub use request::{ImagePrompt, ImageRequest, ImageResponse, ImageStart, MAX_IMAGES, StageSeconds};
 pub use rules::{CheckedRequest, RequestRules};
 pub use scheduler::{SchedulerChoice, TimestepSpacing};

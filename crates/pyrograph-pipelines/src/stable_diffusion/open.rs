@@ -12,25 +12,21 @@ use pyrograph_models::{
         textual_inversion::TextualInversion,
         tiny_vae::AutoencoderTinyConfig,
         unet::UNet2DConditionConfig,
-        vae::{AutoencoderKlConfig, Tiling},
+        vae::{AutoencoderKl, AutoencoderKlConfig, Tiling},
     },
     weights::{NamedModel, Precision, StateDict, build_model_with},
 };
 
 use super::{
+    assemble::Networks,
     coder::{Coder, ImageCoder},
-    memory::{MemoryLimit, NetworkSizes},
-    pipeline::{Channels, StableDiffusion, is_in_host_memory},
+    memory::MemoryLimit,
+    pipeline::{StableDiffusion, is_in_host_memory},
     request::refuse,
-    rules::RequestRules,
-    schedule::UNetTraits,
     scheduler::Scheduler,
     tokenizer::Tokenizer,
 };
 use crate::PipelineError;
-
-/// Side of a picture in training, in latents, where the UNet's config does not tell.
-const OWN_SIDE: usize = 64;
 
 /// Channels of a picture.
 const COLOURS: usize = 3;
@@ -90,45 +86,19 @@ impl<B: VisionBackend> StableDiffusion<B> {
         let text_encoder = build(&text_config, &checkpoint.text_encoder, options, device)?;
         let unet = build(&unet_config, &checkpoint.unet, options, device)?;
         let (coder, vae_channels, latents) = open_coder(&checkpoint.vae, tiny, options, device)?;
-        check_fit(&text_config, &unet_config, &tokenizer, latents)?;
+        let networks = Networks {
+            text: (text_config, text_encoder),
+            unet: (unet_config, unet),
+            coder,
+            vae_channels,
+            latents,
+        };
         let scheduler = Scheduler::new(checkpoint.scheduler.as_deref())?;
         checkpoint.notes.extend(scheduler.note());
-        let rules = RequestRules {
-            scheduler,
-            sizes: NetworkSizes {
-                unet_layers: unet_config
-                    .layers_per_block
-                    .iter()
-                    .copied()
-                    .max()
-                    .unwrap_or(1),
-                unet_channels: unet_config.block_out_channels.clone(),
-                vae_channels,
-            },
-            channels: Channels {
-                input: unet_config.in_channels,
-                latents,
-            },
-            unet: UNetTraits {
-                skips: unet_config.skips(),
-                levels: unet_config.block_out_channels.len(),
-                embeds_guidance: unet_config.time_cond_proj_dim.is_some(),
-            },
-            factor: coder.factor,
-            own_side: unet_config
-                .sample_size
-                .map_or(OWN_SIDE, |[height, _]| height),
-            tile: coder.draws().then_some(coder.tile),
-        };
+        let pipeline = Self::assemble(networks, tokenizer, scheduler, options.memory, device)?;
         Ok(Self {
-            tokenizer,
-            text_encoder,
-            unet,
-            coder,
-            rules,
-            memory: options.memory,
             notes: checkpoint.notes,
-            device: device.clone(),
+            ..pipeline
         })
     }
 }
@@ -189,17 +159,25 @@ fn open_coder<B: VisionBackend>(
     }
     let config = config(vae, AutoencoderKlConfig::from_diffusers)?;
     check_colours([config.in_channels, config.out_channels])?;
-    let coder = ImageCoder {
-        coder: Coder::Full(Box::new(build(&config, vae, options, device)?)),
-        scaling: config.scaling_factor,
-        factor: config.factor(),
-        tile: Tiling::of(&config).latent_size,
-    };
+    let coder = full_coder(&config, build(&config, vae, options, device)?);
     Ok((
         coder,
         config.block_out_channels.clone(),
         config.latent_channels,
     ))
+}
+
+/// The VAE of `config`.
+pub(super) fn full_coder<B: VisionBackend>(
+    config: &AutoencoderKlConfig,
+    vae: AutoencoderKl<B>,
+) -> ImageCoder<B> {
+    ImageCoder {
+        coder: Coder::Full(Box::new(vae)),
+        scaling: config.scaling_factor,
+        factor: config.factor(),
+        tile: Tiling::of(config).latent_size,
+    }
 }
 
 /// Refuses a VAE whose images have other channels than red, green and blue.
@@ -248,52 +226,4 @@ fn weight_bytes(checkpoint: &Checkpoint, tiny: Option<&Part>, precision: Precisi
     entries
         .map(|entry| (entry.count() * precision.parameter_type(entry.dtype()).size()) as u64)
         .sum()
-}
-
-/// Refuses parts that do not belong together.
-fn check_fit(
-    text: &ClipTextConfig,
-    unet: &UNet2DConditionConfig,
-    tokenizer: &Tokenizer,
-    latents: usize,
-) -> Result<(), PipelineError> {
-    if let Some(width) = unet
-        .cross_attention_dim
-        .iter()
-        .find(|width| **width != text.hidden_size)
-    {
-        let allowed = format!("{}, the width of the text encoder", text.hidden_size);
-        return Err(refuse("cross_attention_dim of the UNet", width, &allowed));
-    }
-    if unet.out_channels != latents {
-        let allowed = format!("{latents}, those of the VAE's latents");
-        return Err(refuse(
-            "out_channels of the UNet",
-            unet.out_channels,
-            &allowed,
-        ));
-    }
-    if tokenizer.length() > text.max_position_embeddings {
-        let allowed = format!(
-            "at most {}, the positions of the text encoder",
-            text.max_position_embeddings
-        );
-        return Err(refuse(
-            "the length of the tokenizer",
-            tokenizer.length(),
-            &allowed,
-        ));
-    }
-    if tokenizer.vocabulary_size() > text.vocab_size {
-        let allowed = format!(
-            "at most {}, the vocabulary of the text encoder",
-            text.vocab_size
-        );
-        return Err(refuse(
-            "the tokenizer's vocabulary",
-            tokenizer.vocabulary_size(),
-            &allowed,
-        ));
-    }
-    Ok(())
 }

@@ -8,5 +8,6 @@ mod few_steps;
 mod formula;
 mod parts;
 mod pictures;
+mod random;
 mod refusals;
 mod walks;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
+pub(crate) use self::options::DtypeName;
 use self::{job::Job, options::PictureOptions};
 
 /// Pictures from a prompt.

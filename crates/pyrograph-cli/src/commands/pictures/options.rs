@@ -126,7 +126,7 @@ pub(super) enum PredictionName {
 
 /// Types of weights on the command line.
 #[derive(Clone, Copy, ValueEnum)]
-pub(super) enum DtypeName {
+pub(crate) enum DtypeName {
     F32,
     Bf16,
     F16,

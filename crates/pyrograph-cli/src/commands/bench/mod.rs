@@ -1,17 +1,23 @@
 //! `pyrograph bench`.
 
+mod txt2img;
+
 use std::time::Duration;
 
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, Subcommand};
 use pyrograph::backend::{BackendTask, Device, vision::VisionAutodiff};
 use pyrograph_workloads::{Timing, Workload, time, workloads};
 use serde_json::json;
 
+use self::txt2img::{BenchTxt2Img, OneType};
 use crate::arguments::Common;
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Bench {
+    #[command(subcommand)]
+    job: Option<Job>,
     #[command(flatten)]
     common: Common,
     /// Only the workloads with this in their name, such as `conv3x3` or `train_step`.
@@ -22,8 +28,39 @@ pub(crate) struct Bench {
     seconds: f64,
 }
 
+/// A whole job that is measured in place of the workloads.
+#[derive(Subcommand)]
+enum Job {
+    /// Measure pictures of Stable Diffusion by steps and type: seconds, memory, cost.
+    ///
+    /// Text encoder, a pass of the UNet and the VAE are measured apart, after a first picture of
+    /// one step, and a picture of N steps is computed from their medians; --whole makes whole
+    /// pictures instead. Each of several types runs in a process of its own, whose peak memory is
+    /// that of this type alone.
+    ///
+    /// Without --model the weights are random and of the shapes of Stable Diffusion 2.1-base: 1.29
+    /// billion, in memory alone. Time and memory are those of real weights; the pictures are noise.
+    ///
+    /// --json prints {model (null: random weights), weights: files|random, device, threads,
+    /// vectors, width, height, guidance, count, scheduler, repeats, method: computed|whole,
+    /// price_per_hour, types: [{dtype, seconds: {load, first_picture, text, unet_pass, vae},
+    /// peak_memory_bytes, pictures: [{steps, passes, seconds: {text, unet, vae, total},
+    /// cost_per_1000}]}]}. The seconds of a type are those of a run of `count` pictures, those of
+    /// `pictures` of one picture. first_picture counts from the start of the process to a picture
+    /// of one step.
+    Txt2img(Box<BenchTxt2Img>),
+    /// Measures one type as the order on standard input says: a process of `txt2img`.
+    #[command(hide = true)]
+    Txt2imgType(OneType),
+}
+
 impl Bench {
     pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.job {
+            Some(Job::Txt2img(job)) => return job.run(),
+            Some(Job::Txt2imgType(job)) => return job.run(),
+            None => {}
+        }
         let Some(budget) = Duration::try_from_secs_f64(self.seconds).ok() else {
             bail!("--seconds is {}; it must be 0 or more", self.seconds);
         };
