@@ -6,6 +6,23 @@
 mod paired;
 #[cfg(target_arch = "x86_64")]
 mod weights;
+#[cfg(not(target_arch = "x86_64"))]
+mod weights {
+    use burn_std::bf16;
+
+    /// Never called: other processors have no products of bf16.
+    pub(super) fn weigh(
+        _: &[f32],
+        _: usize,
+        _: f32,
+        _: &mut [f32],
+        _: &mut [f32],
+        _: &mut [bf16],
+        _: impl FnMut(usize, f32),
+    ) {
+        unreachable!("this processor has no products of bf16");
+    }
+}
 
 use burn::tensor::{DType, Shape, TensorMetadata};
 use burn_flex::{Flex, FlexTensor, Layout};
