@@ -16,6 +16,8 @@ use super::super::buffer_cache;
 
 /// Smaller buffers are the allocator's.
 const LEAST: usize = 1 << 12;
+/// Buffers of more than this part of what is kept are large.
+const LARGE: usize = 8;
 
 static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
     by_size: BTreeMap::new(),
@@ -45,9 +47,15 @@ impl Shelf {
         Some(buffer)
     }
 
-    /// Keeps a buffer, and yields those that have to go for it.
+    /// Keeps a buffer, and yields those that have to go for it. A large one may lie beside a third of what smaller ones may: networks
+    /// that need large ones need them all at once.
     fn give(&mut self, buffer: Vec<f32>, kept: usize) -> Vec<Vec<f32>> {
         self.now += 1;
+        let kept = if buffer.len() > kept / LARGE {
+            kept / 3
+        } else {
+            kept
+        };
         self.values += buffer.len();
         let pile = self.by_size.entry(buffer.len()).or_default();
         pile.buffers.push(buffer);
@@ -182,10 +190,15 @@ mod tests {
         assert_eq!(shelf.take(LEAST), Some(vec![1.0; LEAST]));
         assert_eq!((shelf.take(LEAST), shelf.values), (None, 0));
         assert!(shelf.give(vec![0.0; LEAST], KEPT).is_empty());
-        let gone = shelf.give(vec![0.0; KEPT], KEPT);
-        assert_eq!(gone.iter().map(Vec::len).collect::<Vec<_>>(), [LEAST]);
-        assert_eq!(shelf.values, KEPT);
-        assert_eq!(shelf.trim(KEPT - 1).len(), 1);
+        for _ in 0..8 {
+            assert!(shelf.give(vec![0.0; KEPT / 10], KEPT).is_empty());
+        }
+        // A large one has a third of the room.
+        let gone = shelf.give(vec![0.0; KEPT / 4], KEPT);
+        let of_size = |size: usize| gone.iter().filter(|buffer| buffer.len() == size).count();
+        assert_eq!([of_size(LEAST), of_size(KEPT / 10)], [1, 8]);
+        assert_eq!(shelf.values, KEPT / 4);
+        assert_eq!(shelf.give(vec![0.0; KEPT / 2], KEPT).len(), 2);
         assert_eq!((shelf.trim(0).len(), shelf.values), (0, 0));
     }
 
