@@ -81,7 +81,7 @@ impl<B: VisionBackend> UNet2DConditionModel<B> {
     ///
     /// # Panics
     /// When `text`, the features of a shallow pass or the draws of merging are of another network, another number of rows or another
-    /// size, or a branch is not below [`skips`](UNet2DConditionConfig::skips): a caller's bug.
+    /// size, or a branch is not below [`skips`](super::UNet2DConditionConfig::skips): a caller's bug.
     pub fn pass(
         &self,
         sample: Tensor<B, 4>,
