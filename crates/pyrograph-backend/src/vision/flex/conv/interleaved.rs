@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)] // Shuffles of AVX-512, for which compilers emit gathers.
 
+#[cfg(target_arch = "x86_64")]
 use super::super::features::Level;
 
 /// `to[j·count + l] = from[l·STEP + j]`.

@@ -155,6 +155,7 @@ impl<'a, T: Number> Panels<'a, T> {
 
 /// The size of a product.
 #[derive(Clone, Copy)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // No kernel reads it there.
 pub(super) struct Size {
     rows: usize,
     inner: usize,

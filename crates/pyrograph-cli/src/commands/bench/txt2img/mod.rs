@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    backend::{list_devices, vision::exact_convolutions},
+    backend::{
+        list_devices,
+        vision::{exact_convolutions, exact_products},
+    },
     diffusion::SchedulerName,
     vision::write_png,
 };
@@ -140,6 +143,7 @@ impl BenchTxt2Img {
             whole: self.whole,
             device: self.common.device,
             exact_convolutions: exact_convolutions(),
+            exact_products: exact_products(),
             quiet: self.common.quiet,
         }
     }

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    backend::{DeviceSpec, vision::set_exact_convolutions},
+    backend::{
+        DeviceSpec,
+        vision::{set_exact_convolutions, set_exact_products},
+    },
     models::weights::Precision,
     pipelines::stable_diffusion::{ImagePrompt, ImageRequest, SchedulerChoice},
 };
@@ -39,6 +42,7 @@ pub(super) struct Order {
     pub(super) whole: bool,
     pub(super) device: DeviceSpec,
     pub(super) exact_convolutions: bool,
+    pub(super) exact_products: bool,
     pub(super) quiet: bool,
 }
 
@@ -122,6 +126,7 @@ impl OneType {
         let order: Order =
             serde_json::from_reader(io::stdin().lock()).context("the order on standard input")?;
         set_exact_convolutions(order.exact_convolutions);
+        set_exact_products(order.exact_products);
         let figures = order.measure()?;
         print(true, &serde_json::to_value(figures)?, "")
     }
