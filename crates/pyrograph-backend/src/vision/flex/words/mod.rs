@@ -32,60 +32,36 @@ const LANES: usize = 16;
 /// Columns of a panel: what the kernel takes at once.
 pub(super) const WIDE: usize = 4 * LANES;
 
+/// The kernel of a number type: sizes, rows and the step between them, panels, the output and the
+/// step between its rows, and whether products are added to what is there. See `tile` for what the
+/// caller promises.
+type Kernel<T> = unsafe fn(Size, *const T, usize, *const u32, *mut f32, usize, bool);
+
 /// A number of a word.
 pub(super) trait Number: Copy + Default + Sync {
     /// Numbers of a word.
     const A_WORD: usize;
+    const KERNEL: Kernel<Self>;
 
     /// Whether the processor multiplies words of such numbers.
     fn has_products() -> bool;
-
-    /// # Safety
-    /// As with `tile`'s products.
-    unsafe fn product(
-        size: Size,
-        rows: *const Self,
-        row_step: usize,
-        panels: *const u32,
-        to: (*mut f32, usize, bool),
-    );
 }
 
 impl Number for f32 {
     const A_WORD: usize = 1;
+    const KERNEL: Kernel<Self> = tile::of_f32::product;
 
     fn has_products() -> bool {
         Level::of_this_machine().has_wide_vectors()
-    }
-
-    unsafe fn product(
-        size: Size,
-        rows: *const Self,
-        row_step: usize,
-        panels: *const u32,
-        (out, out_step, add): (*mut f32, usize, bool),
-    ) {
-        // SAFETY: promised by the caller.
-        unsafe { tile::of_f32::product(size, rows, row_step, panels, out, out_step, add) };
     }
 }
 
 impl Number for bf16 {
     const A_WORD: usize = 2;
+    const KERNEL: Kernel<Self> = tile::of_bf16::product;
 
     fn has_products() -> bool {
         multiplies_bf16()
-    }
-
-    unsafe fn product(
-        size: Size,
-        rows: *const Self,
-        row_step: usize,
-        panels: *const u32,
-        (out, out_step, add): (*mut f32, usize, bool),
-    ) {
-        // SAFETY: promised by the caller.
-        unsafe { tile::of_bf16::product(size, rows, row_step, panels, out, out_step, add) };
     }
 }
 
@@ -292,7 +268,7 @@ impl<T: Number> Product for (Rows<'_, T>, Panels<'_, T>) {
         let (rows, panels) = self;
         assert_eq!(rows.inner, panels.inner, "the inner sizes of a product");
         assert!(T::has_products(), "the processor multiplies such words");
-        let (words, panels) = (panels.words.as_ptr(), panels);
+        let words = panels.words.as_ptr();
         // Panels of which much more than a part fits into a core's own cache are taken part by part.
         let part = DEEP * T::A_WORD;
         for first in (0..rows.inner.max(1)).step_by(part) {
@@ -308,7 +284,7 @@ impl<T: Number> Product for (Rows<'_, T>, Panels<'_, T>) {
             // instructions, as was just asked.
             unsafe {
                 let rows_from = rows.values.as_ptr().wrapping_add(first);
-                T::product(size, rows_from, rows.step, words, (out, row_step, add));
+                (T::KERNEL)(size, rows_from, rows.step, words, out, row_step, add);
             }
         }
     }
