@@ -20,9 +20,9 @@ pub fn exact_convolutions() -> bool {
 
 /// Whether products with bf16 weights on Flex are those of numbers widened to f32, for the whole process from here on.
 ///
-/// By default a processor that multiplies pairs of bf16 (AVX512-BF16) does so: activations are rounded to bf16 for the product,
-/// whose sums are f32. That takes about half the time, with errors of a few thousandths of the output's scale. Convolutions by
-/// Winograd's method, processors without such products, and other backends widen in any case.
+/// By default a processor that multiplies pairs of bf16 (AVX512-BF16) does so: activations are rounded to bf16 for the
+/// product, whose sums are f32. That takes about half the time, with errors of a few thousandths of the output's scale.
+/// Convolutions by Winograd's method, processors without such products, and other backends widen in any case.
 pub fn set_exact_products(exact: bool) {
     EXACT_PRODUCTS.store(exact, Ordering::Relaxed);
 }
