@@ -94,19 +94,30 @@ pub(in super::super) fn trim() {
     drop(gone); // After the lock.
 }
 
-/// Numbers on loan. What they hold at first is left over from earlier use.
+/// Values of a line of the cache.
+pub(super) const LINE: usize = 16;
+
+/// Values before the first one that begins a line: loads and stores of tiles and vectors that lie across lines take far longer.
+pub(super) fn before_line(values: &[f32]) -> usize {
+    values.as_ptr().align_offset(LINE * size_of::<f32>())
+}
+
+/// Numbers on loan, from the beginning of a line of the cache on. What they hold at first is left over from earlier use.
 pub(super) struct Buffer {
-    /// At least `len` values, all of them initialised.
+    /// At least `len` values and those of a line, all of them initialised.
     values: Vec<f32>,
+    first: usize,
     len: usize,
 }
 
 impl Buffer {
     pub(super) fn new(len: usize) -> Self {
-        let size = size_class(len);
+        let size = size_class(len + LINE - 1);
         let kept = (size >= LEAST).then(|| SHELF.lock().take(size)).flatten();
+        let values = kept.unwrap_or_else(|| vec![0.0; size]);
         Self {
-            values: kept.unwrap_or_else(|| vec![0.0; size]),
+            first: before_line(&values),
+            values,
             len,
         }
     }
@@ -141,13 +152,13 @@ impl Deref for Buffer {
     type Target = [f32];
 
     fn deref(&self) -> &[f32] {
-        &self.values[..self.len]
+        &self.values[self.first..][..self.len]
     }
 }
 
 impl DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.values[..self.len]
+        &mut self.values[self.first..][..self.len]
     }
 }
 
@@ -161,15 +172,15 @@ impl AllocationController for Buffer {
     }
 
     unsafe fn memory_mut(&mut self) -> &mut [MaybeUninit<u8>] {
-        let bytes = size_of_val(&self.values[..]);
+        let values = &mut self.values[self.first..];
         // SAFETY: the bytes of the vector, borrowed as long as it is; the caller writes initialised data alone.
-        unsafe { std::slice::from_raw_parts_mut(self.values.as_mut_ptr().cast(), bytes) }
+        unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), size_of_val(values)) }
     }
 
     fn memory(&self) -> &[MaybeUninit<u8>] {
-        let bytes = size_of_val(&self.values[..]);
+        let values = &self.values[self.first..];
         // SAFETY: the bytes of the vector, borrowed as long as it is.
-        unsafe { std::slice::from_raw_parts(self.values.as_ptr().cast(), bytes) }
+        unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::BackendError;
 /// The variable that holds the kernels to a narrower instruction set than the machine's, for tests and comparisons.
 const VARIABLE: &str = "PYROGRAPH_SIMD";
 
-/// What the machine can do.
+/// The width of vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Level {
     /// AVX-512 (F, BW, DQ, VL).
@@ -21,28 +21,9 @@ pub(super) enum Level {
 }
 
 impl Level {
-    /// The best of this machine, or what `PYROGRAPH_SIMD` says (`avx512`, `avx2` or `baseline`) if that is less. Found out once.
-    /// Another value of the variable is refused where a device starts ([`vector_words`]), and
-    /// counts for nothing here.
+    /// The best of this machine, or what `PYROGRAPH_SIMD` says if that is less.
     pub(super) fn of_this_machine() -> Self {
-        static LEVEL: OnceLock<Level> = OnceLock::new();
-        *LEVEL.get_or_init(|| Self::asked().unwrap_or_else(|_| Self::at_most(true, true)))
-    }
-
-    /// The same, or a value of the variable that is none.
-    fn asked() -> Result<Self, String> {
-        let wanted = env::var_os(VARIABLE).unwrap_or_default();
-        Self::named(&wanted.to_string_lossy())
-    }
-
-    fn named(name: &str) -> Result<Self, String> {
-        let [avx512, avx2] = match name {
-            "" | "avx512" => [true, true],
-            "avx2" => [false, true],
-            "baseline" => [false, false],
-            other => return Err(other.into()),
-        };
-        Ok(Self::at_most(avx512, avx2))
+        Features::in_force().level
     }
 
     fn in_words(self) -> &'static str {
@@ -85,23 +66,113 @@ impl Level {
     pub(super) fn has_wide_vectors(self) -> bool {
         false
     }
+}
 
-    /// Whether this and the machine together multiply pairs of bf16.
-    #[cfg(target_arch = "x86_64")]
-    fn multiplies_bf16(self) -> bool {
-        self == Self::Avx512 && std::arch::is_x86_feature_detected!("avx512bf16")
+/// What the kernels use of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Features {
+    level: Level,
+    /// Products of pairs of bf16 (AVX512-BF16).
+    bf16_pairs: bool,
+    /// Products of tiles of bf16 (AMX), for which the system has to give leave.
+    bf16_tiles: bool,
+}
+
+impl Features {
+    /// Found out once. A value of `PYROGRAPH_SIMD` that is none is refused where a device starts
+    /// ([`vector_words`]), and counts for nothing here.
+    fn in_force() -> &'static Self {
+        static FEATURES: OnceLock<Features> = OnceLock::new();
+        FEATURES.get_or_init(|| Self::asked().unwrap_or_else(|_| Self::at_most(3)))
     }
 
-    #[cfg(not(target_arch = "x86_64"))]
-    fn multiplies_bf16(self) -> bool {
+    /// Those of the machine, or what the variable says (`amx`, `avx512`, `avx2` or `baseline`) if that is less.
+    ///
+    /// # Errors
+    /// With another value of the variable.
+    fn asked() -> Result<Self, String> {
+        let wanted = env::var_os(VARIABLE).unwrap_or_default();
+        Self::named(&wanted.to_string_lossy())
+    }
+
+    fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "" | "amx" => Ok(Self::at_most(3)),
+            "avx512" => Ok(Self::at_most(2)),
+            "avx2" => Ok(Self::at_most(1)),
+            "baseline" => Ok(Self::at_most(0)),
+            other => Err(other.into()),
+        }
+    }
+
+    /// 3 for all that there is, 2 without tiles, 1 without AVX-512 too, 0 for the baseline.
+    fn at_most(steps: usize) -> Self {
+        let level = Level::at_most(steps >= 2, steps >= 1);
+        let bf16_pairs = level.has_wide_vectors() && has_bf16_pairs();
+        Self {
+            level,
+            bf16_pairs,
+            bf16_tiles: bf16_pairs && steps >= 3 && tiles::are_allowed(),
+        }
+    }
+
+    fn in_words(self) -> String {
+        let products = match (self.bf16_tiles, self.bf16_pairs) {
+            (true, _) => " with bf16 products by AMX",
+            (_, true) => " with bf16 products",
+            _ => "",
+        };
+        format!("{}{products}", self.level.in_words())
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_bf16_pairs() -> bool {
+    std::arch::is_x86_feature_detected!("avx512bf16")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_bf16_pairs() -> bool {
+    false
+}
+
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod tiles {
+    use std::arch::x86_64::__cpuid_count;
+
+    /// Bits of leaf 7 in EDX: products of bf16, and tiles.
+    const BF16_AND_TILES: u32 = 1 << 22 | 1 << 24;
+    /// `ARCH_REQ_XCOMP_PERM`, and the number of the state that tiles' contents are.
+    const REQUEST: libc::c_long = 0x1023;
+    const CONTENTS: libc::c_long = 18;
+
+    /// Whether the processor has tiles and the system gives leave to use them, which is asked for here, for the whole process.
+    #[allow(unsafe_code)] // A system call.
+    pub(super) fn are_allowed() -> bool {
+        // Leaf 0 says how many leaves there are.
+        let has_leaf = __cpuid_count(0, 0).eax >= 7;
+        let has_tiles = has_leaf && __cpuid_count(7, 0).edx & BF16_AND_TILES == BF16_AND_TILES;
+        // SAFETY: the call takes two numbers and touches no memory of the process.
+        has_tiles && unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST, CONTENTS) } == 0
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+mod tiles {
+    /// Elsewhere no leave is asked for.
+    pub(super) fn are_allowed() -> bool {
         false
     }
 }
 
-/// Whether the machine multiplies pairs of bf16 (AVX512-BF16), and `PYROGRAPH_SIMD` does not hold the kernels to less.
+/// Whether the machine multiplies pairs of bf16, and `PYROGRAPH_SIMD` does not hold the kernels to less.
 pub(super) fn multiplies_bf16() -> bool {
-    static MULTIPLIES: OnceLock<bool> = OnceLock::new();
-    *MULTIPLIES.get_or_init(|| Level::of_this_machine().multiplies_bf16())
+    Features::in_force().bf16_pairs
+}
+
+/// Whether it multiplies tiles of bf16 as well.
+pub(super) fn multiplies_tiles() -> bool {
+    Features::in_force().bf16_tiles
 }
 
 /// The vector instructions in force, and whether the variable holds the kernels to them.
@@ -109,16 +180,13 @@ pub(super) fn multiplies_bf16() -> bool {
 /// # Errors
 /// When the variable has a value that it may not have.
 pub(crate) fn vector_words() -> Result<String, BackendError> {
-    let level = Level::asked().map_err(|seen| BackendError::Setting {
+    let features = Features::asked().map_err(|seen| BackendError::Setting {
         name: VARIABLE,
         seen,
-        allowed: "avx512, avx2 or baseline, or unset",
+        allowed: "amx, avx512, avx2 or baseline, or unset",
     })?;
-    let mut words = level.in_words().to_owned();
-    if level.multiplies_bf16() {
-        words += " with bf16 products";
-    }
-    Ok(match level == Level::at_most(true, true) {
+    let words = features.in_words();
+    Ok(match features == Features::at_most(3) {
         true => words,
         false => format!("{words} (held to it by {VARIABLE})"),
     })
@@ -182,9 +250,12 @@ mod tests {
 
     #[test]
     fn a_level_is_named_and_another_word_is_none() {
-        assert_eq!(Level::named(""), Ok(Level::at_most(true, true)));
-        assert_eq!(Level::named("baseline"), Ok(Level::Baseline));
-        assert_eq!(Level::named("avx9"), Err("avx9".into()));
-        assert!(!Level::Baseline.in_words().is_empty());
+        assert_eq!(Features::named(""), Ok(Features::at_most(3)));
+        assert_eq!(Features::named("amx"), Ok(Features::at_most(3)));
+        let narrow = Features::named("baseline");
+        assert_eq!(narrow.map(|features| features.level), Ok(Level::Baseline));
+        assert!(!Features::at_most(2).bf16_tiles);
+        assert_eq!(Features::named("avx9"), Err("avx9".into()));
+        assert!(!Features::at_most(0).in_words().is_empty());
     }
 }

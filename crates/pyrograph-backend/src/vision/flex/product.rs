@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 
 use gemm::Parallelism;
 
+use super::words;
+
 /// A matrix in a slice: `rows` × `columns`, one of the two steps being 1.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
@@ -255,6 +257,18 @@ impl Target<'_> {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         // SAFETY: the row lies in the block, which is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.first.add(row * self.step), self.columns) }
+    }
+
+    /// Writes a matrix by its columns to as many rows of the block, from place `first` of each on: `from` has `size[0]` rows of
+    /// `size[1]` values, `step` apart.
+    pub(super) fn turn_from(&mut self, first: usize, from: &[f32], step: usize, size: [usize; 2]) {
+        assert!(
+            size[1] == self.rows && first + size[0] <= self.columns,
+            "{size:?} values from {first} on of rows of {}",
+            self.columns
+        );
+        // SAFETY: the places lie in the rows of the block, as was just checked, which is borrowed mutably.
+        unsafe { words::turn(self.first.add(first), self.step, from, step, size) };
     }
 
     /// Writes or adds a product.

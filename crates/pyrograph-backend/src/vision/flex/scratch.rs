@@ -4,18 +4,22 @@ use std::cell::RefCell;
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
+use super::buffers::{LINE, before_line};
+
 thread_local! {
     /// One for each depth of use within use, the outermost last.
     static KEPT: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Runs `body` on `count` values of this thread's memory. What they hold is left over from earlier use.
+/// Runs `body` on `count` values of this thread's memory, from the beginning of a line of the cache on. What they hold is left over
+/// from earlier use.
 pub(super) fn with<R>(count: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut kept = KEPT.with_borrow_mut(|kept| kept.pop()).unwrap_or_default();
-    if kept.len() < count {
-        kept.resize(count, 0.0);
+    if kept.len() < count + LINE {
+        kept.resize(count + LINE, 0.0);
     }
-    let result = body(&mut kept[..count]);
+    let first = before_line(&kept);
+    let result = body(&mut kept[first..][..count]);
     KEPT.with_borrow_mut(|all| all.push(kept));
     result
 }
@@ -31,17 +35,18 @@ pub(super) fn with_numbers<T: AnyBitPattern + NoUninit, R>(
     })
 }
 
-/// [`with`] for several pieces at once.
+/// [`with`] for several pieces at once, each from the beginning of a line on.
 pub(super) fn with_pieces<const N: usize, R>(
     sizes: [usize; N],
     body: impl FnOnce([&mut [f32]; N]) -> R,
 ) -> R {
-    with(sizes.iter().sum(), |memory| {
+    let lines = |size: usize| size.next_multiple_of(LINE);
+    with(sizes.iter().map(|size| lines(*size)).sum(), |memory| {
         let mut rest = memory;
         body(sizes.map(|size| {
-            let (piece, after) = std::mem::take(&mut rest).split_at_mut(size);
+            let (piece, after) = std::mem::take(&mut rest).split_at_mut(lines(size));
             rest = after;
-            piece
+            &mut piece[..size]
         }))
     })
 }

@@ -15,8 +15,8 @@ use super::{
     weights::weigh,
 };
 
-/// Queries that a thread takes at once: whole tiles of the kernel.
-pub(super) const QUERIES: usize = 120;
+/// Queries that a thread takes at once: whole tiles of the kernels.
+pub(super) const QUERIES: usize = 96;
 
 /// The keys and values of all heads, packed block by block.
 pub(super) struct Packed {

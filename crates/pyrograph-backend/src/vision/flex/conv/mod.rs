@@ -9,6 +9,7 @@
 //! within 3e-6. [`set_exact_convolutions`](crate::vision::set_exact_convolutions) does without it.
 
 mod blocked;
+mod channels_last;
 mod correlation;
 mod depthwise;
 mod finish;
@@ -52,6 +53,12 @@ pub(super) fn forward(s: &Shape, x: &[f32], weight: Values<'_>, finish: Finish<'
         });
         out.chunks_mut(s.channels_out)
             .for_each(|out| finish.planes(out, 1));
+        return out;
+    }
+    if let Some(weight) = weight.pairs()
+        && channels_last::pays(s)
+    {
+        channels_last::forward(s, x, weight, finish, &mut out);
         return out;
     }
     Plan::with_weights(Correlation::of(s), &weight).forward(x, weight, finish, &mut out);

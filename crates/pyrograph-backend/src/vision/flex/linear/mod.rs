@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use burn::tensor::{DType, Shape, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
+use burn_std::bf16;
 use rayon::prelude::*;
 
 use super::{
@@ -111,7 +112,7 @@ fn gated(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> Flex
     };
     let mut out = Buffer::new(count * outputs);
     if !out.is_empty() {
-        job.gated(&mut out);
+        job.rounded(|job| job.gated(&mut out));
     }
     shaped(out, Shape::from([count, outputs]))
 }
@@ -143,7 +144,7 @@ fn layer<const D: usize>(
         Tokens::Rows(x) if count <= FEW && inner > 0 && inner * outputs >= WEIGHTS => {
             job.few(x, &mut out);
         }
-        _ => job.blocks(&mut out),
+        _ => job.rounded(|job| job.blocks(&mut out)),
     }
     let axes = axes.into_iter().chain([outputs]);
     shaped(out, Shape::from(axes.collect::<Vec<_>>()))
@@ -168,6 +169,20 @@ struct Block {
 }
 
 impl Linear<'_> {
+    /// Runs `body` on the layer with its tokens rounded, where products are those of bf16.
+    fn rounded(self, body: impl FnOnce(&Linear<'_>)) {
+        if self.weight.pairs().is_none() {
+            return body(&self);
+        }
+        let [items, count, inner] = self.sizes;
+        let memory = self.x.round(self.sizes);
+        let tokens: &[bf16] = bytemuck::cast_slice(&memory);
+        body(&Linear {
+            x: Tokens::Rounded(&tokens[..items * count * inner]),
+            ..self
+        });
+    }
+
     /// Blocks of so many outputs in all; by the sizes alone, so that results do not depend on the number of threads.
     fn grid(&self, outputs: usize) -> Vec<Block> {
         let [items, count, inner] = self.sizes;

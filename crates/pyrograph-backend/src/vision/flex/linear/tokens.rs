@@ -5,9 +5,11 @@ use std::ops::Range;
 use burn_std::bf16;
 use bytemuck::{AnyBitPattern, NoUninit};
 
+use rayon::prelude::*;
+
 use super::super::{
+    buffers::Buffer,
     product::Matrix,
-    scratch,
     words::{self, Number, Rows},
 };
 
@@ -18,6 +20,8 @@ pub(super) enum Tokens<'a> {
     Rows(&'a [f32]),
     /// [items, features, tokens].
     Pixels(&'a [f32]),
+    /// [items, tokens, features], rounded.
+    Rounded(&'a [bf16]),
 }
 
 impl<'a> Tokens<'a> {
@@ -40,9 +44,39 @@ impl<'a> Tokens<'a> {
                 let values = &values[first + tokens.start..first + count * inner];
                 Matrix::by_distant_rows(values, inner, tokens.len(), count).transposed()
             }
+            Self::Rounded(_) => unreachable!("rounded tokens are multiplied by words"),
         }
     }
+
+    /// The tokens rounded to bf16, row after row, in half as many values.
+    pub(super) fn round(&self, [items, count, inner]: [usize; 3]) -> Buffer {
+        let mut memory = Buffer::new((items * count * inner).div_ceil(2));
+        let all: &mut [bf16] = bytemuck::cast_slice_mut(&mut memory);
+        let all = &mut all[..items * count * inner];
+        let at_once = |to: &mut [bf16], first: usize| match self {
+            Self::Rows(values) => words::narrow(&values[first..first + to.len()], to),
+            Self::Pixels(values) => {
+                let (item, token) = (first / inner / count, first / inner % count);
+                let from = &values[item * count * inner..][token..];
+                let size = [inner, to.len() / inner];
+                words::narrow_columns(to, inner, from, count, size);
+            }
+            Self::Rounded(values) => to.copy_from_slice(&values[first..first + to.len()]),
+        };
+        let item = (count * inner).max(1);
+        all.par_chunks_mut(item)
+            .enumerate()
+            .for_each(|(number, to)| {
+                to.par_chunks_mut(AT_ONCE * inner)
+                    .enumerate()
+                    .for_each(|(part, to)| at_once(to, number * item + part * AT_ONCE * inner));
+            });
+        memory
+    }
 }
+
+/// Tokens that a thread rounds at once.
+const AT_ONCE: usize = 64;
 
 /// Some tokens: the item, tokens of each item, which of them, and their features.
 pub(super) type Place = (usize, usize, Range<usize>, usize);
@@ -75,20 +109,11 @@ impl TokenNumber for bf16 {
         (item, count, range, inner): Place,
         body: impl FnOnce(Rows<'_, bf16>) -> R,
     ) -> R {
-        let first = item * count * inner;
-        scratch::with_numbers(range.len() * inner, |rounded: &mut [bf16]| {
-            match tokens {
-                Tokens::Rows(values) => {
-                    let values = &values[first + range.start * inner..first + range.end * inner];
-                    words::narrow(values, rounded);
-                }
-                Tokens::Pixels(values) => {
-                    let values = &values[first..first + count * inner];
-                    let from = values.get(range.start..).unwrap_or_default();
-                    words::narrow_columns(rounded, from, count, [inner, range.len()]);
-                }
-            }
-            body(Rows::new(rounded, range.len(), inner, inner))
-        })
+        let Tokens::Rounded(values) = tokens else {
+            unreachable!("tokens are rounded before");
+        };
+        let first = (item * count + range.start) * inner;
+        let values = &values[first..first + range.len() * inner];
+        body(Rows::new(values, range.len(), inner, inner))
     }
 }

@@ -25,7 +25,22 @@ pub(super) mod pack {
         _: usize,
         _: usize,
         _: *mut bf16,
+        _: usize,
     ) {
+        unreachable!("{}", super::NOWHERE);
+    }
+
+    pub(in super::super) unsafe fn turned_block(
+        _: *const f32,
+        _: usize,
+        _: [usize; 2],
+        _: *mut f32,
+        _: usize,
+    ) {
+        unreachable!("{}", super::NOWHERE);
+    }
+
+    pub(in super::super) unsafe fn taps(_: *const u16, _: usize, _: usize, _: *mut u16, _: usize) {
         unreachable!("{}", super::NOWHERE);
     }
 
@@ -34,27 +49,51 @@ pub(super) mod pack {
     }
 }
 
-pub(super) mod tile {
-    macro_rules! products {
-        ($name:ident, $number:ty) => {
-            pub(in super::super) mod $name {
-                use super::super::super::Size;
+/// A kernel of each number type, in modules of their own.
+macro_rules! products {
+    ($name:ident, $number:ty) => {
+        pub(in super::super) mod $name {
+            use super::super::super::Size;
 
-                pub(in super::super::super) unsafe fn product(
-                    _: Size,
-                    _: *const $number,
-                    _: usize,
-                    _: *const u32,
-                    _: *mut f32,
-                    _: usize,
-                    _: bool,
-                ) {
-                    unreachable!("{}", super::super::NOWHERE);
-                }
+            pub(in super::super::super) unsafe fn product(
+                _: Size,
+                _: *const $number,
+                _: usize,
+                _: *const u32,
+                _: *mut f32,
+                _: usize,
+                _: bool,
+            ) {
+                unreachable!("{}", super::super::NOWHERE);
             }
-        };
-    }
+        }
+    };
+}
 
+pub(super) mod tile {
     products!(of_f32, f32);
     products!(of_bf16, burn_std::bf16);
+}
+
+pub(super) mod amx {
+    use burn_std::bf16;
+
+    use super::super::Size;
+    pub(in super::super) use super::tile::of_bf16::product;
+
+    pub(in super::super) const DEPTH: usize = 32;
+
+    #[allow(clippy::too_many_arguments)] // Those of the kernel itself.
+    pub(in super::super) unsafe fn product_of_pieces(
+        _: Size,
+        _: *const bf16,
+        _: usize,
+        _: &[usize],
+        _: *const u32,
+        _: *mut f32,
+        _: usize,
+        _: bool,
+    ) {
+        unreachable!("{}", super::NOWHERE);
+    }
 }

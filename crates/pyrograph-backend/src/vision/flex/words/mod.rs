@@ -2,10 +2,13 @@
 //! pairs (`vdpbf16ps`).
 //!
 //! One factor lies in memory row after row, as weights do: a word of each row meets a vector of words of the other factor, which is
-//! packed into [`Panels`] first. So weights are read where they lie, and nothing is widened.
+//! packed into [`Panels`] first. So weights are read where they lie, and nothing is widened. Where the processor has tiles (AMX), a
+//! tile of such rows meets a tile of a panel.
 
 #![allow(unsafe_code)] // The kernels take pointers; each call is guarded by the checks before it.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(not(target_arch = "x86_64"))]
 mod elsewhere;
 #[cfg(target_arch = "x86_64")]
@@ -19,11 +22,11 @@ use std::marker::PhantomData;
 
 use burn_std::bf16;
 #[cfg(not(target_arch = "x86_64"))]
-use elsewhere::{pack, tile};
+use elsewhere::{amx, pack, tile};
 
 use super::{
     super::exact_products,
-    features::{Level, multiplies_bf16},
+    features::{Level, multiplies_bf16, multiplies_tiles},
     product::{Into, Product},
 };
 
@@ -41,7 +44,8 @@ type Kernel<T> = unsafe fn(Size, *const T, usize, *const u32, *mut f32, usize, b
 pub(super) trait Number: Copy + Default + Sync {
     /// Numbers of a word.
     const A_WORD: usize;
-    const KERNEL: Kernel<Self>;
+
+    fn kernel() -> Kernel<Self>;
 
     /// Whether the processor multiplies words of such numbers.
     fn has_products() -> bool;
@@ -49,7 +53,10 @@ pub(super) trait Number: Copy + Default + Sync {
 
 impl Number for f32 {
     const A_WORD: usize = 1;
-    const KERNEL: Kernel<Self> = tile::of_f32::product;
+
+    fn kernel() -> Kernel<Self> {
+        tile::of_f32::product
+    }
 
     fn has_products() -> bool {
         Level::of_this_machine().has_wide_vectors()
@@ -58,12 +65,21 @@ impl Number for f32 {
 
 impl Number for bf16 {
     const A_WORD: usize = 2;
-    const KERNEL: Kernel<Self> = tile::of_bf16::product;
+
+    fn kernel() -> Kernel<Self> {
+        match multiplies_tiles() {
+            true => amx::product,
+            false => tile::of_bf16::product,
+        }
+    }
 
     fn has_products() -> bool {
         multiplies_bf16()
     }
 }
+
+/// Numbers of a piece of [`Pieces`].
+pub(super) const PIECE: usize = amx::DEPTH;
 
 /// Words of a column that a product takes at once: those of a panel fill three quarters of a core's own cache.
 const DEEP: usize = 3072;
@@ -71,6 +87,11 @@ const DEEP: usize = 3072;
 /// Whether products of bf16 weights run on pairs: where the processor has them, and nobody asked for exact products.
 pub(super) fn bf16_is_in_force() -> bool {
     multiplies_bf16() && !exact_products()
+}
+
+/// Whether such products run on tiles.
+pub(super) fn tiles_are_in_force() -> bool {
+    bf16_is_in_force() && multiplies_tiles()
 }
 
 /// Rows of `inner` numbers, each `step` after the one before.
@@ -94,6 +115,33 @@ impl<'a, T: Number> Rows<'a, T> {
             rows,
             inner,
             step,
+        }
+    }
+}
+
+/// Rows whose numbers lie in pieces of [`PIECE`], which begin at the same places from a row's own on.
+#[derive(Clone, Copy)]
+pub(super) struct Pieces<'a> {
+    values: &'a [bf16],
+    rows: usize,
+    step: usize,
+    starts: &'a [usize],
+}
+
+impl<'a> Pieces<'a> {
+    /// Rows `step` apart in `values`.
+    pub(super) fn new(values: &'a [bf16], rows: usize, step: usize, starts: &'a [usize]) -> Self {
+        let last = starts.iter().max().map_or(0, |start| start + PIECE);
+        assert!(
+            rows == 0 || values.len() >= (rows - 1) * step + last,
+            "{rows} rows of pieces, {step} apart, in {} values",
+            values.len()
+        );
+        Self {
+            values,
+            rows,
+            step,
+            starts,
         }
     }
 }
@@ -200,6 +248,25 @@ pub(super) fn pack_columns<T: Number>(
     });
 }
 
+/// Packs the weights [columns, channels, taps] of a kernel in [`Pieces`]: those of a tap and [`PIECE`] channels, then of the next tap.
+/// The inner size of the panels is that of whole pieces; channels beyond the last are 0.
+pub(super) fn pack_taps(to: &mut [u32], weight: &[bf16], [columns, channels, taps]: [usize; 3]) {
+    let inner = channels.next_multiple_of(PIECE) * taps;
+    check::<bf16>(weight.len(), channels * taps, [columns, channels * taps]);
+    each_panel::<bf16>(to, [inner, columns], |to, first, count| {
+        let weight = &weight[first * channels * taps..];
+        // SAFETY: the weights of these outputs are there, as was checked, and the panel is as large as it has to be; the processor has
+        // the instructions.
+        unsafe {
+            pack::taps(
+                weight.as_ptr().cast(),
+                [count, channels, taps],
+                to.as_mut_ptr(),
+            )
+        };
+    });
+}
+
 fn check<T: Number>(len: usize, step: usize, [rows, columns]: [usize; 2]) {
     assert!(T::has_products(), "the processor multiplies such words");
     assert!(
@@ -239,21 +306,53 @@ pub(super) fn narrow(from: &[f32], to: &mut [bf16]) {
     }
 }
 
-/// Rounds a matrix whose rows, `step` apart, are one value of each column, and writes it column by column.
+/// Rounds a matrix whose rows, `step` apart, are one value of each column, and writes it column by column, each `to_step` after the
+/// one before.
 pub(super) fn narrow_columns(
     to: &mut [bf16],
+    to_step: usize,
     from: &[f32],
     step: usize,
     [inner, columns]: [usize; 2],
 ) {
     check::<bf16>(from.len(), step, [inner, columns]);
-    assert_eq!(to.len(), inner * columns, "numbers to be rounded");
+    assert!(
+        inner <= to_step && (columns == 0 || to.len() >= (columns - 1) * to_step + inner),
+        "{columns} columns of {inner}, {to_step} apart, in {} numbers",
+        to.len()
+    );
     for first in (0..columns).step_by(LANES) {
         let count = LANES.min(columns - first);
         // SAFETY: the rows lie in `from` and the columns in `to`, as was checked; the processor has the instructions.
         unsafe {
-            let to = to.as_mut_ptr().add(first * inner);
-            pack::turned_rows(from.as_ptr().wrapping_add(first), step, inner, count, to);
+            let to = to.as_mut_ptr().add(first * to_step);
+            let from = from.as_ptr().wrapping_add(first);
+            pack::turned_rows(from, step, inner, count, to, to_step);
+        }
+    }
+}
+
+/// A matrix of f32 by its columns: `from` has rows of `columns` numbers, `step` apart; columns of `rows` go to `to`, `to_step` apart.
+///
+/// # Safety
+/// The places of these columns are the caller's to write.
+pub(super) unsafe fn turn(
+    to: *mut f32,
+    to_step: usize,
+    from: &[f32],
+    step: usize,
+    [rows, columns]: [usize; 2],
+) {
+    check::<f32>(from.len(), step, [rows, columns]);
+    for row in (0..rows).step_by(LANES) {
+        for column in (0..columns).step_by(LANES) {
+            let size = [rows - row, columns - column].map(|size| size.min(LANES));
+            // SAFETY: the block lies in `from`, as was checked, and in what the caller promises; the processor has the instructions.
+            unsafe {
+                let from = from.as_ptr().add(row * step + column);
+                let to = to.add(column * to_step + row);
+                pack::turned_block(from, step, size, to, to_step);
+            }
         }
     }
 }
@@ -268,7 +367,7 @@ impl<T: Number> Product for (Rows<'_, T>, Panels<'_, T>) {
         let (rows, panels) = self;
         assert_eq!(rows.inner, panels.inner, "the inner sizes of a product");
         assert!(T::has_products(), "the processor multiplies such words");
-        let words = panels.words.as_ptr();
+        let (words, kernel) = (panels.words.as_ptr(), T::kernel());
         // Panels of which much more than a part fits into a core's own cache are taken part by part.
         let part = DEEP * T::A_WORD;
         for first in (0..rows.inner.max(1)).step_by(part) {
@@ -284,8 +383,45 @@ impl<T: Number> Product for (Rows<'_, T>, Panels<'_, T>) {
             // instructions, as was just asked.
             unsafe {
                 let rows_from = rows.values.as_ptr().wrapping_add(first);
-                (T::KERNEL)(size, rows_from, rows.step, words, out, row_step, add);
+                kernel(size, rows_from, rows.step, words, out, row_step, add);
             }
+        }
+    }
+}
+
+/// `rows·panels`, where [`tiles_are_in_force`].
+impl Product for (Pieces<'_>, Panels<'_, bf16>) {
+    fn size(&self) -> [usize; 2] {
+        [self.0.rows, self.1.columns]
+    }
+
+    unsafe fn write(&self, out: *mut f32, row_step: usize, into: Into) {
+        let (rows, panels) = self;
+        let inner = rows.starts.len() * PIECE;
+        assert_eq!(inner, panels.inner, "the inner sizes of a product");
+        assert!(multiplies_tiles(), "the processor multiplies tiles");
+        let size = Size {
+            rows: rows.rows,
+            inner,
+            columns: panels.columns,
+            panel: inner.div_ceil(bf16::A_WORD),
+            first: 0,
+        };
+        // SAFETY: rows and panels are made only from slices that hold them; `out` is as the caller promises; the processor has tiles,
+        // as was just asked.
+        unsafe {
+            let (values, words) = (rows.values.as_ptr(), panels.words.as_ptr());
+            let add = into == Into::Add;
+            amx::product_of_pieces(
+                size,
+                values,
+                rows.step,
+                rows.starts,
+                words,
+                out,
+                row_step,
+                add,
+            );
         }
     }
 }

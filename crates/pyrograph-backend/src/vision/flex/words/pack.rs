@@ -1,11 +1,12 @@
 //! Numbers into panels of pairs.
 
 use std::arch::x86_64::{
-    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh,
-    _mm512_cvtneps_pbh, _mm512_loadu_ps, _mm512_mask_storeu_epi16, _mm512_maskz_loadu_epi16,
+    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_maskz_loadu_epi16, _mm512_castps_si512,
+    _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh,
+    _mm512_loadu_ps, _mm512_mask_storeu_epi16, _mm512_mask_storeu_ps, _mm512_maskz_loadu_epi16,
     _mm512_maskz_loadu_ps, _mm512_or_si512, _mm512_setzero_si512, _mm512_shuffle_i32x4,
-    _mm512_slli_epi32, _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
-    _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
+    _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_unpackhi_epi32,
+    _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
 };
 
 use burn_std::bf16;
@@ -83,10 +84,49 @@ pub(super) unsafe fn columns(
     }
 }
 
-/// The columns, at most 16, of a matrix of f32 by rows, one after the other in bf16.
+/// A panel of the weights [columns, channels, taps] of `columns` ≤ 64 outputs, whose words are pairs of channels: those of a tap and
+/// 32 channels, then those of the next tap; channels beyond the last are 0.
 ///
 /// # Safety
-/// As with [`rows`]; `columns` times `inner` numbers can be written to `to`.
+/// So many halves of a word can be read from `from` on, and the words of the panel, channels rounded up to 32, written to `to`. The
+/// processor has these instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn taps(from: *const u16, [columns, channels, taps]: [usize; 3], to: *mut u32) {
+    let vectors = columns.div_ceil(LANES);
+    for v in 0..vectors {
+        let count = (columns - v * LANES).min(LANES);
+        for pair in 0..channels.next_multiple_of(PAIRED) / 2 {
+            let seen = channels.saturating_sub(2 * pair).min(2);
+            for first in (0..taps).step_by(LANES) {
+                let at_once = (taps - first).min(LANES);
+                let of_taps = mask(at_once);
+                let [low, high] = [1, 2].map(|least| if seen >= least { of_taps } else { 0 });
+                // SAFETY: masks leave out missing taps and channels, and outputs beyond the last are not read.
+                unsafe {
+                    let mut words = [_mm512_setzero_si512(); LANES];
+                    for (i, words) in words.iter_mut().enumerate().take(count) {
+                        let weight = (v * LANES + i) * channels * taps;
+                        let from = from.wrapping_add(weight + 2 * pair * taps + first);
+                        let x = _mm256_maskz_loadu_epi16(low, from.cast());
+                        let y = _mm256_maskz_loadu_epi16(high, from.wrapping_add(taps).cast());
+                        let y = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(y));
+                        *words = _mm512_or_si512(_mm512_cvtepu16_epi32(x), y);
+                    }
+                    for (tap, words) in turned(words).iter().enumerate().take(at_once) {
+                        let piece = pair / LANES * taps + first + tap;
+                        let row = piece * LANES + pair % LANES;
+                        _mm512_storeu_si512(to.add((row * vectors + v) * LANES).cast(), *words);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The columns, at most 16, of a matrix of f32 by rows, `to_step` apart in bf16.
+///
+/// # Safety
+/// As with [`rows`]; `columns` times `inner` numbers, `to_step` apart, can be written from `to` on.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 pub(super) unsafe fn turned_rows(
     from: *const f32,
@@ -94,6 +134,7 @@ pub(super) unsafe fn turned_rows(
     inner: usize,
     columns: usize,
     to: *mut bf16,
+    to_step: usize,
 ) {
     let of_columns = mask(columns);
     for first in (0..inner).step_by(PAIRED) {
@@ -112,7 +153,7 @@ pub(super) unsafe fn turned_rows(
             }
             let turned = turned(pairs);
             for (column, words) in turned.iter().enumerate().take(columns) {
-                let to = to.add(column * inner + first);
+                let to = to.add(column * to_step + first);
                 // Stores of a part of a vector take far longer.
                 match left {
                     PAIRED => _mm512_storeu_si512(to.cast(), *words),
@@ -161,6 +202,37 @@ fn halves(numbers: __m256bh) -> __m256i {
 fn words(numbers: __m512bh) -> __m512i {
     // SAFETY: both are 64 bytes, and any bits are a value of either.
     unsafe { std::mem::transmute(numbers) }
+}
+
+/// A matrix of at most 16×16 numbers of f32 with rows and columns exchanged.
+///
+/// # Safety
+/// `rows` rows of `columns` numbers, `step` apart, can be read from `from` on, and as many columns of `rows` numbers, `to_step` apart,
+/// written from `to` on. The processor has these instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn turned_block(
+    from: *const f32,
+    step: usize,
+    [rows, columns]: [usize; 2],
+    to: *mut f32,
+    to_step: usize,
+) {
+    let (of_rows, of_columns) = (mask(rows), mask(columns));
+    // SAFETY: masks leave out what is beyond the rows and the columns, and rows beyond the last are not read.
+    unsafe {
+        let mut words = [_mm512_setzero_si512(); LANES];
+        for (row, words) in words.iter_mut().enumerate().take(rows) {
+            let row = _mm512_maskz_loadu_ps(of_columns, from.add(row * step));
+            *words = _mm512_castps_si512(row);
+        }
+        for (column, words) in turned(words).iter().enumerate().take(columns) {
+            let (to, values) = (to.add(column * to_step), _mm512_castsi512_ps(*words));
+            match rows {
+                LANES => _mm512_storeu_ps(to, values),
+                _ => _mm512_mask_storeu_ps(to, of_rows, values),
+            }
+        }
+    }
 }
 
 /// A matrix of 16×16 words with rows and columns exchanged.

@@ -87,7 +87,7 @@ fn products_of_bf16_of_every_size_agree_with_the_definition() {
         pack_columns(&mut of_columns, &apart, step, [inner, columns]);
         assert_eq!(words, of_columns, "panels of {inner} × {columns}");
         let mut by_columns = vec![bf16::ZERO; columns * inner];
-        narrow_columns(&mut by_columns, &right, columns, [inner, columns]);
+        narrow_columns(&mut by_columns, inner, &right, columns, [inner, columns]);
         assert_eq!(by_columns, halves(&turned(&right, columns, inner)));
         assert_product(&halves(&left), &words, &exact, size);
     }

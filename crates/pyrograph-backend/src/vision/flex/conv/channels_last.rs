@@ -1,0 +1,365 @@
+//! Convolutions with bf16 weights on tiles, without unfolding: pixels are rounded and laid out channels last, so that the channels
+//! of neighbouring pixels are the rows of a tile where they lie. Each tap is seen at a distance of its own.
+//!
+//! At stride 1 an image with its padding is one sequence of pixels. The products of those few pixels that lie between two lines of
+//! outputs are computed too, and left out. Tasks depend on the sizes alone, so that results do not depend on the number of threads.
+
+#![allow(unsafe_code)] // Tasks write outputs that lie side by side.
+
+use std::ops::Range;
+
+use burn_std::bf16;
+use rayon::prelude::*;
+
+use super::{
+    super::{
+        buffers::Buffer,
+        product::{Into, Shared, product_by_distant_rows},
+        scratch,
+        words::{self, PIECE, Panels, Pieces, WIDE},
+    },
+    finish::Finish,
+    shape::Shape,
+};
+
+/// Pixels of a block: what they see stays in a core's own cache, and so do their products with the weights of a panel.
+const PIXELS: usize = 512;
+/// Numbers of all images that stay in a core's own cache (1.5 MiB), so that a task takes all pixels and some of the outputs.
+const FEW: usize = 3 << 18;
+/// Channels below which too much of a piece would be zeros.
+const LEAST_CHANNELS: usize = 24;
+
+/// Whether tiles are in force and a piece of a pixel's channels is not mostly zeros.
+pub(super) fn pays(s: &Shape) -> bool {
+    let has_taps = s.kernel != [1, 1] && !s.is_depthwise;
+    has_taps && s.channels_in >= LEAST_CHANNELS && words::tiles_are_in_force()
+}
+
+/// What a task takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tasks {
+    /// A panel of outputs and all pixels: the weights are packed by the task that multiplies them.
+    Panels,
+    /// Some pixels and all outputs.
+    Blocks,
+}
+
+/// Writes the outputs [batch, out, height, width] of `x` [batch, in, height, width].
+pub(super) fn forward(s: &Shape, x: &[f32], weight: &[bf16], finish: Finish<'_>, out: &mut [f32]) {
+    let tasks = match Layout::new(s).images() <= FEW {
+        true => Tasks::Panels,
+        false => Tasks::Blocks,
+    };
+    forward_by(tasks, s, x, weight, finish, out);
+}
+
+fn forward_by(
+    tasks: Tasks,
+    s: &Shape,
+    x: &[f32],
+    weight: &[bf16],
+    finish: Finish<'_>,
+    out: &mut [f32],
+) {
+    let layout = Layout::new(s);
+    let mut memory = Buffer::new(layout.images().div_ceil(2));
+    let pixels: &mut [bf16] = bytemuck::cast_slice_mut(&mut memory);
+    layout.round(x, &mut pixels[..layout.images()]);
+    let job = Job {
+        layout: &layout,
+        pixels,
+        starts: layout.starts(),
+        finish,
+        out: Shared::new(out),
+    };
+    let (lines, panels) = (layout.lines_at_once(), s.channels_out.div_ceil(WIDE));
+    let blocks = s.out[0].div_ceil(lines);
+    let of_block = |number: usize| {
+        let bound = |block: usize| block * s.out[0] / blocks;
+        let (item, block) = (number / blocks, number % blocks);
+        (item, bound(block)..bound(block + 1))
+    };
+    let blocks = 0..s.batch * blocks;
+    if tasks == Tasks::Panels {
+        (0..panels).into_par_iter().for_each(|panel| {
+            scratch::with_numbers(layout.panel(), |words| {
+                let weights = layout.pack(weight, panel, words);
+                for (item, lines) in blocks.clone().map(of_block) {
+                    job.outputs(item, &lines, panel, weights);
+                }
+            });
+        });
+        return;
+    }
+    let mut memory = Buffer::new(panels * layout.panel());
+    let words: &mut [u32] = bytemuck::cast_slice_mut(&mut memory);
+    words
+        .par_chunks_mut(layout.panel())
+        .enumerate()
+        .for_each(|(panel, words)| {
+            layout.pack(weight, panel, words);
+        });
+    let words: &[u32] = words;
+    blocks.into_par_iter().for_each(|number| {
+        let (item, lines) = of_block(number);
+        for (panel, words) in words.chunks(layout.panel()).enumerate() {
+            job.outputs(item, &lines, panel, layout.panels(panel, words));
+        }
+    });
+}
+
+/// Where pixels and weights lie.
+struct Layout<'a> {
+    s: &'a Shape,
+    /// Numbers of a pixel: its channels, and zeros up to a whole number of pieces.
+    pixel: usize,
+    /// Height and width with the padding.
+    size: [usize; 2],
+}
+
+impl<'a> Layout<'a> {
+    fn new(s: &'a Shape) -> Self {
+        Self {
+            s,
+            pixel: s.channels_in.next_multiple_of(PIECE),
+            size: [0, 1].map(|axis| s.image[axis] + 2 * s.padding[axis]),
+        }
+    }
+
+    /// Numbers of an image, and of all.
+    fn image(&self) -> usize {
+        self.size[0] * self.size[1] * self.pixel
+    }
+
+    fn images(&self) -> usize {
+        self.s.batch * self.image()
+    }
+
+    fn taps(&self) -> usize {
+        self.s.kernel[0] * self.s.kernel[1]
+    }
+
+    /// Numbers that an output sees, zeros included.
+    fn inner(&self) -> usize {
+        self.taps() * self.pixel
+    }
+
+    /// Where the pieces that an output sees begin, from its first one on: those of all taps of some channels before the next ones, since
+    /// they are the same pixels for neighbouring outputs.
+    fn starts(&self) -> Vec<usize> {
+        let [across, down] = [self.s.dilation[1], self.s.dilation[0] * self.size[1]];
+        let of_tap = |tap: usize| {
+            let (row, column) = (tap / self.s.kernel[1], tap % self.s.kernel[1]);
+            (row * down + column * across) * self.pixel
+        };
+        (0..self.pixel)
+            .step_by(PIECE)
+            .flat_map(|channel| (0..self.taps()).map(move |tap| of_tap(tap) + channel))
+            .collect()
+    }
+
+    /// Lines of outputs of a block.
+    fn lines_at_once(&self) -> usize {
+        let line = match self.s.stride {
+            [1, 1] => self.size[1],
+            _ => self.s.out[1],
+        };
+        (PIXELS / line).max(1)
+    }
+
+    /// The outputs of a panel.
+    fn of_panel(&self, panel: usize) -> Range<usize> {
+        panel * WIDE..self.s.channels_out.min((panel + 1) * WIDE)
+    }
+
+    /// Words of a panel, at most.
+    fn panel(&self) -> usize {
+        Panels::<bf16>::words(self.inner(), WIDE)
+    }
+
+    /// The weights of a panel, which lie in the first of these words.
+    fn panels<'w>(&self, panel: usize, words: &'w [u32]) -> Panels<'w, bf16> {
+        let (inner, outputs) = (self.inner(), self.of_panel(panel).len());
+        let count = Panels::<bf16>::words(inner, outputs);
+        Panels::new(&words[..count], inner, outputs)
+    }
+
+    /// Packs the weights [out, in, taps] of a panel.
+    fn pack<'w>(&self, weight: &[bf16], panel: usize, words: &'w mut [u32]) -> Panels<'w, bf16> {
+        let (outputs, channels, taps) = (self.of_panel(panel), self.s.channels_in, self.taps());
+        let weight = &weight[outputs.start * channels * taps..outputs.end * channels * taps];
+        let count = Panels::<bf16>::words(self.inner(), outputs.len());
+        words::pack_taps(&mut words[..count], weight, [outputs.len(), channels, taps]);
+        self.panels(panel, words)
+    }
+
+    /// Rounds images, line by line, and lays zeros around them.
+    fn round(&self, x: &[f32], pixels: &mut [bf16]) {
+        let ([height, width], [top, left]) = (self.s.image, self.s.padding);
+        let (plane, channels) = (height * width, self.s.channels_in);
+        let line = self.size[1] * self.pixel;
+        let own = left * self.pixel..(left + width) * self.pixel;
+        pixels
+            .par_chunks_mut(line)
+            .enumerate()
+            .for_each(|(number, to)| {
+                let (item, row) = (number / self.size[0], number % self.size[0]);
+                let row = row.wrapping_sub(top);
+                if row >= height {
+                    return to.fill(bf16::ZERO);
+                }
+                to[..own.start].fill(bf16::ZERO);
+                to[own.end..].fill(bf16::ZERO);
+                let to = &mut to[own.clone()];
+                if channels < self.pixel {
+                    let pixels = to.chunks_mut(self.pixel);
+                    pixels.for_each(|pixel| pixel[channels..].fill(bf16::ZERO));
+                }
+                let image = &x[item * channels * plane..][..channels * plane];
+                let from = &image[row * width..];
+                words::narrow_columns(to, self.pixel, from, plane, [channels, width]);
+            });
+    }
+}
+
+struct Job<'a> {
+    layout: &'a Layout<'a>,
+    pixels: &'a [bf16],
+    starts: Vec<usize>,
+    finish: Finish<'a>,
+    out: Shared<'a>,
+}
+
+impl Job<'_> {
+    /// The outputs of a panel for some lines of an image.
+    fn outputs(&self, item: usize, lines: &Range<usize>, panel: usize, weights: Panels<'_, bf16>) {
+        let (s, pixel) = (self.layout.s, self.layout.pixel);
+        let (width, [_, padded]) = (s.out[1], self.layout.size);
+        let (outputs, count) = (self.layout.of_panel(panel), lines.len());
+        let columns = outputs.len();
+        // Rows of products from one line to the next, and in all.
+        let (line, rows) = match s.stride {
+            [1, 1] => (padded, (count - 1) * padded + width),
+            _ => (width, count * width),
+        };
+        let image = &self.pixels[item * self.layout.image()..][..self.layout.image()];
+        let first = |line: usize| &image[line * s.stride[0] * padded * pixel..];
+        scratch::with(rows * columns, |products| {
+            let write = |products: &mut [f32], from: &[bf16], rows: usize| {
+                let seen = Pieces::new(from, rows, s.stride[1] * pixel, &self.starts);
+                product_by_distant_rows(products, columns, &(seen, weights), Into::Overwrite);
+            };
+            match s.stride {
+                [1, 1] => write(products, first(lines.start), rows),
+                _ => {
+                    let lines = lines.clone().zip(products.chunks_mut(width * columns));
+                    lines.for_each(|(line, products)| write(products, first(line), width));
+                }
+            }
+            self.finish(item, lines, outputs, products, line);
+        });
+    }
+
+    /// Writes the products of some lines, `line` rows apart, to their channels.
+    fn finish(
+        &self,
+        item: usize,
+        lines: &Range<usize>,
+        outputs: Range<usize>,
+        products: &[f32],
+        line: usize,
+    ) {
+        let s = self.layout.s;
+        let ([height, width], columns) = (s.out, outputs.len());
+        let plane = height * width;
+        let first = (item * s.channels_out + outputs.start) * plane + lines.start * width;
+        let size = [columns, lines.len() * width];
+        // SAFETY: the lines of a panel's outputs are in one task, which one thread has.
+        let mut target = unsafe { self.out.block(first, plane, size) };
+        for number in 0..lines.len() {
+            let from = &products[number * line * columns..];
+            target.turn_from(number * width, from, columns, [width, columns]);
+        }
+        for (row, channel) in outputs.enumerate() {
+            self.finish.channel(channel, target.row(row));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{
+        super::{
+            super::super::Activation,
+            tests::{assert_close, finish, products, values},
+        },
+        *,
+    };
+
+    fn rounded(values: Vec<f32>) -> Vec<bf16> {
+        values.into_iter().map(bf16::from_f32).collect()
+    }
+
+    /// Inputs and weights that bf16 holds exactly, so that sums differ by their order alone.
+    fn assert_agrees(s: &Shape) {
+        if !words::tiles_are_in_force() {
+            return;
+        }
+        let count = |shape: [usize; 4]| shape.iter().product::<usize>();
+        let x = rounded(values(count(s.input()), 3));
+        let weight = rounded(values(s.channels_out * s.taps(), 7));
+        let shift = values(s.channels_out, 11);
+        let mut exact = vec![0.0; count(s.output())];
+        products(s, |output, input, place| {
+            exact[output] += x[input].to_f64() * weight[place].to_f64();
+        });
+        let plane = s.out[0] * s.out[1];
+        for (place, exact) in exact.iter_mut().enumerate() {
+            *exact = (*exact + f64::from(shift[place / plane % s.channels_out])).max(0.0);
+        }
+        let x: Vec<f32> = x.into_iter().map(bf16::to_f32).collect();
+        for tasks in [Tasks::Panels, Tasks::Blocks] {
+            let mut out = vec![f32::NAN; exact.len()];
+            let finish = finish(None, Some(&shift), Activation::Relu);
+            forward_by(tasks, s, &x, &weight, finish, &mut out);
+            assert_close(&format!("{s:?}"), &out, &exact, 2e-6);
+        }
+    }
+
+    fn shape(
+        [batch, channels_in, channels_out]: [usize; 3],
+        image: [usize; 2],
+        kernel: [usize; 2],
+        [stride, padding, dilation]: [[usize; 2]; 3],
+    ) -> Option<Shape> {
+        let options = burn::tensor::ops::ConvOptions::new(stride, padding, dilation, 1);
+        let weight = [channels_out, channels_in, kernel[0], kernel[1]];
+        Shape::new([batch, channels_in, image[0], image[1]], weight, &options)
+    }
+
+    #[test]
+    fn several_blocks_and_panels_agree_with_the_definition() {
+        let plain = [[1, 1], [1, 1], [1, 1]];
+        for (channels, side) in [([2, 32, 70], 40), ([1, 33, 16], 64), ([1, 32, 32], 32)] {
+            let s = shape(channels, [side; 2], [3, 3], plain).expect("a legal shape");
+            assert_agrees(&s);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn all_kinds_of_shapes_agree_with_the_definition(
+            channels in [1..3_usize, 1..70_usize, 1..140_usize],
+            image in [1..14_usize, 1..14_usize],
+            kernel in [1..6_usize, 1..6_usize],
+            steps in [[1..4_usize, 1..4], [0..3, 0..3], [1..3, 1..3]],
+        ) {
+            if let Some(s) = shape(channels, image, kernel, steps) {
+                assert_agrees(&s);
+            }
+        }
+    }
+}
