@@ -1,4 +1,4 @@
-//! Products of bf16 weights: rounded activations, sums in f32.
+//! Products of bf16 and int8 weights: rounded activations, sums in f32.
 
 use burn::tensor::{DType, Distribution, Tensor, TensorData, bf16, ops::ConvOptions};
 use burn_flex::Flex;
@@ -100,6 +100,91 @@ fn bf16_weights_meet_rounded_activations() {
     let has_products = found[0];
     assert!(found.iter().all(|one| *one == has_products), "{found:?}");
     attention(has_products);
+    int8(has_products);
+}
+
+/// A weight in int8, with a scale for each output.
+fn quantised<const D: usize>(shape: [usize; D]) -> T<D> {
+    let numbers: Vec<f32> = random(shape).into_data().to_vec().expect("f32");
+    let numbers: Vec<i8> = numbers.into_iter().map(|v| (v * 40.0) as i8).collect();
+    let scales = (0..shape[0])
+        .map(|output| 0.01 + 1e-3 * output as f32)
+        .collect();
+    let numbers = TensorData::new(numbers, shape.to_vec());
+    vision::quantised_weight(numbers, scales, &Default::default()).expect("a scheme")
+}
+
+/// Numbers of int8 are exact in bf16, so that activations alone are rounded.
+fn int8(has_products: bool) {
+    let mut found = Vec::new();
+    for [rows, inner, outputs] in [[5, 33, 7], [40, 50, 70], [700, 320, 200], [1100, 640, 300]] {
+        let (weight, bias) = (quantised([outputs, inner]), random([outputs]));
+        let gates = (quantised([2 * outputs, inner]), random([2 * outputs]));
+        let residual = random([rows, outputs]);
+        let what = format!("int8, {rows} × {inner} × {outputs}");
+        found.push(check(
+            each_way(random([rows, inner]), |x| {
+                vision::linear_plus(x, weight.clone(), Some(bias.clone()), residual.clone())
+            }),
+            &format!("{what}, residual"),
+        ));
+        found.push(check(
+            each_way(random([rows, inner]), |x| {
+                vision::linear(x, weight.clone(), None)
+            }),
+            &what,
+        ));
+        found.push(check(
+            each_way(random([rows, inner]), |x| {
+                vision::linear_geglu(x, gates.0.clone(), Some(gates.1.clone()))
+            }),
+            &format!("{what}, gated"),
+        ));
+    }
+    for [height, width, inner, outputs] in [[3, 5, 19, 7], [20, 30, 48, 70]] {
+        let (weight, bias) = (quantised([outputs, inner]), random([outputs]));
+        let ways = each_way(random([2, inner, height, width]), |x| {
+            vision::linear_of_pixels(x, weight.clone(), Some(bias.clone()))
+        });
+        found.push(check(ways, &format!("int8, of {height} × {width} pixels")));
+        let skip = random([2, outputs, height, width]);
+        let ways = each_way(random([2, height * width, inner]), |x| {
+            vision::linear_to_pixels(x, weight.clone(), Some(bias.clone()), skip.clone())
+        });
+        found.push(check(ways, &format!("int8, to {height} × {width} pixels")));
+    }
+    let cases = [
+        ([2, 16, 16, 16], [24, 16, 1, 1], [1, 0]),
+        ([1, 64, 8, 8], [300, 64, 1, 1], [1, 0]),
+        ([3, 17, 9, 9], [24, 17, 1, 1], [1, 0]),
+        ([1, 64, 8, 8], [300, 64, 5, 5], [1, 2]),
+        ([2, 16, 33, 33], [40, 16, 3, 3], [2, 1]),
+        ([1, 33, 9, 11], [130, 33, 3, 3], [2, 1]),
+        ([1, 3, 40, 40], [150, 3, 7, 7], [2, 3]),
+    ];
+    for (x, kernel, [stride, padding]) in cases {
+        let (weight, bias) = (quantised(kernel), random([kernel[0]]));
+        let ways = each_way(random(x), |x| {
+            let options = ConvOptions::new([stride; 2], [padding; 2], [1; 2], 1);
+            let act = Activation::Silu;
+            vision::conv2d(x, weight.clone(), Some(bias.clone()), options, act)
+        });
+        found.push(check(ways, &format!("int8, {x:?} by {kernel:?}")));
+    }
+    assert!(found.iter().all(|one| *one == has_products), "{found:?}");
+    // Unit stride, where Winograd's method, which is exact, may pay.
+    let (weight, bias) = (quantised([64, 32, 3, 3]), random([64]));
+    let [fast, exact, _] = each_way(random([1, 32, 24, 24]), |x| {
+        let options = ConvOptions::new([1; 2], [1; 2], [1; 2], 1);
+        vision::conv2d(
+            x,
+            weight.clone(),
+            Some(bias.clone()),
+            options,
+            Activation::Silu,
+        )
+    });
+    assert!(distance(fast, exact) < 1e-2, "int8, 3×3");
 }
 
 /// Scores and weights are rounded on the way as well, so that only the exact way is there to compare with.

@@ -17,7 +17,7 @@ impl Products {
     /// Those that go with weights of this type.
     pub fn of_weights(dtype: DType) -> Self {
         match dtype {
-            DType::BF16 => Self::Bf16,
+            DType::BF16 | DType::QFloat(_) => Self::Bf16,
             _ => Self::Full,
         }
     }

@@ -1,70 +1,20 @@
 //! The trait itself.
 
 use burn::tensor::{
-    TensorMetadata,
+    Device, TensorData, TensorMetadata,
     backend::{AutodiffBackend, Backend},
-    ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
+    ops::{ConvOptions, ConvTransposeOptions, FloatTensor, QuantizedTensor},
 };
 
 use super::{
-    Activation, AttentionOptions, Linear, LinearForm, Window,
+    Activation, AttentionOptions, BatchNormOutput, Distance, Linear, LinearForm, ModulateGradients,
+    NormGradients, NormStatistics, Window,
     linear::composed,
     plain,
     primitives::{
         by_rows, distance, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor,
     },
 };
-
-/// What batch norm with the batch's own statistics yields.
-#[derive(Clone, Debug)]
-pub struct BatchNormOutput<F> {
-    /// The normalised, scaled, shifted and activated output [batch, channels, height, width].
-    pub output: F,
-    /// The batch's mean `[channels]`.
-    pub mean: F,
-    /// The batch's biased variance `[channels]`.
-    pub variance: F,
-}
-
-/// Where the statistics of a batch norm come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NormStatistics {
-    /// From elsewhere, as in sampling: constants.
-    Given,
-    /// From the input itself, as in training.
-    OfBatch,
-}
-
-/// The gradients of a norm.
-#[derive(Clone, Debug)]
-pub struct NormGradients<F> {
-    /// ∂x [batch, channels, height, width].
-    pub x: F,
-    /// ∂weight `[channels]`.
-    pub weight: F,
-    /// ∂bias `[channels]`.
-    pub bias: F,
-}
-
-/// The gradients of [`VisionBackend::modulate`].
-#[derive(Clone, Debug)]
-pub struct ModulateGradients<F> {
-    /// ∂x [batch, channels, height, width].
-    pub x: F,
-    /// ∂scale [batch, channels, 1, 1].
-    pub scale: F,
-    /// ∂shift [batch, channels, 1, 1].
-    pub shift: F,
-}
-
-/// A distance from a constant, with its gradient.
-#[derive(Clone, Debug)]
-pub struct Distance<F> {
-    /// `[1]`: the distance.
-    pub value: F,
-    /// The gradient of the distance to the first argument, in its shape; no gradient reaches it.
-    pub gradient: F,
-}
 
 /// A burn backend with the few operations where a fused kernel pays.
 ///
@@ -424,6 +374,44 @@ pub trait VisionBackend: Backend {
             )),
             _ => composed::<Self>(layer),
         }
+    }
+
+    /// A weight [out, ..] of `numbers` in int8 with a scale for each output, as other weights are held; none where the
+    /// backend does not keep such weights. See [`super::quantised_weight`].
+    fn quantised_weight(
+        numbers: TensorData,
+        scales: Vec<f32>,
+        device: &Device<Self>,
+    ) -> Option<QuantizedTensor<Self>> {
+        let _ = (numbers, scales, device);
+        None
+    }
+
+    /// A weight of [`quantised_weight`](Self::quantised_weight) as a matrix [out, values of an output].
+    fn quantised_matrix(weight: QuantizedTensor<Self>) -> QuantizedTensor<Self> {
+        let (shape, outputs) = (weight.shape(), weight.shape()[0]);
+        let matrix = [outputs, shape.num_elements() / outputs.max(1)];
+        Self::q_reshape(weight, matrix.into())
+    }
+
+    /// [`linear_layer`](Self::linear_layer) with a weight of [`quantised_weight`](Self::quantised_weight).
+    fn quantised_linear_layer(
+        layer: Linear<FloatTensor<Self>, QuantizedTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        let dtype = layer.x.dtype().into();
+        Self::linear_layer(layer.with_weight(|weight| Self::dequantize(weight, dtype)))
+    }
+
+    /// [`conv2d_act`](Self::conv2d_act) with a weight of [`quantised_weight`](Self::quantised_weight).
+    fn quantised_conv2d_act(
+        x: FloatTensor<Self>,
+        weight: QuantizedTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        options: ConvOptions<2>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        let weight = Self::dequantize(weight, x.dtype().into());
+        Self::conv2d_act(x, weight, bias, options, act)
     }
 
     /// See [`plain::layer_norm`]; `x` of any rank, normalised over its last axis.

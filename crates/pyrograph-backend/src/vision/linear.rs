@@ -7,13 +7,13 @@ use super::{
     primitives::{into, tensor},
 };
 
-/// A linear layer `x·Wᵀ + b`.
+/// A linear layer `x·Wᵀ + b`. The weight may be of another kind of tensor, as quantised ones are.
 #[derive(Clone, Debug)]
-pub struct Linear<F> {
+pub struct Linear<F, W = F> {
     /// Tokens; see [`LinearForm`].
     pub x: F,
     /// [out, in].
-    pub weight: F,
+    pub weight: W,
     /// `[out]`.
     pub bias: Option<F>,
     /// Where the tokens lie, and what becomes of the outputs.
@@ -37,24 +37,33 @@ pub enum LinearForm<F> {
     ToPixels(F),
 }
 
-impl<F> Linear<F> {
-    /// The tensors.
-    pub(super) fn tensors(&self) -> impl Iterator<Item = &F> {
+impl<F, W> Linear<F, W> {
+    /// The same layer with what `f` makes of its weight.
+    pub(super) fn with_weight<V>(self, f: impl FnOnce(W) -> V) -> Linear<F, V> {
+        Linear {
+            x: self.x,
+            weight: f(self.weight),
+            bias: self.bias,
+            form: self.form,
+        }
+    }
+}
+
+impl<F, W> Linear<F, W> {
+    /// The tensors but for the weight.
+    pub(super) fn tensors_beside_weight(&self) -> impl Iterator<Item = &F> {
         let of_form = match &self.form {
             LinearForm::Plus(tensor) | LinearForm::ToPixels(tensor) => Some(tensor),
             LinearForm::Rows | LinearForm::Gated | LinearForm::OfPixels => None,
         };
-        [&self.x, &self.weight]
-            .into_iter()
-            .chain(&self.bias)
-            .chain(of_form)
+        [&self.x].into_iter().chain(&self.bias).chain(of_form)
     }
 
-    /// The same layer on other tensors.
-    pub(super) fn map<G>(self, f: impl Fn(F) -> G) -> Linear<G> {
+    /// The same layer and its weight on other tensors.
+    pub(super) fn map_beside_weight<G>(self, f: impl Fn(F) -> G) -> Linear<G, W> {
         Linear {
             x: f(self.x),
-            weight: f(self.weight),
+            weight: self.weight,
             bias: self.bias.map(&f),
             form: match self.form {
                 LinearForm::Rows => LinearForm::Rows,
@@ -64,6 +73,20 @@ impl<F> Linear<F> {
                 LinearForm::ToPixels(skip) => LinearForm::ToPixels(f(skip)),
             },
         }
+    }
+}
+
+impl<F> Linear<F> {
+    /// The tensors.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = &F> {
+        [&self.weight]
+            .into_iter()
+            .chain(self.tensors_beside_weight())
+    }
+
+    /// The same layer on other tensors.
+    pub(super) fn map<G>(self, f: impl Fn(F) -> G) -> Linear<G> {
+        self.map_beside_weight(&f).with_weight(f)
     }
 }
 

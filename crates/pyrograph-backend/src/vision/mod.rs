@@ -15,16 +15,15 @@ mod exact;
 mod flex;
 mod linear;
 mod ops;
+mod outputs;
 pub mod plain;
 mod primitives;
+mod quantised;
 mod window;
 
 pub use activation::Activation;
 pub use attention::{AttentionOptions, Products};
-pub use backend::{
-    BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics, VisionAutodiff,
-    VisionBackend,
-};
+pub use backend::{VisionAutodiff, VisionBackend};
 pub use cache::{buffer_cache, set_buffer_cache};
 pub use exact::{exact_convolutions, exact_products, set_exact_convolutions, set_exact_products};
 #[cfg(feature = "flex")]
@@ -37,6 +36,8 @@ pub use ops::{
     linear_to_pixels, max_pool2d, modulate, normal_squares, softmax, upsample_nearest,
     weighted_squares,
 };
+pub use outputs::{BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics};
+pub use quantised::{QUANTISED_MAX, matrix_of, quantised_scheme, quantised_weight};
 pub use window::Window;
 
 #[cfg(test)]

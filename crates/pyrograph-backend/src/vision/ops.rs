@@ -1,7 +1,7 @@
 //! The operations that models call: [`VisionBackend`]'s methods on tensors.
 
 use burn::tensor::{
-    Tensor,
+    Tensor, TensorPrimitive,
     ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
 };
 
@@ -27,7 +27,8 @@ pub fn add<B: VisionBackend, const D: usize>(
     tensor(B::add_act(into(x), into(y), act))
 }
 
-/// Convolution, bias and activation; see [`super::plain::conv2d`] for the shapes.
+/// Convolution, bias and activation; see [`super::plain::conv2d`] for the shapes. The weight may be one of
+/// [`quantised_weight`](super::quantised_weight).
 pub fn conv2d<B: VisionBackend>(
     x: Tensor<B, 4>,
     weight: Tensor<B, 4>,
@@ -35,13 +36,11 @@ pub fn conv2d<B: VisionBackend>(
     options: ConvOptions<2>,
     act: Activation,
 ) -> Tensor<B, 4> {
-    tensor(B::conv2d_act(
-        into(x),
-        into(weight),
-        bias.map(into),
-        options,
-        act,
-    ))
+    let (x, bias) = (into(x), bias.map(into));
+    tensor(match weight.into_primitive() {
+        TensorPrimitive::Float(weight) => B::conv2d_act(x, weight, bias, options, act),
+        TensorPrimitive::QFloat(weight) => B::quantised_conv2d_act(x, weight, bias, options, act),
+    })
 }
 
 /// Convolution, scale, shift and activation; see [`super::plain::conv2d_scaled`] for the shapes.
@@ -217,7 +216,7 @@ pub fn softmax<B: VisionBackend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D
 }
 
 /// Linear layer over the last axis: [.., in] → [.., out]; `weight` [out, in], `bias` `[out]`. A weight of another float type than
-/// `x` is converted to the type of `x`.
+/// `x` is converted to the type of `x`; one of [`quantised_weight`](super::quantised_weight) stays as it is.
 pub fn linear<B: VisionBackend, const D: usize>(
     x: Tensor<B, D>,
     weight: Tensor<B, 2>,
@@ -277,12 +276,18 @@ fn linear_in<B: VisionBackend, const D: usize>(
     bias: Option<Tensor<B, 1>>,
     form: LinearForm<FloatTensor<B>>,
 ) -> Tensor<B, D> {
-    tensor(B::linear_layer(Linear {
+    let layer = Linear {
         x,
-        weight: into(weight),
+        weight: (),
         bias: bias.map(into),
         form,
-    }))
+    };
+    tensor(match weight.into_primitive() {
+        TensorPrimitive::Float(weight) => B::linear_layer(layer.with_weight(|()| weight)),
+        TensorPrimitive::QFloat(weight) => {
+            B::quantised_linear_layer(layer.with_weight(|()| weight))
+        }
+    })
 }
 
 /// Layer norm over the last axis of `x`; `weight` and `bias` as long as that axis. See [`super::plain::layer_norm`].

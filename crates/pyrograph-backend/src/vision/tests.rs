@@ -335,4 +335,5 @@ fn attention_with_equal_scores_averages_the_values() {
 mod distances;
 mod half;
 mod overflow;
+mod quantised;
 mod sequence;

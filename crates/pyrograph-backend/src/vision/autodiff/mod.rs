@@ -6,6 +6,8 @@
 //! A parameter of another float type than `x` is converted by an operation that burn differentiates. Frozen convolution weights stay
 //! in their type, and are converted in each pass.
 
+mod finish;
+mod quantised;
 mod steps;
 
 use burn::{
@@ -15,9 +17,9 @@ use burn::{
         ops::{Backward, OpsKind},
     },
     tensor::{
-        TensorMetadata,
+        Device, TensorData, TensorMetadata,
         backend::AutodiffBackend,
-        ops::{ConvOptions, ConvTransposeOptions, FloatTensor},
+        ops::{ConvOptions, ConvTransposeOptions, FloatTensor, QuantizedTensor},
     },
 };
 
@@ -28,10 +30,11 @@ use super::{
     plain,
     primitives::{by_rows, in_type, into, tensor},
 };
+use finish::{differentiable, finish_batch_norm, has_slope_of_output};
 use steps::{
-    Activate, ActivateState, AvgPool, Concat, ConcatState, ConvAct, ConvState, DistanceFrom,
-    GroupNormAct, GroupNormState, L2Norm, MaxPool, Modulate, ModulateState, NormAct, NormState,
-    PoolState, Softmax, TransposedConv, TransposedState,
+    Activate, ActivateState, AvgPool, Concat, ConcatState, ConvAct, ConvState, GroupNormAct,
+    GroupNormState, L2Norm, MaxPool, Modulate, ModulateState, NormState, PoolState, Softmax,
+    TransposedConv, TransposedState,
 };
 
 impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
@@ -287,6 +290,34 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         <Self as AutodiffBackend>::from_inner(B::linear_layer(layer))
     }
 
+    fn quantised_weight(
+        numbers: TensorData,
+        scales: Vec<f32>,
+        device: &Device<Self>,
+    ) -> Option<QuantizedTensor<Self>> {
+        B::quantised_weight(numbers, scales, device)
+    }
+
+    fn quantised_matrix(weight: QuantizedTensor<Self>) -> QuantizedTensor<Self> {
+        B::quantised_matrix(weight)
+    }
+
+    fn quantised_linear_layer(
+        layer: Linear<FloatTensor<Self>, QuantizedTensor<Self>>,
+    ) -> FloatTensor<Self> {
+        quantised::linear_layer::<B, C>(layer)
+    }
+
+    fn quantised_conv2d_act(
+        x: FloatTensor<Self>,
+        weight: QuantizedTensor<Self>,
+        bias: Option<FloatTensor<Self>>,
+        options: ConvOptions<2>,
+        act: Activation,
+    ) -> FloatTensor<Self> {
+        quantised::conv2d::<B, C>(x, weight, bias, options, act)
+    }
+
     fn layer_norm_last(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
@@ -450,45 +481,5 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
             mean: <Self as AutodiffBackend>::from_inner(out.mean),
             variance: <Self as AutodiffBackend>::from_inner(out.variance),
         }
-    }
-}
-
-/// Whether an activation's slope at its output is that at its input, as a sign shows it: then the output alone is kept. The
-/// others need their input, and get a step of their own.
-fn has_slope_of_output(act: Activation) -> bool {
-    match act {
-        Activation::Identity | Activation::Relu | Activation::Relu6 => true,
-        Activation::LeakyRelu(slope) => slope >= 0.0,
-        Activation::Gelu | Activation::QuickGelu | Activation::Silu | Activation::Tanh => false,
-    }
-}
-
-/// A batch norm's output, with its step where a gradient is asked for.
-fn finish_batch_norm<B: VisionBackend, C: CheckpointStrategy>(
-    state: NormState<B>,
-    inputs: [FloatTensor<Autodiff<B, C>>; 3],
-    output: FloatTensor<B>,
-) -> FloatTensor<Autodiff<B, C>> {
-    let parents = inputs.map(|input| input.node);
-    match NormAct.prepare::<C>(parents).compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish(state, output),
-        OpsKind::UnTracked(prep) => prep.finish(output),
-    }
-}
-
-/// A distance of `x`, found by `B` with its gradient.
-fn differentiable<B: VisionBackend, C: CheckpointStrategy>(
-    x: &FloatTensor<Autodiff<B, C>>,
-    Distance { value, gradient }: Distance<FloatTensor<B>>,
-) -> Distance<FloatTensor<Autodiff<B, C>>> {
-    let prepared = DistanceFrom.prepare::<C>([x.node.clone()]);
-    let constant = <Autodiff<B, C> as AutodiffBackend>::from_inner(gradient.clone());
-    let value = match prepared.compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish(gradient, value),
-        OpsKind::UnTracked(prep) => prep.finish(value),
-    };
-    Distance {
-        value,
-        gradient: constant,
     }
 }

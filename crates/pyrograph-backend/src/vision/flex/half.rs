@@ -1,6 +1,6 @@
-//! Weights in half precision, widened to f32 piece by piece.
+//! Weights in half precision and in int8, widened to f32 piece by piece.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use burn::tensor::DType;
 use burn_flex::{Flex, FlexTensor, Layout};
@@ -20,6 +20,53 @@ pub(super) enum Values<'a> {
     F32(&'a [f32]),
     F16(&'a [f16]),
     Bf16(&'a [bf16]),
+    Int8(Int8<'a>),
+}
+
+/// Some of the numbers of a weight in int8, whose rows have a scale each.
+#[derive(Clone, Copy)]
+pub(super) struct Int8<'a> {
+    numbers: &'a [i8],
+    /// The scales of all rows.
+    scales: &'a [f32],
+    /// Numbers of a row.
+    row: usize,
+    /// The place of the first number in the whole weight.
+    first: usize,
+}
+
+impl<'a> Int8<'a> {
+    /// All numbers of a weight, as many rows as there are scales.
+    pub(super) fn new(numbers: &'a [i8], scales: &'a [f32]) -> Self {
+        let row = numbers.len() / scales.len().max(1);
+        assert_eq!(row * scales.len(), numbers.len(), "rows of a weight");
+        Self {
+            numbers,
+            scales,
+            row,
+            first: 0,
+        }
+    }
+
+    fn part(&self, range: Range<usize>) -> Self {
+        Self {
+            numbers: &self.numbers[range.clone()],
+            first: self.first + range.start,
+            ..*self
+        }
+    }
+
+    /// Writes the numbers times their scales.
+    fn widen(&self, to: &mut [f32]) {
+        let mut next = 0;
+        while next < self.numbers.len() {
+            let place = self.first + next;
+            let end = self.numbers.len().min(next + self.row - place % self.row);
+            let scale = self.scales[place / self.row];
+            widen_int8(&self.numbers[next..end], scale, &mut to[next..end]);
+            next = end;
+        }
+    }
 }
 
 impl<'a> Values<'a> {
@@ -43,6 +90,7 @@ impl<'a> Values<'a> {
             Self::F32(values) => values.len(),
             Self::F16(values) => values.len(),
             Self::Bf16(values) => values.len(),
+            Self::Int8(values) => values.numbers.len(),
         }
     }
 
@@ -52,6 +100,7 @@ impl<'a> Values<'a> {
             Self::F32(values) => Self::F32(&values[range]),
             Self::F16(values) => Self::F16(&values[range]),
             Self::Bf16(values) => Self::Bf16(&values[range]),
+            Self::Int8(values) => Self::Int8(values.part(range)),
         }
     }
 
@@ -63,11 +112,61 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// Whether products with these values run in bf16.
+    pub(super) fn is_paired(&self) -> bool {
+        matches!(self, Self::Bf16(_) | Self::Int8(_)) && super::words::bf16_is_in_force()
+    }
+
     /// The values as they are, where they are bf16 and products run in bf16.
     pub(super) fn pairs(&self) -> Option<&'a [bf16]> {
         match self {
-            Self::Bf16(values) if super::words::bf16_is_in_force() => Some(values),
+            Self::Bf16(values) if self.is_paired() => Some(values),
             _ => None,
+        }
+    }
+
+    /// Runs `body` on bf16 for products in bf16: the values in place, or the numbers of int8 without their
+    /// [scales](Self::scales_of_sums), which this thread's memory takes.
+    pub(super) fn with_pairs<R>(&self, body: impl FnOnce(&[bf16]) -> R) -> R {
+        match self.pairs() {
+            Some(values) => body(values),
+            None => scratch::with_numbers(self.len(), |pairs: &mut [bf16]| {
+                self.narrow(pairs);
+                body(pairs)
+            }),
+        }
+    }
+
+    /// What [`with_pairs`](Self::with_pairs) hands on, for every thread: numbers of int8 are widened by all of them.
+    pub(super) fn all_pairs(&self) -> Pairs<'a> {
+        if let Some(values) = self.pairs() {
+            return Pairs::InPlace(values);
+        }
+        let mut made = Buffer::new(self.len().div_ceil(2));
+        let pairs: &mut [bf16] = &mut bytemuck::cast_slice_mut(&mut made)[..self.len()];
+        pairs
+            .par_chunks_mut(BLOCK)
+            .enumerate()
+            .for_each(|(block, to)| {
+                let first = block * BLOCK;
+                self.part(first..first + to.len()).narrow(to);
+            });
+        Pairs::Made(made, self.len())
+    }
+
+    /// The scales of the rows, by which sums of products in bf16 are yet to be multiplied: those of int8.
+    pub(super) fn scales_of_sums(&self) -> Option<&'a [f32]> {
+        match self {
+            Self::Int8(values) if self.is_paired() => Some(values.scales),
+            _ => None,
+        }
+    }
+
+    /// Writes the values as bf16; numbers of int8 without their scales, which is exact.
+    fn narrow(&self, to: &mut [bf16]) {
+        match self {
+            Self::Int8(values) => numbers_of_int8(values.numbers, to),
+            _ => self.with(|values| super::words::narrow(values, to)),
         }
     }
 
@@ -77,6 +176,7 @@ impl<'a> Values<'a> {
             Self::F32(values) => to.copy_from_slice(values),
             Self::F16(values) => widen_f16(values, to),
             Self::Bf16(values) => widen_bf16(values, to),
+            Self::Int8(values) => values.widen(to),
         }
     }
 
@@ -88,6 +188,24 @@ impl<'a> Values<'a> {
                 self.widen(widened);
                 body(widened)
             }),
+        }
+    }
+}
+
+/// Numbers of bf16 in place, or in memory of their own.
+pub(super) enum Pairs<'a> {
+    InPlace(&'a [bf16]),
+    /// The memory, and how many there are.
+    Made(Buffer, usize),
+}
+
+impl Deref for Pairs<'_> {
+    type Target = [bf16];
+
+    fn deref(&self) -> &[bf16] {
+        match self {
+            Self::InPlace(values) => values,
+            Self::Made(memory, count) => &bytemuck::cast_slice(memory)[..*count],
         }
     }
 }
@@ -115,6 +233,23 @@ vectorised! {
     fn widen_bf16(from: &[bf16], to: &mut [f32]) {
         for (to, from) in to.iter_mut().zip(from) {
             *to = f32::from_bits(u32::from(from.to_bits()) << 16);
+        }
+    }
+}
+
+vectorised! {
+    fn widen_int8(from: &[i8], scale: f32, to: &mut [f32]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = scale * f32::from(*from);
+        }
+    }
+}
+
+vectorised! {
+    /// A number of 8 bits is one of bf16: the lower half of its f32 is 0.
+    fn numbers_of_int8(from: &[i8], to: &mut [bf16]) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = bf16::from_bits((f32::from(*from).to_bits() >> 16) as u16);
         }
     }
 }
@@ -150,6 +285,29 @@ pub(super) fn parameter(parameter: FlexTensor, dtype: DType) -> FlexTensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_number_of_int8_is_one_of_bf16_and_widens_by_the_scale_of_its_row() {
+        let numbers: Vec<i8> = (i8::MIN..=i8::MAX).collect();
+        let scales: Vec<f32> = (1..=64).map(|row| 0.01 * row as f32).collect();
+        let values = Values::Int8(Int8::new(&numbers, &scales));
+        let mut pairs = vec![bf16::ZERO; numbers.len()];
+        values.narrow(&mut pairs);
+        for (pair, number) in pairs.iter().zip(&numbers) {
+            assert_eq!(pair.to_f32(), f32::from(*number));
+        }
+        // Parts that begin and end within a row.
+        for range in [0..256, 3..9, 5..6, 250..256, 7..7] {
+            let mut wide = vec![f32::NAN; range.len()];
+            values.part(range.clone()).widen(&mut wide);
+            for (wide, place) in wide.iter().zip(range) {
+                assert_eq!(*wide, scales[place / 4] * f32::from(numbers[place]));
+            }
+        }
+        let mut wide = [0.0; 3];
+        values.part(10..100).part(1..4).widen(&mut wide);
+        assert_eq!(wide[1], scales[3] * f32::from(numbers[12]));
+    }
 
     #[test]
     fn every_number_of_half_precision_is_widened_exactly() {

@@ -19,6 +19,7 @@ mod norms;
 mod planes;
 mod pooling;
 mod product;
+mod quantised;
 mod rows;
 mod scratch;
 mod shapes;
@@ -28,10 +29,10 @@ mod upsample;
 mod words;
 
 use burn::tensor::{
-    DType, TensorMetadata,
+    DType, Device, TensorData, TensorMetadata,
     ops::{ConvOptions, ConvTransposeOptions, FloatTensor, ModuleOps},
 };
-use burn_flex::{Flex, FlexTensor};
+use burn_flex::{Flex, FlexQTensor, FlexTensor};
 
 use super::{
     Activation, AttentionOptions, BatchNormOutput, Distance, Linear, ModulateGradients,
@@ -230,15 +231,8 @@ impl VisionBackend for Flex {
         act: Activation,
     ) -> FloatTensor<Self> {
         if x.dtype() != DType::F32 {
-            let (weight, bias) = (tensor(weight), tensor(bias));
-            return into(plain::group_norm(
-                tensor::<Self, 4>(x),
-                weight,
-                bias,
-                groups,
-                epsilon,
-                act,
-            ));
+            let (x, weight, bias) = (tensor::<Self, 4>(x), tensor(weight), tensor(bias));
+            return into(plain::group_norm(x, weight, bias, groups, epsilon, act));
         }
         norms::group_norm(x, &widened(weight), &widened(bias), groups, epsilon, act)
     }
@@ -274,14 +268,9 @@ impl VisionBackend for Flex {
         if x.dtype() != DType::F32 {
             let (weight, bias, mean, variance) =
                 (tensor(weight), tensor(bias), tensor(mean), tensor(variance));
+            let x = tensor::<Self, 4>(x);
             return into(plain::batch_norm(
-                tensor::<Self, 4>(x),
-                weight,
-                bias,
-                mean,
-                variance,
-                epsilon,
-                act,
+                x, weight, bias, mean, variance, epsilon, act,
             ));
         }
         let [weight, bias, mean, variance] = [weight, bias, mean, variance].map(widened);
@@ -380,11 +369,8 @@ impl VisionBackend for Flex {
         window: Window,
     ) -> FloatTensor<Self> {
         if x.dtype() != DType::F32 {
-            let Window {
-                size,
-                stride,
-                padding,
-            } = window;
+            let (size, stride) = (window.size, window.stride);
+            let padding = window.padding;
             return Self::avg_pool2d_backward(x, grad, size, stride, padding, true, false);
         }
         pooling::avg_pool2d_backward(x.shape().dims(), &grad, window)
@@ -448,6 +434,32 @@ impl VisionBackend for Flex {
 
     fn linear_layer(layer: Linear<FloatTensor<Self>>) -> FloatTensor<Self> {
         linear::linear(layer)
+    }
+
+    fn quantised_weight(
+        numbers: TensorData,
+        scales: Vec<f32>,
+        _: &Device<Self>,
+    ) -> Option<FlexQTensor> {
+        quantised::weight(numbers, scales)
+    }
+
+    fn quantised_matrix(weight: FlexQTensor) -> FlexQTensor {
+        quantised::matrix(weight)
+    }
+
+    fn quantised_linear_layer(layer: Linear<FlexTensor, FlexQTensor>) -> FlexTensor {
+        quantised::linear_layer(layer)
+    }
+
+    fn quantised_conv2d_act(
+        x: FlexTensor,
+        weight: FlexQTensor,
+        bias: Option<FlexTensor>,
+        options: ConvOptions<2>,
+        act: Activation,
+    ) -> FlexTensor {
+        quantised::conv2d(x, weight, bias, options, act)
     }
 
     fn layer_norm_last(

@@ -1,4 +1,4 @@
-//! Convolutions with bf16 weights on tiles, without unfolding: pixels are rounded and laid out channels last, so that the channels
+//! Convolutions with weights of bf16 or int8 on tiles, without unfolding: pixels are rounded and laid out channels last, so that the channels
 //! of neighbouring pixels are the rows of a tile where they lie. Each tap is seen at a distance of its own.
 //!
 //! At stride 1 an image with its padding is one sequence of pixels. The products of those few pixels that lie between two lines of
@@ -14,6 +14,7 @@ use rayon::prelude::*;
 use super::{
     super::{
         buffers::Buffer,
+        half::Values,
         product::{Into, Shared, product_by_distant_rows},
         scratch,
         words::{self, PIECE, Panels, Pieces, WIDE},
@@ -45,7 +46,13 @@ enum Tasks {
 }
 
 /// Writes the outputs [batch, out, height, width] of `x` [batch, in, height, width].
-pub(super) fn forward(s: &Shape, x: &[f32], weight: &[bf16], finish: Finish<'_>, out: &mut [f32]) {
+pub(super) fn forward(
+    s: &Shape,
+    x: &[f32],
+    weight: Values<'_>,
+    finish: Finish<'_>,
+    out: &mut [f32],
+) {
     let tasks = match Layout::new(s).images() <= FEW {
         true => Tasks::Panels,
         false => Tasks::Blocks,
@@ -57,11 +64,16 @@ fn forward_by(
     tasks: Tasks,
     s: &Shape,
     x: &[f32],
-    weight: &[bf16],
+    weight: Values<'_>,
     finish: Finish<'_>,
     out: &mut [f32],
 ) {
     let layout = Layout::new(s);
+    let scales = finish.scales_of(&weight);
+    let finish = Finish {
+        scale: scales.as_deref().or(finish.scale),
+        ..finish
+    };
     let mut memory = Buffer::new(layout.images().div_ceil(2));
     let pixels: &mut [bf16] = bytemuck::cast_slice_mut(&mut memory);
     layout.round(x, &mut pixels[..layout.images()]);
@@ -187,9 +199,12 @@ impl<'a> Layout<'a> {
     /// Packs the weights [out, in, taps] of a panel.
     fn pack<'w>(&self, weight: &[bf16], panel: usize, words: &'w mut [u32]) -> Panels<'w, bf16> {
         let (outputs, channels, taps) = (self.of_panel(panel), self.s.channels_in, self.taps());
-        let weight = &weight[outputs.start * channels * taps..outputs.end * channels * taps];
+        let weight = weight.part(outputs.start * channels * taps..outputs.end * channels * taps);
         let count = Panels::<bf16>::words(self.inner(), outputs.len());
-        words::pack_taps(&mut words[..count], weight, [outputs.len(), channels, taps]);
+        let of_panel = &mut words[..count];
+        weight.with_pairs(|weight| {
+            words::pack_taps(of_panel, weight, [outputs.len(), channels, taps]);
+        });
         self.panels(panel, words)
     }
 
@@ -323,7 +338,7 @@ mod tests {
         for tasks in [Tasks::Panels, Tasks::Blocks] {
             let mut out = vec![f32::NAN; exact.len()];
             let finish = finish(None, Some(&shift), Activation::Relu);
-            forward_by(tasks, s, &x, &weight, finish, &mut out);
+            forward_by(tasks, s, &x, Values::Bf16(&weight), finish, &mut out);
             assert_close(&format!("{s:?}"), &out, &exact, 2e-6);
         }
     }

@@ -1,6 +1,6 @@
 //! What becomes of a convolution's products.
 
-use super::super::{super::Activation, features::vectorised, lines::affine};
+use super::super::{super::Activation, features::vectorised, half::Values, lines::affine};
 
 /// `act(y·scale + shift)`, with a scale and a shift for each output channel.
 #[derive(Clone, Copy)]
@@ -16,6 +16,19 @@ impl Finish<'_> {
         let scale = self.scale.map_or(1.0, |scale| scale[channel]);
         let shift = self.shift.map_or(0.0, |shift| shift[channel]);
         (scale, shift)
+    }
+
+    /// The scales of the sums of int8, with those of the finish; none where the weights have none.
+    pub(super) fn scales_of(&self, weight: &Values<'_>) -> Option<Vec<f32>> {
+        let scales = weight.scales_of_sums()?;
+        Some(match self.scale {
+            Some(by) => scales
+                .iter()
+                .zip(by)
+                .map(|(scale, by)| scale * by)
+                .collect(),
+            None => scales.to_vec(),
+        })
     }
 
     /// Finishes outputs of one channel.

@@ -55,9 +55,7 @@ pub(super) fn forward(s: &Shape, x: &[f32], weight: Values<'_>, finish: Finish<'
             .for_each(|out| finish.planes(out, 1));
         return out;
     }
-    if let Some(weight) = weight.pairs()
-        && channels_last::pays(s)
-    {
+    if weight.is_paired() && channels_last::pays(s) {
         channels_last::forward(s, x, weight, finish, &mut out);
         return out;
     }

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::{
     super::{
         buffers::Buffer,
+        half::Values,
         product::{Into, product_by_distant_rows},
         scratch,
         words::{self, Panels, Rows, WIDE},
@@ -43,10 +44,15 @@ pub(super) fn holds(c: &Correlation) -> bool {
 pub(super) fn forward(
     c: &Correlation,
     x: &[f32],
-    weight: &[bf16],
+    weight: Values<'_>,
     finish: Finish<'_>,
     out: &mut [f32],
 ) {
+    let scales = finish.scales_of(&weight);
+    let finish = Finish {
+        scale: scales.as_deref().or(finish.scale),
+        ..finish
+    };
     let tiles = Tiles::new(c, Unfolded::OUT);
     let job = Forward {
         c,
@@ -67,7 +73,7 @@ pub(super) fn forward(
 struct Forward<'a> {
     c: &'a Correlation,
     x: Source<'a>,
-    weight: &'a [bf16],
+    weight: Values<'a>,
     finish: Finish<'a>,
     out: Outputs<'a>,
     tiles: &'a Tiles,
@@ -78,6 +84,7 @@ struct Forward<'a> {
 impl Forward<'_> {
     /// Blocks of tiles on every thread, each with the weights of all channels.
     fn by_tiles(&self) {
+        let weight = &*self.weight.all_pairs();
         let pairs = self.rows.div_ceil(2);
         let at_once = (WORDS / pairs.max(1) / WIDE).clamp(1, 8) * WIDE;
         self.blocks(at_once).into_par_iter().for_each(|range| {
@@ -88,7 +95,7 @@ impl Forward<'_> {
                 let panels = Panels::new(words, self.rows, block.len());
                 let channels = self.c.target.channels;
                 if in_place.is_some() {
-                    let factors = (self.weights(0..channels), panels);
+                    let factors = (self.rows(weight), panels);
                     // SAFETY: a pixel is in one block, and a thread has it for itself.
                     return unsafe {
                         let first = block.range.start;
@@ -96,7 +103,9 @@ impl Forward<'_> {
                     };
                 }
                 for first in (0..channels).step_by(GROUP) {
-                    self.products(&block, panels, first..channels.min(first + GROUP));
+                    let channels = first..channels.min(first + GROUP);
+                    let weight = &weight[channels.start * self.rows..channels.end * self.rows];
+                    self.products(&block, panels, channels, weight);
                 }
             });
         });
@@ -137,7 +146,11 @@ impl Forward<'_> {
             .into_par_iter()
             .for_each(|number| {
                 let first = number * group;
-                self.products(&block, panels, first..channels.min(first + group));
+                let channels = first..channels.min(first + group);
+                let of_channels = channels.start * self.rows..channels.end * self.rows;
+                self.weight.part(of_channels).with_pairs(|weight| {
+                    self.products(&block, panels, channels, weight);
+                });
             });
     }
 
@@ -163,17 +176,24 @@ impl Forward<'_> {
         }
     }
 
-    fn weights(&self, channels: Range<usize>) -> Rows<'_, bf16> {
-        let values = &self.weight[channels.start * self.rows..channels.end * self.rows];
-        Rows::new(values, channels.len(), self.rows, self.rows)
+    /// The weights of some output channels as rows of a product.
+    fn rows<'w>(&self, weight: &'w [bf16]) -> Rows<'w, bf16> {
+        let channels = weight.len() / self.rows.max(1);
+        Rows::new(weight, channels, self.rows, self.rows)
     }
 
-    /// The outputs of a block for some output channels.
-    fn products(&self, block: &Block<'_>, panels: Panels<'_, bf16>, channels: Range<usize>) {
+    /// The outputs of a block for some output channels, whose weights these are.
+    fn products(
+        &self,
+        block: &Block<'_>,
+        panels: Panels<'_, bf16>,
+        channels: Range<usize>,
+        weight: &[bf16],
+    ) {
         let (row, count) = (Unfolded::row(block.len()), channels.len());
         let places = self.out.places(block, Unfolded::OUT);
         scratch::with(count * row, |products| {
-            let factors = (self.weights(channels.clone()), panels);
+            let factors = (self.rows(weight), panels);
             product_by_distant_rows(products, row, &factors, Into::Overwrite);
             for (channel, products) in channels.zip(products.chunks_mut(row)) {
                 let values = &mut products[..block.len()];

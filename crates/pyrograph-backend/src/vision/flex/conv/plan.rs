@@ -54,7 +54,7 @@ impl Plan {
     }
 
     pub(super) fn with_weights(c: Correlation, weight: &Values<'_>) -> Self {
-        let in_pairs = weight.pairs().is_some() && paired::holds(&c);
+        let in_pairs = weight.is_paired() && paired::holds(&c);
         Self::new(c, exact_convolutions(), in_pairs)
     }
 
@@ -86,10 +86,10 @@ impl Plan {
         use blocked::forward;
         let c = &self.c;
         match self.kind {
-            Kind::Unfolded => match weight.pairs() {
-                Some(weight) if paired::holds(c) => paired::forward(c, x, weight, finish, out),
-                _ => forward::<Unfolded>(c, x, weight, finish, out),
-            },
+            Kind::Unfolded if weight.is_paired() && paired::holds(c) => {
+                paired::forward(c, x, weight, finish, out);
+            }
+            Kind::Unfolded => forward::<Unfolded>(c, x, weight, finish, out),
             Kind::Four3 => forward::<FourOfThree>(c, x, weight, finish, out),
             Kind::Two3 => forward::<Winograd<Two, 3, 4, 2>>(c, x, weight, finish, out),
             Kind::Four2 => forward::<Winograd<Four, 2, 5, 4>>(c, x, weight, finish, out),

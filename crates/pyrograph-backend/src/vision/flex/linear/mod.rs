@@ -9,7 +9,7 @@ mod tokens;
 use std::ops::Range;
 
 use burn::tensor::{DType, Shape, TensorMetadata};
-use burn_flex::{Flex, FlexTensor};
+use burn_flex::{Flex, FlexQTensor, FlexTensor};
 use burn_std::bf16;
 use rayon::prelude::*;
 
@@ -54,18 +54,59 @@ pub(super) fn linear(layer: super::super::Linear<FlexTensor>) -> FlexTensor {
         _ => true,
     };
     let bias = layer.bias.clone().map(|bias| parameter(bias, dtype));
-    let (x, weight, bias) = (&layer.x, &layer.weight, bias.as_ref());
     match &layer.form {
         LinearForm::Rows if !is_ours => {
-            let weight = parameter(weight.clone(), dtype);
-            let bias = bias.map(|bias| tensor(bias.clone()));
+            let weight = parameter(layer.weight.clone(), dtype);
             into(plain::linear(
                 tensor::<Flex, 2>(layer.x),
                 tensor(weight),
-                bias,
+                bias.map(tensor),
             ))
         }
         _ if !is_ours || !agrees => composed::<Flex>(layer),
+        form => {
+            let weight = layer.weight.to_contiguous();
+            let weight = Weight::new(Values::of(&weight), weight.shape().dims());
+            of_form(&layer.x, weight, bias.as_ref(), form)
+        }
+    }
+}
+
+/// The layer with a weight in int8, of which `weight` holds the numbers; everything else is f32.
+pub(super) fn quantised(
+    layer: super::super::Linear<FlexTensor, FlexQTensor>,
+    weight: Values<'_>,
+) -> FlexTensor {
+    let bias = layer.bias.map(|bias| parameter(bias, DType::F32));
+    let weight = Weight::new(weight, layer.weight.shape().dims());
+    of_form(&layer.x, weight, bias.as_ref(), &layer.form)
+}
+
+/// The values of a weight [out, in].
+#[derive(Clone, Copy)]
+struct Weight<'a> {
+    values: Values<'a>,
+    outputs: usize,
+    inner: usize,
+}
+
+impl<'a> Weight<'a> {
+    fn new(values: Values<'a>, [outputs, inner]: [usize; 2]) -> Self {
+        Self {
+            values,
+            outputs,
+            inner,
+        }
+    }
+}
+
+fn of_form(
+    x: &FlexTensor,
+    weight: Weight<'_>,
+    bias: Option<&FlexTensor>,
+    form: &LinearForm<FlexTensor>,
+) -> FlexTensor {
+    match form {
         LinearForm::Rows => of_rows(x, weight, bias, None),
         LinearForm::Plus(residual) => of_rows(x, weight, bias, Some(residual)),
         LinearForm::Gated => gated(x, weight, bias),
@@ -77,7 +118,7 @@ pub(super) fn linear(layer: super::super::Linear<FlexTensor>) -> FlexTensor {
 /// `x·Wᵀ + b`, plus `residual` of the output's shape: `x` [tokens, in].
 fn of_rows(
     x: &FlexTensor,
-    weight: &FlexTensor,
+    weight: Weight<'_>,
     bias: Option<&FlexTensor>,
     residual: Option<&FlexTensor>,
 ) -> FlexTensor {
@@ -88,7 +129,7 @@ fn of_rows(
 }
 
 /// Each pixel of `x` [batch, in, height, width] is a token.
-fn of_pixels(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
+fn of_pixels(x: &FlexTensor, weight: Weight<'_>, bias: Option<&FlexTensor>) -> FlexTensor {
     let [batch, inner, height, width] = x.shape().dims();
     let (x, pixels) = (x.to_contiguous(), height * width);
     let tokens = Tokens::Pixels(floats(&x));
@@ -97,14 +138,14 @@ fn of_pixels(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> 
 }
 
 /// With `W` [2·out, in] in two halves, `value · GELU(gate)`; `x` [tokens, in].
-fn gated(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> FlexTensor {
+fn gated(x: &FlexTensor, weight: Weight<'_>, bias: Option<&FlexTensor>) -> FlexTensor {
     let [count, inner] = x.shape().dims();
-    let outputs = weight.shape()[0] / 2;
-    let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
+    let outputs = weight.outputs / 2;
+    let x = x.to_contiguous();
     let bias = bias.map(FlexTensor::to_contiguous);
     let job = Linear {
         x: Tokens::Rows(floats(&x)),
-        weight: Values::of(&weight),
+        weight: weight.values,
         bias: bias.as_ref().map(floats),
         residual: None,
         sizes: [1, count, inner],
@@ -120,19 +161,18 @@ fn gated(x: &FlexTensor, weight: &FlexTensor, bias: Option<&FlexTensor>) -> Flex
 fn layer<const D: usize>(
     x: Tokens<'_>,
     sizes: [usize; 3],
-    weight: &FlexTensor,
+    weight: Weight<'_>,
     bias: Option<&FlexTensor>,
     residual: Option<&FlexTensor>,
     axes: [usize; D],
 ) -> FlexTensor {
-    let [outputs, of_weight] = weight.shape().dims();
+    let outputs = weight.outputs;
     let [items, count, inner] = sizes;
-    assert_eq!(inner, of_weight, "the features of a linear layer");
-    let weight = weight.to_contiguous();
+    assert_eq!(inner, weight.inner, "the features of a linear layer");
     let [bias, residual] = [bias, residual].map(|x| x.map(FlexTensor::to_contiguous));
     let job = Linear {
         x,
-        weight: Values::of(&weight),
+        weight: weight.values,
         bias: bias.as_ref().map(floats),
         residual: residual.as_ref().map(floats),
         sizes,
@@ -171,7 +211,7 @@ struct Block {
 impl Linear<'_> {
     /// Runs `body` on the layer with its tokens rounded, where products are those of bf16.
     fn rounded(self, body: impl FnOnce(&Linear<'_>)) {
-        if self.weight.pairs().is_none() {
+        if !self.weight.is_paired() {
             return body(&self);
         }
         let [items, count, inner] = self.sizes;
@@ -192,8 +232,8 @@ impl Linear<'_> {
         };
         let down = count.div_ceil(most);
         let rows = count.div_ceil(down);
-        let weights = match self.weight.pairs() {
-            None if self.is_by_words() => WEIGHTS / 2,
+        let weights = match self.weight.is_paired() {
+            false if self.is_by_words() => WEIGHTS / 2,
             _ => WEIGHTS,
         };
         let wide = (weights / inner.max(1)).clamp(16, 1024);
@@ -231,8 +271,7 @@ impl Linear<'_> {
         let out = Shared::new(out);
         self.grid(self.outputs).into_par_iter().for_each(|block| {
             let mut target = self.target(&block, self.outputs, &out);
-            let into = self.begin(&block.outputs, &mut target);
-            self.product(&block, &block.outputs, into, &mut target);
+            self.write(&block, &block.outputs, &mut target);
             // Last, so that sums are those of a layer and an addition.
             let Some(residual) = self.residual else {
                 return;
@@ -253,17 +292,27 @@ impl Linear<'_> {
             let mut target = self.target(&block, features, &out);
             let (rows, columns) = (block.tokens.len(), block.outputs.len());
             let gates = block.outputs.start + features..block.outputs.end + features;
-            let into = self.begin(&block.outputs, &mut target);
-            self.product(&block, &block.outputs, into, &mut target);
+            self.write(&block, &block.outputs, &mut target);
             scratch::with(rows * columns, |memory| {
                 let gate = Shared::new(memory);
                 // SAFETY: the one block of this memory.
                 let mut gate = unsafe { gate.block(0, columns, [rows, columns]) };
-                let into = self.begin(&gates, &mut gate);
-                self.product(&block, &gates, into, &mut gate);
+                self.write(&block, &gates, &mut gate);
                 (0..rows).for_each(|row| multiply_by_gelu(target.row(row), gate.row(row)));
             });
         });
+    }
+
+    /// Writes some outputs of a block's tokens: products and bias.
+    fn write(&self, block: &Block, outputs: &Range<usize>, target: &mut Target<'_>) {
+        let Some(scales) = self.weight.scales_of_sums() else {
+            let into = self.begin(outputs, target);
+            return self.product(block, outputs, into, target);
+        };
+        self.product(block, outputs, Into::Overwrite, target);
+        let scales = &scales[outputs.clone()];
+        let bias = self.bias.map(|bias| &bias[outputs.clone()]);
+        (0..target.size()[0]).for_each(|row| scale(target.row(row), scales, bias));
     }
 
     /// Writes the bias, which the products are added to, if there is one.
@@ -280,10 +329,11 @@ impl Linear<'_> {
     fn product(&self, block: &Block, outputs: &Range<usize>, into: Into, target: &mut Target<'_>) {
         let [_, count, inner] = self.sizes;
         let of_outputs = outputs.start * inner..outputs.end * inner;
-        if let Some(weight) = self.weight.pairs() {
-            return self.product_of_words(block, &weight[of_outputs], into, target);
+        let weight = self.weight.part(of_outputs);
+        if weight.is_paired() {
+            return weight.with_pairs(|weight| self.product_of_words(block, weight, into, target));
         }
-        self.weight.part(of_outputs).with(|weight| {
+        weight.with(|weight| {
             if self.is_by_words() {
                 return self.product_of_words(block, weight, into, target);
             }
@@ -297,7 +347,7 @@ impl Linear<'_> {
 
     /// Whether the products are those of words.
     fn is_by_words(&self) -> bool {
-        self.weight.pairs().is_some() || f32::has_products() && matches!(self.x, Tokens::Rows(_))
+        self.weight.is_paired() || f32::has_products() && matches!(self.x, Tokens::Rows(_))
     }
 
     /// The weights are packed; the tokens are taken, in the weights' type, some at a time.
@@ -340,6 +390,28 @@ impl Linear<'_> {
 vectorised! {
     fn add(values: &[f32], to: &mut [f32]) {
         to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
+    }
+}
+
+/// Multiplies sums by the scales of their outputs, and adds the bias.
+fn scale(sums: &mut [f32], scales: &[f32], bias: Option<&[f32]>) {
+    match bias {
+        Some(bias) => scale_and_add(sums, scales, bias),
+        None => multiply(sums, scales),
+    }
+}
+
+vectorised! {
+    fn scale_and_add(sums: &mut [f32], scales: &[f32], bias: &[f32]) {
+        for ((sum, scale), bias) in sums.iter_mut().zip(scales).zip(bias) {
+            *sum = math::fused::<FUSED>(*sum, *scale, *bias);
+        }
+    }
+}
+
+vectorised! {
+    fn multiply(values: &mut [f32], by: &[f32]) {
+        values.iter_mut().zip(by).for_each(|(value, by)| *value *= by);
     }
 }
 

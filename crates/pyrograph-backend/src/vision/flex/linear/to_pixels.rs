@@ -11,12 +11,14 @@ use super::{
     super::{
         buffers::Buffer,
         features::vectorised,
-        half::Values,
+        half::{Pairs, Values},
+        math,
         product::{Into, Matrix, Shared, Target},
         scratch,
         tensors::{floats, image},
         words::{self, Panels, Rows},
     },
+    Weight,
     tokens::Tokens,
 };
 
@@ -28,24 +30,25 @@ const CHANNELS: usize = 192;
 /// `W·x + b` for every token, plus `skip`: `x` [batch, height·width, in], `skip` and result [batch, out, height, width].
 pub(super) fn to_pixels(
     x: &FlexTensor,
-    weight: &FlexTensor,
+    weight: Weight<'_>,
     bias: Option<&FlexTensor>,
     skip: &FlexTensor,
 ) -> FlexTensor {
     let [batch, count, inner] = x.shape().dims();
-    let [outputs, of_weight] = weight.shape().dims();
+    let outputs = weight.outputs;
     let shape: [usize; 4] = skip.shape().dims();
-    assert_eq!(inner, of_weight, "the features of a linear layer");
+    assert_eq!(inner, weight.inner, "the features of a linear layer");
     assert_eq!(
         [shape[0], shape[1], shape[2] * shape[3]],
         [batch, outputs, count],
         "images of as many channels and pixels as there are outputs and tokens"
     );
-    let [x, weight, skip] = [x, weight, skip].map(FlexTensor::to_contiguous);
+    let [x, skip] = [x, skip].map(FlexTensor::to_contiguous);
     let bias = bias.map(FlexTensor::to_contiguous);
     let job = Job {
         x: Tokens::Rows(floats(&x)),
-        weight: Values::of(&weight),
+        weight: weight.values,
+        pairs: weight.values.is_paired().then(|| weight.values.all_pairs()),
         bias: bias.as_ref().map(floats),
         skip: floats(&skip),
         inner,
@@ -65,6 +68,8 @@ pub(super) fn to_pixels(
 struct Job<'a> {
     x: Tokens<'a>,
     weight: Values<'a>,
+    /// The weight where products run in bf16: all pixels see all of it.
+    pairs: Option<Pairs<'a>>,
     bias: Option<&'a [f32]>,
     skip: &'a [f32],
     inner: usize,
@@ -76,13 +81,13 @@ impl Job<'_> {
     /// All channels of some pixels of an image.
     fn pixels(&self, item: usize, pixels: Range<usize>, out: &Shared<'_>) {
         let inner = self.inner;
-        let Some(weight) = self.weight.pairs() else {
+        let Some(weight) = &self.pairs else {
             let x = self.x.matrix(item, self.count, pixels.clone(), inner);
-            return self.groups(item, &pixels, out, |first, channels, target| {
+            return self.groups(item, &pixels, out, |first, channels, into, target| {
                 let weight = self.weight.part(first * inner..(first + channels) * inner);
                 weight.with(|weight| {
                     let weight = Matrix::by_rows(weight, channels, inner);
-                    target.product(&(weight, x.transposed()), Into::Add);
+                    target.product(&(weight, x.transposed()), into);
                 });
             });
         };
@@ -90,10 +95,10 @@ impl Job<'_> {
         scratch::with_numbers(Panels::<bf16>::words(inner, columns), |words| {
             self.pack(item, pixels.clone(), words);
             let panels = Panels::new(words, inner, columns);
-            self.groups(item, &pixels, out, |first, channels, target| {
+            self.groups(item, &pixels, out, |first, channels, into, target| {
                 let weight = &weight[first * inner..(first + channels) * inner];
                 let rows = Rows::new(weight, channels, inner, inner);
-                target.product(&(rows, panels), Into::Add);
+                target.product(&(rows, panels), into);
             });
         });
     }
@@ -110,13 +115,13 @@ impl Job<'_> {
         });
     }
 
-    /// Runs `add` on groups of channels, after their skip and bias have been written.
+    /// Runs `product` on groups of channels: after their skip and bias have been written, or before, where their sums have scales.
     fn groups(
         &self,
         item: usize,
         pixels: &Range<usize>,
         out: &Shared<'_>,
-        mut add: impl FnMut(usize, usize, &mut Target<'_>),
+        mut product: impl FnMut(usize, usize, Into, &mut Target<'_>),
     ) {
         for first in (0..self.outputs).step_by(CHANNELS) {
             let channels = CHANNELS.min(self.outputs - first);
@@ -125,12 +130,32 @@ impl Job<'_> {
             };
             // SAFETY: a pixel of an image is in one block, which one thread writes, one group after the other.
             let mut target = unsafe { out.block(place(0), self.count, [channels, pixels.len()]) };
+            let scales = self.weight.scales_of_sums();
+            if scales.is_some() {
+                product(first, channels, Into::Overwrite, &mut target);
+            }
             for channel in 0..channels {
                 let bias = self.bias.map_or(0.0, |bias| bias[first + channel]);
                 let skip = &self.skip[place(channel)..][..pixels.len()];
-                plus(skip, bias, target.row(channel));
+                match scales {
+                    Some(scales) => {
+                        scale_and_add(target.row(channel), scales[first + channel], skip, bias);
+                    }
+                    None => plus(skip, bias, target.row(channel)),
+                }
             }
-            add(first, channels, &mut target);
+            if scales.is_none() {
+                product(first, channels, Into::Add, &mut target);
+            }
+        }
+    }
+}
+
+vectorised! {
+    /// `sum · scale + value + number`.
+    fn scale_and_add(sums: &mut [f32], scale: f32, values: &[f32], number: f32) {
+        for (sum, value) in sums.iter_mut().zip(values) {
+            *sum = math::fused::<FUSED>(*sum, scale, value + number);
         }
     }
 }
