@@ -7,64 +7,15 @@ use burn::tensor::{
 };
 
 use super::{
-    Activation, AttentionOptions, Linear, LinearForm, Window,
+    Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
+    Linear, LinearForm, ModulateGradients, NormGradients, NormStatistics, Window,
     linear::composed,
     plain,
     primitives::{
-        by_rows, distance, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor,
+        by_rows, distance, in_type, into, plain_attention_backward, plain_max_pool_backward,
+        plain_softmax_backward, tensor,
     },
 };
-
-/// What batch norm with the batch's own statistics yields.
-#[derive(Clone, Debug)]
-pub struct BatchNormOutput<F> {
-    /// The normalised, scaled, shifted and activated output [batch, channels, height, width].
-    pub output: F,
-    /// The batch's mean `[channels]`.
-    pub mean: F,
-    /// The batch's biased variance `[channels]`.
-    pub variance: F,
-}
-
-/// Where the statistics of a batch norm come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NormStatistics {
-    /// From elsewhere, as in sampling: constants.
-    Given,
-    /// From the input itself, as in training.
-    OfBatch,
-}
-
-/// The gradients of a norm.
-#[derive(Clone, Debug)]
-pub struct NormGradients<F> {
-    /// ∂x [batch, channels, height, width].
-    pub x: F,
-    /// ∂weight `[channels]`.
-    pub weight: F,
-    /// ∂bias `[channels]`.
-    pub bias: F,
-}
-
-/// The gradients of [`VisionBackend::modulate`].
-#[derive(Clone, Debug)]
-pub struct ModulateGradients<F> {
-    /// ∂x [batch, channels, height, width].
-    pub x: F,
-    /// ∂scale [batch, channels, 1, 1].
-    pub scale: F,
-    /// ∂shift [batch, channels, 1, 1].
-    pub shift: F,
-}
-
-/// A distance from a constant, with its gradient.
-#[derive(Clone, Debug)]
-pub struct Distance<F> {
-    /// `[1]`: the distance.
-    pub value: F,
-    /// The gradient of the distance to the first argument, in its shape; no gradient reaches it.
-    pub gradient: F,
-}
 
 /// A burn backend with the few operations where a fused kernel pays.
 ///
@@ -366,6 +317,32 @@ pub trait VisionBackend: Backend {
         distance(plain::weighted_squares(tensor(x), target, weights))
     }
 
+    /// See [`plain::row_divergence`]; `target` and `weights` are constants.
+    fn row_divergence(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        temperature: f64,
+    ) -> Distance<FloatTensor<Self>> {
+        let (target, weights) = (tensor::<Self, 2>(target), tensor(weights));
+        distance(plain::row_divergence(
+            tensor(x),
+            target,
+            weights,
+            temperature,
+        ))
+    }
+
+    /// See [`plain::row_smooth_l1`]; `target` and `weights` are constants.
+    fn row_smooth_l1(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+    ) -> Distance<FloatTensor<Self>> {
+        let (target, weights) = (tensor::<Self, 2>(target), tensor(weights));
+        distance(plain::row_smooth_l1(tensor(x), target, weights))
+    }
+
     /// See [`plain::concat_channels`].
     fn concat_channels(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
         into(plain::concat_channels(tensor::<Self, 4>(x), tensor(y)))
@@ -463,6 +440,16 @@ pub trait VisionBackend: Backend {
             bias.map(tensor),
             options.scale,
         ))
+    }
+
+    /// The gradients of [`scaled_dot_product_attention`](Self::scaled_dot_product_attention), given `grad`, the gradient
+    /// of its output; see [`plain::attention_backward`]. A large matrix of scores is computed in blocks of queries.
+    fn attention_backward(
+        pass: AttentionPass<FloatTensor<Self>>,
+        grad: FloatTensor<Self>,
+        options: AttentionOptions,
+    ) -> AttentionGradients<FloatTensor<Self>> {
+        plain_attention_backward::<Self>(pass, grad, options)
     }
 }
 

@@ -15,16 +15,14 @@ mod exact;
 mod flex;
 mod linear;
 mod ops;
+mod outputs;
 pub mod plain;
 mod primitives;
 mod window;
 
 pub use activation::Activation;
-pub use attention::{AttentionOptions, Products};
-pub use backend::{
-    BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics, VisionAutodiff,
-    VisionBackend,
-};
+pub use attention::{AttentionGradients, AttentionOptions, AttentionPass, Products};
+pub use backend::{VisionAutodiff, VisionBackend};
 pub use cache::{buffer_cache, set_buffer_cache};
 pub use exact::{exact_convolutions, exact_products, set_exact_convolutions, set_exact_products};
 #[cfg(feature = "flex")]
@@ -34,9 +32,10 @@ pub use ops::{
     BatchNormTraining, activate, add, attention, avg_pool2d, batch_norm, batch_norm_training,
     channel_divergence, concat_channels, conv_transpose2d, conv2d, conv2d_scaled, geglu,
     group_norm, l2_norm, layer_norm, linear, linear_geglu, linear_of_pixels, linear_plus,
-    linear_to_pixels, max_pool2d, modulate, normal_squares, softmax, upsample_nearest,
-    weighted_squares,
+    linear_to_pixels, max_pool2d, modulate, normal_squares, row_divergence, row_smooth_l1, softmax,
+    upsample_nearest, weighted_squares,
 };
+pub use outputs::{BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics};
 pub use window::Window;
 
 #[cfg(test)]

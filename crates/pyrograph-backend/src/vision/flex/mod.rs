@@ -34,8 +34,8 @@ use burn::tensor::{
 use burn_flex::{Flex, FlexTensor};
 
 use super::{
-    Activation, AttentionOptions, BatchNormOutput, Distance, Linear, ModulateGradients,
-    NormGradients, NormStatistics, VisionBackend, Window, plain,
+    Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
+    Linear, ModulateGradients, NormGradients, NormStatistics, VisionBackend, Window, plain,
     primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
@@ -380,11 +380,7 @@ impl VisionBackend for Flex {
         window: Window,
     ) -> FloatTensor<Self> {
         if x.dtype() != DType::F32 {
-            let Window {
-                size,
-                stride,
-                padding,
-            } = window;
+            let (size, stride, padding) = (window.size, window.stride, window.padding);
             return Self::avg_pool2d_backward(x, grad, size, stride, padding, true, false);
         }
         pooling::avg_pool2d_backward(x.shape().dims(), &grad, window)
@@ -422,6 +418,19 @@ impl VisionBackend for Flex {
         distances::weighted_squares(x, t, weights)
     }
 
+    fn row_divergence(
+        x: FlexTensor,
+        t: FlexTensor,
+        w: FlexTensor,
+        by: f64,
+    ) -> Distance<FlexTensor> {
+        distances::row_divergence(x, t, w, by)
+    }
+
+    fn row_smooth_l1(x: FlexTensor, t: FlexTensor, w: FlexTensor) -> Distance<FlexTensor> {
+        distances::row_smooth_l1(x, t, w)
+    }
+
     fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
         if x.dtype() != DType::F32 {
             return by_rows::<Self>(x, plain::softmax);
@@ -444,6 +453,14 @@ impl VisionBackend for Flex {
         options: AttentionOptions,
     ) -> FloatTensor<Self> {
         attention::attention(query, key, value, bias, options)
+    }
+
+    fn attention_backward(
+        pass: AttentionPass<FlexTensor>,
+        grad: FlexTensor,
+        options: AttentionOptions,
+    ) -> AttentionGradients<FlexTensor> {
+        attention::attention_backward(pass, grad, options)
     }
 
     fn linear_layer(layer: Linear<FloatTensor<Self>>) -> FloatTensor<Self> {
