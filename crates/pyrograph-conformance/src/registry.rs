@@ -81,12 +81,14 @@ registry! {
     Operation "batch_norm_training_act" with ["batch_norm_act_backward"] => operations::batch_norm_training;
     Operation "activate" with ["activate_backward"] => operations::activate;
     Operation "add_act" => operations::add;
-    Operation "scaled_dot_product_attention" => operations::attention;
+    Operation "scaled_dot_product_attention" with ["attention_backward"] => operations::attention;
     Operation "concat_channels" => operations::concat_channels;
     Operation "l2_norm" with ["l2_norm_backward"] => operations::l2_norm;
     Operation "channel_divergence" => distill::channel_divergence;
     Operation "normal_squares" => distill::normal_squares;
     Operation "weighted_squares" => distill::weighted_squares;
+    Operation "row_divergence" => distill::row_divergence;
+    Operation "row_smooth_l1" => distill::row_smooth_l1;
     Operation "max_pool2d_window" with ["max_pool2d_window_backward"] => operations::max_pool;
     Operation "avg_pool2d_window" with ["avg_pool2d_window_backward"] => operations::avg_pool;
     Operation "softmax_last" with ["softmax_last_backward"] => operations::softmax;

@@ -40,3 +40,59 @@ impl From<f64> for AttentionOptions {
         }
     }
 }
+
+/// The tensors of a pass of attention, from which its backward step finds the gradients.
+#[derive(Clone, Debug)]
+pub struct AttentionPass<F> {
+    /// [batch, heads, n, d].
+    pub query: F,
+    /// [batch, heads, m, d].
+    pub key: F,
+    /// [batch, heads, m, e].
+    pub value: F,
+    /// Broadcastable to [batch, heads, n, m].
+    pub bias: Option<F>,
+    /// Whether the gradient of the bias is wanted. A mask needs none.
+    pub bias_is_learned: bool,
+    /// [batch, heads, n, e]: the result.
+    pub output: F,
+}
+
+impl<F> AttentionPass<F> {
+    /// The same pass on other tensors.
+    pub(super) fn map<G>(self, f: impl Fn(F) -> G) -> AttentionPass<G> {
+        AttentionPass {
+            query: f(self.query),
+            key: f(self.key),
+            value: f(self.value),
+            bias: self.bias.map(&f),
+            bias_is_learned: self.bias_is_learned,
+            output: f(self.output),
+        }
+    }
+}
+
+/// The gradients of attention, each in the shape and the float type of its tensor.
+#[derive(Clone, Debug)]
+pub struct AttentionGradients<F> {
+    /// ∂query [batch, heads, n, d].
+    pub query: F,
+    /// ∂key [batch, heads, m, d].
+    pub key: F,
+    /// ∂value [batch, heads, m, e].
+    pub value: F,
+    /// ∂bias in its own shape; none without a bias that is learned.
+    pub bias: Option<F>,
+}
+
+impl<F> AttentionGradients<F> {
+    /// The same gradients as other tensors.
+    pub(super) fn map<G>(self, f: impl Fn(F) -> G) -> AttentionGradients<G> {
+        AttentionGradients {
+            query: f(self.query),
+            key: f(self.key),
+            value: f(self.value),
+            bias: self.bias.map(f),
+        }
+    }
+}

@@ -7,12 +7,13 @@ use burn::tensor::{
 };
 
 use super::{
-    Activation, AttentionOptions, BatchNormOutput, Distance, Linear, LinearForm, ModulateGradients,
-    NormGradients, NormStatistics, Window,
+    Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
+    Linear, LinearForm, ModulateGradients, NormGradients, NormStatistics, Window,
     linear::composed,
     plain,
     primitives::{
-        by_rows, distance, in_type, into, plain_max_pool_backward, plain_softmax_backward, tensor,
+        by_rows, distance, in_type, into, plain_attention_backward, plain_max_pool_backward,
+        plain_softmax_backward, tensor,
     },
 };
 
@@ -316,6 +317,32 @@ pub trait VisionBackend: Backend {
         distance(plain::weighted_squares(tensor(x), target, weights))
     }
 
+    /// See [`plain::row_divergence`]; `target` and `weights` are constants.
+    fn row_divergence(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+        temperature: f64,
+    ) -> Distance<FloatTensor<Self>> {
+        let (target, weights) = (tensor::<Self, 2>(target), tensor(weights));
+        distance(plain::row_divergence(
+            tensor(x),
+            target,
+            weights,
+            temperature,
+        ))
+    }
+
+    /// See [`plain::row_smooth_l1`]; `target` and `weights` are constants.
+    fn row_smooth_l1(
+        x: FloatTensor<Self>,
+        target: FloatTensor<Self>,
+        weights: FloatTensor<Self>,
+    ) -> Distance<FloatTensor<Self>> {
+        let (target, weights) = (tensor::<Self, 2>(target), tensor(weights));
+        distance(plain::row_smooth_l1(tensor(x), target, weights))
+    }
+
     /// See [`plain::concat_channels`].
     fn concat_channels(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
         into(plain::concat_channels(tensor::<Self, 4>(x), tensor(y)))
@@ -452,35 +479,19 @@ pub trait VisionBackend: Backend {
             options.scale,
         ))
     }
+
+    /// The gradients of [`scaled_dot_product_attention`](Self::scaled_dot_product_attention), given `grad`, the gradient
+    /// of its output; see [`plain::attention_backward`]. A large matrix of scores is computed in blocks of queries.
+    fn attention_backward(
+        pass: AttentionPass<FloatTensor<Self>>,
+        grad: FloatTensor<Self>,
+        options: AttentionOptions,
+    ) -> AttentionGradients<FloatTensor<Self>> {
+        plain_attention_backward::<Self>(pass, grad, options)
+    }
 }
 
 /// A backend that trains: it differentiates, and so does what lies beneath it draw.
 pub trait VisionAutodiff: VisionBackend + AutodiffBackend<InnerBackend: VisionBackend> {}
 
 impl<T> VisionAutodiff for T where T: VisionBackend + AutodiffBackend<InnerBackend: VisionBackend> {}
-
-#[cfg(feature = "ndarray")]
-impl VisionBackend for burn_ndarray::NdArray<f32> {}
-
-#[cfg(feature = "ndarray")]
-impl VisionBackend for burn_ndarray::NdArray<f64> {}
-
-#[cfg(feature = "wgpu")]
-impl VisionBackend for burn_wgpu::Wgpu {
-    fn conv2d_weight_gradient(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        options: ConvOptions<2>,
-    ) -> FloatTensor<Self> {
-        let of = weight.dtype();
-        let weight = in_type::<Self>(weight, x.dtype());
-        in_type::<Self>(
-            super::bands::weight_gradient::<Self>(x, weight, grad, options),
-            of,
-        )
-    }
-}
-
-#[cfg(feature = "cuda")]
-impl VisionBackend for burn_cuda::Cuda {}

@@ -9,6 +9,8 @@ mod autodiff;
 mod backend;
 #[cfg(any(feature = "wgpu", test))]
 mod bands;
+#[cfg(any(feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+mod burn_backends;
 mod cache;
 mod exact;
 #[cfg(feature = "flex")]
@@ -22,7 +24,7 @@ mod quantised;
 mod window;
 
 pub use activation::Activation;
-pub use attention::{AttentionOptions, Products};
+pub use attention::{AttentionGradients, AttentionOptions, AttentionPass, Products};
 pub use backend::{VisionAutodiff, VisionBackend};
 pub use cache::{buffer_cache, set_buffer_cache};
 pub use exact::{exact_convolutions, exact_products, set_exact_convolutions, set_exact_products};
@@ -33,8 +35,8 @@ pub use ops::{
     BatchNormTraining, activate, add, attention, avg_pool2d, batch_norm, batch_norm_training,
     channel_divergence, concat_channels, conv_transpose2d, conv2d, conv2d_scaled, geglu,
     group_norm, l2_norm, layer_norm, linear, linear_geglu, linear_of_pixels, linear_plus,
-    linear_to_pixels, max_pool2d, modulate, normal_squares, softmax, upsample_nearest,
-    weighted_squares,
+    linear_to_pixels, max_pool2d, modulate, normal_squares, row_divergence, row_smooth_l1, softmax,
+    upsample_nearest, weighted_squares,
 };
 pub use outputs::{BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics};
 pub use quantised::{QUANTISED_MAX, matrix_of, quantised_scheme, quantised_weight};

@@ -195,6 +195,28 @@ pub fn weighted_squares<B: VisionBackend>(
     tensor(B::weighted_squares(into(x), into(target), into(weights)).value)
 }
 
+/// The weighted KL divergence of the rows of `x` from constant rows; see
+/// [`super::plain::row_divergence`].
+pub fn row_divergence<B: VisionBackend>(
+    x: Tensor<B, 2>,
+    target: Tensor<B, 2>,
+    weights: Tensor<B, 1>,
+    temperature: f64,
+) -> Tensor<B, 1> {
+    let (target, weights) = (into(target), into(weights));
+    tensor(B::row_divergence(into(x), target, weights, temperature).value)
+}
+
+/// The weighted smooth L1 distance of the rows of `x` from constant rows; see
+/// [`super::plain::row_smooth_l1`].
+pub fn row_smooth_l1<B: VisionBackend>(
+    x: Tensor<B, 2>,
+    target: Tensor<B, 2>,
+    weights: Tensor<B, 1>,
+) -> Tensor<B, 1> {
+    tensor(B::row_smooth_l1(into(x), into(target), into(weights)).value)
+}
+
 /// The channels of `x` and after them those of `y`; see [`super::plain::concat_channels`] for the shapes.
 pub fn concat_channels<B: VisionBackend>(x: Tensor<B, 4>, y: Tensor<B, 4>) -> Tensor<B, 4> {
     tensor(B::concat_channels(into(x), into(y)))

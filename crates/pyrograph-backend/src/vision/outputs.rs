@@ -1,4 +1,4 @@
-//! What the methods of [`VisionBackend`](super::VisionBackend) yield beside tensors.
+//! What the methods of [`VisionBackend`](super::VisionBackend) yield beside single tensors.
 
 /// What batch norm with the batch's own statistics yields.
 #[derive(Clone, Debug)]

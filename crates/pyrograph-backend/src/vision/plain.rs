@@ -19,8 +19,10 @@ mod attention;
 mod distances;
 mod sequence;
 
-pub use attention::{attention, attention_by_blocks};
-pub use distances::{channel_divergence, normal_squares, weighted_squares};
+pub use attention::{attention, attention_backward, attention_by_blocks};
+pub use distances::{
+    channel_divergence, normal_squares, row_divergence, row_smooth_l1, weighted_squares,
+};
 pub use sequence::{geglu, layer_norm, linear, upsample_nearest};
 
 /// Half-precision input is widened: statistics and softmax are computed in f32 (DESIGN: precision policy).

@@ -4,7 +4,7 @@ use burn::tensor::{
     DType, Shape, Tensor, TensorMetadata, TensorPrimitive, backend::Backend, ops::FloatTensor,
 };
 
-use super::{Distance, Window, plain};
+use super::{AttentionGradients, AttentionOptions, AttentionPass, Distance, Window, plain};
 
 pub(super) fn plain_max_pool_backward<B: Backend>(
     x: FloatTensor<B>,
@@ -28,6 +28,16 @@ pub(super) fn plain_softmax_backward<B: Backend>(
 ) -> FloatTensor<B> {
     let grad = B::float_reshape(grad.clone(), rows_of::<B>(&grad));
     by_rows::<B>(y, |y| plain::softmax_backward(y, tensor(grad)))
+}
+
+pub(super) fn plain_attention_backward<B: Backend>(
+    pass: AttentionPass<FloatTensor<B>>,
+    grad: FloatTensor<B>,
+    options: AttentionOptions,
+) -> AttentionGradients<FloatTensor<B>> {
+    let gradients =
+        plain::attention_backward(pass.map(tensor::<B, 4>), tensor(grad), options.scale);
+    gradients.map(into)
 }
 
 /// A tensor of any rank as rows of its last axis, through `body`.
@@ -64,8 +74,8 @@ pub(super) fn into<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTen
 }
 
 /// A value and its gradient as primitives.
-pub(super) fn distance<B: Backend>(
-    (value, gradient): (Tensor<B, 1>, Tensor<B, 4>),
+pub(super) fn distance<B: Backend, const D: usize>(
+    (value, gradient): (Tensor<B, 1>, Tensor<B, D>),
 ) -> Distance<FloatTensor<B>> {
     Distance {
         value: into(value),

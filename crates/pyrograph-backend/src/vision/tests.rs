@@ -332,6 +332,7 @@ fn attention_with_equal_scores_averages_the_values() {
     );
 }
 
+mod attention_backward;
 mod distances;
 mod half;
 mod overflow;

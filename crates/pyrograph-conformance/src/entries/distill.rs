@@ -53,6 +53,43 @@ fn distance<A: VisionAutodiff>(
     Ok(())
 }
 
+/// The weighted divergence of rows.
+pub(crate) fn row_divergence<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    distance_of_rows(r, |x, t, weights| {
+        vision::row_divergence(x, t, weights, 1.5)
+    })
+}
+
+/// The weighted smooth L1 distance of rows.
+pub(crate) fn row_smooth_l1<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    distance_of_rows(r, vision::row_smooth_l1)
+}
+
+/// A distance from constant rows: of classes, of offsets, and one row.
+fn distance_of_rows<A: VisionAutodiff>(
+    r: &mut Recorder<A>,
+    body: impl Fn(Tensor<A, 2>, Tensor<A, 2>, Tensor<A, 1>) -> Tensor<A, 1>,
+) -> Outcome {
+    for (name, shape) in [
+        ("classes", [5, 21]),
+        ("offsets", [7, 4]),
+        ("one row", [1, 6]),
+    ] {
+        let weights = r.normal("weights", &shape[..1]);
+        let constants = Inputs::on(&[r.normal("target", &shape), weights], r.device())?;
+        let x = [r.normal("x", &shape).affine(1.5, 0.2)];
+        r.case(name, &x, |i| {
+            let weights: Tensor<A, 1> = constants.tensor("weights")?;
+            Ok(body(
+                i.tensor("x")?,
+                constants.tensor("target")?,
+                weights.abs(),
+            ))
+        })?;
+    }
+    Ok(())
+}
+
 /// Every method by its name, on one step of two images.
 pub(crate) fn methods<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     let matcher = PriorMatcher::new(priors(), BoxCoder::SSD);

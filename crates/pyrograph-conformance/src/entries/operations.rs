@@ -203,6 +203,13 @@ pub(crate) fn attention<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     r.case("many queries", &many, |i| attend(i, None))?;
     r.case("mask", &inputs[..3], |i| attend(i, Some(mask.clone())))?;
     r.case("bias", &inputs, |i| attend(i, Some(i.tensor("bias")?)))?;
+    for shape in [[2, 1, 1, 7], [1, 2, 5, 1], [1, 1, 1, 1]] {
+        let mut inputs = inputs[..3].to_vec();
+        inputs.push(r.normal("bias", &shape));
+        r.case(&format!("bias {shape:?}"), &inputs, |i| {
+            attend(i, Some(i.tensor("bias")?))
+        })?;
+    }
     sequence::attention_of_views(r)
 }
 

@@ -1,10 +1,7 @@
 //! Divergences between class distributions, and the scores of a teacher.
 
-use burn::tensor::{
-    Tensor,
-    activation::{log_softmax, softmax},
-    backend::Backend,
-};
+use burn::tensor::{Tensor, activation::log_softmax, backend::Backend};
+use pyrograph_backend::vision::{self, VisionBackend};
 
 /// The entries of `KL(p_t ‖ p_s)` along `dim`: `p_t · (ln p_t − ln p_s)`, `p = softmax(z / T)`.
 ///
@@ -29,9 +26,9 @@ pub(super) fn kl_entries<B: Backend, const D: usize>(
 ///
 /// # Shapes
 /// `conf` [batch, priors, classes], logits with the background first; result [batch, priors, 1].
-pub(super) fn foreground_scores<B: Backend>(conf: Tensor<B, 3>) -> Tensor<B, 3> {
+pub(super) fn foreground_scores<B: VisionBackend>(conf: Tensor<B, 3>) -> Tensor<B, 3> {
     let [batch, priors, classes] = conf.dims();
-    softmax(conf, 2)
+    vision::softmax(conf)
         .slice([0..batch, 0..priors, 1..classes])
         .max_dim(2)
 }

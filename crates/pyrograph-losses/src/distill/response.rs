@@ -1,15 +1,15 @@
 //! Distillation of a detector's outputs, weighted by the teacher's scores.
 
 use burn::tensor::Tensor;
-use pyrograph_backend::vision::VisionBackend;
+use pyrograph_backend::vision::{self, VisionBackend};
 use serde::{Deserialize, Serialize};
 
 use super::{
     DistillStep, Needs, Objective, Term,
     constants::{check_temperature, check_weights, constant},
-    divergence::{foreground_scores, kl_entries},
+    divergence::foreground_scores,
 };
-use crate::{LossError, multibox::smooth_l1};
+use crate::LossError;
 
 /// The least sum of scores that is divided by.
 const LEAST_SCORES: f64 = 1e-9;
@@ -67,11 +67,16 @@ impl Objective for ResponseLoss {
         let (student, conf) = (step.student, constant(&step.teacher.conf));
         let scores = foreground_scores(conf.clone());
         let divisor = scores.clone().sum().clamp_min(LEAST_SCORES);
-        let weighted = |entries: Tensor<B, 3>, weight: f64| {
-            (entries.sum_dim(2) * scores.clone()).sum() / divisor.clone() * weight
-        };
-        let divergence = kl_entries(conf, student.conf.clone(), self.temperature, 2);
-        let distance = smooth_l1(student.loc.clone(), constant(&step.teacher.loc));
+        let weighted = |sum: Tensor<B, 1>, weight: f64| sum / divisor.clone() * weight;
+        let weights: Tensor<B, 1> = scores.flatten(0, 2); // [images · priors]
+        let divergence = vision::row_divergence(
+            rows(student.conf.clone()),
+            rows(conf),
+            weights.clone(),
+            self.temperature,
+        );
+        let loc = constant(&step.teacher.loc);
+        let distance = vision::row_smooth_l1(rows(student.loc.clone()), rows(loc), weights);
         vec![
             Term {
                 name: "response_cls",
@@ -83,4 +88,9 @@ impl Objective for ResponseLoss {
             },
         ]
     }
+}
+
+/// [images, priors, numbers] as [images · priors, numbers].
+fn rows<B: VisionBackend>(outputs: Tensor<B, 3>) -> Tensor<B, 2> {
+    outputs.flatten(0, 1)
 }

@@ -10,4 +10,4 @@ pub(crate) use loss::check_outputs;
 pub use loss::{MultiBoxLoss, MultiBoxTerms};
 pub use matching::{MatchedBoxes, PriorMatcher, TruthBox};
 pub use mining::HardPriors;
-pub(crate) use rows::{rows, smooth_l1, zero_of};
+pub(crate) use rows::{rows, zero_of};

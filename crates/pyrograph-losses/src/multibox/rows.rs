@@ -22,7 +22,7 @@ pub(crate) fn zero_of<B: Backend>(output: Tensor<B, 3>) -> Tensor<B, 1> {
 }
 
 /// Smooth L1 of each number with β = 1: ½d² for |d| < 1, else |d| − ½.
-pub(crate) fn smooth_l1<B: Backend, const D: usize>(
+pub(super) fn smooth_l1<B: Backend, const D: usize>(
     found: Tensor<B, D>,
     target: Tensor<B, D>,
 ) -> Tensor<B, D> {

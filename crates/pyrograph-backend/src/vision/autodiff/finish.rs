@@ -6,12 +6,12 @@ use burn::{
         checkpoint::strategy::CheckpointStrategy,
         ops::{Backward, OpsKind},
     },
-    tensor::{backend::AutodiffBackend, ops::FloatTensor},
+    tensor::ops::FloatTensor,
 };
 
 use super::{
-    super::{Activation, Distance, VisionBackend},
-    steps::{DistanceFrom, NormAct, NormState},
+    super::{Activation, VisionBackend},
+    steps::{NormAct, NormState},
 };
 
 /// Whether an activation's slope at its output is that at its input, as a sign shows it: then the output alone is kept. The
@@ -34,22 +34,5 @@ pub(super) fn finish_batch_norm<B: VisionBackend, C: CheckpointStrategy>(
     match NormAct.prepare::<C>(parents).compute_bound().stateful() {
         OpsKind::Tracked(prep) => prep.finish(state, output),
         OpsKind::UnTracked(prep) => prep.finish(output),
-    }
-}
-
-/// A distance of `x`, found by `B` with its gradient.
-pub(super) fn differentiable<B: VisionBackend, C: CheckpointStrategy>(
-    x: &FloatTensor<Autodiff<B, C>>,
-    Distance { value, gradient }: Distance<FloatTensor<B>>,
-) -> Distance<FloatTensor<Autodiff<B, C>>> {
-    let prepared = DistanceFrom.prepare::<C>([x.node.clone()]);
-    let constant = <Autodiff<B, C> as AutodiffBackend>::from_inner(gradient.clone());
-    let value = match prepared.compute_bound().stateful() {
-        OpsKind::Tracked(prep) => prep.finish(gradient, value),
-        OpsKind::UnTracked(prep) => prep.finish(value),
-    };
-    Distance {
-        value,
-        gradient: constant,
     }
 }

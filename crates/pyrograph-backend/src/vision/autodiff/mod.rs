@@ -1,11 +1,13 @@
 //! [`VisionBackend`] for `Autodiff<B>`: training reaches `B`'s kernels through hand-written backward steps.
 //!
-//! Attention and the operations of transformers have no backward step of their own here: burn differentiates their plain bodies
+//! Linear layers, layer norms, gated GELU and upsampling have no backward step of their own here: burn differentiates their plain bodies
 //! operation by operation. Where nothing is tracked, every operation is `B`'s own, activation and all.
 //!
 //! A parameter of another float type than `x` is converted by an operation that burn differentiates. Frozen convolution weights stay
 //! in their type, and are converted in each pass.
 
+mod attention;
+mod distances;
 mod finish;
 mod quantised;
 mod steps;
@@ -30,12 +32,16 @@ use super::{
     plain,
     primitives::{by_rows, in_type, into, tensor},
 };
-use finish::{differentiable, finish_batch_norm, has_slope_of_output};
+use distances::differentiable;
+use finish::{finish_batch_norm, has_slope_of_output};
 use steps::{
     Activate, ActivateState, AvgPool, Concat, ConcatState, ConvAct, ConvState, GroupNormAct,
     GroupNormState, L2Norm, MaxPool, Modulate, ModulateState, NormState, PoolState, Softmax,
     TransposedConv, TransposedState,
 };
+
+/// A tensor of `Autodiff<B, C>`.
+type F<B, C> = FloatTensor<Autodiff<B, C>>;
 
 impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
     fn activate(x: FloatTensor<Self>, act: Activation) -> FloatTensor<Self> {
@@ -224,30 +230,34 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         }
     }
 
-    fn channel_divergence(
-        x: FloatTensor<Self>,
-        target: FloatTensor<Self>,
-        temperature: f64,
-    ) -> Distance<FloatTensor<Self>> {
+    fn channel_divergence(x: F<B, C>, target: F<B, C>, temperature: f64) -> Distance<F<B, C>> {
         let found = B::channel_divergence(x.primitive.clone(), target.primitive, temperature);
         differentiable::<B, C>(&x, found)
     }
 
-    fn normal_squares(
-        x: FloatTensor<Self>,
-        target: FloatTensor<Self>,
-        epsilon: f64,
-    ) -> Distance<FloatTensor<Self>> {
+    fn normal_squares(x: F<B, C>, target: F<B, C>, epsilon: f64) -> Distance<F<B, C>> {
         let found = B::normal_squares(x.primitive.clone(), target.primitive, epsilon);
         differentiable::<B, C>(&x, found)
     }
 
-    fn weighted_squares(
-        x: FloatTensor<Self>,
-        target: FloatTensor<Self>,
-        weights: FloatTensor<Self>,
-    ) -> Distance<FloatTensor<Self>> {
+    fn weighted_squares(x: F<B, C>, target: F<B, C>, weights: F<B, C>) -> Distance<F<B, C>> {
         let found = B::weighted_squares(x.primitive.clone(), target.primitive, weights.primitive);
+        differentiable::<B, C>(&x, found)
+    }
+
+    fn row_divergence(
+        x: F<B, C>,
+        target: F<B, C>,
+        weights: F<B, C>,
+        temperature: f64,
+    ) -> Distance<F<B, C>> {
+        let (target, weights) = (target.primitive, weights.primitive);
+        let found = B::row_divergence(x.primitive.clone(), target, weights, temperature);
+        differentiable::<B, C>(&x, found)
+    }
+
+    fn row_smooth_l1(x: F<B, C>, target: F<B, C>, weights: F<B, C>) -> Distance<F<B, C>> {
+        let found = B::row_smooth_l1(x.primitive.clone(), target.primitive, weights.primitive);
         differentiable::<B, C>(&x, found)
     }
 
@@ -266,16 +276,7 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
         bias: Option<FloatTensor<Self>>,
         options: AttentionOptions,
     ) -> FloatTensor<Self> {
-        let bias_tracked = bias.as_ref().is_some_and(|bias| bias.is_tracked());
-        if query.is_tracked() || key.is_tracked() || value.is_tracked() || bias_tracked {
-            let (q, k, v) = (tensor::<Self, 4>(query), tensor(key), tensor(value));
-            return into(plain::attention(q, k, v, bias.map(tensor), options.scale));
-        }
-        let (q, k, v) = (query.primitive, key.primitive, value.primitive);
-        let bias = bias.map(|bias| bias.primitive);
-        <Self as AutodiffBackend>::from_inner(B::scaled_dot_product_attention(
-            q, k, v, bias, options,
-        ))
+        attention::attention::<B, C>([query, key, value], bias, options)
     }
 
     fn linear_layer(layer: Linear<FloatTensor<Self>>) -> FloatTensor<Self> {

@@ -30,7 +30,7 @@ fn register_each<B: Backend>(
 }
 
 /// Hands the only parent its gradient, made of the step's state and the gradient of its output.
-fn register_one<B: Backend, S>(
+pub(super) fn register_one<B: Backend, S>(
     ops: Ops<S, 1>,
     grads: &mut Gradients,
     of: impl FnOnce(S, FloatTensor<B>) -> FloatTensor<B>,
@@ -86,20 +86,6 @@ impl<B: VisionBackend> Backward<B, 2> for Concat {
             }
             begin = end;
         }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct DistanceFrom;
-
-impl<B: VisionBackend> Backward<B, 1> for DistanceFrom {
-    /// The gradient, [batch, channels, height, width].
-    type State = FloatTensor<B>;
-
-    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        register_one::<B, _>(ops, grads, |gradient, grad| {
-            B::float_mul(gradient, B::float_reshape(grad, Shape::from([1; 4])))
-        });
     }
 }
 

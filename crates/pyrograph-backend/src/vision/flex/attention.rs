@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)] // Threads write queries of heads that lie side by side.
 
+mod backward;
 mod paired;
 #[cfg(target_arch = "x86_64")]
 mod weights;
@@ -24,6 +25,7 @@ mod weights {
     }
 }
 
+pub(super) use backward::attention_backward;
 use burn::tensor::{DType, Shape, TensorMetadata};
 use burn_flex::{Flex, FlexTensor, Layout};
 use burn_std::bf16;
@@ -109,6 +111,62 @@ fn readable(x: &FlexTensor) -> FlexTensor {
     }
 }
 
+/// Whether the tensors are such as the kernels take: f32, of sizes that agree, with something in them.
+fn are_fused([query, key, value]: [&FlexTensor; 3], bias: Option<&FlexTensor>) -> bool {
+    let [batch, heads, n, d] = query.shape().dims();
+    let (m, e) = (key.shape()[2], value.shape()[3]);
+    let is_f32 = [query, key, value]
+        .into_iter()
+        .chain(bias)
+        .all(|tensor| tensor.dtype() == DType::F32);
+    let agree = key.shape().dims() == [batch, heads, m, d]
+        && value.shape().dims() == [batch, heads, m, e]
+        && bias.is_none_or(|bias| {
+            let axes = bias.shape().dims::<4>().into_iter();
+            axes.zip([batch, heads, n, m])
+                .all(|(of, whole)| of == 1 || of == whole)
+        });
+    is_f32 && agree && ![batch, heads, n, m, d, e].contains(&0)
+}
+
+/// Where a result of [batch, heads, rows, columns] lies: as [batch, rows, heads, columns] where a tensor that it goes with does.
+#[derive(Clone, Copy)]
+struct Place {
+    shape: [usize; 4],
+    of_head: usize,
+    of_row: usize,
+}
+
+impl Place {
+    fn like(tensor: &Heads<'_>, shape: [usize; 4]) -> Self {
+        let [_, heads, rows, columns] = shape;
+        let by_rows = tensor.steps[1] < tensor.steps[2];
+        let (of_head, of_row) = match by_rows {
+            true => (columns, heads * columns),
+            false => (rows * columns, columns),
+        };
+        Self {
+            shape,
+            of_head,
+            of_row,
+        }
+    }
+
+    /// Where a row of a head begins.
+    fn of(&self, [item, head]: [usize; 2], row: usize) -> usize {
+        let [_, heads, rows, columns] = self.shape;
+        item * heads * rows * columns + head * self.of_head + row * self.of_row
+    }
+
+    fn tensor(self, values: Buffer) -> FlexTensor {
+        let [_, heads, rows, columns] = self.shape;
+        let strides = [heads * rows * columns, self.of_head, self.of_row, 1];
+        let strides = strides.map(|step| step as isize).to_vec();
+        let layout = Layout::new(Shape::from(self.shape), strides, 0);
+        FlexTensor::new(values.into_bytes(), layout, DType::F32)
+    }
+}
+
 /// [`by_blocks`] where it holds, else the plain body.
 pub(super) fn attention(
     query: FlexTensor,
@@ -117,21 +175,8 @@ pub(super) fn attention(
     bias: Option<FlexTensor>,
     options: AttentionOptions,
 ) -> FlexTensor {
-    let [batch, heads, n, d] = query.shape().dims();
-    let (m, e) = (key.shape()[2], value.shape()[3]);
     let bias = bias.map(widened);
-    let is_f32 = [&query, &key, &value]
-        .into_iter()
-        .chain(&bias)
-        .all(|tensor| tensor.dtype() == DType::F32);
-    let agree = key.shape().dims() == [batch, heads, m, d]
-        && value.shape().dims() == [batch, heads, m, e]
-        && bias.as_ref().is_none_or(|bias| {
-            let axes = bias.shape().dims::<4>().into_iter();
-            axes.zip([batch, heads, n, m])
-                .all(|(of, whole)| of == 1 || of == whole)
-        });
-    if !is_f32 || !agree || [batch, heads, n, m, d, e].contains(&0) {
+    if !are_fused([&query, &key, &value], bias.as_ref()) {
         let (q, k, v) = (tensor::<Flex, 4>(query), tensor(key), tensor(value));
         return into(plain::attention(q, k, v, bias.map(tensor), options.scale));
     }
@@ -162,8 +207,7 @@ fn by_blocks(
     };
     let in_pairs = options.products == Products::Bf16 && words::bf16_is_in_force();
     let packed = in_pairs.then(|| Packed::new(&job, batch, heads));
-    let by_rows = job.query.steps[1] < job.query.steps[2];
-    let (of_head, of_row) = if by_rows { (e, heads * e) } else { (n * e, e) };
+    let place = Place::like(&job.query, [batch, heads, n, e]);
     let mut out = Buffer::new(batch * heads * n * e);
     let target = Shared::new(&mut out);
     let blocks = n.div_ceil(if in_pairs { paired::QUERIES } else { QUERIES });
@@ -177,9 +221,9 @@ fn by_blocks(
             if queries == 0 {
                 return;
             }
-            let place = item * n * heads * e + head * of_head + first * of_row;
+            let start = place.of([item, head], first);
             // SAFETY: the queries of a head are in one block, which one thread writes.
-            let target = unsafe { target.block(place, of_row, [queries, e]) };
+            let target = unsafe { target.block(start, place.of_row, [queries, e]) };
             match &packed {
                 Some(packed) => {
                     packed.queries(&job, [item, head, number], first, queries, target);
@@ -187,9 +231,7 @@ fn by_blocks(
                 None => job.queries([item, head], first, queries, target),
             }
         });
-    let strides = [n * heads * e, of_head, of_row, 1].map(|step| step as isize);
-    let layout = Layout::new(Shape::from([batch, heads, n, e]), strides.to_vec(), 0);
-    FlexTensor::new(out.into_bytes(), layout, DType::F32)
+    place.tensor(out)
 }
 
 /// A bias as it lies in memory, seen as one of every head and query: the axes of size 1 have steps of 0.

@@ -1,6 +1,8 @@
 //! Distances between maps with their gradients: a plane or a channel at a time, which stays in a
 //! cache while it is read again.
 
+mod rows;
+
 use burn::tensor::{DType, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
 use rayon::prelude::*;
@@ -18,6 +20,8 @@ use super::{
     softmax::greatest,
     tensors::{floats, image, planes_of, vector},
 };
+
+pub(super) use rows::{row_divergence, row_smooth_l1};
 
 /// Whether the maps are such as the kernels take.
 fn are_fused(x: &FlexTensor, target: &FlexTensor) -> bool {

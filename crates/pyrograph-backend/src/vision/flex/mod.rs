@@ -30,13 +30,13 @@ mod words;
 
 use burn::tensor::{
     DType, Device, TensorData, TensorMetadata,
-    ops::{ConvOptions, ConvTransposeOptions, FloatTensor, ModuleOps},
+    ops::{ConvOptions, ConvTransposeOptions, ModuleOps},
 };
 use burn_flex::{Flex, FlexQTensor, FlexTensor};
 
 use super::{
-    Activation, AttentionOptions, BatchNormOutput, Distance, Linear, ModulateGradients,
-    NormGradients, NormStatistics, VisionBackend, Window, plain,
+    Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
+    Linear, ModulateGradients, NormGradients, NormStatistics, VisionBackend, Window, plain,
     primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
@@ -48,7 +48,7 @@ use shapes::{conv_shape, transposed_shape};
 use tensors::{floats, image};
 
 impl VisionBackend for Flex {
-    fn activate(x: FloatTensor<Self>, act: Activation) -> FloatTensor<Self> {
+    fn activate(x: FlexTensor, act: Activation) -> FlexTensor {
         if x.dtype() != DType::F32 {
             return into(plain::activate(tensor::<Self, 1>(x), act));
         }
@@ -58,18 +58,14 @@ impl VisionBackend for Flex {
         elementwise::activate(x, act)
     }
 
-    fn add_act(x: FloatTensor<Self>, y: FloatTensor<Self>, act: Activation) -> FloatTensor<Self> {
+    fn add_act(x: FlexTensor, y: FlexTensor, act: Activation) -> FlexTensor {
         if [&x, &y].iter().any(|t| t.dtype() != DType::F32) || x.shape() != y.shape() {
             return Self::activate(into(tensor::<Self, 1>(x) + tensor(y)), act);
         }
         elementwise::add(x, &y, act)
     }
 
-    fn activate_backward(
-        x: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        act: Activation,
-    ) -> FloatTensor<Self> {
+    fn activate_backward(x: FlexTensor, grad: FlexTensor, act: Activation) -> FlexTensor {
         if x.dtype() != DType::F32 {
             return into(plain::activate_backward(
                 tensor::<Self, 1>(x),
@@ -81,12 +77,12 @@ impl VisionBackend for Flex {
     }
 
     fn conv2d_act(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: Option<FlexTensor>,
         options: ConvOptions<2>,
         act: Activation,
-    ) -> FloatTensor<Self> {
+    ) -> FlexTensor {
         let bias = bias.map(|bias| parameter(bias, x.dtype()));
         let Some(shape) = conv_shape(&x, &weight, &options) else {
             let weight = parameter(weight, x.dtype());
@@ -104,13 +100,13 @@ impl VisionBackend for Flex {
     }
 
     fn conv2d_scaled_act(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        scale: FlexTensor,
+        shift: FlexTensor,
         options: ConvOptions<2>,
         act: Activation,
-    ) -> FloatTensor<Self> {
+    ) -> FlexTensor {
         let Some(shape) = conv_shape(&x, &weight, &options) else {
             let weight = plain::scaled_weight(tensor::<Self, 4>(weight), tensor(scale));
             return Self::conv2d_act(x, into(weight), Some(shift), options, act);
@@ -128,11 +124,11 @@ impl VisionBackend for Flex {
     }
 
     fn conv2d_input_gradient(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        grad: FlexTensor,
         options: ConvOptions<2>,
-    ) -> FloatTensor<Self> {
+    ) -> FlexTensor {
         let weight = parameter(weight, x.dtype());
         let Some(shape) = conv_shape(&x, &weight, &options) else {
             return Self::conv2d_x_backward(x, weight, grad, options);
@@ -148,12 +144,12 @@ impl VisionBackend for Flex {
     }
 
     fn conv_transpose2d_act(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: Option<FlexTensor>,
         options: ConvTransposeOptions<2>,
         act: Activation,
-    ) -> FloatTensor<Self> {
+    ) -> FlexTensor {
         let weight = parameter(weight, x.dtype());
         let bias = bias.map(|bias| parameter(bias, x.dtype()));
         let Some(shape) = transposed_shape(&x, &weight, &options) else {
@@ -170,11 +166,7 @@ impl VisionBackend for Flex {
         image(out, shape.input())
     }
 
-    fn modulate(
-        x: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        shift: FloatTensor<Self>,
-    ) -> FloatTensor<Self> {
+    fn modulate(x: FlexTensor, scale: FlexTensor, shift: FlexTensor) -> FlexTensor {
         if x.dtype() != DType::F32 {
             let (scale, shift) = (tensor(scale), tensor(shift));
             return into(plain::modulate(tensor::<Self, 4>(x), scale, shift));
@@ -183,10 +175,10 @@ impl VisionBackend for Flex {
     }
 
     fn modulate_backward(
-        x: FloatTensor<Self>,
-        scale: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-    ) -> ModulateGradients<FloatTensor<Self>> {
+        x: FlexTensor,
+        scale: FlexTensor,
+        grad: FlexTensor,
+    ) -> ModulateGradients<FlexTensor> {
         if x.dtype() != DType::F32 {
             let (x, scale) = (tensor::<Self, 4>(x), tensor(scale));
             let (x, scale, shift) = plain::modulate_backward(x, scale, tensor(grad));
@@ -200,11 +192,11 @@ impl VisionBackend for Flex {
     }
 
     fn conv2d_weight_gradient(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        grad: FlexTensor,
         options: ConvOptions<2>,
-    ) -> FloatTensor<Self> {
+    ) -> FlexTensor {
         let Some(shape) = conv_shape(&x, &weight, &options) else {
             let of = weight.dtype();
             let weight = parameter(weight, x.dtype());
@@ -215,7 +207,7 @@ impl VisionBackend for Flex {
         parameter(image(gradient, weight.shape().dims()), weight.dtype())
     }
 
-    fn channel_sum(x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn channel_sum(x: FlexTensor) -> FlexTensor {
         if x.dtype() != DType::F32 {
             return into(plain::channel_sum(tensor::<Self, 4>(x)));
         }
@@ -223,13 +215,13 @@ impl VisionBackend for Flex {
     }
 
     fn group_norm_act(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
         groups: usize,
         epsilon: f64,
         act: Activation,
-    ) -> FloatTensor<Self> {
+    ) -> FlexTensor {
         if x.dtype() != DType::F32 {
             let (x, weight, bias) = (tensor::<Self, 4>(x), tensor(weight), tensor(bias));
             return into(plain::group_norm(x, weight, bias, groups, epsilon, act));
@@ -238,14 +230,14 @@ impl VisionBackend for Flex {
     }
 
     fn group_norm_act_backward(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
         groups: usize,
         epsilon: f64,
         act: Activation,
-        grad: FloatTensor<Self>,
-    ) -> NormGradients<FloatTensor<Self>> {
+        grad: FlexTensor,
+    ) -> NormGradients<FlexTensor> {
         if x.dtype() != DType::F32 {
             let (x, grad) = (tensor::<Self, 4>(x), tensor(grad));
             let (weight, bias) = (tensor(weight), tensor(bias));
@@ -257,14 +249,14 @@ impl VisionBackend for Flex {
     }
 
     fn batch_norm_act(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        mean: FloatTensor<Self>,
-        variance: FloatTensor<Self>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        mean: FlexTensor,
+        variance: FlexTensor,
         epsilon: f64,
         act: Activation,
-    ) -> FloatTensor<Self> {
+    ) -> FlexTensor {
         if x.dtype() != DType::F32 {
             let (weight, bias, mean, variance) =
                 (tensor(weight), tensor(bias), tensor(mean), tensor(variance));
@@ -279,12 +271,12 @@ impl VisionBackend for Flex {
     }
 
     fn batch_norm_training_act(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
         epsilon: f64,
         act: Activation,
-    ) -> BatchNormOutput<FloatTensor<Self>> {
+    ) -> BatchNormOutput<FlexTensor> {
         let (mean, variance) = if x.dtype() == DType::F32 {
             norms::channel_statistics(&x)
         } else {
@@ -308,16 +300,16 @@ impl VisionBackend for Flex {
     }
 
     fn batch_norm_act_backward(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        mean: FloatTensor<Self>,
-        variance: FloatTensor<Self>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
+        mean: FlexTensor,
+        variance: FlexTensor,
         statistics: NormStatistics,
         epsilon: f64,
         act: Activation,
-        grad: FloatTensor<Self>,
-    ) -> NormGradients<FloatTensor<Self>> {
+        grad: FlexTensor,
+    ) -> NormGradients<FlexTensor> {
         if x.dtype() != DType::F32 {
             let (x, grad) = (tensor::<Self, 4>(x), tensor(grad));
             let (weight, bias, mean, variance) =
@@ -331,52 +323,43 @@ impl VisionBackend for Flex {
         norms::batch_norm_backward(&x, &norm, statistics, act, grad)
     }
 
-    fn concat_channels(x: FloatTensor<Self>, y: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn concat_channels(x: FlexTensor, y: FlexTensor) -> FlexTensor {
         if x.dtype() != DType::F32 || y.dtype() != DType::F32 {
             return into(plain::concat_channels(tensor::<Self, 4>(x), tensor(y)));
         }
         elementwise::concat_channels(&x, &y)
     }
 
-    fn max_pool2d_window(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+    fn max_pool2d_window(x: FlexTensor, window: Window) -> FlexTensor {
         if x.dtype() != DType::F32 {
             return into(plain::max_pool2d(tensor::<Self, 4>(x), window));
         }
         pooling::max_pool2d(&x, window)
     }
 
-    fn max_pool2d_window_backward(
-        x: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        window: Window,
-    ) -> FloatTensor<Self> {
+    fn max_pool2d_window_backward(x: FlexTensor, grad: FlexTensor, window: Window) -> FlexTensor {
         if x.dtype() != DType::F32 {
             return plain_max_pool_backward::<Self>(x, grad, window);
         }
         pooling::max_pool2d_backward(&x, &grad, window)
     }
 
-    fn avg_pool2d_window(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+    fn avg_pool2d_window(x: FlexTensor, window: Window) -> FlexTensor {
         if x.dtype() != DType::F32 {
             return into(plain::avg_pool2d(tensor::<Self, 4>(x), window));
         }
         pooling::avg_pool2d(&x, window)
     }
 
-    fn avg_pool2d_window_backward(
-        x: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        window: Window,
-    ) -> FloatTensor<Self> {
+    fn avg_pool2d_window_backward(x: FlexTensor, grad: FlexTensor, window: Window) -> FlexTensor {
         if x.dtype() != DType::F32 {
-            let (size, stride) = (window.size, window.stride);
-            let padding = window.padding;
+            let (size, stride, padding) = (window.size, window.stride, window.padding);
             return Self::avg_pool2d_backward(x, grad, size, stride, padding, true, false);
         }
         pooling::avg_pool2d_backward(x.shape().dims(), &grad, window)
     }
 
-    fn l2_norm(x: FloatTensor<Self>, weight: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn l2_norm(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
         if x.dtype() != DType::F32 || weight.dtype() != DType::F32 {
             return into(plain::l2_norm(tensor::<Self, 4>(x), tensor(weight)));
         }
@@ -384,10 +367,10 @@ impl VisionBackend for Flex {
     }
 
     fn l2_norm_backward(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        x: FlexTensor,
+        weight: FlexTensor,
+        grad: FlexTensor,
+    ) -> (FlexTensor, FlexTensor) {
         if [&x, &weight, &grad].iter().any(|t| t.dtype() != DType::F32) {
             let (x, weight) =
                 plain::l2_norm_backward(tensor::<Self, 4>(x), tensor(weight), tensor(grad));
@@ -408,14 +391,27 @@ impl VisionBackend for Flex {
         distances::weighted_squares(x, t, weights)
     }
 
-    fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn row_divergence(
+        x: FlexTensor,
+        t: FlexTensor,
+        w: FlexTensor,
+        by: f64,
+    ) -> Distance<FlexTensor> {
+        distances::row_divergence(x, t, w, by)
+    }
+
+    fn row_smooth_l1(x: FlexTensor, t: FlexTensor, w: FlexTensor) -> Distance<FlexTensor> {
+        distances::row_smooth_l1(x, t, w)
+    }
+
+    fn softmax_last(x: FlexTensor) -> FlexTensor {
         if x.dtype() != DType::F32 {
             return by_rows::<Self>(x, plain::softmax);
         }
         softmax::softmax(x)
     }
 
-    fn softmax_last_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn softmax_last_backward(y: FlexTensor, grad: FlexTensor) -> FlexTensor {
         if y.dtype() != DType::F32 {
             return plain_softmax_backward::<Self>(y, grad);
         }
@@ -423,16 +419,24 @@ impl VisionBackend for Flex {
     }
 
     fn scaled_dot_product_attention(
-        query: FloatTensor<Self>,
-        key: FloatTensor<Self>,
-        value: FloatTensor<Self>,
-        bias: Option<FloatTensor<Self>>,
+        query: FlexTensor,
+        key: FlexTensor,
+        value: FlexTensor,
+        bias: Option<FlexTensor>,
         options: AttentionOptions,
-    ) -> FloatTensor<Self> {
+    ) -> FlexTensor {
         attention::attention(query, key, value, bias, options)
     }
 
-    fn linear_layer(layer: Linear<FloatTensor<Self>>) -> FloatTensor<Self> {
+    fn attention_backward(
+        pass: AttentionPass<FlexTensor>,
+        grad: FlexTensor,
+        options: AttentionOptions,
+    ) -> AttentionGradients<FlexTensor> {
+        attention::attention_backward(pass, grad, options)
+    }
+
+    fn linear_layer(layer: Linear<FlexTensor>) -> FlexTensor {
         linear::linear(layer)
     }
 
@@ -463,11 +467,11 @@ impl VisionBackend for Flex {
     }
 
     fn layer_norm_last(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
+        x: FlexTensor,
+        weight: FlexTensor,
+        bias: FlexTensor,
         epsilon: f64,
-    ) -> FloatTensor<Self> {
+    ) -> FlexTensor {
         if x.dtype() != DType::F32 {
             let (weight, bias) = (tensor(weight), tensor(bias));
             return by_rows::<Self>(x, |x| plain::layer_norm(x, weight, bias, epsilon));
@@ -476,14 +480,14 @@ impl VisionBackend for Flex {
         rows::layer_norm(x, &weight, &bias, epsilon)
     }
 
-    fn geglu_rows(x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn geglu_rows(x: FlexTensor) -> FlexTensor {
         if x.dtype() != DType::F32 {
             return into(plain::geglu(tensor::<Self, 2>(x)));
         }
         rows::geglu(&x)
     }
 
-    fn upsample_nearest(x: FloatTensor<Self>, factor: usize) -> FloatTensor<Self> {
+    fn upsample_nearest(x: FlexTensor, factor: usize) -> FlexTensor {
         if x.dtype() != DType::F32 || factor == 0 {
             return into(plain::upsample_nearest(tensor::<Self, 4>(x), factor));
         }

@@ -106,3 +106,51 @@ pub fn weighted_squares<B: Backend>(
     let weighted = difference.clone() * weights;
     ((difference * weighted.clone()).sum(), weighted * 2.0)
 }
+
+/// `Σ wᵢ · KL(softmax(tᵢ / T) ‖ softmax(xᵢ / T))` over the rows of `target` (t), `x` and `weights`
+/// (w) ([Hinton et al., 2015](https://arxiv.org/abs/1503.02531), section 2), and its gradient to
+/// `x`: `wᵢ · (softmax(xᵢ / T) − softmax(tᵢ / T)) / T`.
+///
+/// # Shapes
+/// `x`, `target` and the gradient [rows, classes], `weights` `[rows]`; the value `[1]`.
+pub fn row_divergence<B: Backend>(
+    x: Tensor<B, 2>,
+    target: Tensor<B, 2>,
+    weights: Tensor<B, 1>,
+    temperature: f64,
+) -> (Tensor<B, 1>, Tensor<B, 2>) {
+    let weights = weights.unsqueeze_dim::<2>(1);
+    let x = log_softmax(x / temperature, 1);
+    let target = log_softmax(target / temperature, 1);
+    let wanted = target.clone().exp();
+    let value = (wanted.clone() * (target - x.clone()) * weights.clone()).sum();
+    let gradient = (x.exp() - wanted) * weights / temperature;
+    (value, gradient)
+}
+
+/// `Σ wᵢ · smooth L1(xᵢ − tᵢ)` over the rows of `x`, `target` (t) and `weights` (w), and its gradient
+/// to `x`. The smooth L1 distance (β = 1) is summed over a row: `½d²` for `|d| < 1`, else
+/// `|d| − ½` ([Girshick, 2015](https://arxiv.org/abs/1504.08083), equation 3). With
+/// `c = min(max(d, −1), 1)` it is `c·(d − ½c)`, and the gradient `wᵢ · c`.
+///
+/// # Shapes
+/// `x`, `target` and the gradient [rows, columns], `weights` `[rows]`; the value `[1]`.
+pub fn row_smooth_l1<B: Backend>(
+    x: Tensor<B, 2>,
+    target: Tensor<B, 2>,
+    weights: Tensor<B, 1>,
+) -> (Tensor<B, 1>, Tensor<B, 2>) {
+    let difference = x - target;
+    // Not burn's clamp, which may turn NaN into a number.
+    let (above, below) = (
+        difference.clone().greater_elem(1.0),
+        difference.clone().lower_elem(-1.0),
+    );
+    let near = difference
+        .clone()
+        .mask_fill(above, 1.0)
+        .mask_fill(below, -1.0);
+    let gradient = near.clone() * weights.unsqueeze_dim::<2>(1);
+    let value = (gradient.clone() * (difference - near * 0.5)).sum();
+    (value, gradient)
+}

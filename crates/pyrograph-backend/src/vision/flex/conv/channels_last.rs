@@ -197,7 +197,7 @@ impl<'a> Layout<'a> {
     }
 
     /// Packs the weights [out, in, taps] of a panel.
-    fn pack<'w>(&self, weight: &[bf16], panel: usize, words: &'w mut [u32]) -> Panels<'w, bf16> {
+    fn pack<'w>(&self, weight: Values<'_>, panel: usize, words: &'w mut [u32]) -> Panels<'w, bf16> {
         let (outputs, channels, taps) = (self.of_panel(panel), self.s.channels_in, self.taps());
         let weight = weight.part(outputs.start * channels * taps..outputs.end * channels * taps);
         let count = Panels::<bf16>::words(self.inner(), outputs.len());
