@@ -481,7 +481,8 @@ pub trait VisionBackend: Backend {
     }
 
     /// The gradients of [`scaled_dot_product_attention`](Self::scaled_dot_product_attention), given `grad`, the gradient
-    /// of its output; see [`plain::attention_backward`]. A large matrix of scores is computed in blocks of queries.
+    /// of its output; see [`plain::attention_backward`]. Products have the type of the tensors, whatever `options` asks
+    /// for.
     fn attention_backward(
         pass: AttentionPass<FloatTensor<Self>>,
         grad: FloatTensor<Self>,

@@ -1,7 +1,7 @@
 //! [`VisionBackend`] for `Autodiff<B>`: training reaches `B`'s kernels through hand-written backward steps.
 //!
-//! Linear layers, layer norms, gated GELU and upsampling have no backward step of their own here: burn differentiates their plain bodies
-//! operation by operation. Where nothing is tracked, every operation is `B`'s own, activation and all.
+//! Linear layers, layer norms, gated GELU and upsampling have no backward step of their own here: burn differentiates
+//! their plain bodies operation by operation. Where nothing is tracked, every operation is `B`'s own, activation and all.
 //!
 //! A parameter of another float type than `x` is converted by an operation that burn differentiates. Frozen convolution weights stay
 //! in their type, and are converted in each pass.

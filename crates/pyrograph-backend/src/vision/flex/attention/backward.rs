@@ -1,5 +1,5 @@
-//! The gradients of attention without a matrix of scores: blocks of keys meet blocks of queries, and the weights of both are
-//! computed anew from the greatest score and the sum of each row
+//! The gradients of attention without a matrix of scores. Blocks of keys meet blocks of queries, and each pair of
+//! blocks computes its weights again, from the greatest score and the sum of exponentials of each query
 //! ([Dao, 2023](https://arxiv.org/abs/2307.08691), algorithm 2).
 
 #![allow(unsafe_code)] // Threads write gradients of heads that lie side by side.
@@ -28,12 +28,12 @@ use super::{
     Attention, Heads, Place, QUERIES, are_fused, broadcast, readable, times, weigh,
 };
 
-/// Keys that a block of queries meets at once: the weights of both and their gradients stay in a core's own cache.
+/// Keys that a block of queries meets at once: their weights and the gradients of these stay in a core's own cache.
 const KEYS: usize = 256;
-/// Tasks that the work is cut into where heads are fewer and keys are enough: a number of its own, not that of the threads, so that
+/// The number of tasks, where heads are fewer and keys are enough. It does not follow the number of threads, so that
 /// sums have one order.
 const TASKS: usize = 64;
-/// Values that the parts of a query's gradient may have beyond one (64 MiB).
+/// Values that all parts of the query's gradient may have (64 MiB).
 const PARTS: usize = 1 << 24;
 
 /// [`by_blocks`] where it holds, else the plain body.
@@ -108,8 +108,8 @@ fn by_blocks(
     let groups = Groups::new(&job, units.count(), batch * heads * n * d);
     let rows = job.rows(batch, heads);
 
-    // 1. Room for the gradients: those of keys, values and (but for a bias that is one for all keys) of the bias have
-    // one task that writes a value, that of the query has a part for each group of keys.
+    // 1. Memory. One task writes each gradient of a key and of a value. Each group of keys adds to the gradients of all
+    // queries, so each has a part of its own; so has it of a bias that is one for all keys.
     let places = [job.pass.query, job.pass.key, job.pass.value];
     let places = [0, 1, 2].map(|i| Place::like(&places[i], shapes[i]));
     let sizes = shapes.map(|shape| shape.iter().product::<usize>());
@@ -195,8 +195,8 @@ struct Targets<'a> {
 }
 
 impl Backward<'_> {
-    /// For each head and block of queries three numbers a query, each in a list: the greatest score (0 where all are −∞), the
-    /// reciprocal of the sum of the exponentials, and `Σ dO∘O`.
+    /// Three lists for each head and block of queries, with a number for each query: the greatest score (0 where all
+    /// are −∞), the reciprocal of the sum of the exponentials, and `Σ dO∘O`.
     fn rows(&self, batch: usize, heads: usize) -> Buffer {
         let (n, [at_once, _]) = (self.queries, self.at_once);
         let mut rows = Buffer::new(batch * heads * n * 3);
@@ -235,7 +235,7 @@ impl Backward<'_> {
         dots_of_rows(dots, grad, output, steps, self.grad.columns);
     }
 
-    /// The scores of some queries and keys of a head with the bias, but for a factor, which is yielded.
+    /// Writes the scores of some queries and keys of a head with the bias, and yields the scale that they still lack.
     fn scores(
         &self,
         (head, first, from): ([usize; 2], usize, usize),
@@ -248,7 +248,8 @@ impl Backward<'_> {
         self.pass.with_bias((head, first, from), keys, scores)
     }
 
-    /// Writes the gradients of some keys of a head and of their values, and what they add to those of the queries and the bias.
+    /// Writes the gradients of some keys of a head and of their values. Adds the terms of these keys to the gradients
+    /// of the queries and of the bias.
     fn keys(
         &self,
         head: [usize; 2],
@@ -342,7 +343,8 @@ struct Groups {
 }
 
 impl Groups {
-    /// As many as make enough tasks of the `units`, where the parts of the query's gradient, of `size` values each, leave room.
+    /// Groups for [`TASKS`] tasks of all `units`: fewer where the parts of the query's gradient, of `size` values each,
+    /// would take too much memory.
     fn new(job: &Backward<'_>, units: usize, size: usize) -> Self {
         let [_, at_once] = job.at_once;
         let blocks = job.pass.keys.div_ceil(at_once);
@@ -359,7 +361,7 @@ impl Groups {
     }
 }
 
-/// Where the gradient of a bias is summed up: in one part for each group where the bias is one for all keys.
+/// Where the gradient of a bias is summed up. A bias that is one for all keys has a part for each group of keys.
 struct BiasPlace {
     shape: [usize; 4],
     parts: usize,
@@ -375,7 +377,7 @@ impl BiasPlace {
         self.parts * self.shape.iter().product::<usize>()
     }
 
-    /// What a task adds to: its keys of bias `unit`, or its part.
+    /// The values that a task adds to: its keys of bias `unit`, or its part.
     ///
     /// # Safety
     /// No other task has the same bias and a common key, or the same bias and group.

@@ -1,4 +1,5 @@
-//! Weighted distances between rows, as the outputs of a detector's priors are: many short ones, some of which a thread takes at once.
+//! Weighted distances between rows with their gradients. The rows are many and short, as the outputs of a detector's
+//! priors are: a thread takes a block of them at once.
 
 use burn::tensor::{DType, TensorMetadata};
 use burn_flex::{Flex, FlexTensor};
@@ -25,7 +26,7 @@ const BLOCK: usize = 1 << 12;
 /// Partial sums that a loop over a row keeps apart: rows are short.
 const LANES: usize = 4;
 
-/// Whether the rows are such as the kernels take.
+/// Whether the kernels take these rows.
 fn are_fused_rows(x: &FlexTensor, target: &FlexTensor, weights: &FlexTensor) -> bool {
     let has_a_weight_each = weights.shape().num_elements() == x.shape()[0];
     are_fused(x, target) && weights.dtype() == DType::F32 && has_a_weight_each
@@ -58,7 +59,7 @@ pub(in super::super) fn row_smooth_l1(
     plain_distance(plain::row_smooth_l1(x, target, weights))
 }
 
-/// Some rows of both tensors, and the gradient that is to be written.
+/// Some rows of both tensors, and the memory of their gradient.
 struct Block<'a> {
     gradient: &'a mut [f32],
     x: &'a [f32],
@@ -67,7 +68,7 @@ struct Block<'a> {
     columns: usize,
 }
 
-/// The distance of all rows: the sum of what each block yields, in their order.
+/// The distance of all rows: the sum of the blocks' distances, in their order.
 #[inline(always)]
 fn by_blocks(
     x: &FlexTensor,
