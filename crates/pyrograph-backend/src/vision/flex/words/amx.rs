@@ -1,7 +1,8 @@
 //! The kernel on tiles (AMX): 16 rows of 32 numbers meet 16 columns of as many, four such pairs at a time.
 //!
-//! The instructions are written out, since the compiler has no stable names for them. Tiles are shaped, filled, multiplied and
-//! stored within one piece of assembly, so that nothing is expected to stay in them between two pieces.
+//! The instructions are written out, since the compiler has no stable names for them. Tiles are filled, multiplied and stored within
+//! one piece of assembly, so that nothing is expected to stay in them between two pieces; their shapes are set for a strip of rows
+//! and released at the end of a product. The compiler uses no tiles.
 
 use std::{
     arch::asm,
@@ -45,7 +46,12 @@ struct Shapes {
 impl Shapes {
     /// For so many rows, at most [`ROWS`].
     fn of(rows: usize) -> Self {
-        let (first, second) = (rows.min(LANES) as u8, rows.saturating_sub(LANES) as u8);
+        let first = rows.min(LANES) as u8;
+        // Tiles that are not in use have a shape too, so that they can be set to 0.
+        let second = match rows.saturating_sub(LANES) {
+            0 => LANES as u8,
+            rows => rows as u8,
+        };
         let mut shapes = Self {
             palette: 1,
             zero: [0; 15],
@@ -53,14 +59,17 @@ impl Shapes {
             rows: [0; 16],
         };
         let of_tiles = [first, first, second, second, first, second, 16, 16];
-        for (tile, rows) in of_tiles
-            .into_iter()
-            .enumerate()
-            .filter(|(_, rows)| *rows > 0)
-        {
+        for (tile, rows) in of_tiles.into_iter().enumerate() {
             (shapes.bytes[tile], shapes.rows[tile]) = (64, rows);
         }
         shapes
+    }
+
+    /// # Safety
+    /// The processor has tiles, the system lets the process use them, and nobody relies on what they hold.
+    unsafe fn set(&self) {
+        // SAFETY: the instruction reads these 64 bytes; the rest is promised by the caller.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) self, options(nostack, readonly)) };
     }
 }
 
@@ -125,7 +134,7 @@ pub(super) unsafe fn product_of_pieces(
     add: bool,
 ) {
     assert_eq!(size.inner, starts.len() * DEPTH, "numbers of the pieces");
-    let (whole, last) = (Shapes::of(ROWS), Shapes::of(size.rows % ROWS));
+    let mut shaped = 0;
     for column in (0..size.columns).step_by(2 * LANES) {
         let panel = column / WIDE * WIDE;
         let word_step = WIDE.min((size.columns - panel).next_multiple_of(LANES));
@@ -135,10 +144,14 @@ pub(super) unsafe fn product_of_pieces(
             let word = first_word + part * PIECES * DEPTH / 2 * word_step;
             for first in (0..size.rows).step_by(ROWS) {
                 let count = ROWS.min(size.rows - first);
+                if count != shaped {
+                    // SAFETY: nobody uses the tiles.
+                    unsafe { Shapes::of(count).set() };
+                    shaped = count;
+                }
                 // SAFETY: rows, panels and outputs are among those that the caller promises.
                 unsafe {
                     let block = Block {
-                        shapes: if count == ROWS { &whole } else { &last },
                         rows: rows.add(first * row_step),
                         row_step,
                         starts,
@@ -159,7 +172,6 @@ pub(super) unsafe fn product_of_pieces(
 
 /// At most two tiles of rows and two of columns.
 struct Block<'a> {
-    shapes: &'a Shapes,
     rows: *const bf16,
     row_step: usize,
     starts: &'a [usize],
@@ -183,15 +195,20 @@ macro_rules! tiles {
         [$($store:literal),*],
         [$($lower_store:literal),*]
     ) => {{
-        let Block { shapes, rows, row_step, starts, words, word_step, out, out_step, add } = $block;
+        let Block { rows, row_step, starts, words, word_step, out, out_step, add } = $block;
         asm!(
-            "ldtilecfg [{at}]",
             "test {add:e}, {add:e}",
-            "je 2f",
+            "je 3f",
             $($load,)*
             "lea {at}, [{out} + {out_step}*8]",
             "lea {at}, [{at} + {out_step}*8]",
             $($lower_load,)*
+            "jmp 2f",
+            "3:",
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
             "2:",
             "mov {at}, [{starts}]",
             "add {starts}, 8",
@@ -208,7 +225,7 @@ macro_rules! tiles {
             "lea {at}, [{out} + {out_step}*8]",
             "lea {at}, [{at} + {out_step}*8]",
             $($lower_store,)*
-            at = inout(reg) std::ptr::from_ref::<Shapes>(shapes) => _,
+            at = out(reg) _,
             add = in(reg) u32::from(*add),
             rows = in(reg) *rows,
             row_step = in(reg) row_step * size_of::<bf16>(),
