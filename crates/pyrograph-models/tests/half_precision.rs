@@ -1,6 +1,6 @@
 //! The networks of detection, sprites and anomaly scores with weights in half precision.
 
-use burn::tensor::{DType, Tensor, backend::Backend};
+use burn::tensor::{DType, Tensor};
 use burn_flex::Flex;
 use pyrograph_models::{
     context_unet::ContextUnetConfig,
@@ -12,7 +12,7 @@ use pyrograph_models::{
     },
 };
 
-type Device = <Flex as Backend>::Device;
+type Device = burn::tensor::Device<Flex>;
 
 /// The greatest difference from weights in f32, of the output's scale: bf16 rounds weights and factors by 2⁻⁹, f16 by 2⁻¹².
 const BF16: f32 = 3e-2;
@@ -101,9 +101,14 @@ fn check<M: NamedModel<Flex>>(
             assert_eq!(tensor.dtype(), type_of, "{name}: {key}");
         }
         assert_near(&run(&model), &exact, share, &name);
-        // Norms and biases in the type of the weights, as `forward` loads them.
+        // Norms and biases in the type of the weights, as `forward` loads them: their rounding adds as much.
         let whole: M = build_model_with(config, &dict, precision, &device).expect("fits");
-        assert_near(&run(&whole), &exact, share, &format!("{name}, all of it"));
+        assert_near(
+            &run(&whole),
+            &exact,
+            2.0 * share,
+            &format!("{name}, all of it"),
+        );
     }
 }
 
