@@ -81,7 +81,8 @@ fn weights_in_half_precision_draw_nearly_the_same() {
         .fold(0_f32, |most, value| most.max(value.abs()));
     for precision in [Precision::Bf16, Precision::F16] {
         let half = draw(precision);
-        assert_ne!(half, usual, "{precision}");
+        // f16 holds the fixture's weights as they are.
+        assert_eq!(half != usual, precision == Precision::Bf16, "{precision}");
         for (half, usual) in half.iter().zip(&usual) {
             assert!((half - usual).abs() <= 3e-2 * scale, "{half} {usual}");
         }
