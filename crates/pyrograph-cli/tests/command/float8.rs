@@ -37,6 +37,10 @@ fn narrow(dict: &StateDict, path: &Path) {
     fs::write(path, bytes).expect("writable");
 }
 
+fn words(command: &[String]) -> Vec<&str> {
+    command.iter().map(String::as_str).collect()
+}
+
 #[test]
 fn a_unet_in_8_bits_is_widened_by_dtype_and_refused_as_stored() {
     let (_guard, root) = folder();
@@ -58,7 +62,6 @@ fn a_unet_in_8_bits_is_widened_by_dtype_and_refused_as_stored() {
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    let words = |command: &[String]| command.iter().map(String::as_str).collect::<Vec<_>>();
     let pixels = |path: &Path| pyrograph::vision::read_image(path).expect("a picture");
     let out = root.join("out.png");
     let refused = ["f8_e5m2", ".weight` is stored as", "--dtype bf16"];
