@@ -13,7 +13,7 @@ use pyrograph::{
     diffusion::{DdpmVariance, DiffusionCard, SamplerConfig, SamplerKind},
     models::{
         context_unet::{ContextUnet, ContextUnetConfig},
-        weights::{StateDict, build_model},
+        weights::{StateDict, build_model_by},
     },
     pipelines::{PipelineError, sprites::SpritePipeline},
     train::{
@@ -24,8 +24,8 @@ use pyrograph::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    bounds::BoundOptions, checkpoint::PartOption, outputs::files_of_run, progress,
-    schedulers::LevelOptions,
+    bounds::BoundOptions, checkpoint::PartOption, dtype::DtypeOption, outputs::files_of_run,
+    progress, schedulers::LevelOptions,
 };
 
 /// When the program began, for the time to the first result.
@@ -208,6 +208,8 @@ pub(crate) struct ModelSource {
     weights: Option<PathBuf>,
     #[command(flatten)]
     part: PartOption,
+    #[command(flatten)]
+    dtype: DtypeOption,
     /// With --weights: features of the network [default: read from the weights].
     #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
     n_feat: Option<usize>,
@@ -246,14 +248,15 @@ impl ModelSource {
         if self.part.is_given() && self.weights.is_none() {
             bail!("--part names a part of --weights, which is not given");
         }
+        let options = self.dtype.load_options();
         if let Some(run) = &self.run {
             let run = RunFolder::open(run)?;
             run.expect_kind(RunKind::Sprites)?;
             let [path] = whole_weights(&run, [self.no_ema], &mut progress::say)?;
-            return Ok(SpritePipeline::open(path, device)?);
+            return Ok(SpritePipeline::open_by(path, &options, device)?);
         }
         if let Some(path) = &self.model {
-            return Ok(SpritePipeline::open(path, device)?);
+            return Ok(SpritePipeline::open_by(path, &options, device)?);
         }
         let path = self
             .weights
@@ -272,7 +275,7 @@ impl ModelSource {
                     ..read
                 })
             })?;
-        let model = build_model(&found.config, &found.weights, device)?;
+        let model = build_model_by(&found.config, &found.weights, &options, device)?;
         let card = DiffusionCard::course();
         Ok(SpritePipeline::new(model, found.config, card, device)?)
     }

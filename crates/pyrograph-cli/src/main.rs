@@ -4,6 +4,7 @@ mod arguments;
 mod bounds;
 mod checkpoint;
 mod commands;
+mod dtype;
 mod memory;
 mod messages;
 mod outputs;

@@ -146,6 +146,19 @@ pub enum ModelError {
         /// The backend and its device.
         backend: String,
     },
+    /// A tensor of 8-bit floats was to be loaded or written as it is stored.
+    #[error(
+        "{}: `{key}` is stored as {stored}, a type of files alone; widen it by `--dtype f32`, `--dtype bf16` or `--dtype f16` (`Precision::F32`, …)",
+        path.display()
+    )]
+    Float8 {
+        /// The file.
+        path: PathBuf,
+        /// The tensor's key.
+        key: String,
+        /// The type in the file.
+        stored: &'static str,
+    },
     /// A tensor of a file did not become a parameter, though names and shapes agree: a fault of the model's code.
     #[error("{}: the parameter `{field}` of this {model} cannot be loaded: {reason}", path.display())]
     Apply {

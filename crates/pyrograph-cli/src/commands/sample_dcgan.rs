@@ -12,7 +12,7 @@ use pyrograph::{
     },
     models::{
         dcgan::{DcganConfig, Generator},
-        weights::{StateDict, TensorEntry, build_model, read_config},
+        weights::{StateDict, TensorEntry, build_model_by, read_config},
     },
     pipelines::anomaly::{AnomalyCard, shown},
     train::{
@@ -27,6 +27,7 @@ use serde_json::json;
 use crate::{
     arguments::{Common, STARTED},
     checkpoint::PartOption,
+    dtype::DtypeOption,
     outputs::{check_outputs, files_of_run},
     progress,
     reading::counted,
@@ -46,6 +47,8 @@ pub(crate) struct SampleDcgan {
     weights: Option<PathBuf>,
     #[command(flatten)]
     part: PartOption,
+    #[command(flatten)]
+    dtype: DtypeOption,
     /// With --run: the raw weights of the last step, not their moving average.
     #[arg(long, requires = "run")]
     no_ema: bool,
@@ -136,12 +139,13 @@ impl SampleDcgan {
         &self,
         device: &B::Device,
     ) -> anyhow::Result<(Generator<B>, DcganConfig, Normalisation)> {
+        let options = self.dtype.load_options();
         if let Some(path) = &self.weights {
             let dict = StateDict::open(path)?;
             let found = self
                 .part
                 .find::<B, Generator<B>>(&dict, None, &self.common, device)?;
-            let generator = build_model(&found.config, &found.weights, device)?;
+            let generator = build_model_by(&found.config, &found.weights, &options, device)?;
             return Ok((generator, found.config, normalisation_of(&dict)?));
         }
         if self.part.is_given() {
@@ -158,7 +162,7 @@ impl SampleDcgan {
         };
         let dict = StateDict::open(path)?;
         let config = read_config::<B, Generator<B>>(&dict)?;
-        let generator = build_model(&config, &dict, device)?;
+        let generator = build_model_by(&config, &dict, &options, device)?;
         Ok((generator, config, normalisation_of(&dict)?))
     }
 }

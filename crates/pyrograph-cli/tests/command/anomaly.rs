@@ -24,7 +24,7 @@ const TINY: [&str; 14] = [
     "cpu",
 ];
 
-fn train(out: &Path, steps: &str, more: &[&str]) -> Value {
+pub(crate) fn train(out: &Path, steps: &str, more: &[&str]) -> Value {
     let words = [
         &[
             "train",
@@ -42,7 +42,7 @@ fn train(out: &Path, steps: &str, more: &[&str]) -> Value {
     serde_json::from_str(&succeeds(&words)).expect("JSON")
 }
 
-fn fit(run: &Path, more: &[&str]) -> Value {
+pub(crate) fn fit(run: &Path, more: &[&str]) -> Value {
     let words = [
         &[
             "anomaly",

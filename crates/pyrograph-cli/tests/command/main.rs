@@ -7,6 +7,8 @@ mod common;
 mod convert;
 mod detection;
 mod diffusion;
+mod dtypes;
+mod float8;
 #[allow(dead_code)] // Shared with the tests of the models.
 #[path = "../../../pyrograph-models/tests/common/formula.rs"]
 mod formula;

@@ -3,7 +3,7 @@
 use burn::{
     module::{Module, Param, ParamId},
     tensor::{
-        Tensor,
+        DType, Tensor,
         backend::Backend,
         ops::{ConvOptions, ConvTransposeOptions},
     },
@@ -106,7 +106,7 @@ impl<B: VisionBackend> Conv2d<B> {
         }
         let shift = shift.reshape([out]);
         let shift = match &self.bias {
-            Some(bias) => bias.val().cast(shift.dtype()) + shift,
+            Some(bias) => in_type(bias.val(), shift.dtype()) + shift,
             None => shift,
         };
         let weight = self.weight.val();
@@ -146,11 +146,12 @@ impl<B: VisionBackend> Conv2d<B> {
         vision::conv2d_scaled(x, self.weight.val(), scale, shift, self.options(), act)
     }
 
-    /// One convolution in the place of this one and the norm after it, as [`NormMode::Eval`] has it.
+    /// One convolution in the place of this one and the norm after it, as [`NormMode::Eval`] has it. Weights in half
+    /// precision become f32: they are rounded once, when they are loaded.
     pub fn folded(&self, norm: &BatchNorm2d<B>) -> Self {
         let [scale, shift] = norm.scale_and_shift();
         let shift = shift_with(&self.bias, &scale, shift);
-        let weight = self.weight.val() * scale.reshape([-1, 1, 1, 1]);
+        let weight = scaled(self.weight.val(), scale.reshape([-1, 1, 1, 1]));
         Self {
             weight: derived(weight),
             bias: Some(derived(shift)),
@@ -239,11 +240,12 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
         }
     }
 
-    /// One transposed convolution in the place of this one and the norm after it, as [`NormMode::Eval`] has it.
+    /// One transposed convolution in the place of this one and the norm after it, as [`NormMode::Eval`] has it. Weights in
+    /// half precision become f32: they are rounded once, when they are loaded.
     pub fn folded(&self, norm: &BatchNorm2d<B>) -> Self {
         let [scale, shift] = norm.scale_and_shift();
         let shift = shift_with(&self.bias, &scale, shift);
-        let weight = self.weight.val() * scale.reshape([1, -1, 1, 1]);
+        let weight = scaled(self.weight.val(), scale.reshape([1, -1, 1, 1]));
         Self {
             weight: derived(weight),
             bias: Some(derived(shift)),
@@ -257,6 +259,19 @@ fn derived<B: Backend, const D: usize>(value: Tensor<B, D>) -> Param<Tensor<B, D
     Param::initialized(ParamId::new(), value)
 }
 
+/// `weight` in the type of `scale`, times `scale`, which is one for each output.
+fn scaled<B: Backend>(weight: Tensor<B, 4>, scale: Tensor<B, 4>) -> Tensor<B, 4> {
+    in_type(weight, scale.dtype()) * scale
+}
+
+/// The values in the type `dtype`; where they have it, no operation is recorded.
+fn in_type<B: Backend, const D: usize>(values: Tensor<B, D>, dtype: DType) -> Tensor<B, D> {
+    match values.dtype() == dtype {
+        true => values,
+        false => values.cast(dtype),
+    }
+}
+
 /// `bias · scale + shift`, all `[channels]`.
 fn shift_with<B: Backend>(
     bias: &Option<Param<Tensor<B, 1>>>,
@@ -264,7 +279,7 @@ fn shift_with<B: Backend>(
     shift: Tensor<B, 1>,
 ) -> Tensor<B, 1> {
     match bias {
-        Some(bias) => bias.val() * scale.clone() + shift,
+        Some(bias) => in_type(bias.val(), scale.dtype()) * scale.clone() + shift,
         None => shift,
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::{
     module::Module,
-    tensor::{Tensor, backend::Backend},
+    tensor::{DType, Tensor, backend::Backend},
 };
 use pyrograph_backend::vision::{Activation, VisionBackend};
 
@@ -139,10 +139,11 @@ impl<B: VisionBackend> Discriminator<B> {
     }
 
     /// The same function of [`forward`](Self::forward) with every norm folded into its convolution, and no parameter that
-    /// asks for a gradient: for a search through the frozen network.
+    /// asks for a gradient: for a search through the frozen network. Weights in half precision keep their norms, so that
+    /// they are multiplied in their type.
     pub fn frozen(&self) -> Self {
         Self {
-            feature_network: self.feature_network.iter().map(Block::folded).collect(),
+            feature_network: self.feature_network.iter().map(Block::frozen).collect(),
             critic_network: self.critic_network.clone(),
         }
         .no_grad()
@@ -191,6 +192,14 @@ impl<B: VisionBackend> Block<B> {
             .clone()
             .mask_where(below, direction * self.negative_slope);
         (x, direction)
+    }
+
+    /// The layer for a frozen network; see [`Discriminator::frozen`].
+    fn frozen(&self) -> Self {
+        match self.conv.weight.val().dtype() {
+            DType::F16 | DType::BF16 => self.clone(),
+            _ => self.folded(),
+        }
     }
 
     pub(super) fn folded(&self) -> Self {

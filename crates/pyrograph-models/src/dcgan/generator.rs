@@ -2,7 +2,7 @@
 
 use burn::{
     module::Module,
-    tensor::{Tensor, backend::Backend},
+    tensor::{DType, Tensor, backend::Backend},
 };
 use pyrograph_backend::vision::{Activation, VisionBackend};
 
@@ -91,8 +91,14 @@ impl<B: VisionBackend> Generator<B> {
         self.generator_network[last].forward(x, Activation::Tanh, &mut mode)
     }
 
+    /// The number type of its weights.
+    pub fn weight_type(&self) -> DType {
+        // `init_generator` has made one block at least.
+        self.generator_network[0].conv.weight.val().dtype()
+    }
+
     /// The same function of [`forward`](Self::forward) with every norm folded into its convolution, and no parameter that
-    /// asks for a gradient: for a search through the frozen network.
+    /// asks for a gradient: for a search through the frozen network. Folded weights in half precision are f32.
     pub fn frozen(&self) -> Self {
         let folded = self.generator_network.iter().map(Block::folded).collect();
         Self {

@@ -127,6 +127,8 @@ impl TextualInversion {
                 ),
             ));
         }
+        // In its own type; 8-bit floats are widened.
+        let table = table.cast(table.dtype());
         let vectors = self.vectors.cast(table.dtype());
         let row_bytes = width * table.dtype().size();
         let mut bytes = table.bytes().to_vec();

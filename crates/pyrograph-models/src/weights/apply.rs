@@ -18,6 +18,9 @@ use crate::{ModelError, blocks::ParamInit, error::KeyReport};
 pub struct LoadOptions {
     /// The number type of the parameters; none: the float type of the backend.
     pub precision: Option<Precision>,
+    /// The number type of parameters of one axis (biases, scales, the parameters and running statistics of norms); none:
+    /// that of [`precision`](Self::precision).
+    pub vectors: Option<Precision>,
     /// Whether values that are not finite and variances below zero are refused, which reads all values once.
     pub check_values: bool,
 }
@@ -27,14 +30,34 @@ impl Default for LoadOptions {
     fn default() -> Self {
         Self {
             precision: None,
+            vectors: None,
             check_values: true,
         }
     }
 }
 
 impl LoadOptions {
-    fn parameter_type<B: Backend>(&self, stored: DType) -> DType {
-        match self.precision {
+    /// The weights of convolutions and linear layers as `precision` says, every parameter of one axis as f32: few numbers,
+    /// whose rounding would move a whole channel.
+    pub fn of_weights(precision: Precision) -> Self {
+        Self {
+            precision: Some(precision),
+            vectors: Some(Precision::F32),
+            ..Self::default()
+        }
+    }
+
+    /// What is asked for of a parameter with `axes` axes.
+    fn precision_of(&self, axes: usize) -> Option<Precision> {
+        match axes {
+            0 | 1 => self.vectors.or(self.precision),
+            _ => self.precision,
+        }
+    }
+
+    /// The type of a parameter with `axes` axes that is stored as `stored`.
+    fn parameter_type<B: Backend>(&self, stored: DType, axes: usize) -> DType {
+        match self.precision_of(axes) {
             Some(precision) => precision.parameter_type(stored),
             None => B::FloatElem::dtype(),
         }
@@ -179,7 +202,10 @@ impl Loader<'_> {
             .remove(&path)
             .ok_or_else(|| self.unapplied(&path, "the field was not found before"))?;
         let device = param.lazy_device();
-        let dtype = self.options.parameter_type::<B>(tensor.dtype());
+        if tensor.is_float8() && self.options.precision_of(D) == Some(Precision::AsStored) {
+            return Err(self.dict.float8_as_stored(&key, tensor));
+        }
+        let dtype = self.options.parameter_type::<B>(tensor.dtype(), D);
         if !B::supports_dtype(&device, dtype) {
             return Err(ModelError::MissingType {
                 path: self.dict.path().into(),

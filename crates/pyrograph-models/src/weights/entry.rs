@@ -4,31 +4,37 @@ use std::{fmt, ops::Range, path::Path};
 
 use burn::tensor::{DType, TensorData};
 
-use super::{Precision, convert, shared_bytes::SharedBytes};
+pub(crate) use super::stored_type::type_name;
+use super::{Precision, convert, shared_bytes::SharedBytes, stored_type::StoredType};
 use crate::ModelError;
 
 /// A tensor on the host: its shape, its number type, and its bytes in a mapped file or in memory. Clones share the bytes.
 #[derive(Clone)]
 pub struct TensorEntry {
     shape: Vec<usize>,
-    dtype: DType,
+    stored: StoredType,
     bytes: SharedBytes,
 }
 
 impl TensorEntry {
     /// A tensor over bytes that hold exactly its values, little-endian and row-major.
-    pub(super) fn new(shape: Vec<usize>, dtype: DType, bytes: SharedBytes) -> Result<Self, String> {
-        let size = size_of_values(&shape, dtype);
+    pub(super) fn new(
+        shape: Vec<usize>,
+        stored: impl Into<StoredType>,
+        bytes: SharedBytes,
+    ) -> Result<Self, String> {
+        let stored = stored.into();
+        let size = size_of_values(&shape, stored);
         if size != Some(bytes.len()) {
             return Err(format!(
                 "shape {shape:?} of {} does not fill {} bytes",
-                type_name(dtype),
+                stored.name(),
                 bytes.len()
             ));
         }
         Ok(Self {
             shape,
-            dtype,
+            stored,
             bytes,
         })
     }
@@ -45,7 +51,7 @@ impl TensorEntry {
     pub fn from_data(data: TensorData) -> Self {
         Self {
             shape: data.shape.to_vec(),
-            dtype: data.dtype,
+            stored: data.dtype.into(),
             bytes: SharedBytes::of_tensor(data.bytes),
         }
     }
@@ -55,19 +61,29 @@ impl TensorEntry {
         &self.shape
     }
 
-    /// The number type as stored.
+    /// The number type as stored; f32 for 8-bit floats, which are widened when they are read.
     pub fn dtype(&self) -> DType {
-        self.dtype
+        self.stored.widened()
     }
 
-    /// The name of the number type, such as `bf16`.
+    /// Whether the numbers are stored as 8-bit floats, a type that no parameter has.
+    pub fn is_float8(&self) -> bool {
+        matches!(self.stored, StoredType::Float8(_))
+    }
+
+    /// The number type in the file.
+    pub(super) fn in_file(&self) -> StoredType {
+        self.stored
+    }
+
+    /// The name of the number type, such as `bf16` or `f8_e4m3`.
     pub fn type_name(&self) -> &'static str {
-        type_name(self.dtype)
+        self.stored.name()
     }
 
     /// The number of values.
     pub fn count(&self) -> usize {
-        self.bytes.len() / self.dtype.size()
+        self.bytes.len() / self.stored.size()
     }
 
     /// The values as stored: little-endian, row-major.
@@ -87,10 +103,10 @@ impl TensorEntry {
 
     /// The values as f32, row-major.
     pub fn to_f32(&self) -> Vec<f32> {
-        convert::to_f32(&self.bytes, self.dtype)
+        convert::to_f32(&self.bytes, self.stored)
     }
 
-    /// Host data of the type that `precision` asks for; integers stay what they are. Where the type is the stored one, the data
+    /// Host data of the type that `precision` asks for; integers stay what they are, 8-bit floats as stored are f32. Where the type is the stored one, the data
     /// shares the bytes of this entry, if they lie at an address that the type allows.
     pub fn to_data(&self, precision: Precision) -> TensorData {
         self.data_of(self.stored_type(precision))
@@ -99,16 +115,16 @@ impl TensorEntry {
     /// The type of the tensor in a file of this precision: integers stay what they are.
     pub(super) fn stored_type(&self, precision: Precision) -> DType {
         match precision {
-            Precision::AsStored => self.dtype,
-            _ if !is_float(self.dtype) => self.dtype,
-            _ => precision.parameter_type(self.dtype),
+            Precision::AsStored => self.dtype(),
+            _ if !is_float(self.dtype()) => self.dtype(),
+            _ => precision.parameter_type(self.dtype()),
         }
     }
 
     /// Host data of the type `dtype`.
     pub(super) fn data_of(&self, dtype: DType) -> TensorData {
-        if dtype != self.dtype {
-            return convert::convert(&self.bytes, &self.shape, self.dtype, dtype);
+        if self.stored != dtype.into() {
+            return convert::convert(&self.bytes, &self.shape, self.stored, dtype);
         }
         match self.bytes.to_tensor_bytes(dtype.size()) {
             Some(bytes) => TensorData::from_bytes(bytes, self.shape.clone(), dtype),
@@ -127,11 +143,11 @@ impl TensorEntry {
         };
         let (start, end) = (range.start.min(rows), range.end.min(rows));
         let end = end.max(start);
-        let row = rest.iter().product::<usize>() * self.dtype.size();
+        let row = rest.iter().product::<usize>() * self.stored.size();
         let bytes = self.bytes.slice(start * row..end * row);
         Self {
             shape: [&[end - start], rest].concat(),
-            dtype: self.dtype,
+            stored: self.stored,
             // Whole rows of a tensor lie within its bytes.
             bytes: bytes.unwrap_or_else(|| self.bytes.clone()),
         }
@@ -140,7 +156,7 @@ impl TensorEntry {
     /// The same values in another shape; a shape of another number of values leaves the tensor as it is, so that the strict
     /// comparison on loading names it.
     pub fn reshaped(&self, shape: Vec<usize>) -> Self {
-        let shape = match size_of_values(&shape, self.dtype) {
+        let shape = match size_of_values(&shape, self.stored) {
             Some(size) if size == self.bytes.len() => shape,
             _ => self.shape.clone(),
         };
@@ -152,7 +168,7 @@ impl TensorEntry {
 
     /// The same values as numbers of the type `dtype`.
     pub fn cast(&self, dtype: DType) -> Self {
-        if dtype == self.dtype {
+        if self.stored == dtype.into() {
             return self.clone();
         }
         Self::from_data(self.data_of(dtype))
@@ -160,7 +176,7 @@ impl TensorEntry {
 
     /// The place and value of the first number of which `refused` holds.
     pub(super) fn find(&self, refused: impl Fn(f32) -> bool) -> Option<(usize, f32)> {
-        convert::find(&self.bytes, self.dtype, refused)
+        convert::find(&self.bytes, self.stored, refused)
     }
 
     /// Refuses NaN and infinite values; the error says that `key` of `path` holds them.
@@ -172,10 +188,10 @@ impl TensorEntry {
         key: &str,
         kept: bool,
     ) -> Result<(), ModelError> {
-        if !is_float(self.dtype) {
+        if !is_float(self.dtype()) {
             return Ok(());
         }
-        match convert::find_non_finite(&self.bytes, self.dtype, kept) {
+        match convert::find_non_finite(&self.bytes, self.stored, kept) {
             // A number of f64 beyond f32 is infinite as a parameter too.
             Some((index, value)) => Err(ModelError::NonFinite {
                 path: path.into(),
@@ -191,7 +207,7 @@ impl TensorEntry {
 impl PartialEq for TensorEntry {
     /// The same shape, type and bytes.
     fn eq(&self, other: &Self) -> bool {
-        self.shape == other.shape && self.dtype == other.dtype && *self.bytes == *other.bytes
+        self.shape == other.shape && self.stored == other.stored && *self.bytes == *other.bytes
     }
 }
 
@@ -206,32 +222,12 @@ impl fmt::Debug for TensorEntry {
 }
 
 /// Bytes of a tensor; none where they are more than addresses count.
-pub(super) fn size_of_values(shape: &[usize], dtype: DType) -> Option<usize> {
+pub(super) fn size_of_values(shape: &[usize], stored: impl Into<StoredType>) -> Option<usize> {
     shape
         .iter()
-        .try_fold(dtype.size(), |n, &size| n.checked_mul(size))
+        .try_fold(stored.into().size(), |n, &size| n.checked_mul(size))
 }
 
 pub(super) fn is_float(dtype: DType) -> bool {
     matches!(dtype, DType::F64 | DType::F32 | DType::F16 | DType::BF16)
-}
-
-/// The name of a number type, as messages and options spell it.
-pub(crate) fn type_name(dtype: DType) -> &'static str {
-    match dtype {
-        DType::F64 => "f64",
-        DType::F32 => "f32",
-        DType::F16 => "f16",
-        DType::BF16 => "bf16",
-        DType::I64 => "i64",
-        DType::I32 => "i32",
-        DType::I16 => "i16",
-        DType::I8 => "i8",
-        DType::U64 => "u64",
-        DType::U32 => "u32",
-        DType::U16 => "u16",
-        DType::U8 => "u8",
-        DType::Bool(_) => "bool",
-        _ => "an unknown type",
-    }
 }

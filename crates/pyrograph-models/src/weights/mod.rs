@@ -29,6 +29,7 @@ mod safetensors_file;
 mod shared_bytes;
 mod source;
 mod state_dict;
+mod stored_type;
 
 pub use crate::error::KeyReport;
 pub(crate) use apply::check_values;

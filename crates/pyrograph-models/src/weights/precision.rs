@@ -7,7 +7,7 @@ use burn::tensor::DType;
 /// The number type of a model's parameters in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// f32, bf16 and f16 as the file has them; any other type as f32.
+    /// f32, bf16 and f16 as the file has them; 8-bit floats are refused, any other type becomes f32.
     #[default]
     AsStored,
     /// 32-bit floats.

@@ -12,7 +12,12 @@ use serde::{
     de::{Error, MapAccess, Visitor},
 };
 
-use super::{TensorEntry, entry::size_of_values, shared_bytes::SharedBytes};
+use super::{
+    TensorEntry,
+    entry::size_of_values,
+    shared_bytes::SharedBytes,
+    stored_type::{Float8, StoredType},
+};
 
 /// Bytes of the header's length, which stand first; headers are padded to multiples of it.
 const LENGTH: usize = size_of::<u64>();
@@ -22,20 +27,22 @@ const MAX_HEADER: u64 = 100_000_000;
 const METADATA: &str = "__metadata__";
 
 /// The names of number types.
-const TYPES: [(&str, DType); 13] = [
-    ("F64", DType::F64),
-    ("I64", DType::I64),
-    ("U64", DType::U64),
-    ("F32", DType::F32),
-    ("I32", DType::I32),
-    ("U32", DType::U32),
-    ("F16", DType::F16),
-    ("BF16", DType::BF16),
-    ("I16", DType::I16),
-    ("U16", DType::U16),
-    ("I8", DType::I8),
-    ("U8", DType::U8),
-    ("BOOL", DType::Bool(BoolStore::Native)),
+const TYPES: [(&str, StoredType); 15] = [
+    ("F64", StoredType::Number(DType::F64)),
+    ("I64", StoredType::Number(DType::I64)),
+    ("U64", StoredType::Number(DType::U64)),
+    ("F32", StoredType::Number(DType::F32)),
+    ("I32", StoredType::Number(DType::I32)),
+    ("U32", StoredType::Number(DType::U32)),
+    ("F16", StoredType::Number(DType::F16)),
+    ("BF16", StoredType::Number(DType::BF16)),
+    ("I16", StoredType::Number(DType::I16)),
+    ("U16", StoredType::Number(DType::U16)),
+    ("I8", StoredType::Number(DType::I8)),
+    ("U8", StoredType::Number(DType::U8)),
+    ("BOOL", StoredType::Number(DType::Bool(BoolStore::Native))),
+    ("F8_E4M3", StoredType::Float8(Float8::E4m3)),
+    ("F8_E5M2", StoredType::Float8(Float8::E5m2)),
 ];
 
 pub(super) type Tensors = BTreeMap<String, TensorEntry>;
@@ -149,8 +156,8 @@ pub(super) fn write(
     for (key, tensor, dtype) in &order {
         let begin = end;
         let size = size_of_values(tensor.shape(), *dtype);
-        let whole = size_of_values(tensor.shape(), tensor.dtype()) == Some(tensor.bytes().len());
-        let name = TYPES.iter().find(|(_, known)| known == dtype);
+        let whole = size_of_values(tensor.shape(), tensor.in_file()) == Some(tensor.bytes().len());
+        let name = TYPES.iter().find(|(_, known)| *known == (*dtype).into());
         let (Some((name, _)), Some(size), true, false) = (name, size, whole, *key == METADATA)
         else {
             let reason = format!("`{key}` cannot be written as safetensors");

@@ -66,11 +66,20 @@ impl StateDict {
         self.origins.get(key).map_or(key, String::as_str)
     }
 
+    /// The refusal of 8-bit floats as stored.
+    pub(super) fn float8_as_stored(&self, key: &str, tensor: &TensorEntry) -> ModelError {
+        ModelError::Float8 {
+            path: self.path.clone(),
+            key: self.origin(key).to_owned(),
+            stored: tensor.type_name(),
+        }
+    }
+
     /// Writes a safetensors file, whole or not at all: each tensor in its own type, one after the other. `metadata` goes into
     /// the header.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written, or a tensor is of 8-bit floats.
     pub fn save(
         &self,
         path: impl AsRef<Path>,
@@ -83,7 +92,7 @@ impl StateDict {
     /// every tensor as it is written, and may refuse it.
     ///
     /// # Errors
-    /// When the file cannot be written, and those of `seen`.
+    /// When the file cannot be written, when 8-bit floats are to be written as stored, and those of `seen`.
     pub fn save_as(
         &self,
         path: impl AsRef<Path>,
@@ -92,6 +101,10 @@ impl StateDict {
         mut seen: impl FnMut(&str, &TensorEntry) -> Result<(), ModelError>,
     ) -> Result<(), ModelError> {
         let path = path.as_ref();
+        let float8 = self.tensors.iter().find(|(_, tensor)| tensor.is_float8());
+        if let (Precision::AsStored, Some((key, tensor))) = (precision, float8) {
+            return Err(self.float8_as_stored(key, tensor));
+        }
         let mut refused = None;
         let written = atomic_write_with(path, |file| {
             let mut out = BufWriter::new(file);

@@ -2,14 +2,14 @@
 
 use std::{ops::ControlFlow, path::Path};
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use pyrograph_backend::{rng::host_tensor, vision::VisionAutodiff};
 use pyrograph_losses::AnomalyScore;
 use pyrograph_metrics::quantile_threshold;
 use pyrograph_models::{
     ModelError,
     dcgan::{AnoGan, DcganConfig, Encoder},
-    weights::{StateDict, build_model, read_config, save_model},
+    weights::{LoadOptions, Precision, StateDict, build_model_by, read_config, save_model},
 };
 
 use super::{
@@ -71,6 +71,19 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
     /// # Errors
     /// When the file does not read, or is none of a fitted scorer.
     pub fn open(path: impl AsRef<Path>, device: &B::Device) -> Result<Self, PipelineError> {
+        Self::open_by(path, &LoadOptions::default(), device)
+    }
+
+    /// The same with the types of the parameters given, as by [`LoadOptions::of_weights`]. Only [`Method::Encoder`] takes
+    /// weights in half precision.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); when the backend lacks the type.
+    pub fn open_by(
+        path: impl AsRef<Path>,
+        options: &LoadOptions,
+        device: &B::Device,
+    ) -> Result<Self, PipelineError> {
         let dict = StateDict::open(path)?;
         let config = read_config::<B::InnerBackend, AnoGan<B::InnerBackend>>(&dict)?;
         let no_card = |reason: String| ModelError::NoConfig {
@@ -82,7 +95,7 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
         let card = serde_json::from_str(text).map_err(|error| {
             no_card(format!("what it says of its scores does not read: {error}"))
         })?;
-        let networks = build_model(&config, &dict, device)?;
+        let networks = build_model_by(&config, &dict, options, device)?;
         Ok(Self::new(networks, config, card, device))
     }
 
@@ -157,6 +170,28 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
             })
     }
 
+    /// Refuses a search by weights in half precision: the rounding of their products would reach Adam's steps through the
+    /// gradients, and searches are fitted in f32.
+    fn check_type(&self, method: Method) -> Result<(), PipelineError> {
+        let weights = self.networks.generator.weight_type();
+        let seen = match weights {
+            DType::BF16 => Precision::Bf16,
+            DType::F16 => Precision::F16,
+            _ => return Ok(()),
+        };
+        match method {
+            Method::Encoder => Ok(()),
+            Method::Search | Method::Warm => Err(PipelineError::Number {
+                field: "the type of the weights",
+                seen: seen.to_string(),
+                allowed: format!(
+                    "f32 for the method {method}, which follows gradients; the method {} takes every type",
+                    Method::Encoder
+                ),
+            }),
+        }
+    }
+
     /// The values of one image.
     fn size(&self) -> usize {
         self.config.channels * self.config.side() * self.config.side()
@@ -167,7 +202,7 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
     ///
     /// # Errors
     /// When the values do not fill whole images or are not finite, a number of `search` is not allowed, `progress` breaks off, or
-    /// a score is not finite.
+    /// a score is not finite; when a search is asked of weights in half precision.
     pub fn score(
         &self,
         images: &[f32],
@@ -193,6 +228,7 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Vec<ScoredImage>, PipelineError> {
         config.check()?;
+        self.check_type(method)?;
         let size = self.size();
         if images.is_empty() || !images.len().is_multiple_of(size) {
             return Err(PipelineError::Number {

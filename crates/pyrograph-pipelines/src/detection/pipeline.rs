@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use pyrograph_backend::vision::VisionBackend;
 use pyrograph_models::{
     ssd::{Detector, DetectorCard, DetectorInput, Ssd, SsdConfig},
-    weights::{StateDict, build_model, read_config},
+    weights::{LoadOptions, StateDict, build_model_by, read_config},
 };
 use pyrograph_vision::{DetectOptions, RgbImage, VisionError, read_image};
 
@@ -55,10 +55,24 @@ impl<B: VisionBackend> DetectionPipeline<B> {
         card: DetectorCard,
         device: &B::Device,
     ) -> Result<Self, PipelineError> {
+        Self::from_weights_by(dict, config, card, &LoadOptions::default(), device)
+    }
+
+    /// The same with the types of the parameters given, as by [`LoadOptions::of_weights`].
+    ///
+    /// # Errors
+    /// As [`from_weights`](Self::from_weights); when the backend lacks the type.
+    pub fn from_weights_by(
+        dict: &StateDict,
+        config: SsdConfig,
+        card: DetectorCard,
+        options: &LoadOptions,
+        device: &B::Device,
+    ) -> Result<Self, PipelineError> {
         let config = config.with_priors_of(dict);
         // Before the weights are taken, which takes longer.
         card.check(&config)?;
-        let network = build_model::<B, Ssd<B>>(&config, dict, device)?;
+        let network = build_model_by::<B, Ssd<B>>(&config, dict, options, device)?;
         Ok(Self::new(Detector::new(
             network,
             config,

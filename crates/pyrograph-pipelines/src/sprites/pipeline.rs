@@ -11,7 +11,7 @@ use pyrograph_diffusion::{DiffusionCard, SamplerConfig, SamplerPlan, slerp};
 use pyrograph_models::{
     ModelError,
     context_unet::{ContextUnet, ContextUnetConfig},
-    weights::{StateDict, build_model, read_config},
+    weights::{LoadOptions, StateDict, build_model, build_model_by, read_config},
 };
 
 use super::{
@@ -51,6 +51,18 @@ impl<B: VisionBackend> SpritePipeline<B> {
     /// # Errors
     /// When the file does not read, or carries no config.
     pub fn open(path: impl AsRef<Path>, device: &B::Device) -> Result<Self, PipelineError> {
+        Self::open_by(path, &LoadOptions::default(), device)
+    }
+
+    /// The same with the types of the parameters given, as by [`LoadOptions::of_weights`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open); when the backend lacks the type.
+    pub fn open_by(
+        path: impl AsRef<Path>,
+        options: &LoadOptions,
+        device: &B::Device,
+    ) -> Result<Self, PipelineError> {
         let dict = StateDict::open(path)?;
         let config = read_config::<B, ContextUnet<B>>(&dict)?;
         let no_card = |reason: String| ModelError::NoConfig {
@@ -66,7 +78,7 @@ impl<B: VisionBackend> SpritePipeline<B> {
                 "what it says of its training does not read: {error}"
             ))
         })?;
-        let model = build_model(&config, &dict, device)?;
+        let model = build_model_by(&config, &dict, options, device)?;
         Self::new(model, config, card, device)
     }
 

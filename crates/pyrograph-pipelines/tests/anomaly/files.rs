@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use pyrograph_models::weights::save_model;
+use pyrograph_models::weights::{LoadOptions, Precision, save_model};
 use pyrograph_pipelines::anomaly::{AnomalyScorer, Method};
 
 use crate::common::{A, config, known, networks, score, scorer, scores, short, strange};
@@ -44,6 +44,40 @@ fn a_file_carries_networks_and_thresholds() {
             .search,
         None
     );
+}
+
+#[test]
+fn weights_in_half_precision_score_by_the_encoder_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("anomaly.safetensors");
+    scorer().save(&path).expect("writable");
+    let go_on = &mut |_, _| ControlFlow::Continue(());
+    let images = strange(2);
+    let open = |precision| {
+        let options = LoadOptions::of_weights(precision);
+        AnomalyScorer::<A>::open_by(&path, &options, &Default::default()).expect("readable")
+    };
+    for method in [Method::Encoder, Method::Search] {
+        let exact = open(Precision::F32).score(&images, method, &short(), go_on);
+        assert_eq!(exact.expect("legal"), score(&images, method, &short()));
+    }
+    let exact = scores(&score(&images, Method::Encoder, &short()));
+    for precision in [Precision::Bf16, Precision::F16] {
+        let half = open(precision);
+        let scored = half.score(&images, Method::Encoder, &short(), go_on);
+        let scored = scores(&scored.expect("legal"));
+        assert_ne!(scored, exact);
+        for (half, exact) in scored.iter().zip(&exact) {
+            assert!((half - exact).abs() <= 3e-2 * exact, "{half} {exact}");
+        }
+        for method in [Method::Search, Method::Warm] {
+            let refused = half.score(&images, method, &short(), go_on);
+            let message = refused.expect_err("a search").to_string();
+            for words in [&precision.to_string(), "f32", "the method encoder"] {
+                assert!(message.contains(words), "{message}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,11 @@ use std::{collections::HashMap, fs, path::Path};
 
 use burn_flex::Flex;
 use pyrograph_diffusion::{DiffusionCard, NoiseScheduleConfig, PredictionType, SamplerConfig};
-use pyrograph_models::{ModelError, context_unet::ContextUnetConfig, weights::save_model};
+use pyrograph_models::{
+    ModelError,
+    context_unet::ContextUnetConfig,
+    weights::{LoadOptions, Precision, save_model},
+};
 use pyrograph_pipelines::{PipelineError, sprites::SpritePipeline};
 
 use crate::common::{config, fixture, model, pipeline, pipeline_of, request, sample};
@@ -50,6 +54,39 @@ fn a_saved_model_opens_from_its_path_alone() {
         sample(&pipeline_of(card), &request),
         "to the bit"
     );
+}
+
+#[test]
+fn weights_in_half_precision_draw_nearly_the_same() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("model.safetensors");
+    save_model(&model(), &config(), notes(&DiffusionCard::course()), &path).expect("writable");
+    let draw = |precision| {
+        let options = LoadOptions::of_weights(precision);
+        let opened = SpritePipeline::<Flex>::open_by(&path, &options, &Default::default());
+        sample(
+            &opened.expect("whole"),
+            &request(SamplerConfig::ddim(3, 0.0), 2),
+        )
+        .values
+    };
+    let usual = sample(
+        &open(&path).expect("whole"),
+        &request(SamplerConfig::ddim(3, 0.0), 2),
+    )
+    .values;
+    assert_eq!(draw(Precision::F32), usual, "to the bit");
+    let scale = usual
+        .iter()
+        .fold(0_f32, |most, value| most.max(value.abs()));
+    for precision in [Precision::Bf16, Precision::F16] {
+        let half = draw(precision);
+        // f16 holds the fixture's weights as they are.
+        assert_eq!(half != usual, precision == Precision::Bf16, "{precision}");
+        for (half, usual) in half.iter().zip(&usual) {
+            assert!((half - usual).abs() <= 3e-2 * scale, "{half} {usual}");
+        }
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use pyrograph::{
     data::{Channels, LabelledReading, Split},
     losses::AnomalyScore,
     metrics::Pca,
-    models::dcgan::DcganConfig,
+    models::{dcgan::DcganConfig, weights::Precision},
     pipelines::anomaly::{
         AnomalyCard, AnomalyReport, AnomalyScorer, Calibration, Method, SearchConfig, roc_chart,
         score_histogram,
@@ -35,6 +35,7 @@ use super::{
 };
 use crate::{
     arguments::Common,
+    dtype::DtypeOption,
     outputs::{as_text, check_files, files_of_run},
     progress,
     reading::{FaultFlags, LabelledFlags, READING_NEEDS_DATA, counted, read_labelled, warn},
@@ -71,6 +72,8 @@ pub(crate) struct Score {
     /// How twins are found: search, encoder, or warm (a search from the encoder's vector).
     #[arg(long, default_value_t = Method::Search)]
     method: Method,
+    #[command(flatten)]
+    dtype: DtypeOption,
     /// Another λ than the model was fitted with; there is no threshold then.
     #[arg(long, allow_negative_numbers = true)]
     lambda: Option<f64>,
@@ -104,6 +107,13 @@ impl Score {
             bail!("--baseline needs --run: it is fitted to the run's training images");
         }
         let path = fitted_path(self.run.as_ref(), self.model.as_ref())?;
+        let dtype = self.dtype.precision();
+        if dtype != Precision::F32 && self.method != Method::Encoder {
+            bail!(
+                "--dtype {dtype} needs --method encoder: --method {} follows gradients, which takes weights in f32",
+                self.method
+            );
+        }
         if self.method == Method::Encoder && self.search.is_given() {
             self.common
                 .say("the encoder searches nothing: the search's flags have no effect");
@@ -175,7 +185,7 @@ impl BackendTask for Score {
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         // 1. The model, its line, and the images.
         let path = fitted_path(self.run.as_ref(), self.model.as_ref())?;
-        let mut scorer = AnomalyScorer::<B>::open(path, &device)?;
+        let mut scorer = AnomalyScorer::<B>::open_by(path, &self.dtype.load_options(), &device)?;
         let fitted = *scorer.calibration(self.method)?;
         if let Some(lambda) = self.lambda {
             scorer = scorer.with_score(AnomalyScore::new(lambda)?);
@@ -311,6 +321,12 @@ impl Score {
                 .say("with another λ than the model was fitted with there is no threshold");
             return;
         };
+        let dtype = self.dtype.precision();
+        if dtype != Precision::F32 {
+            self.common.say(format!(
+                "the threshold was drawn with weights in f32: weights in {dtype} score a little otherwise"
+            ));
+        }
         let Some(fitted) = line.search else { return };
         let alike = SearchConfig {
             batch_size: search.batch_size,

@@ -20,7 +20,7 @@ use pyrograph::{
     },
 };
 
-use crate::{arguments::Common, checkpoint::PartOption, outputs::files_of_run};
+use crate::{arguments::Common, checkpoint::PartOption, dtype::DtypeOption, outputs::files_of_run};
 
 // clap lets `requires` pass where the argument required is in conflict with one that is given: hence both below.
 /// The detector: a run, a model file of pyrograph, or published weights with their numbers.
@@ -47,6 +47,8 @@ pub(crate) struct DetectorSource {
     classes: Option<PathBuf>,
     #[command(flatten)]
     part: PartOption,
+    #[command(flatten)]
+    dtype: DtypeOption,
 }
 
 impl DetectorSource {
@@ -103,10 +105,11 @@ impl DetectorSource {
             let file = || format!("--classes {}", path.display());
             card.check(&config).with_context(file)?;
         }
-        Ok(DetectionPipeline::from_weights(
+        Ok(DetectionPipeline::from_weights_by(
             &found.weights,
             config,
             card,
+            &self.dtype.load_options(),
             device,
         )?)
     }

@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 
-pub(crate) use self::options::DtypeName;
 use self::{job::Job, options::PictureOptions};
 
 /// Pictures from a prompt.

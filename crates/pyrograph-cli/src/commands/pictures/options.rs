@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    backend::rng::RngKind,
-    diffusion::SchedulerName,
-    models::{stable_diffusion::checkpoint::Prediction, weights::Precision},
+    backend::rng::RngKind, diffusion::SchedulerName,
+    models::stable_diffusion::checkpoint::Prediction,
 };
 
 use super::{acceleration::AccelerationOptions, settings::Settings};
 use crate::{
     arguments::{Common, lora_and_scale},
+    dtype::DtypeName,
     schedulers::{LevelOptions, scheduler_parser},
 };
 
@@ -124,14 +124,6 @@ pub(super) enum PredictionName {
     Sample,
 }
 
-/// Types of weights on the command line.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum DtypeName {
-    F32,
-    Bf16,
-    F16,
-}
-
 fn name_of(value: impl ValueEnum) -> Option<String> {
     let value = value.to_possible_value()?;
     Some(value.get_name().to_owned())
@@ -203,16 +195,6 @@ impl From<NoiseName> for RngKind {
         match name {
             NoiseName::Torch => Self::Torch,
             NoiseName::Counter => Self::Counter,
-        }
-    }
-}
-
-impl From<DtypeName> for Precision {
-    fn from(name: DtypeName) -> Self {
-        match name {
-            DtypeName::F32 => Self::F32,
-            DtypeName::Bf16 => Self::Bf16,
-            DtypeName::F16 => Self::F16,
         }
     }
 }

@@ -19,11 +19,12 @@ use pyrograph::{
 
 use super::{
     acceleration::acceleration,
-    options::{DtypeName, NoiseName, PredictionName, named},
+    options::{NoiseName, PredictionName, named},
     settings::Settings,
 };
 use crate::{
     arguments::lora_and_scale,
+    dtype::DtypeName,
     schedulers::{FinalSigmaName, SigmaName, SpacingName},
 };
 

@@ -59,7 +59,7 @@ impl BackendTask for Save {
 }
 
 /// Both files in `folder`, and the numbers of the published one.
-fn detector(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
+pub(crate) fn detector(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
     let at = |name| folder.join(name);
     let paths = (
         at("model.safetensors"),
@@ -77,17 +77,17 @@ fn detector(folder: &Path) -> (PathBuf, PathBuf, PathBuf) {
 }
 
 /// A picture that is no single colour.
-fn picture(width: u32, height: u32) -> RgbImage {
+pub(crate) fn picture(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
         Rgb([(x * 3) as u8, (y * 2) as u8, (x ^ y) as u8])
     })
 }
 
 /// What the command prints.
-fn json(arguments: &[&str]) -> Value {
+pub(crate) fn json(arguments: &[&str]) -> Value {
     let printed = succeeds(&[arguments, &["--json", "--device", "cpu"]].concat());
     serde_json::from_str(&printed).expect("JSON")
 }
 
 /// What every detection of these tests is asked for: the untrained network is sure of nothing.
-const FEW: [&str; 6] = ["--score", "0.01", "--top-k", "5", "--device", "cpu"];
+pub(crate) const FEW: [&str; 6] = ["--score", "0.01", "--top-k", "5", "--device", "cpu"];

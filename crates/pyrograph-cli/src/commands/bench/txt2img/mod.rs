@@ -25,8 +25,7 @@ use self::{
     order::Order,
 };
 use crate::{
-    arguments::Common, commands::pictures::DtypeName, outputs::check_outputs,
-    schedulers::scheduler_parser,
+    arguments::Common, dtype::DtypeName, outputs::check_outputs, schedulers::scheduler_parser,
 };
 
 #[derive(Args)]

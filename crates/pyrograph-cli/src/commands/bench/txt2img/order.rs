@@ -19,7 +19,7 @@ use pyrograph::{
 use serde::{Deserialize, Serialize};
 
 use super::{figures::TypeFigures, measure::Measurement};
-use crate::{arguments::print, commands::pictures::DtypeName};
+use crate::{arguments::print, dtype::DtypeName};
 
 /// The name of the hidden command that measures one type.
 const ONE_TYPE: [&str; 2] = ["bench", "txt2img-type"];

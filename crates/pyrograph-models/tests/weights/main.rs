@@ -22,6 +22,8 @@ use pyrograph_models::{
     },
 };
 
+mod float8;
+
 /// A model of one table.
 #[derive(Module, Debug)]
 struct Table<B: Backend> {
@@ -344,7 +346,7 @@ fn use_all(path: &Path, size: usize) -> Result<(), ModelError> {
 }
 
 fn fixture(name: &str) -> Vec<u8> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/context_unet");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     fs::read(folder.join(name)).expect(name)
 }
 
@@ -353,13 +355,18 @@ proptest! {
 
     #[test]
     fn mutated_files_are_refused_or_read_and_never_panic(
-        file in 0_usize..4,
+        file in 0_usize..5,
         edits in prop::collection::vec((0_usize..1 << 16, any::<u8>(), any::<bool>()), 1..6),
         cut in prop::option::of(0_usize..1 << 16),
     ) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("model.index.json");
-        let names = ["weights.safetensors", "weights_zip.pth", "weights_legacy.pth"];
+        let names = [
+            "context_unet/weights.safetensors",
+            "context_unet/weights_zip.pth",
+            "context_unet/weights_legacy.pth",
+            "weights/float8.safetensors",
+        ];
         let mut bytes = match names.get(file) {
             Some(name) => fixture(name),
             None => fs::read(shards(folder.path())).expect("there"),
@@ -382,8 +389,8 @@ proptest! {
         shape in prop::collection::vec(prop_oneof![0_usize..4, Just(usize::MAX), Just(1 << 33)], 0..4),
         begin in prop_oneof![0_usize..40, Just(usize::MAX)],
         end in prop_oneof![0_usize..40, Just(usize::MAX)],
-        dtype in prop::sample::select(vec!["F32", "F64", "BF16", "U8", "BOOL", "F8_E4M3"]),
-        data in 0_usize..40,
+        dtype in prop::sample::select(vec!["F32", "F64", "BF16", "U8", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E8M0"]),
+        data in prop::collection::vec(any::<u8>(), 0..40),
     ) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.safetensors");
@@ -391,7 +398,7 @@ proptest! {
             "a": { "dtype": dtype, "shape": shape, "data_offsets": [begin, end] }
         });
         let header = header.to_string();
-        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat();
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
         fs::write(&path, &bytes).expect("writable");
         let _ = use_all(&path, bytes.len());
     }
