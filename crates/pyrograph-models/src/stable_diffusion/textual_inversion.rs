@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::TensorData;
+use burn::tensor::{DType, TensorData};
 use serde_json::Value;
 
 use super::checkpoint::Part;
@@ -127,6 +127,11 @@ impl TextualInversion {
                 ),
             ));
         }
+        // A table of words is looked up, not multiplied: without scales.
+        let table = match table.is_quantised() {
+            true => &table.cast(DType::F32),
+            false => table,
+        };
         let vectors = self.vectors.cast(table.dtype());
         let row_bytes = width * table.dtype().size();
         let mut bytes = table.bytes().to_vec();
