@@ -130,6 +130,7 @@ pub(crate) enum DtypeName {
     F32,
     Bf16,
     F16,
+    Int8,
 }
 
 fn name_of(value: impl ValueEnum) -> Option<String> {
@@ -213,6 +214,7 @@ impl From<DtypeName> for Precision {
             DtypeName::F32 => Self::F32,
             DtypeName::Bf16 => Self::Bf16,
             DtypeName::F16 => Self::F16,
+            DtypeName::Int8 => Self::Int8,
         }
     }
 }
