@@ -3,9 +3,18 @@
 use clap::{Args, ValueEnum};
 use pyrograph::models::weights::{LoadOptions, Precision};
 
-/// Types of weights on the command line.
+/// Types of the weights of Stable Diffusion on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DtypeName {
+    F32,
+    Bf16,
+    F16,
+    Int8,
+}
+
+/// Types of the weights of other networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FloatName {
     F32,
     Bf16,
     F16,
@@ -17,6 +26,17 @@ impl From<DtypeName> for Precision {
             DtypeName::F32 => Self::F32,
             DtypeName::Bf16 => Self::Bf16,
             DtypeName::F16 => Self::F16,
+            DtypeName::Int8 => Self::Int8,
+        }
+    }
+}
+
+impl From<FloatName> for Precision {
+    fn from(name: FloatName) -> Self {
+        match name {
+            FloatName::F32 => Self::F32,
+            FloatName::Bf16 => Self::Bf16,
+            FloatName::F16 => Self::F16,
         }
     }
 }
@@ -25,8 +45,8 @@ impl From<DtypeName> for Precision {
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct DtypeOption {
     /// Type of the weights in memory, whatever the type in the file; norms and biases are f32.
-    #[arg(long, value_enum, default_value_t = DtypeName::F32)]
-    dtype: DtypeName,
+    #[arg(long, value_enum, default_value_t = FloatName::F32)]
+    dtype: FloatName,
 }
 
 impl DtypeOption {

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::{
     entries::{
-        convolutions, distill, layers, losses, models, operations, sampling, sequence, ssd,
-        stable_diffusion, training, walks,
+        convolutions, distill, layers, losses, models, operations, quantised, sampling, sequence,
+        ssd, stable_diffusion, training, walks,
     },
     recorder::{Recorded, Recorder, Work},
     tolerance::Cause,
@@ -93,6 +93,8 @@ registry! {
     Operation "avg_pool2d_window" with ["avg_pool2d_window_backward"] => operations::avg_pool;
     Operation "softmax_last" with ["softmax_last_backward"] => operations::softmax;
     Operation "linear_layer" => sequence::linear;
+    Operation "quantised_linear_layer" with ["quantised_weight", "quantised_matrix"] => quantised::linear;
+    Operation "quantised_conv2d_act" => quantised::conv2d;
     Operation "layer_norm_last" => sequence::layer_norm;
     Operation "geglu_rows" => sequence::geglu;
     Operation "upsample_nearest" => sequence::upsample_nearest;

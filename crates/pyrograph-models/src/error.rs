@@ -159,6 +159,19 @@ pub enum ModelError {
         /// The type in the file.
         stored: &'static str,
     },
+    /// A weight in int8 has no scales, or others than it needs.
+    #[error(
+        "{}: `{key}` is int8: {reason}; a weight in int8 [out, ..] has a scale in f32 for each output under the name `{key}_scale`",
+        path.display()
+    )]
+    Quantised {
+        /// The file.
+        path: PathBuf,
+        /// The weight's key.
+        key: String,
+        /// What is wrong with its scales.
+        reason: String,
+    },
     /// A tensor of a file did not become a parameter, though names and shapes agree: a fault of the model's code.
     #[error("{}: the parameter `{field}` of this {model} cannot be loaded: {reason}", path.display())]
     Apply {

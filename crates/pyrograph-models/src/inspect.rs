@@ -256,7 +256,7 @@ impl PartInspection {
                 key: key.to_owned(),
                 dtype: tensor.type_name(),
                 shape: tensor.shape().to_vec(),
-                bytes: tensor.bytes().len(),
+                bytes: tensor.stored_size(),
             })
             .collect();
         let metadata = dict.metadata().iter();

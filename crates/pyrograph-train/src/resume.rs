@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use burn::tensor::backend::Backend;
+use pyrograph_backend::vision::VisionBackend;
 use pyrograph_models::{
     ModelError,
     weights::{NamedModel, StateDict, load_model},
@@ -80,7 +80,7 @@ pub(crate) fn check_same_run(
 }
 
 /// A model file whose numbers are those that the run asks for.
-pub(crate) fn load_checked<B: Backend, M>(
+pub(crate) fn load_checked<B: VisionBackend, M>(
     path: &Path,
     wanted: &M::Config,
     device: &B::Device,

@@ -8,6 +8,7 @@ mod lived_in;
 pub(crate) mod losses;
 pub(crate) mod models;
 pub(crate) mod operations;
+pub(crate) mod quantised;
 pub(crate) mod sampling;
 pub(crate) mod sequence;
 pub(crate) mod ssd;

@@ -125,7 +125,9 @@ impl<B: Backend> Projectors<B> {
         };
         save_model(self, &config, HashMap::new(), path)
     }
+}
 
+impl<B: VisionBackend> Projectors<B> {
     /// Reads a file that [`save`](Self::save) wrote, or PyTorch, for maps of these channels.
     ///
     /// # Errors
@@ -141,9 +143,7 @@ impl<B: Backend> Projectors<B> {
         let config = config_of(kind, student_channels, teacher_channels);
         build_model(&config, &StateDict::open(path)?, device)
     }
-}
 
-impl<B: VisionBackend> Projectors<B> {
     /// Every map through its projector; no map where there are no projectors.
     ///
     /// # Shapes

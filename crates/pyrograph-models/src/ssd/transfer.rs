@@ -1,6 +1,7 @@
 //! A detector that begins from the weights of another model.
 
 use burn::tensor::backend::Backend;
+use pyrograph_backend::vision::VisionBackend;
 use serde::{Deserialize, Serialize};
 
 use super::{Ssd, SsdBackbone, SsdConfig, plain_mobilenet, plain_vgg};
@@ -45,7 +46,7 @@ impl SsdConfig {
     /// # Errors
     /// When a number is not allowed; when the file has no such part, lacks a tensor that is to be taken, has one of another shape, or one that is
     /// not finite.
-    pub fn init_from<B: Backend>(
+    pub fn init_from<B: VisionBackend>(
         &self,
         dict: &StateDict,
         part: Option<&str>,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::TensorData;
+use burn::tensor::{DType, TensorData};
 use serde_json::Value;
 
 use super::checkpoint::Part;
@@ -127,8 +127,11 @@ impl TextualInversion {
                 ),
             ));
         }
-        // In its own type; 8-bit floats are widened.
-        let table = table.cast(table.dtype());
+        // In its own type; 8-bit floats are widened, and so is int8: a table of words is looked up, not multiplied.
+        let table = match table.is_quantised() {
+            true => table.cast(DType::F32),
+            false => table.cast(table.dtype()),
+        };
         let vectors = self.vectors.cast(table.dtype());
         let row_bytes = width * table.dtype().size();
         let mut bytes = table.bytes().to_vec();

@@ -6,6 +6,7 @@ use burn::{
     module::{ModuleMapper, Param},
     tensor::{DType, Element, Tensor, backend::Backend},
 };
+use pyrograph_backend::vision::{VisionBackend, quantised_weight};
 
 use super::{
     NamedModel, Precision, StateDict, TensorEntry, entry,
@@ -72,7 +73,7 @@ const VARIANCE_SUFFIX: &str = "running_var";
 ///
 /// # Errors
 /// When a number is not allowed, and as [`load_weights`].
-pub fn build_model<B: Backend, M: NamedModel<B>>(
+pub fn build_model<B: VisionBackend, M: NamedModel<B>>(
     config: &M::Config,
     dict: &StateDict,
     device: &B::Device,
@@ -84,7 +85,7 @@ pub fn build_model<B: Backend, M: NamedModel<B>>(
 ///
 /// # Errors
 /// As [`build_model`]; when the backend lacks the type.
-pub fn build_model_with<B: Backend, M: NamedModel<B>>(
+pub fn build_model_with<B: VisionBackend, M: NamedModel<B>>(
     config: &M::Config,
     dict: &StateDict,
     precision: Precision,
@@ -101,7 +102,7 @@ pub fn build_model_with<B: Backend, M: NamedModel<B>>(
 ///
 /// # Errors
 /// As [`build_model_with`].
-pub fn build_model_by<B: Backend, M: NamedModel<B>>(
+pub fn build_model_by<B: VisionBackend, M: NamedModel<B>>(
     config: &M::Config,
     dict: &StateDict,
     options: &LoadOptions,
@@ -118,14 +119,14 @@ pub fn build_model_by<B: Backend, M: NamedModel<B>>(
 ///
 /// # Errors
 /// When keys are missing or unused, when shapes differ, when a value is not finite, or when a variance is negative.
-pub fn load_weights<B: Backend, M: NamedModel<B>>(
+pub fn load_weights<B: VisionBackend, M: NamedModel<B>>(
     model: M,
     dict: &StateDict,
 ) -> Result<M, ModelError> {
     load_by(model, dict, &LoadOptions::default())
 }
 
-fn load_by<B: Backend, M: NamedModel<B>>(
+fn load_by<B: VisionBackend, M: NamedModel<B>>(
     model: M,
     dict: &StateDict,
     options: &LoadOptions,
@@ -148,7 +149,13 @@ fn load_by<B: Backend, M: NamedModel<B>>(
     let tensors = places.into_iter().filter_map(|place| {
         let key = format!("{}{}", source.taken(), place.key);
         let tensor = dict.get(&key)?;
-        Some((place.path, (key, tensor)))
+        let of_int8_layer = M::is_int8_layer(&place.key);
+        let source = Source {
+            key,
+            tensor,
+            of_int8_layer,
+        };
+        Some((place.path, source))
     });
     let mut loader = Loader {
         dict,
@@ -181,26 +188,46 @@ pub fn match_keys<B: Backend, M: NamedModel<B>>(
     Ok((matched.taken(&prepared.dict), matched.report))
 }
 
+/// The tensor of a parameter.
+struct Source<'a> {
+    key: String,
+    tensor: &'a TensorEntry,
+    /// Whether the parameter is of a layer that has int8.
+    of_int8_layer: bool,
+}
+
 /// Replaces parameters one after the other, so that beside the model one tensor at most is in memory.
 struct Loader<'a> {
     dict: &'a StateDict,
     model: &'static str,
     options: &'a LoadOptions,
-    tensors: HashMap<String, (String, &'a TensorEntry)>,
+    tensors: HashMap<String, Source<'a>>,
     path: FieldPath,
     failed: Option<ModelError>,
 }
 
 impl Loader<'_> {
-    fn load<B: Backend, const D: usize>(
+    fn load<B: VisionBackend, const D: usize>(
         &mut self,
         param: Param<Tensor<B, D>>,
     ) -> Result<Param<Tensor<B, D>>, ModelError> {
         let path = self.path.joined();
-        let (key, tensor) = self
+        let source = self
             .tensors
             .remove(&path)
             .ok_or_else(|| self.unapplied(&path, "the field was not found before"))?;
+        let Source { key, tensor, .. } = &source;
+        if tensor.dtype() == DType::I8 && !tensor.is_quantised() {
+            return Err(ModelError::Quantised {
+                path: self.dict.path().into(),
+                key: self.dict.origin(key).to_owned(),
+                reason: "it has no scales beside it".into(),
+            });
+        }
+        let id = param.id;
+        if let Some(loaded) = self.int8::<B, D>(&source, &param.lazy_device())? {
+            return Ok(param.transform_for_load(loaded, id));
+        }
         let device = param.lazy_device();
         if tensor.is_float8() && self.options.precision_of(D) == Some(Precision::AsStored) {
             return Err(self.dict.float8_as_stored(&key, tensor));
@@ -209,7 +236,7 @@ impl Loader<'_> {
         if !B::supports_dtype(&device, dtype) {
             return Err(ModelError::MissingType {
                 path: self.dict.path().into(),
-                key: self.dict.origin(&key).to_owned(),
+                key: self.dict.origin(key).to_owned(),
                 stored: tensor.type_name(),
                 wanted: entry::type_name(dtype),
                 backend: B::name(&device),
@@ -218,12 +245,33 @@ impl Loader<'_> {
         // Checked as it is loaded: a number beyond the range of the type is infinite there.
         let tensor = tensor.cast(dtype);
         if self.options.check_values {
-            check_values(self.dict, &key, &tensor)?;
+            check_values(self.dict, key, &tensor)?;
         }
         let data = tensor.data_of(dtype);
         let loaded = Tensor::from_data(data, (&device, dtype));
-        let id = param.id;
         Ok(param.transform_for_load(loaded, id))
+    }
+
+    /// The parameter in int8, where the precision asks for it and the backend keeps such weights.
+    fn int8<B: VisionBackend, const D: usize>(
+        &self,
+        source: &Source<'_>,
+        device: &B::Device,
+    ) -> Result<Option<Tensor<B, D>>, ModelError> {
+        let (tensor, of_int8_layer) = (source.tensor, source.of_int8_layer);
+        let takes_int8 = |precision| tensor.takes_int8(precision, of_int8_layer);
+        if !self.options.precision.is_some_and(takes_int8) {
+            return Ok(None);
+        }
+        if self.options.check_values {
+            check_values(self.dict, &source.key, tensor)?;
+        }
+        let Some(quantised) = tensor.to_int8() else {
+            return Ok(None);
+        };
+        let scales = quantised.scales().unwrap_or_default().to_vec();
+        let numbers = quantised.data_of(DType::I8);
+        Ok(quantised_weight(numbers, scales, device))
     }
 
     /// That every tensor found a parameter.
@@ -244,7 +292,7 @@ impl Loader<'_> {
     }
 }
 
-impl<B: Backend> ModuleMapper<B> for Loader<'_> {
+impl<B: VisionBackend> ModuleMapper<B> for Loader<'_> {
     fn enter_module(&mut self, name: &str, _: &str) {
         self.path.0.push(name.to_owned());
     }

@@ -1,19 +1,24 @@
 //! One tensor of a state dict.
 
-use std::{fmt, ops::Range, path::Path};
+use std::{fmt, ops::Range, path::Path, sync::Arc};
 
 use burn::tensor::{DType, TensorData};
+use burn_std::quantization::QuantizedBytes;
 
 pub(crate) use super::stored_type::type_name;
-use super::{Precision, convert, shared_bytes::SharedBytes, stored_type::StoredType};
+use super::{Precision, convert, int8, shared_bytes::SharedBytes, stored_type::StoredType};
 use crate::ModelError;
 
 /// A tensor on the host: its shape, its number type, and its bytes in a mapped file or in memory. Clones share the bytes.
+///
+/// A weight in int8 has a scale for each output, by which its numbers count.
 #[derive(Clone)]
 pub struct TensorEntry {
     shape: Vec<usize>,
     stored: StoredType,
     bytes: SharedBytes,
+    /// The scales of the rows of a weight in int8.
+    scales: Option<Arc<[f32]>>,
 }
 
 impl TensorEntry {
@@ -36,6 +41,7 @@ impl TensorEntry {
             shape,
             stored,
             bytes,
+            scales: None,
         })
     }
 
@@ -49,10 +55,81 @@ impl TensorEntry {
 
     /// A tensor of the values and the type of burn's host data, which is not copied.
     pub fn from_data(data: TensorData) -> Self {
+        if let DType::QFloat(scheme) = data.dtype {
+            let quantised = QuantizedBytes {
+                num_elements: data.num_elements(),
+                bytes: data.bytes,
+                scheme,
+            };
+            let (numbers, parameters) = quantised.into_vec_i8();
+            let numbers = Self::from_data(TensorData::new(numbers, data.shape));
+            return numbers.with_scales(parameters.scales);
+        }
         Self {
             shape: data.shape.to_vec(),
             stored: data.dtype.into(),
             bytes: SharedBytes::of_tensor(data.bytes),
+            scales: None,
+        }
+    }
+
+    /// Numbers of int8 with a scale for each row.
+    pub(super) fn with_scales(&self, scales: Vec<f32>) -> Self {
+        Self {
+            scales: Some(scales.into()),
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is a weight in int8 with a scale for each output.
+    pub fn is_quantised(&self) -> bool {
+        self.scales.is_some()
+    }
+
+    /// The scales of a weight in int8, one for each output.
+    pub fn scales(&self) -> Option<&[f32]> {
+        self.scales.as_deref()
+    }
+
+    /// The weight in int8 with a scale for each output, which is its largest absolute value divided by 127, or 1 for an output of
+    /// zeros; none for whole numbers, and for shapes that burn has no scheme for. A weight in int8 stays as it is.
+    pub fn to_int8(&self) -> Option<Self> {
+        if self.is_quantised() {
+            return Some(self.clone());
+        }
+        let scales = self.int8_scales()?;
+        let numbers = int8::numbers_of(&self.to_f32(), &scales);
+        let data = TensorData::new(numbers, self.shape.clone());
+        Some(Self::from_data(data).with_scales(scales))
+    }
+
+    /// The scales that [`to_int8`](Self::to_int8) has.
+    pub(super) fn int8_scales(&self) -> Option<Vec<f32>> {
+        if let Some(scales) = self.scales() {
+            return Some(scales.to_vec());
+        }
+        let is_weight = is_float(self.dtype()) && int8::is_quantisable(&self.shape);
+        is_weight.then(|| int8::scales_of(&self.to_f32(), self.shape[0]))
+    }
+
+    /// Whether the tensor has the form of int8 in a network of this precision; `of_int8_layer` says whether the network
+    /// names it.
+    pub fn takes_int8(&self, precision: Precision, of_int8_layer: bool) -> bool {
+        match precision {
+            Precision::AsStored => self.is_quantised(),
+            Precision::Int8 => {
+                let is_weight = is_float(self.dtype()) && int8::is_quantisable(&self.shape);
+                self.is_quantised() || of_int8_layer && is_weight
+            }
+            Precision::F32 | Precision::Bf16 | Precision::F16 => false,
+        }
+    }
+
+    /// The same numbers in the type or the form of `other`.
+    pub(crate) fn in_form_of(&self, other: &Self) -> Self {
+        match other.is_quantised() {
+            true => self.to_int8().unwrap_or_else(|| self.clone()),
+            false => self.cast(other.dtype()),
         }
     }
 
@@ -76,9 +153,12 @@ impl TensorEntry {
         self.stored
     }
 
-    /// The name of the number type, such as `bf16` or `f8_e4m3`.
+    /// The name of the number type, such as `bf16` or `f8_e4m3`; `int8` for a weight in int8 with scales, `i8` for whole numbers.
     pub fn type_name(&self) -> &'static str {
-        self.stored.name()
+        match self.is_quantised() {
+            true => "int8",
+            false => self.stored.name(),
+        }
     }
 
     /// The number of values.
@@ -89,6 +169,20 @@ impl TensorEntry {
     /// The values as stored: little-endian, row-major.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// Bytes of the values and of the scales.
+    pub fn stored_size(&self) -> usize {
+        self.bytes.len() + self.scales().map_or(0, size_of_val)
+    }
+
+    /// Bytes of the tensor in the memory of a network of this precision; `of_int8_layer` as for
+    /// [`takes_int8`](Self::takes_int8).
+    pub fn size_in_memory(&self, precision: Precision, of_int8_layer: bool) -> usize {
+        match self.takes_int8(precision, of_int8_layer) {
+            true => self.count() + self.shape[0] * size_of::<f32>(),
+            false => self.count() * precision.parameter_type(self.dtype()).size(),
+        }
     }
 
     /// Whether the values are still in their file, and read when they are needed.
@@ -103,6 +197,9 @@ impl TensorEntry {
 
     /// The values as f32, row-major.
     pub fn to_f32(&self) -> Vec<f32> {
+        if let Some(scales) = self.scales() {
+            return int8::widened(&self.bytes, scales);
+        }
         convert::to_f32(&self.bytes, self.stored)
     }
 
@@ -113,16 +210,23 @@ impl TensorEntry {
     }
 
     /// The type of the tensor in a file of this precision: integers stay what they are.
-    pub(super) fn stored_type(&self, precision: Precision) -> DType {
+    pub(crate) fn stored_type(&self, precision: Precision) -> DType {
         match precision {
             Precision::AsStored => self.dtype(),
+            _ if self.is_quantised() && self.takes_int8(precision, false) => self.dtype(),
+            _ if self.is_quantised() => precision.parameter_type(self.dtype()),
             _ if !is_float(self.dtype()) => self.dtype(),
             _ => precision.parameter_type(self.dtype()),
         }
     }
 
-    /// Host data of the type `dtype`.
+    /// Host data of the type `dtype`: the values, or for `DType::I8` the numbers of a weight in int8.
     pub(super) fn data_of(&self, dtype: DType) -> TensorData {
+        if self.is_quantised() && dtype != self.dtype() {
+            let wide = Self::from_f32(self.shape.clone(), self.to_f32());
+            self.release();
+            return wide.data_of(dtype);
+        }
         if self.stored != dtype.into() {
             return convert::convert(&self.bytes, &self.shape, self.stored, dtype);
         }
@@ -150,6 +254,7 @@ impl TensorEntry {
             stored: self.stored,
             // Whole rows of a tensor lie within its bytes.
             bytes: bytes.unwrap_or_else(|| self.bytes.clone()),
+            scales: self.scales().map(|scales| scales[start..end].into()),
         }
     }
 
@@ -160,6 +265,9 @@ impl TensorEntry {
             Some(size) if size == self.bytes.len() => shape,
             _ => self.shape.clone(),
         };
+        if self.is_quantised() && shape.first() != self.shape.first() {
+            return Self::from_f32(shape, self.to_f32());
+        }
         Self {
             shape,
             ..self.clone()
@@ -170,6 +278,12 @@ impl TensorEntry {
     pub fn cast(&self, dtype: DType) -> Self {
         if self.stored == dtype.into() {
             return self.clone();
+        }
+        // A float becomes whole numbers by its scales alone.
+        if dtype == DType::I8
+            && let Some(quantised) = self.to_int8()
+        {
+            return quantised;
         }
         Self::from_data(self.data_of(dtype))
     }
@@ -207,7 +321,10 @@ impl TensorEntry {
 impl PartialEq for TensorEntry {
     /// The same shape, type and bytes.
     fn eq(&self, other: &Self) -> bool {
-        self.shape == other.shape && self.stored == other.stored && *self.bytes == *other.bytes
+        self.shape == other.shape
+            && self.stored == other.stored
+            && self.scales == other.scales
+            && *self.bytes == *other.bytes
     }
 }
 

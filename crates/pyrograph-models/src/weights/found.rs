@@ -120,7 +120,7 @@ fn whole_numbers(weights: &StateDict) -> Option<String> {
         .keys()
         .filter_map(|key| Some((key, weights.get(key)?)));
     let whole: Vec<String> = tensors
-        .filter(|(_, tensor)| !is_float(tensor.dtype()))
+        .filter(|(_, tensor)| !is_float(tensor.dtype()) && !tensor.is_quantised())
         .map(|(key, tensor)| format!("{} ({})", weights.origin(key), tensor.type_name()))
         .collect();
     (!whole.is_empty()).then(|| {

@@ -2,6 +2,7 @@
 //!
 //! - [`StateDict`] opens PyTorch files (zip and legacy), safetensors files and their indexes, and writes safetensors. Its
 //!   [`TensorEntry`]s keep their number type, and stay in the mapped file until they are used.
+//!   A weight in int8 and its scales are one entry.
 //! - [`NamedModel`] says how a model's fields map to published keys; [`build_model`], [`build_model_with`] and [`load_weights`]
 //!   are strict. [`Precision`] and [`LoadOptions`] say as what numbers parameters are loaded.
 //! - [`find_model`] finds a model in a checkpoint of several networks, and its numbers in the shapes of its weights;
@@ -14,6 +15,7 @@ mod apply;
 mod convert;
 mod entry;
 mod found;
+mod int8;
 mod matched;
 mod model_file;
 mod named_model;

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, path::Path};
 
 use burn::tensor::backend::Backend;
+use pyrograph_backend::vision::VisionBackend;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{NamedModel, StateDict, build_model, state_dict_of};
@@ -88,7 +89,7 @@ pub(crate) fn config_of<C: DeserializeOwned>(
 ///
 /// # Errors
 /// When the file cannot be read, carries no config, or its tensors do not fit it.
-pub fn load_model<B: Backend, M: NamedModel<B>>(
+pub fn load_model<B: VisionBackend, M: NamedModel<B>>(
     path: impl AsRef<Path>,
     device: &B::Device,
 ) -> Result<(M, M::Config), ModelError> {

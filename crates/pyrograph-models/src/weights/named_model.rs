@@ -47,6 +47,13 @@ pub trait NamedModel<B: Backend>: Module<B> + Sized {
         false
     }
 
+    /// Whether the weight under this published key is of a layer that [`Precision::Int8`](super::Precision::Int8) means. Norms and
+    /// biases are vectors, and have no place in int8 in any case.
+    fn is_int8_layer(key: &str) -> bool {
+        let _ = key;
+        false
+    }
+
     /// The tensors of `dict` under this model's published keys, where they stand under other names of the same layers.
     fn translate(dict: &StateDict) -> Option<StateDict> {
         let _ = dict;

@@ -12,6 +12,11 @@ use crate::ModelError;
 
 /// Opens a file of weights, or the index of several.
 pub(super) fn open(path: &Path) -> Result<StateDict, ModelError> {
+    unjoined(path)?.with_joined_scales()
+}
+
+/// The tensors as the file holds them.
+fn unjoined(path: &Path) -> Result<StateDict, ModelError> {
     let file = read(path)?;
     if !safetensors_file::is_safetensors(&file)
         && let Some(index) = index_of(&file)

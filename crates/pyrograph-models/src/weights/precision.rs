@@ -7,7 +7,7 @@ use burn::tensor::DType;
 /// The number type of a model's parameters in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// f32, bf16 and f16 as the file has them; 8-bit floats are refused, any other type becomes f32.
+    /// f32, bf16, f16 and int8 with scales as the file has them; 8-bit floats are refused, any other type becomes f32.
     #[default]
     AsStored,
     /// 32-bit floats.
@@ -16,26 +16,29 @@ pub enum Precision {
     Bf16,
     /// Half precision: values up to 65,504, 11 bits of precision.
     F16,
+    /// int8 with a scale for each output, for the layers that the model names; bf16 for all others.
+    Int8,
 }
 
 impl Precision {
-    /// The type of a parameter that is stored as `stored`.
+    /// The type of a parameter that is stored as `stored` and not in int8.
     pub fn parameter_type(self, stored: DType) -> DType {
         match (self, stored) {
             (Self::AsStored, DType::BF16 | DType::F16) => stored,
             (Self::AsStored | Self::F32, _) => DType::F32,
-            (Self::Bf16, _) => DType::BF16,
+            (Self::Bf16 | Self::Int8, _) => DType::BF16,
             (Self::F16, _) => DType::F16,
         }
     }
 }
 
 /// The names that options take, and their precisions.
-const NAMES: [(&str, Precision); 4] = [
+const NAMES: [(&str, Precision); 5] = [
     ("stored", Precision::AsStored),
     ("f32", Precision::F32),
     ("bf16", Precision::Bf16),
     ("f16", Precision::F16),
+    ("int8", Precision::Int8),
 ];
 
 impl fmt::Display for Precision {

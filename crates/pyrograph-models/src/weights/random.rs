@@ -22,7 +22,7 @@ pub fn parameter_shapes<B: Backend, M: NamedModel<B>>(
     Ok(shapes.map(|place| (place.key, place.shape)).collect())
 }
 
-/// Weights without a meaning for a model of `config`, in the type that `precision` has for f32: for
+/// Weights without a meaning for a model of `config`, in the types that `precision` has for f32: for
 /// measurements of time and memory, which take a second for a billion weights.
 ///
 /// Weights of rank 2 and above are uniform in ±1/√fan_in, where fan_in is the product of all axes
@@ -46,7 +46,12 @@ pub fn random_weights<B: Backend, M: NamedModel<B>>(
     let mut dict = StateDict::new();
     for (key, shape) in parameter_shapes::<B, M>(config, device)? {
         let values = values_of(&key, &shape, &drawn);
-        dict.insert(key, TensorEntry::from_f32(shape, values).cast(dtype));
+        let tensor = TensorEntry::from_f32(shape, values);
+        let dtype = match tensor.takes_int8(precision, M::is_int8_layer(&key)) {
+            true => DType::I8,
+            false => dtype,
+        };
+        dict.insert(key, tensor.cast(dtype));
     }
     Ok(dict)
 }

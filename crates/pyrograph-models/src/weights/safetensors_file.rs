@@ -139,14 +139,14 @@ pub(super) fn read(file: &SharedBytes) -> Result<Contents, String> {
 pub(super) fn write(
     tensors: &Tensors,
     metadata: &Metadata,
-    dtype_of: impl Fn(&TensorEntry) -> DType,
+    dtype_of: impl Fn(&str, &TensorEntry) -> DType,
     out: &mut impl Write,
     mut seen: impl FnMut(&str, &TensorEntry) -> io::Result<()>,
 ) -> io::Result<()> {
     // The format's own order: wide types first, so that every tensor is aligned, then by name.
     let mut order: Vec<_> = tensors
         .iter()
-        .map(|(key, tensor)| (key.as_str(), tensor, dtype_of(tensor)))
+        .map(|(key, tensor)| (key.as_str(), tensor, dtype_of(key, tensor)))
         .collect();
     order.sort_by_key(|(key, _, dtype)| (std::cmp::Reverse(dtype.size()), *key));
     let mut header = BTreeMap::new();

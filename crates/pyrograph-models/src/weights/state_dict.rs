@@ -8,7 +8,9 @@ use std::{
 
 use pyrograph_vision::atomic_write_with;
 
-use super::{Precision, TensorEntry, open, safetensors_file};
+use burn::tensor::DType;
+
+use super::{Precision, TensorEntry, int8, open, safetensors_file};
 use crate::ModelError;
 
 /// Named tensors, as `torch.save(model.state_dict())` or safetensors keep them. The tensors of a file stay in it until they are
@@ -49,6 +51,12 @@ impl StateDict {
             metadata,
             ..Self::default()
         }
+    }
+
+    /// The same with each weight in int8 and its scales as one tensor.
+    pub(super) fn with_joined_scales(mut self) -> Result<Self, ModelError> {
+        int8::join(&self.path, &mut self.tensors)?;
+        Ok(self)
     }
 
     /// The same beside tensors that are not read: their keys, and why.
@@ -98,13 +106,36 @@ impl StateDict {
         path: impl AsRef<Path>,
         metadata: &HashMap<String, String>,
         precision: Precision,
-        mut seen: impl FnMut(&str, &TensorEntry) -> Result<(), ModelError>,
+        seen: impl FnMut(&str, &TensorEntry) -> Result<(), ModelError>,
     ) -> Result<(), ModelError> {
-        let path = path.as_ref();
         let float8 = self.tensors.iter().find(|(_, tensor)| tensor.is_float8());
         if let (Precision::AsStored, Some((key, tensor))) = (precision, float8) {
             return Err(self.float8_as_stored(key, tensor));
         }
+        let form_of = |_: &str, tensor: &TensorEntry| tensor.stored_type(precision);
+        self.save_by(path.as_ref(), metadata, form_of, seen)
+    }
+
+    /// The same with each tensor in the type that `form_of` says: for `DType::I8` weights become int8 with scales, which are
+    /// a tensor of their own.
+    pub(crate) fn save_by(
+        &self,
+        path: &Path,
+        metadata: &HashMap<String, String>,
+        form_of: impl Fn(&str, &TensorEntry) -> DType,
+        mut seen: impl FnMut(&str, &TensorEntry) -> Result<(), ModelError>,
+    ) -> Result<(), ModelError> {
+        let mut scales = BTreeMap::new();
+        for (key, tensor) in &self.tensors {
+            if form_of(key, tensor) == DType::I8
+                && let Some(values) = tensor.int8_scales()
+            {
+                let entry = TensorEntry::from_f32(vec![values.len()], values);
+                scales.insert(format!("{key}{}", int8::SCALE_SUFFIX), entry);
+            }
+        }
+        let mut tensors = self.tensors.clone();
+        tensors.extend(scales.clone());
         let mut refused = None;
         let written = atomic_write_with(path, |file| {
             let mut out = BufWriter::new(file);
@@ -115,8 +146,11 @@ impl StateDict {
                     Error::other(text)
                 })
             };
-            let dtype_of = |tensor: &TensorEntry| tensor.stored_type(precision);
-            safetensors_file::write(&self.tensors, metadata, dtype_of, &mut out, seen)?;
+            let dtype_of = |key: &str, tensor: &TensorEntry| match scales.contains_key(key) {
+                true => DType::F32,
+                false => form_of(key, tensor),
+            };
+            safetensors_file::write(&tensors, metadata, dtype_of, &mut out, seen)?;
             out.flush()
         });
         written.map_err(|error| {

@@ -13,6 +13,7 @@ use burn::{
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
 use proptest::prelude::*;
+use pyrograph_backend::vision::VisionBackend;
 use pyrograph_models::{
     ModelError,
     blocks::ParamInit,
@@ -65,7 +66,7 @@ fn saved(folder: &Path, name: &str, dict: &StateDict) -> PathBuf {
     path
 }
 
-fn build<B: Backend>(dict: &StateDict, precision: Precision) -> Result<Table<B>, ModelError> {
+fn build<B: VisionBackend>(dict: &StateDict, precision: Precision) -> Result<Table<B>, ModelError> {
     build_model_with(&SHAPE, dict, precision, &Default::default())
 }
 

@@ -11,7 +11,7 @@ use pyrograph_models::{
         lora::{Lora, apply_loras},
         textual_inversion::TextualInversion,
         tiny_vae::AutoencoderTinyConfig,
-        unet::UNet2DConditionConfig,
+        unet::{UNet2DConditionConfig, is_int8_layer},
         vae::{AutoencoderKl, AutoencoderKlConfig, Tiling},
     },
     weights::{NamedModel, Precision, StateDict, build_model_with},
@@ -219,11 +219,14 @@ fn adapt(
 /// Bytes of all weights as they will lie in memory.
 fn weight_bytes(checkpoint: &Checkpoint, tiny: Option<&Part>, precision: Precision) -> u64 {
     let vae = tiny.unwrap_or(&checkpoint.vae);
-    let parts = [&checkpoint.text_encoder, &checkpoint.unet, vae];
-    let entries = parts
-        .into_iter()
-        .flat_map(|part| part.weights.keys().filter_map(|key| part.weights.get(key)));
-    entries
-        .map(|entry| (entry.count() * precision.parameter_type(entry.dtype()).size()) as u64)
-        .sum()
+    let size_of = |part: &Part, is_int8: fn(&str) -> bool| -> u64 {
+        let keys = part.weights.keys();
+        let sizes = keys.filter_map(|key| {
+            let entry = part.weights.get(key)?;
+            Some(entry.size_in_memory(precision, is_int8(key)) as u64)
+        });
+        sizes.sum()
+    };
+    let floats = |part| size_of(part, |_| false);
+    floats(&checkpoint.text_encoder) + size_of(&checkpoint.unet, is_int8_layer) + floats(vae)
 }

@@ -7,7 +7,7 @@ use pyrograph_models::{
     stable_diffusion::{
         checkpoint::TokenizerFiles,
         clip::{ClipTextConfig, ClipTextModel},
-        unet::{UNet2DConditionConfig, UNet2DConditionModel},
+        unet::{UNet2DConditionConfig, UNet2DConditionModel, is_int8_layer},
         vae::{AutoencoderKl, AutoencoderKlConfig},
     },
     weights::{NamedModel, Precision, build_model_with, parameter_shapes, random_weights},
@@ -47,17 +47,27 @@ impl NetworkConfigs {
         }
     }
 
-    /// The parameters of all networks.
-    fn count<B: VisionBackend>(&self, device: &B::Device) -> Result<u64, ModelError> {
-        let shapes = [
-            parameter_shapes::<B, ClipTextModel<B>>(&self.text_encoder, device)?,
-            parameter_shapes::<B, UNet2DConditionModel<B>>(&self.unet, device)?,
-            parameter_shapes::<B, AutoencoderKl<B>>(&self.vae, device)?,
-        ];
-        let counts = shapes.iter().flatten();
-        Ok(counts
-            .map(|(_, shape)| shape.iter().product::<usize>() as u64)
-            .sum())
+    /// Bytes of the parameters of all networks.
+    fn bytes<B: VisionBackend>(
+        &self,
+        precision: Precision,
+        device: &B::Device,
+    ) -> Result<u64, ModelError> {
+        let text = parameter_shapes::<B, ClipTextModel<B>>(&self.text_encoder, device)?;
+        let unet = parameter_shapes::<B, UNet2DConditionModel<B>>(&self.unet, device)?;
+        let vae = parameter_shapes::<B, AutoencoderKl<B>>(&self.vae, device)?;
+        let size = precision.parameter_type(DType::F32).size();
+        let bytes = |(key, shape): &(String, Vec<usize>), has_int8: bool| {
+            let count: usize = shape.iter().product();
+            let is_int8 = precision == Precision::Int8 && has_int8 && shape.len() > 1;
+            match is_int8 && is_int8_layer(key) {
+                true => (count + shape[0] * size_of::<f32>()) as u64,
+                false => (count * size) as u64,
+            }
+        };
+        let of_floats = text.iter().chain(&vae).map(|shape| bytes(shape, false));
+        let of_unet = unet.iter().map(|shape| bytes(shape, true));
+        Ok(of_floats.chain(of_unet).sum())
     }
 }
 
@@ -74,8 +84,7 @@ impl<B: VisionBackend> StableDiffusion<B> {
         memory: MemoryLimit,
         device: &B::Device,
     ) -> Result<Self, PipelineError> {
-        let size = precision.parameter_type(DType::F32).size() as u64;
-        let bytes = configs.count::<B>(device)? * size;
+        let bytes = configs.bytes::<B>(precision, device)?;
         memory.check("the weights", bytes, is_in_host_memory::<B>(device))?;
 
         let NetworkConfigs {

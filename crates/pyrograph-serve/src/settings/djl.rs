@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use pyrograph_models::weights::Precision;
+
 use super::{
     ModelOverrides,
     properties::read_properties,
@@ -19,8 +21,6 @@ pub const PROPERTIES: &str = "serving.properties";
 const KNOWN: &str = "option.model_id, option.s3url, option.task, option.dtype, option.load_in_8bit, \
     option.tensor_parallel_degree, batch_size, max_batch_delay, job_queue_size, minWorkers, maxWorkers; \
     engine and option.entryPoint have no effect";
-/// Why weights of 8 bits are refused.
-const NO_INT8: &str = "weights of 8 bits are not there yet: leave it out, and take option.dtype=bf16 for half the memory";
 /// Why a model is not fetched.
 const NO_DOWNLOAD: &str = "a server does not download its model: give the path of a folder on this machine, as SageMaker \
     makes one of `ModelDataUrl` in /opt/ml/model";
@@ -115,13 +115,10 @@ impl<'a> Reader<'a> {
         match key {
             "option.model_id" | "option.s3url" => self.set_model(name, value)?,
             "option.task" => overrides.task = Some(parse_task(value).map_err(found)?),
-            "option.dtype" if matches!(value, "int8" | "i8") => {
-                return Err(unsupported(name, value, NO_INT8));
-            }
             "option.dtype" => overrides.precision = Some(parse_dtype(value).map_err(found)?),
             "option.load_in_8bit" => match value.to_lowercase().as_str() {
                 "false" => {}
-                "true" => return Err(unsupported(name, value, NO_INT8)),
+                "true" => overrides.precision = Some(Precision::Int8),
                 _ => return Err(setting(name, value, "true or false")),
             },
             "option.tensor_parallel_degree" => check_degree(name, value)?,
@@ -217,7 +214,6 @@ mod tests {
     use std::{fs, time::Duration};
 
     use proptest::prelude::*;
-    use pyrograph_models::weights::Precision;
 
     use super::*;
     use crate::tasks::TaskKind;
@@ -260,17 +256,23 @@ mod tests {
     }
 
     #[test]
+    fn weights_of_8_bits_are_asked_for_by_either_option() {
+        for text in [
+            "option.dtype=int8",
+            "option.dtype=fp16\noption.load_in_8bit=true",
+        ] {
+            let DjlOptions { overrides, .. } = properties(text).expect(text);
+            assert_eq!(overrides.precision, Some(Precision::Int8), "{text}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_done_is_refused_by_name() {
         refused(
             "\nrolling_batch=auto",
             &["rolling_batch", "line 2", "job_queue_size"],
         );
-        refused(
-            "option.load_in_8bit=true",
-            &["option.load_in_8bit", "8 bits"],
-        );
         refused("option.load_in_8bit=yes", &["true or false"]);
-        refused("option.dtype=int8", &["option.dtype", "8 bits"]);
         refused("option.dtype=fp8", &["option.dtype", "fp8", "bf16"]);
         refused(
             "option.tensor_parallel_degree=2",

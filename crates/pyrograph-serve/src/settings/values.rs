@@ -156,8 +156,9 @@ pub fn parse_dtype(text: &str) -> Result<Precision, Allowed> {
         "fp32" | "f32" | "float32" | "float" => Ok(Precision::F32),
         "bf16" | "bfloat16" => Ok(Precision::Bf16),
         "fp16" | "f16" | "float16" | "half" => Ok(Precision::F16),
+        "int8" | "i8" => Ok(Precision::Int8),
         _ => Err(Allowed(
-            "auto (as the files have it), fp32, bf16 or fp16; weights of 8 bits are not there yet",
+            "auto (as the files have it), fp32, bf16, fp16 or int8",
         )),
     }
 }
@@ -308,8 +309,9 @@ mod tests {
     fn types_of_weights_have_the_names_of_others_too() {
         assert_eq!(parse_dtype("fp16"), Ok(Precision::F16));
         assert_eq!(parse_dtype("auto"), Ok(Precision::AsStored));
-        let message = parse_dtype("int8").unwrap_err().to_string();
-        assert!(message.contains("8 bits are not there"), "{message}");
+        assert_eq!(parse_dtype("int8"), Ok(Precision::Int8));
+        let message = parse_dtype("fp8").unwrap_err().to_string();
+        assert!(message.contains("fp16 or int8"), "{message}");
     }
 
     #[test]

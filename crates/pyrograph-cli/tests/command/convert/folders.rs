@@ -112,6 +112,54 @@ fn a_folder_becomes_one_of_another_type_the_same_each_time() {
 }
 
 #[test]
+fn the_layers_of_the_unet_become_int8_and_everything_else_bf16() {
+    let (_guard, path) = folder();
+    let (source, out, again) = (path.join("source"), path.join("out"), path.join("again"));
+    pipeline(&source);
+    for (from, to, dtype) in [(&source, &out, "int8"), (&out, &again, "stored")] {
+        let (from, to) = (text(from), text(to));
+        succeeds(&["convert", from, "--out", to, "--dtype", dtype, "--quiet"]);
+    }
+    let manifest = manifest(&out);
+    assert_eq!(manifest["dtype"], "int8");
+    for name in [UNET, TEXT_ENCODER, VAE] {
+        let (ours, theirs) = (open(out.join(name)), open(source.join(name)));
+        assert!(ours.keys().eq(theirs.keys()), "{name}");
+        let same =
+            fs::read(out.join(name)).expect("there") == fs::read(again.join(name)).expect("there");
+        assert!(same, "{name} changes as it is stored again");
+        let mut count = 0;
+        for key in ours.keys() {
+            let (ours, theirs) = (ours.get(key).expect(key), theirs.get(key).expect(key));
+            let in_blocks = ["down_blocks.", "mid_block.", "up_blocks."];
+            let is_int8 = name == UNET
+                && in_blocks.iter().any(|block| key.starts_with(block))
+                && theirs.shape().len() > 1;
+            assert_eq!(
+                ours.type_name(),
+                if is_int8 { "int8" } else { "bf16" },
+                "{key}"
+            );
+            count += usize::from(is_int8);
+            let most = theirs
+                .to_f32()
+                .iter()
+                .fold(0.0_f32, |most, v| most.max(v.abs()));
+            for (a, b) in ours.to_f32().iter().zip(theirs.to_f32()) {
+                assert!((a - b).abs() <= most / 250.0, "{key}: {a} is not {b}");
+            }
+        }
+        assert_eq!(count > 0, name == UNET);
+    }
+    let unet = &manifest["parts"]["unet"]["tensors"];
+    let key = "mid_block.resnets.0.conv1.weight";
+    assert_eq!(unet[key]["dtype"], "int8");
+    assert_eq!(unet[format!("{key}_scale")]["dtype"], "f32");
+    let said = succeeds(&["inspect", text(&out), "--json"]);
+    assert!(said.contains("\"int8\""), "{said}");
+}
+
+#[test]
 fn a_scheduler_file_with_an_infinity_of_python_is_converted_and_stays_as_it_is() {
     let (_guard, path) = folder();
     let (source, out) = (path.join("source"), path.join("out"));

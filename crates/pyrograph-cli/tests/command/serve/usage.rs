@@ -37,7 +37,7 @@ fn flags_outside_their_range_are_refused() {
     refused("--max-batch", "-1", &["from 1"]);
     refused("--max-batch-delay", "soon", &["milliseconds"]);
     refused("--devices", "tpu", &["tpu", "cuda:N"]);
-    refused("--dtype", "int8", &["bf16", "8 bits"]);
+    refused("--dtype", "int4", &["bf16", "int8"]);
     refused("--lora", "style:inf", &["finite"]);
     refused("--size", "512", &["WIDTHxHEIGHT"]);
     refused("--steps", "many", &["whole number"]);

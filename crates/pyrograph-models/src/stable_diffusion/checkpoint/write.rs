@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, collections::HashMap, fmt::Write as _, fs, path::Path};
 
-use burn::tensor::backend::Backend;
+use burn::tensor::{DType, backend::Backend};
 use pyrograph_vision::atomic_write;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -17,7 +17,7 @@ use crate::{
         unet::{UNet2DConditionConfig, UNet2DConditionModel},
         vae::{AutoencoderKl, AutoencoderKlConfig},
     },
-    weights::{KeyReport, Precision, StateDict, match_keys},
+    weights::{KeyReport, NamedModel, Precision, StateDict, TensorEntry, match_keys},
 };
 
 /// The name of the manifest in a written folder.
@@ -38,7 +38,7 @@ pub struct Manifest {
     /// The commit of a Hub repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The type of the weights: `stored`, `f32`, `bf16` or `f16`.
+    /// The type of the weights: `stored`, `f32`, `bf16`, `f16` or `int8`, which is that of the UNet's layers.
     pub dtype: String,
     /// LoRA files and their scales, whose changes the weights hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -133,12 +133,15 @@ pub fn write_parts<B: Backend>(
         precision,
         manifest,
     };
-    writer.write("text_encoder", text_class, "model", text_encoder, matched)?;
+    let place = ("text_encoder", text_class, "model");
+    writer.write(place, text_encoder, matched, |_| false)?;
 
     let unet_config = UNet2DConditionConfig::from_diffusers(&unet.config)?;
     let matched = match_keys::<B, UNet2DConditionModel<B>>(&unet_config, &unet.weights, device)?;
     let base = "diffusion_pytorch_model";
-    writer.write("unet", "UNet2DConditionModel", base, unet, matched)?;
+    let is_int8 = <UNet2DConditionModel<B> as NamedModel<B>>::is_int8_layer;
+    let place = ("unet", "UNet2DConditionModel", base);
+    writer.write(place, unet, matched, is_int8)?;
 
     let (vae_class, matched) = if tiny_vae::is_tiny(&vae.config) {
         let config = AutoencoderTinyConfig::from_diffusers(&vae.config)?;
@@ -149,7 +152,7 @@ pub fn write_parts<B: Backend>(
         let matched = match_keys::<B, AutoencoderKl<B>>(&config, &vae.weights, device)?;
         ("AutoencoderKL", matched)
     };
-    writer.write("vae", vae_class, base, vae, matched)?;
+    writer.write(("vae", vae_class, base), vae, matched, |_| false)?;
 
     let scheduler = write_scheduler(checkpoint, folder)?;
     let pipeline = match unet_config.in_channels {
@@ -179,13 +182,14 @@ struct PartWriter<'a> {
 }
 
 impl PartWriter<'_> {
+    /// Writes the part `name` of a class into a file of the name `base`; `is_int8` names the layers that have int8 in that
+    /// precision.
     fn write(
         &mut self,
-        name: &str,
-        class: &str,
-        base: &str,
+        (name, class, base): (&str, &str, &str),
         part: &Part,
         (weights, report): (StateDict, KeyReport),
+        is_int8: fn(&str) -> bool,
     ) -> Result<(), ModelError> {
         let source = part.weights.path();
         if !report.shapes.is_empty() {
@@ -202,10 +206,20 @@ impl PartWriter<'_> {
         let mut tensors = BTreeMap::new();
         // What transformers and diffusers look for in a header.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        weights.save_as(
-            self.folder.join(&file),
+        let precision = self.precision;
+        let form_of =
+            |key: &str, tensor: &TensorEntry| match tensor.takes_int8(precision, is_int8(key)) {
+                true => DType::I8,
+                false => tensor.stored_type(precision),
+            };
+        if precision == Precision::Int8 {
+            // Before numbers are int8, all of which are finite.
+            weights.check_finite()?;
+        }
+        weights.save_by(
+            &self.folder.join(&file),
             &metadata,
-            self.precision,
+            form_of,
             |key, tensor| {
                 tensor.check_finite(source, key, true)?;
                 let record = TensorRecord {
@@ -246,7 +260,7 @@ impl PartWriter<'_> {
         let dtype = match self.precision {
             Precision::AsStored => return Ok(config),
             Precision::F32 => "float32",
-            Precision::Bf16 => "bfloat16",
+            Precision::Bf16 | Precision::Int8 => "bfloat16",
             Precision::F16 => "float16",
         };
         for key in ["torch_dtype", "dtype"] {

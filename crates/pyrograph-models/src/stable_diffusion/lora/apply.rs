@@ -194,5 +194,5 @@ fn changed(weight: &TensorEntry, products: &[Product]) -> TensorEntry {
                 .zip(sum)
                 .for_each(|(value, change)| *value += change);
         });
-    TensorEntry::from_f32(weight.shape().to_vec(), values).cast(weight.dtype())
+    TensorEntry::from_f32(weight.shape().to_vec(), values).in_form_of(weight)
 }

@@ -47,6 +47,7 @@ pub use config::{DownBlockType, MidBlockType, UNet2DConditionConfig, UpBlockType
 pub use merge::TokenMerging;
 pub use pass::{PassDepth, PassOptions, PassOutput};
 pub use text::{TextKeys, TextOutputs};
+pub use weights::is_int8_layer;
 
 const MODEL: &str = "unet-2d-condition";
 

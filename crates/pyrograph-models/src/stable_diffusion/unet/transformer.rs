@@ -103,7 +103,7 @@ impl<B: Backend> Projection<B> {
     }
 }
 
-impl<B: Backend> Projection<B> {
+impl<B: VisionBackend> Projection<B> {
     /// The weight [out, in] and the bias.
     fn parameters(&self) -> (Tensor<B, 2>, Option<Tensor<B, 1>>) {
         match self {
@@ -113,9 +113,8 @@ impl<B: Backend> Projection<B> {
             }
             Self::Convolution(conv) => {
                 let weight = conv.weight.val();
-                let [out, c_in, _, _] = weight.dims();
                 let bias = conv.bias.as_ref().map(Param::val);
-                (weight.reshape([out, c_in]), bias)
+                (vision::matrix_of(weight), bias)
             }
         }
     }

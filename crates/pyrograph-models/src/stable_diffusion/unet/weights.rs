@@ -23,11 +23,25 @@ const RENAMES: &[Rename] = &[
     Rename::new(".ff.output.", ".ff.net.2."),
 ];
 
+/// The blocks whose linear layers and convolutions may be int8. The first and the last layer and the embedding of the timestep are
+/// small, and every number of an output depends on them.
+const BLOCKS: [&str; 3] = ["down_blocks.", "mid_block.", "up_blocks."];
+
+/// Whether the weight under this key of diffusers is one that [`Precision::Int8`](crate::weights::Precision::Int8) has in int8: of a
+/// linear layer or a convolution within the blocks. Norms are told by their shape.
+pub fn is_int8_layer(key: &str) -> bool {
+    key.ends_with(".weight") && BLOCKS.iter().any(|block| key.starts_with(block))
+}
+
 impl<B: Backend> NamedModel<B> for UNet2DConditionModel<B> {
     type Config = UNet2DConditionConfig;
     const NAME: &'static str = MODEL;
     const RENAMES: &'static [Rename] = RENAMES;
     const IGNORED_SUFFIXES: &'static [&'static str] = &[];
+
+    fn is_int8_layer(key: &str) -> bool {
+        is_int8_layer(key)
+    }
 
     fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError> {
         config.init_with(init)
