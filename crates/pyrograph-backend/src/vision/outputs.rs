@@ -31,7 +31,7 @@ pub struct NormGradients<F> {
     pub bias: F,
 }
 
-/// The gradients of [`VisionBackend::modulate`].
+/// The gradients of [`VisionBackend::modulate`](super::VisionBackend::modulate).
 #[derive(Clone, Debug)]
 pub struct ModulateGradients<F> {
     /// ∂x [batch, channels, height, width].
