@@ -40,7 +40,7 @@ pub(super) mod pack {
         unreachable!("{}", super::NOWHERE);
     }
 
-    pub(in super::super) unsafe fn taps(_: *const u16, _: usize, _: usize, _: *mut u16, _: usize) {
+    pub(in super::super) unsafe fn taps(_: *const u16, _: [usize; 3], _: *mut u32) {
         unreachable!("{}", super::NOWHERE);
     }
 
