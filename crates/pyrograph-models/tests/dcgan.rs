@@ -39,7 +39,7 @@ fn config() -> DcganConfig {
     }
 }
 
-fn load<B: Backend, M: NamedModel<B, Config = DcganConfig>>(
+fn load<B: VisionBackend, M: NamedModel<B, Config = DcganConfig>>(
     config: &DcganConfig,
     dict: &StateDict,
 ) -> M {

@@ -41,7 +41,7 @@ fn weights(config: &SsdConfig, name: impl Fn(&str) -> String) -> StateDict {
     dict
 }
 
-fn load<B: Backend>(config: &SsdConfig, dict: &StateDict) -> Ssd<B> {
+fn load<B: VisionBackend>(config: &SsdConfig, dict: &StateDict) -> Ssd<B> {
     build_model(config, dict, &Default::default()).expect("the weights fit")
 }
 
