@@ -33,7 +33,7 @@ const F32_MODEL: f32 = 1e-4;
 /// f64 on both sides, with outputs stored as f32.
 const F64_MODEL: f32 = 1e-6;
 /// Weights of 8 bits, on both sides of the comparison.
-const HALF: f32 = 2e-2;
+const HALF: f32 = 3e-2;
 
 fn path(file: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -148,8 +148,8 @@ fn what_cannot_be_packed_is_refused_and_leaves_nothing() {
             &["option.model_id", "leave the line out"],
         ),
         (
-            "option.load_in_8bit=true",
-            &["option.load_in_8bit", "8 bits"],
+            "option.load_in_8bit=yes",
+            &["option.load_in_8bit", "true or false"],
         ),
     ] {
         fs::write(&properties, lines).expect("writable");

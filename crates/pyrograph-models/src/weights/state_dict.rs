@@ -74,6 +74,15 @@ impl StateDict {
         self.origins.get(key).map_or(key, String::as_str)
     }
 
+    /// Refuses to write 8-bit floats as stored.
+    pub(crate) fn check_float8(&self, precision: Precision) -> Result<(), ModelError> {
+        let float8 = self.tensors.iter().find(|(_, tensor)| tensor.is_float8());
+        match (precision, float8) {
+            (Precision::AsStored, Some((key, tensor))) => Err(self.float8_as_stored(key, tensor)),
+            _ => Ok(()),
+        }
+    }
+
     /// The refusal of 8-bit floats as stored.
     pub(super) fn float8_as_stored(&self, key: &str, tensor: &TensorEntry) -> ModelError {
         ModelError::Float8 {
@@ -108,10 +117,7 @@ impl StateDict {
         precision: Precision,
         seen: impl FnMut(&str, &TensorEntry) -> Result<(), ModelError>,
     ) -> Result<(), ModelError> {
-        let float8 = self.tensors.iter().find(|(_, tensor)| tensor.is_float8());
-        if let (Precision::AsStored, Some((key, tensor))) = (precision, float8) {
-            return Err(self.float8_as_stored(key, tensor));
-        }
+        self.check_float8(precision)?;
         let form_of = |_: &str, tensor: &TensorEntry| tensor.stored_type(precision);
         self.save_by(path.as_ref(), metadata, form_of, seen)
     }

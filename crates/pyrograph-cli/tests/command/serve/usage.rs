@@ -129,8 +129,8 @@ fn a_container_says_what_is_wrong() {
             &["option.s3url", "s3://bucket/model/", "does not download"],
         ),
         (
-            "option.load_in_8bit true",
-            &["option.load_in_8bit", "8 bits"],
+            "option.load_in_8bit yes",
+            &["option.load_in_8bit", "true or false"],
         ),
         ("minWorkers=2\nmaxWorkers=1", &["minWorkers", "maxWorkers"]),
     ] {

@@ -212,6 +212,7 @@ impl PartWriter<'_> {
                 true => DType::I8,
                 false => tensor.stored_type(precision),
             };
+        weights.check_float8(precision)?;
         if precision == Precision::Int8 {
             // Before numbers are int8, all of which are finite.
             weights.check_finite()?;
