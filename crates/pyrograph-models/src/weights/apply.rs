@@ -230,7 +230,7 @@ impl Loader<'_> {
         }
         let device = param.lazy_device();
         if tensor.is_float8() && self.options.precision_of(D) == Some(Precision::AsStored) {
-            return Err(self.dict.float8_as_stored(&key, tensor));
+            return Err(self.dict.float8_as_stored(key, tensor));
         }
         let dtype = self.options.parameter_type::<B>(tensor.dtype(), D);
         if !B::supports_dtype(&device, dtype) {
