@@ -203,8 +203,9 @@ impl TensorEntry {
         convert::to_f32(&self.bytes, self.stored)
     }
 
-    /// Host data of the type that `precision` asks for; integers stay what they are, 8-bit floats as stored are f32. Where the type is the stored one, the data
-    /// shares the bytes of this entry, if they lie at an address that the type allows.
+    /// Host data of the type that `precision` asks for; integers stay what they are, 8-bit floats as stored are f32.
+    /// Where the type is the stored one, the data shares the bytes of this entry, if they lie at an address that the type
+    /// allows.
     pub fn to_data(&self, precision: Precision) -> TensorData {
         self.data_of(self.stored_type(precision))
     }
