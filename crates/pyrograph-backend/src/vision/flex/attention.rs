@@ -286,7 +286,7 @@ impl Attention<'_> {
                 let scores = &mut scores[..queries * keys];
                 let key = self.key.matrix(head, from, keys).transposed();
                 super::product::product(scores, query, key, Into::Overwrite);
-                let scale = self.with_bias((head, first, from), keys, scores);
+                let scale = self.with_bias((head, first, from), [keys, keys], scores);
                 weigh(scores, keys, scale, tops, totals, |row, factor| {
                     if from > 0 {
                         times(out.row(row), factor);
@@ -302,17 +302,19 @@ impl Attention<'_> {
         });
     }
 
-    /// Adds the bias to the scores of the queries from `first` on of a head and of `keys` keys from `from` on, and yields the scale that
-    /// they still lack, which is above 0.
+    /// Adds the bias to the scores of the queries from `first` on of a head and of `keys` keys from `from` on, which lie `score_step`
+    /// apart, and yields the scale that they still lack, which is above 0.
     fn with_bias(
         &self,
         (head, first, from): ([usize; 2], usize, usize),
-        keys: usize,
+        [keys, score_step]: [usize; 2],
         scores: &mut [f32],
     ) -> f32 {
         if let Some(bias) = &self.bias {
             let (rows, step) = (bias.rows(head, first), bias.steps[2]);
-            add_bias(scores, keys, self.scale, &rows[from..], step);
+            for (number, row) in scores.chunks_mut(score_step).enumerate() {
+                add_bias(&mut row[..keys], self.scale, &rows[from + number * step..]);
+            }
         } else if self.scale <= 0.0 {
             times(scores, self.scale);
         } else {
@@ -329,12 +331,9 @@ vectorised! {
 }
 
 vectorised! {
-    /// `scores·scale + bias`, the rows of the bias being `step` apart.
-    fn add_bias(scores: &mut [f32], keys: usize, scale: f32, bias: &[f32], step: usize) {
-        for (number, row) in scores.chunks_mut(keys).enumerate() {
-            let bias = &bias[number * step..][..row.len()];
-            row.iter_mut().zip(bias).for_each(|(score, bias)| *score = *score * scale + bias);
-        }
+    /// `scores·scale + bias`.
+    fn add_bias(scores: &mut [f32], scale: f32, bias: &[f32]) {
+        scores.iter_mut().zip(bias).for_each(|(score, bias)| *score = *score * scale + bias);
     }
 }
 

@@ -19,6 +19,10 @@ const LEAST: usize = 1 << 12;
 /// Buffers of more than this part of what is kept are large.
 const LARGE: usize = 8;
 
+/// Bytes of a large page.
+#[cfg(target_os = "linux")]
+const LARGE_PAGE: usize = 2 << 20;
+
 static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
     by_size: BTreeMap::new(),
     values: 0,
@@ -114,7 +118,7 @@ impl Buffer {
     pub(super) fn new(len: usize) -> Self {
         let size = size_class(len + LINE - 1);
         let kept = (size >= LEAST).then(|| SHELF.lock().take(size)).flatten();
-        let values = kept.unwrap_or_else(|| vec![0.0; size]);
+        let values = kept.unwrap_or_else(|| zeros(size));
         Self {
             first: before_line(&values),
             values,
@@ -128,6 +132,23 @@ impl Buffer {
         // SAFETY: all values of a buffer are initialised, and `len` of them belong to it.
         unsafe { Bytes::from_controller(Box::new(self), len) }
     }
+}
+
+/// New memory. The system is asked to give that of a large buffer in large pages: a fault then brings 2 MiB, and a few entries of the
+/// processor's tables span the whole buffer.
+pub(super) fn zeros(size: usize) -> Vec<f32> {
+    let values = vec![0.0; size];
+    #[cfg(target_os = "linux")]
+    if size_of_val(&*values) >= 2 * LARGE_PAGE {
+        let first = values.as_ptr().align_offset(LARGE_PAGE / size_of::<f32>());
+        let whole = (size - first) * size_of::<f32>() / LARGE_PAGE * LARGE_PAGE;
+        // SAFETY: the pages lie within the vector, and the call changes none of its values. An answer that refuses leaves them small.
+        unsafe {
+            let first = values.as_ptr().add(first).cast_mut();
+            libc::madvise(first.cast(), whole, libc::MADV_HUGEPAGE);
+        }
+    }
+    values
 }
 
 /// Eight sizes to each power of two, so that near sizes share buffers and at most an eighth is wasted.

@@ -231,6 +231,24 @@ pub(super) struct Target<'a> {
     borrowed: PhantomData<&'a mut [f32]>,
 }
 
+impl<'a> Target<'a> {
+    /// `values` as a block of rows that begin `step` apart.
+    pub(super) fn of(values: &'a mut [f32], step: usize, [rows, columns]: [usize; 2]) -> Self {
+        assert!(
+            columns <= step && values.len() >= rows.saturating_sub(1) * step + columns,
+            "a block of {rows} × {columns} in {} values",
+            values.len()
+        );
+        Self {
+            first: values.as_mut_ptr(),
+            step,
+            rows,
+            columns,
+            borrowed: PhantomData,
+        }
+    }
+}
+
 impl Target<'_> {
     /// Rows and columns.
     pub(super) fn size(&self) -> [usize; 2] {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use bytemuck::{AnyBitPattern, NoUninit};
 
-use super::buffers::{LINE, before_line};
+use super::buffers::{LINE, before_line, zeros};
 
 thread_local! {
     /// One for each depth of use within use, the outermost last.
@@ -16,7 +16,7 @@ thread_local! {
 pub(super) fn with<R>(count: usize, body: impl FnOnce(&mut [f32]) -> R) -> R {
     let mut kept = KEPT.with_borrow_mut(|kept| kept.pop()).unwrap_or_default();
     if kept.len() < count + LINE {
-        kept.resize(count + LINE, 0.0);
+        kept = zeros(count + LINE);
     }
     let first = before_line(&kept);
     let result = body(&mut kept[first..][..count]);

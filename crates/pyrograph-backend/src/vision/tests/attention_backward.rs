@@ -299,7 +299,8 @@ fn gradients_of_large_scores_agree_with_the_definition() {
             .into_data()
             .to_vec()
             .expect("f32");
-        let scale = exact.values.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        // Where one key outweighs all others, gradients are differences of numbers near 1 that are exact to 1e-7 alone.
+        let scale = exact.values.iter().fold(1.0_f64, |m, v| m.max(v.abs()));
         for (found, exact) in found.into_iter().zip(exact.values) {
             // Scores of several hundred are exact to 3e-5.
             assert!(

@@ -245,7 +245,8 @@ impl Backward<'_> {
         let query = self.pass.query.matrix(head, first, queries);
         let key = self.pass.key.matrix(head, from, keys).transposed();
         product(scores, query, key, Into::Overwrite);
-        self.pass.with_bias((head, first, from), keys, scores)
+        self.pass
+            .with_bias((head, first, from), [keys, keys], scores)
     }
 
     /// Writes the gradients of some keys of a head and of their values. Adds the terms of these keys to the gradients

@@ -112,28 +112,31 @@ impl Packed {
         mut out: Target<'_>,
     ) {
         let (at_once, features) = (self.at_once, job.query.columns);
-        let sizes = [queries * at_once, queries, queries];
+        let steps = (
+            words::spread::<f32>(at_once),
+            words::spread::<bf16>(at_once),
+        );
+        let sizes = [queries * steps.0, queries, queries];
         scratch::with_pieces(sizes, |[scores, tops, totals]| {
             tops.fill(f32::NEG_INFINITY);
             totals.fill(0.0);
-            scratch::with_numbers(queries * (features + at_once), |memory: &mut [bf16]| {
+            scratch::with_numbers(queries * (features + steps.1), |memory: &mut [bf16]| {
                 let (query, weights) = memory.split_at_mut(queries * features);
                 job.query.round([item, head], first, query);
                 let query = Rows::new(query, queries, features, features);
                 for (block, from) in (0..job.keys).step_by(at_once).enumerate() {
                     let keys = at_once.min(job.keys - from);
                     let [key, value] = self.block(number, block, keys);
-                    let scores = &mut scores[..queries * keys];
-                    product_by_distant_rows(scores, keys, &(query, key), Into::Overwrite);
+                    product_by_distant_rows(scores, steps.0, &(query, key), Into::Overwrite);
                     let place = ([item, head], first, from);
-                    let scale = job.with_bias(place, keys, scores);
-                    let weights = &mut weights[..queries * keys];
-                    weigh(scores, keys, scale, tops, totals, weights, |row, factor| {
+                    let scale = job.with_bias(place, [keys, steps.0], scores);
+                    let sums = [&mut *tops, &mut *totals];
+                    weigh(scores, weights, keys, steps, scale, sums, |row, factor| {
                         if from > 0 {
                             times(out.row(row), factor);
                         }
                     });
-                    let weights = Rows::new(weights, queries, keys, keys);
+                    let weights = Rows::new(weights, queries, keys, steps.1);
                     out.product(&(weights, value), Into::after(from));
                 }
             });

@@ -26,22 +26,23 @@ const POWERS: [f32; 6] = [
     6.931_472e-1,
 ];
 
-/// `e^(score·scale − top)` of each row in bf16, with the greatest such product so far for `top`, and the sums of them. `rescale` gets
-/// the factor for what is summed up of a row so far. `scale` is above 0.
+/// `e^(score·scale − top)` of the `keys` scores of each row in bf16, with the greatest such product so far for `top`, and the sums of
+/// them. `rescale` gets the factor for what is summed up of a row so far. `scale` is above 0. Rows of scores, and of weights, lie
+/// `steps` apart.
 pub(super) fn weigh(
     scores: &[f32],
-    keys: usize,
-    scale: f32,
-    tops: &mut [f32],
-    totals: &mut [f32],
     to: &mut [bf16],
+    keys: usize,
+    steps: (usize, usize),
+    scale: f32,
+    [tops, totals]: [&mut [f32]; 2],
     mut rescale: impl FnMut(usize, f32),
 ) {
     assert!(multiplies_bf16(), "the processor multiplies bf16");
-    assert_eq!(scores.len(), to.len(), "scores and weights");
     let sums = tops.iter_mut().zip(totals);
-    let rows = scores.chunks(keys).zip(to.chunks_mut(keys)).zip(sums);
+    let rows = scores.chunks(steps.0).zip(to.chunks_mut(steps.1)).zip(sums);
     for (number, ((row, to), (top, total))) in rows.enumerate() {
+        let (row, to) = (&row[..keys], &mut to[..keys]);
         // SAFETY: the processor has the instructions, as was just asked.
         let (above, sum) = unsafe { weigh_row(row, scale, *top, to) };
         let shift = if above == f32::NEG_INFINITY {
@@ -175,13 +176,15 @@ mod tests {
             let mut weights = vec![bf16::ZERO; 2 * keys];
             let mut factors = [0.0; 2];
             for block in &blocks {
+                let sums = [&mut tops[..], &mut totals];
+                let steps = (keys, keys);
                 weigh(
                     block,
-                    keys,
-                    scale,
-                    &mut tops,
-                    &mut totals,
                     &mut weights,
+                    keys,
+                    steps,
+                    scale,
+                    sums,
                     |row, factor| factors[row] = factor,
                 );
             }
@@ -216,15 +219,8 @@ mod tests {
         let scores = [inf, inf, inf, 0.0, inf, 1.0, f32::NAN, 0.0, 0.0];
         let (mut tops, mut totals) = ([inf; 3], [0.0; 3]);
         let mut weights = [bf16::ONE; 9];
-        weigh(
-            &scores,
-            3,
-            1.0,
-            &mut tops,
-            &mut totals,
-            &mut weights,
-            |_, _| {},
-        );
+        let sums = [&mut tops[..], &mut totals];
+        weigh(&scores, &mut weights, 3, (3, 3), 1.0, sums, |_, _| {});
         assert_eq!(weights[..3], [bf16::ZERO; 3]);
         assert_eq!(totals[0], 0.0);
         assert_eq!(weights[4], bf16::ZERO);

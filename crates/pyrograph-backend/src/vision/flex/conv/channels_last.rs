@@ -17,7 +17,7 @@ use super::{
         half::Values,
         product::{Into, Shared, product_by_distant_rows},
         scratch,
-        words::{self, PIECE, Panels, Pieces, WIDE},
+        words::{self, PIECE, Panels, Pieces, spread, wide},
     },
     finish::Finish,
     shape::Shape,
@@ -84,7 +84,10 @@ fn forward_by(
         finish,
         out: Shared::new(out),
     };
-    let (lines, panels) = (layout.lines_at_once(), s.channels_out.div_ceil(WIDE));
+    let (lines, panels) = (
+        layout.lines_at_once(),
+        s.channels_out.div_ceil(wide::<bf16>()),
+    );
     let blocks = s.out[0].div_ceil(lines);
     let of_block = |number: usize| {
         let bound = |block: usize| block * s.out[0] / blocks;
@@ -125,22 +128,26 @@ struct Layout<'a> {
     s: &'a Shape,
     /// Numbers of a pixel: its channels, and zeros up to a whole number of pieces.
     pixel: usize,
+    /// Numbers from a pixel to the next.
+    step: usize,
     /// Height and width with the padding.
     size: [usize; 2],
 }
 
 impl<'a> Layout<'a> {
     fn new(s: &'a Shape) -> Self {
+        let pixel = s.channels_in.next_multiple_of(PIECE);
         Self {
             s,
-            pixel: s.channels_in.next_multiple_of(PIECE),
+            pixel,
+            step: spread::<bf16>(pixel),
             size: [0, 1].map(|axis| s.image[axis] + 2 * s.padding[axis]),
         }
     }
 
     /// Numbers of an image, and of all.
     fn image(&self) -> usize {
-        self.size[0] * self.size[1] * self.pixel
+        self.size[0] * self.size[1] * self.step
     }
 
     fn images(&self) -> usize {
@@ -162,7 +169,7 @@ impl<'a> Layout<'a> {
         let [across, down] = [self.s.dilation[1], self.s.dilation[0] * self.size[1]];
         let of_tap = |tap: usize| {
             let (row, column) = (tap / self.s.kernel[1], tap % self.s.kernel[1]);
-            (row * down + column * across) * self.pixel
+            (row * down + column * across) * self.step
         };
         (0..self.pixel)
             .step_by(PIECE)
@@ -181,12 +188,13 @@ impl<'a> Layout<'a> {
 
     /// The outputs of a panel.
     fn of_panel(&self, panel: usize) -> Range<usize> {
-        panel * WIDE..self.s.channels_out.min((panel + 1) * WIDE)
+        let wide = wide::<bf16>();
+        panel * wide..self.s.channels_out.min((panel + 1) * wide)
     }
 
     /// Words of a panel, at most.
     fn panel(&self) -> usize {
-        Panels::<bf16>::words(self.inner(), WIDE)
+        Panels::<bf16>::words(self.inner(), wide::<bf16>())
     }
 
     /// The weights of a panel, which lie in the first of these words.
@@ -212,8 +220,8 @@ impl<'a> Layout<'a> {
     fn round(&self, x: &[f32], pixels: &mut [bf16]) {
         let ([height, width], [top, left]) = (self.s.image, self.s.padding);
         let (plane, channels) = (height * width, self.s.channels_in);
-        let line = self.size[1] * self.pixel;
-        let own = left * self.pixel..(left + width) * self.pixel;
+        let line = self.size[1] * self.step;
+        let own = left * self.step..(left + width) * self.step;
         pixels
             .par_chunks_mut(line)
             .enumerate()
@@ -227,12 +235,12 @@ impl<'a> Layout<'a> {
                 to[own.end..].fill(bf16::ZERO);
                 let to = &mut to[own.clone()];
                 if channels < self.pixel {
-                    let pixels = to.chunks_mut(self.pixel);
-                    pixels.for_each(|pixel| pixel[channels..].fill(bf16::ZERO));
+                    let pixels = to.chunks_mut(self.step);
+                    pixels.for_each(|pixel| pixel[channels..self.pixel].fill(bf16::ZERO));
                 }
                 let image = &x[item * channels * plane..][..channels * plane];
                 let from = &image[row * width..];
-                words::narrow_columns(to, self.pixel, from, plane, [channels, width]);
+                words::narrow_columns(to, self.step, from, plane, [channels, width]);
             });
     }
 }
@@ -248,7 +256,7 @@ struct Job<'a> {
 impl Job<'_> {
     /// The outputs of a panel for some lines of an image.
     fn outputs(&self, item: usize, lines: &Range<usize>, panel: usize, weights: Panels<'_, bf16>) {
-        let (s, pixel) = (self.layout.s, self.layout.pixel);
+        let (s, pixel) = (self.layout.s, self.layout.step);
         let (width, [_, padded]) = (s.out[1], self.layout.size);
         let (outputs, count) = (self.layout.of_panel(panel), lines.len());
         let columns = outputs.len();

@@ -15,7 +15,7 @@ use super::{
         half::Values,
         product::{Into, product_by_distant_rows},
         scratch,
-        words::{self, Panels, Rows, WIDE},
+        words::{self, Panels, Rows, WIDE, wide},
     },
     correlation::Correlation,
     finish::Finish,
@@ -127,15 +127,15 @@ impl Forward<'_> {
 
     /// The columns of all tiles first, then groups of output channels on every thread.
     fn by_channels(&self) {
-        let tiles = self.tiles.count();
+        let (tiles, wide) = (self.tiles.count(), wide::<bf16>());
         let mut columns = Buffer::new(Panels::<bf16>::words(self.rows, tiles));
         let words: &mut [u32] = bytemuck::cast_slice_mut(&mut columns);
         words
-            .par_chunks_mut(Panels::<bf16>::words(self.rows, WIDE).max(1))
+            .par_chunks_mut(Panels::<bf16>::words(self.rows, wide).max(1))
             .enumerate()
             .for_each(|(panel, words)| {
-                let first = panel * WIDE;
-                let block = Block::new(self.tiles, first..tiles.min(first + WIDE));
+                let first = panel * wide;
+                let block = Block::new(self.tiles, first..tiles.min(first + wide));
                 self.pack(&block, words);
             });
         let panels = Panels::new(words, self.rows, tiles);

@@ -3,6 +3,7 @@
 #![allow(unsafe_code)] // Threads write blocks of the output that lie side by side.
 
 mod dots;
+mod packed;
 mod to_pixels;
 mod tokens;
 
@@ -27,10 +28,10 @@ use super::{
     product::{Into, Matrix, Shared, Target},
     scratch,
     tensors::{floats, shaped},
-    words::{self, Number, Panels},
+    words::{self, Number},
 };
 use to_pixels::to_pixels;
-use tokens::{TokenNumber, Tokens};
+use tokens::Tokens;
 
 /// Tokens of a block: enough that a weight's way into the cache is paid for.
 const ROWS: usize = 512;
@@ -42,8 +43,6 @@ const WEIGHTS: usize = 1 << 18;
 const LEAST: usize = 1 << 20;
 /// Tokens up to which the time goes into reading a large weight, so that a product of matrices, which copies it, does not pay.
 const FEW: usize = 4;
-/// Tokens that are taken at once, rounded where products are those of bf16.
-const ROUNDED: usize = 96;
 
 /// The layer, where its values are f32 and its weight of a type that [`Values`] holds; else by burn's operations.
 pub(super) fn linear(layer: super::super::Linear<FlexTensor>) -> FlexTensor {
@@ -215,10 +214,11 @@ impl Linear<'_> {
             return body(&self);
         }
         let [items, count, inner] = self.sizes;
-        let memory = self.x.round(self.sizes);
+        let step = words::spread::<bf16>(inner);
+        let memory = self.x.round(self.sizes, step);
         let tokens: &[bf16] = bytemuck::cast_slice(&memory);
         body(&Linear {
-            x: Tokens::Rounded(&tokens[..items * count * inner]),
+            x: Tokens::Rounded(&tokens[..items * count * step], step),
             ..self
         });
     }
@@ -271,6 +271,9 @@ impl Linear<'_> {
         let out = Shared::new(out);
         self.grid(self.outputs).into_par_iter().for_each(|block| {
             let mut target = self.target(&block, self.outputs, &out);
+            if self.is_by_words() {
+                return self.write_by_words(&block, &mut target);
+            }
             self.write(&block, &block.outputs, &mut target);
             // Last, so that sums are those of a layer and an addition.
             let Some(residual) = self.residual else {
@@ -292,6 +295,9 @@ impl Linear<'_> {
             let mut target = self.target(&block, features, &out);
             let (rows, columns) = (block.tokens.len(), block.outputs.len());
             let gates = block.outputs.start + features..block.outputs.end + features;
+            if self.is_by_words() {
+                return self.write_gated_by_words(&block, &gates, &mut target);
+            }
             self.write(&block, &block.outputs, &mut target);
             scratch::with(rows * columns, |memory| {
                 let gate = Shared::new(memory);
@@ -303,43 +309,21 @@ impl Linear<'_> {
         });
     }
 
-    /// Writes some outputs of a block's tokens: products and bias.
+    /// Writes some outputs of a block's tokens: products are added to the bias, if there is one.
     fn write(&self, block: &Block, outputs: &Range<usize>, target: &mut Target<'_>) {
-        let Some(scales) = self.weight.scales_of_sums() else {
-            let into = self.begin(outputs, target);
-            return self.product(block, outputs, into, target);
+        let into = match self.bias {
+            None => Into::Overwrite,
+            Some(bias) => {
+                let bias = &bias[outputs.clone()];
+                (0..target.size()[0]).for_each(|row| target.row(row).copy_from_slice(bias));
+                Into::Add
+            }
         };
-        self.product(block, outputs, Into::Overwrite, target);
-        let scales = &scales[outputs.clone()];
-        let bias = self.bias.map(|bias| &bias[outputs.clone()]);
-        (0..target.size()[0]).for_each(|row| scale(target.row(row), scales, bias));
-    }
-
-    /// Writes the bias, which the products are added to, if there is one.
-    fn begin(&self, outputs: &Range<usize>, target: &mut Target<'_>) -> Into {
-        let Some(bias) = self.bias else {
-            return Into::Overwrite;
-        };
-        let bias = &bias[outputs.clone()];
-        (0..target.size()[0]).for_each(|row| target.row(row).copy_from_slice(bias));
-        Into::Add
-    }
-
-    /// The products of a block's tokens with the weights of some outputs.
-    fn product(&self, block: &Block, outputs: &Range<usize>, into: Into, target: &mut Target<'_>) {
         let [_, count, inner] = self.sizes;
         let of_outputs = outputs.start * inner..outputs.end * inner;
-        let weight = self.weight.part(of_outputs);
-        if weight.is_paired() {
-            return weight.with_pairs(|weight| self.product_of_words(block, weight, into, target));
-        }
-        weight.with(|weight| {
-            if self.is_by_words() {
-                return self.product_of_words(block, weight, into, target);
-            }
-            let x = self
-                .x
-                .matrix(block.item, count, block.tokens.clone(), inner);
+        self.weight.part(of_outputs).with(|weight| {
+            let tokens = block.tokens.clone();
+            let x = self.x.matrix(block.item, count, tokens, inner);
             let weight = Matrix::by_rows(weight, outputs.len(), inner).transposed();
             target.product(&(x, weight), into);
         });
@@ -348,30 +332,6 @@ impl Linear<'_> {
     /// Whether the products are those of words.
     fn is_by_words(&self) -> bool {
         self.weight.is_paired() || f32::has_products() && matches!(self.x, Tokens::Rows(_))
-    }
-
-    /// The weights are packed; the tokens are taken, in the weights' type, some at a time.
-    fn product_of_words<T: TokenNumber>(
-        &self,
-        block: &Block,
-        weight: &[T],
-        into: Into,
-        target: &mut Target<'_>,
-    ) {
-        let [_, count, inner] = self.sizes;
-        let columns = target.size()[1];
-        scratch::with_numbers(Panels::<T>::words(inner, columns), |words| {
-            words::pack_columns(words, weight, inner, [inner, columns]);
-            let panels = Panels::new(words, inner, columns);
-            for first in block.tokens.clone().step_by(ROUNDED) {
-                let tokens = first..block.tokens.end.min(first + ROUNDED);
-                let mut target = target.rows(first - block.tokens.start, tokens.len());
-                let place = (block.item, count, tokens, inner);
-                T::with_rows(&self.x, place, |rows| {
-                    target.product(&(rows, panels), into);
-                });
-            }
-        });
     }
 
     /// Dot products, the weight being read once.
@@ -390,28 +350,6 @@ impl Linear<'_> {
 vectorised! {
     fn add(values: &[f32], to: &mut [f32]) {
         to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
-    }
-}
-
-/// Multiplies sums by the scales of their outputs, and adds the bias.
-fn scale(sums: &mut [f32], scales: &[f32], bias: Option<&[f32]>) {
-    match bias {
-        Some(bias) => scale_and_add(sums, scales, bias),
-        None => multiply(sums, scales),
-    }
-}
-
-vectorised! {
-    fn scale_and_add(sums: &mut [f32], scales: &[f32], bias: &[f32]) {
-        for ((sum, scale), bias) in sums.iter_mut().zip(scales).zip(bias) {
-            *sum = math::fused::<FUSED>(*sum, *scale, *bias);
-        }
-    }
-}
-
-vectorised! {
-    fn multiply(values: &mut [f32], by: &[f32]) {
-        values.iter_mut().zip(by).for_each(|(value, by)| *value *= by);
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) enum Tokens<'a> {
     Rows(&'a [f32]),
     /// [items, features, tokens].
     Pixels(&'a [f32]),
-    /// [items, tokens, features], rounded.
-    Rounded(&'a [bf16]),
+    /// [items, tokens, features], rounded, each token a step of so many numbers after the one before.
+    Rounded(&'a [bf16], usize),
 }
 
 impl<'a> Tokens<'a> {
@@ -44,32 +44,38 @@ impl<'a> Tokens<'a> {
                 let values = &values[first + tokens.start..first + count * inner];
                 Matrix::by_distant_rows(values, inner, tokens.len(), count).transposed()
             }
-            Self::Rounded(_) => unreachable!("rounded tokens are multiplied by words"),
+            Self::Rounded(..) => unreachable!("rounded tokens are multiplied by words"),
         }
     }
 
-    /// The tokens rounded to bf16, row after row, in half as many values.
-    pub(super) fn round(&self, [items, count, inner]: [usize; 3]) -> Buffer {
-        let mut memory = Buffer::new((items * count * inner).div_ceil(2));
+    /// The tokens rounded to bf16, row after row, each `step` numbers after the one before, in half as many values.
+    pub(super) fn round(&self, [items, count, inner]: [usize; 3], step: usize) -> Buffer {
+        let mut memory = Buffer::new((items * count * step).div_ceil(2));
         let all: &mut [bf16] = bytemuck::cast_slice_mut(&mut memory);
-        let all = &mut all[..items * count * inner];
-        let at_once = |to: &mut [bf16], first: usize| match self {
-            Self::Rows(values) => words::narrow(&values[first..first + to.len()], to),
-            Self::Pixels(values) => {
-                let (item, token) = (first / inner / count, first / inner % count);
-                let from = &values[item * count * inner..][token..];
-                let size = [inner, to.len() / inner];
-                words::narrow_columns(to, inner, from, count, size);
+        let all = &mut all[..items * count * step];
+        let at_once = |to: &mut [bf16], item: usize, token: usize| match self {
+            Self::Rows(values) => {
+                let from = values[(item * count + token) * inner..].chunks_exact(inner);
+                for (to, from) in to.chunks_exact_mut(step).zip(from) {
+                    words::narrow(from, &mut to[..inner]);
+                }
             }
-            Self::Rounded(values) => to.copy_from_slice(&values[first..first + to.len()]),
+            Self::Pixels(values) => {
+                let from = &values[item * count * inner..][token..];
+                let size = [inner, to.len() / step];
+                words::narrow_columns(to, step, from, count, size);
+            }
+            Self::Rounded(..) => unreachable!("rounded tokens stay as they are"),
         };
-        let item = (count * inner).max(1);
-        all.par_chunks_mut(item)
+        if inner == 0 {
+            return memory;
+        }
+        all.par_chunks_mut(count * step)
             .enumerate()
-            .for_each(|(number, to)| {
-                to.par_chunks_mut(AT_ONCE * inner)
+            .for_each(|(item, to)| {
+                to.par_chunks_mut(AT_ONCE * step)
                     .enumerate()
-                    .for_each(|(part, to)| at_once(to, number * item + part * AT_ONCE * inner));
+                    .for_each(|(part, to)| at_once(to, item, part * AT_ONCE));
             });
         memory
     }
@@ -109,11 +115,11 @@ impl TokenNumber for bf16 {
         (item, count, range, inner): Place,
         body: impl FnOnce(Rows<'_, bf16>) -> R,
     ) -> R {
-        let Tokens::Rounded(values) = tokens else {
+        let Tokens::Rounded(values, step) = *tokens else {
             unreachable!("tokens are rounded before");
         };
-        let first = (item * count + range.start) * inner;
-        let values = &values[first..first + range.len() * inner];
-        body(Rows::new(values, range.len(), inner, inner))
+        let first = (item * count + range.start) * step;
+        let values = &values[first..first + range.len() * step];
+        body(Rows::new(values, range.len(), inner, step))
     }
 }

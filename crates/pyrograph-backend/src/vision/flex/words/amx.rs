@@ -12,7 +12,7 @@ use std::{
 use burn_std::bf16;
 
 use super::{
-    DEEP, LANES, Size, WIDE,
+    DEEP, LANES, Size,
     tile::{mask, of_bf16},
 };
 
@@ -20,8 +20,8 @@ use super::{
 pub(super) const DEPTH: usize = 32;
 /// Rows that two tiles hold.
 const ROWS: usize = 2 * LANES;
-/// Pieces that are multiplied before the next ones: those of two tiles' columns stay in the cache nearest to the core.
-const PIECES: usize = 16;
+/// Pieces that are multiplied before the next ones, at most: those of a panel stay in a core's own cache beside the rows that they meet.
+const PIECES: usize = 192;
 
 /// Where the pieces of rows begin whose numbers lie one after the other.
 static STARTS: [usize; 2 * DEEP / DEPTH] = {
@@ -94,7 +94,12 @@ pub(super) unsafe fn product(
         };
         let starts = &STARTS[..whole / DEPTH];
         // SAFETY: these numbers are among those that the caller promises.
-        unsafe { product_of_pieces(size, rows, row_step, starts, panels, out, out_step, add) };
+        unsafe {
+            let walk = Walk::Rows;
+            of_pieces(
+                walk, size, rows, row_step, starts, panels, out, out_step, add,
+            );
+        }
     }
     if whole < size.inner || whole == 0 {
         let rest = Size {
@@ -133,15 +138,41 @@ pub(super) unsafe fn product_of_pieces(
     out_step: usize,
     add: bool,
 ) {
+    let walk = Walk::Taps;
+    // SAFETY: promised by the caller.
+    unsafe {
+        of_pieces(
+            walk, size, rows, row_step, starts, panels, out, out_step, add,
+        )
+    };
+}
+
+/// # Safety
+/// As with [`product_of_pieces`].
+#[allow(clippy::too_many_arguments)] // Those of `product_of_pieces`, and the walk.
+unsafe fn of_pieces(
+    walk: Walk,
+    size: Size,
+    rows: *const bf16,
+    row_step: usize,
+    starts: &[usize],
+    panels: *const u32,
+    out: *mut f32,
+    out_step: usize,
+    add: bool,
+) {
     assert_eq!(size.inner, starts.len() * DEPTH, "numbers of the pieces");
     let mut shaped = 0;
-    for column in (0..size.columns).step_by(2 * LANES) {
-        let panel = column / WIDE * WIDE;
-        let word_step = WIDE.min((size.columns - panel).next_multiple_of(LANES));
-        let first_word = panel * size.panel + size.first * word_step + (column - panel);
-        let columns = (size.columns - column).min(2 * LANES);
-        for (part, starts) in starts.chunks(PIECES).enumerate() {
-            let word = first_word + part * PIECES * DEPTH / 2 * word_step;
+    let at_once = starts.len().div_ceil(starts.len().div_ceil(PIECES).max(1));
+    for (part, starts) in starts.chunks(at_once.max(1)).enumerate() {
+        for column in (0..size.columns).step_by(2 * LANES) {
+            let panel = column / size.wide * size.wide;
+            let word_step = size
+                .wide
+                .min((size.columns - panel).next_multiple_of(LANES));
+            let first_word = size.first + part * at_once * DEPTH / 2;
+            let word = panel * size.panel + first_word * word_step + (column - panel);
+            let columns = (size.columns - column).min(2 * LANES);
             for first in (0..size.rows).step_by(ROWS) {
                 let count = ROWS.min(size.rows - first);
                 if count != shaped {
@@ -152,6 +183,7 @@ pub(super) unsafe fn product_of_pieces(
                 // SAFETY: rows, panels and outputs are among those that the caller promises.
                 unsafe {
                     let block = Block {
+                        walk,
                         rows: rows.add(first * row_step),
                         row_step,
                         starts,
@@ -170,8 +202,18 @@ pub(super) unsafe fn product_of_pieces(
     unsafe { asm!("tilerelease", options(nomem, nostack)) };
 }
 
+/// How the rows of a product come by.
+#[derive(Clone, Copy)]
+enum Walk {
+    /// Each is met once by the columns of a panel: it need not stay in the cache nearest to the core.
+    Rows,
+    /// A tap's are those of the tap before, but for the first.
+    Taps,
+}
+
 /// At most two tiles of rows and two of columns.
 struct Block<'a> {
+    walk: Walk,
     rows: *const bf16,
     row_step: usize,
     starts: &'a [usize],
@@ -190,12 +232,12 @@ macro_rules! tiles {
         $block:expr,
         [$($load:literal),*],
         [$($lower_load:literal),*],
-        [$($step:literal),*],
-        [$($lower_step:literal),*],
+        [$($step:expr),*],
+        [$($lower_step:expr),*],
         [$($store:literal),*],
         [$($lower_store:literal),*]
     ) => {{
-        let Block { rows, row_step, starts, words, word_step, out, out_step, add } = $block;
+        let Block { rows, row_step, starts, words, word_step, out, out_step, add, .. } = $block;
         asm!(
             "test {add:e}, {add:e}",
             "je 3f",
@@ -242,6 +284,95 @@ macro_rules! tiles {
     }};
 }
 
+/// Writes a block of one of four shapes, its rows loaded by this instruction.
+macro_rules! shapes {
+    ($block:expr, $load:literal, [$rows:expr, $columns:expr]) => {
+        match ($rows > LANES, $columns > LANES) {
+            (true, true) => tiles!(
+                $block,
+                [
+                    "tileloadd tmm0, [{out} + {out_step}*1]",
+                    "tileloadd tmm1, [{out} + {out_step}*1 + 64]"
+                ],
+                [
+                    "tileloadd tmm2, [{at} + {out_step}*1]",
+                    "tileloadd tmm3, [{at} + {out_step}*1 + 64]"
+                ],
+                [
+                    concat!($load, " tmm4, [{at} + {row_step}*1]"),
+                    "tileloadd tmm6, [{words} + {word_step}*1]",
+                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    "tileloadd tmm7, [{words} + {word_step}*1 + 64]",
+                    "tdpbf16ps tmm1, tmm4, tmm7"
+                ],
+                [
+                    concat!($load, " tmm5, [{at} + {row_step}*1]"),
+                    "tdpbf16ps tmm2, tmm5, tmm6",
+                    "tdpbf16ps tmm3, tmm5, tmm7"
+                ],
+                [
+                    "tilestored [{out} + {out_step}*1], tmm0",
+                    "tilestored [{out} + {out_step}*1 + 64], tmm1"
+                ],
+                [
+                    "tilestored [{at} + {out_step}*1], tmm2",
+                    "tilestored [{at} + {out_step}*1 + 64], tmm3"
+                ]
+            ),
+            (true, false) => tiles!(
+                $block,
+                ["tileloadd tmm0, [{out} + {out_step}*1]"],
+                ["tileloadd tmm2, [{at} + {out_step}*1]"],
+                [
+                    concat!($load, " tmm4, [{at} + {row_step}*1]"),
+                    "tileloadd tmm6, [{words} + {word_step}*1]",
+                    "tdpbf16ps tmm0, tmm4, tmm6"
+                ],
+                [
+                    concat!($load, " tmm5, [{at} + {row_step}*1]"),
+                    "tdpbf16ps tmm2, tmm5, tmm6"
+                ],
+                ["tilestored [{out} + {out_step}*1], tmm0"],
+                ["tilestored [{at} + {out_step}*1], tmm2"]
+            ),
+            (false, true) => tiles!(
+                $block,
+                [
+                    "tileloadd tmm0, [{out} + {out_step}*1]",
+                    "tileloadd tmm1, [{out} + {out_step}*1 + 64]"
+                ],
+                [],
+                [
+                    concat!($load, " tmm4, [{at} + {row_step}*1]"),
+                    "tileloadd tmm6, [{words} + {word_step}*1]",
+                    "tdpbf16ps tmm0, tmm4, tmm6",
+                    "tileloadd tmm7, [{words} + {word_step}*1 + 64]",
+                    "tdpbf16ps tmm1, tmm4, tmm7"
+                ],
+                [],
+                [
+                    "tilestored [{out} + {out_step}*1], tmm0",
+                    "tilestored [{out} + {out_step}*1 + 64], tmm1"
+                ],
+                []
+            ),
+            (false, false) => tiles!(
+                $block,
+                ["tileloadd tmm0, [{out} + {out_step}*1]"],
+                [],
+                [
+                    concat!($load, " tmm4, [{at} + {row_step}*1]"),
+                    "tileloadd tmm6, [{words} + {word_step}*1]",
+                    "tdpbf16ps tmm0, tmm4, tmm6"
+                ],
+                [],
+                ["tilestored [{out} + {out_step}*1], tmm0"],
+                []
+            ),
+        }
+    };
+}
+
 impl Block<'_> {
     /// # Safety
     /// As with [`product`], for so many rows and columns; rows of tiles and words of whole vectors can be read.
@@ -276,88 +407,9 @@ impl Block<'_> {
     unsafe fn write_vectors(&self, [rows, columns]: [usize; 2]) {
         // SAFETY: tiles have as many rows as there are; loads and stores are of those that the caller promises.
         unsafe {
-            match (rows > LANES, columns > LANES) {
-                (true, true) => tiles!(
-                    self,
-                    [
-                        "tileloadd tmm0, [{out} + {out_step}*1]",
-                        "tileloadd tmm1, [{out} + {out_step}*1 + 64]"
-                    ],
-                    [
-                        "tileloadd tmm2, [{at} + {out_step}*1]",
-                        "tileloadd tmm3, [{at} + {out_step}*1 + 64]"
-                    ],
-                    [
-                        "tileloadd tmm4, [{at} + {row_step}*1]",
-                        "tileloadd tmm6, [{words} + {word_step}*1]",
-                        "tdpbf16ps tmm0, tmm4, tmm6",
-                        "tileloadd tmm7, [{words} + {word_step}*1 + 64]",
-                        "tdpbf16ps tmm1, tmm4, tmm7"
-                    ],
-                    [
-                        "tileloadd tmm5, [{at} + {row_step}*1]",
-                        "tdpbf16ps tmm2, tmm5, tmm6",
-                        "tdpbf16ps tmm3, tmm5, tmm7"
-                    ],
-                    [
-                        "tilestored [{out} + {out_step}*1], tmm0",
-                        "tilestored [{out} + {out_step}*1 + 64], tmm1"
-                    ],
-                    [
-                        "tilestored [{at} + {out_step}*1], tmm2",
-                        "tilestored [{at} + {out_step}*1 + 64], tmm3"
-                    ]
-                ),
-                (true, false) => tiles!(
-                    self,
-                    ["tileloadd tmm0, [{out} + {out_step}*1]"],
-                    ["tileloadd tmm2, [{at} + {out_step}*1]"],
-                    [
-                        "tileloadd tmm4, [{at} + {row_step}*1]",
-                        "tileloadd tmm6, [{words} + {word_step}*1]",
-                        "tdpbf16ps tmm0, tmm4, tmm6"
-                    ],
-                    [
-                        "tileloadd tmm5, [{at} + {row_step}*1]",
-                        "tdpbf16ps tmm2, tmm5, tmm6"
-                    ],
-                    ["tilestored [{out} + {out_step}*1], tmm0"],
-                    ["tilestored [{at} + {out_step}*1], tmm2"]
-                ),
-                (false, true) => tiles!(
-                    self,
-                    [
-                        "tileloadd tmm0, [{out} + {out_step}*1]",
-                        "tileloadd tmm1, [{out} + {out_step}*1 + 64]"
-                    ],
-                    [],
-                    [
-                        "tileloadd tmm4, [{at} + {row_step}*1]",
-                        "tileloadd tmm6, [{words} + {word_step}*1]",
-                        "tdpbf16ps tmm0, tmm4, tmm6",
-                        "tileloadd tmm7, [{words} + {word_step}*1 + 64]",
-                        "tdpbf16ps tmm1, tmm4, tmm7"
-                    ],
-                    [],
-                    [
-                        "tilestored [{out} + {out_step}*1], tmm0",
-                        "tilestored [{out} + {out_step}*1 + 64], tmm1"
-                    ],
-                    []
-                ),
-                (false, false) => tiles!(
-                    self,
-                    ["tileloadd tmm0, [{out} + {out_step}*1]"],
-                    [],
-                    [
-                        "tileloadd tmm4, [{at} + {row_step}*1]",
-                        "tileloadd tmm6, [{words} + {word_step}*1]",
-                        "tdpbf16ps tmm0, tmm4, tmm6"
-                    ],
-                    [],
-                    ["tilestored [{out} + {out_step}*1], tmm0"],
-                    []
-                ),
+            match self.walk {
+                Walk::Rows => shapes!(self, "tileloaddt1", [rows, columns]),
+                Walk::Taps => shapes!(self, "tileloadd", [rows, columns]),
             }
         }
     }

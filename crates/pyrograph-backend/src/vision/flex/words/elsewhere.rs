@@ -22,8 +22,7 @@ pub(super) mod pack {
     pub(in super::super) unsafe fn turned_rows(
         _: *const f32,
         _: usize,
-        _: usize,
-        _: usize,
+        _: [usize; 2],
         _: *mut bf16,
         _: usize,
     ) {

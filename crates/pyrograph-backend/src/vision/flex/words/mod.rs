@@ -32,8 +32,25 @@ use super::{
 
 /// Words of a vector.
 const LANES: usize = 16;
-/// Columns of a panel: what the kernel takes at once.
+/// Columns of a panel, at most.
 pub(super) const WIDE: usize = 4 * LANES;
+/// Bytes of a line of the cache.
+const LINE: usize = 64;
+
+/// Columns of a panel of `T`: what its kernel takes at once.
+pub(super) fn wide<T: Number>() -> usize {
+    match T::has_tiles() {
+        true => 2 * LANES,
+        false => WIDE,
+    }
+}
+
+/// Numbers from the start of a row of `count` ones to the next: an odd number of lines of the cache, so that neighbouring rows do not
+/// compete for the same places in it.
+pub(super) fn spread<T>(count: usize) -> usize {
+    let line = LINE / size_of::<T>();
+    (count.div_ceil(line) | 1) * line
+}
 
 /// The kernel of a number type: sizes, rows and the step between them, panels, the output and the
 /// step between its rows, and whether products are added to what is there. See `tile` for what the
@@ -49,6 +66,11 @@ pub(super) trait Number: Copy + Default + Sync {
 
     /// Whether the processor multiplies words of such numbers.
     fn has_products() -> bool;
+
+    /// Whether it multiplies tiles of them.
+    fn has_tiles() -> bool {
+        false
+    }
 }
 
 impl Number for f32 {
@@ -75,6 +97,10 @@ impl Number for bf16 {
 
     fn has_products() -> bool {
         multiplies_bf16()
+    }
+
+    fn has_tiles() -> bool {
+        multiplies_tiles()
     }
 }
 
@@ -146,7 +172,7 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// Columns of `inner` numbers each, in panels of [`WIDE`] columns: a word of every column, then the next words. The last panel has as
+/// Columns of `inner` numbers each, in panels of [`wide`] columns: a word of every column, then the next words. The last panel has as
 /// many vectors as it needs; columns beyond the last one, and the second number of an odd pair, are 0.
 #[derive(Clone, Copy)]
 pub(super) struct Panels<'a, T> {
@@ -184,6 +210,8 @@ pub(super) struct Size {
     rows: usize,
     inner: usize,
     columns: usize,
+    /// Columns of a panel.
+    wide: usize,
     /// Words of a column in its panel, and the first of them that counts.
     panel: usize,
     first: usize,
@@ -286,10 +314,11 @@ fn each_panel<T: Number>(
         Panels::<T>::words(inner, columns),
         "words of panels"
     );
-    let panel = Panels::<T>::words(inner, WIDE).max(1);
+    let wide = wide::<T>();
+    let panel = Panels::<T>::words(inner, wide).max(1);
     for (number, to) in to.chunks_mut(panel).enumerate() {
-        let first = number * WIDE;
-        body(to, first, WIDE.min(columns - first));
+        let first = number * wide;
+        body(to, first, wide.min(columns - first));
     }
 }
 
@@ -321,13 +350,16 @@ pub(super) fn narrow_columns(
         "{columns} columns of {inner}, {to_step} apart, in {} numbers",
         to.len()
     );
-    for first in (0..columns).step_by(LANES) {
-        let count = LANES.min(columns - first);
-        // SAFETY: the rows lie in `from` and the columns in `to`, as was checked; the processor has the instructions.
-        unsafe {
-            let to = to.as_mut_ptr().add(first * to_step);
-            let from = from.as_ptr().wrapping_add(first);
-            pack::turned_rows(from, step, inner, count, to, to_step);
+    // Few rows at a time, so that the next columns of each are still on their way to the core.
+    for row in (0..inner).step_by(2 * LANES) {
+        for first in (0..columns).step_by(LANES) {
+            let size = [(inner - row).min(2 * LANES), (columns - first).min(LANES)];
+            // SAFETY: the rows lie in `from` and the columns in `to`, as was checked; the processor has the instructions.
+            unsafe {
+                let to = to.as_mut_ptr().add(first * to_step + row);
+                let from = from.as_ptr().add(row * step + first);
+                pack::turned_rows(from, step, size, to, to_step);
+            }
         }
     }
 }
@@ -375,6 +407,7 @@ impl<T: Number> Product for (Rows<'_, T>, Panels<'_, T>) {
                 rows: rows.rows,
                 inner: part.min(rows.inner - first),
                 columns: panels.columns,
+                wide: wide::<T>(),
                 panel: rows.inner.div_ceil(T::A_WORD),
                 first: first / T::A_WORD,
             };
@@ -404,6 +437,7 @@ impl Product for (Pieces<'_>, Panels<'_, bf16>) {
             rows: rows.rows,
             inner,
             columns: panels.columns,
+            wide: wide::<bf16>(),
             panel: inner.div_ceil(bf16::A_WORD),
             first: 0,
         };

@@ -1,9 +1,10 @@
 //! Numbers into panels of pairs.
 
 use std::arch::x86_64::{
-    __m256bh, __m256i, __m512, __m512bh, __m512i, _mm256_maskz_loadu_epi16, _mm512_castps_si512,
-    _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh,
-    _mm512_loadu_ps, _mm512_mask_storeu_epi16, _mm512_mask_storeu_ps, _mm512_maskz_loadu_epi16,
+    __m256bh, __m256i, __m512, __m512bh, __m512i, __mmask16, _MM_HINT_T0, _mm_prefetch,
+    _mm256_maskz_loadu_epi16, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
+    _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_mask_storeu_epi16, _mm512_mask_storeu_ps, _mm512_maskz_loadu_epi16,
     _mm512_maskz_loadu_ps, _mm512_or_si512, _mm512_setzero_si512, _mm512_shuffle_i32x4,
     _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_unpackhi_epi32,
     _mm512_unpackhi_epi64, _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
@@ -15,6 +16,8 @@ use super::{LANES, tile::mask};
 
 /// Numbers of a vector of pairs.
 const PAIRED: usize = 2 * LANES;
+/// How far ahead of a weight those that follow it are asked for, in halves of a word.
+const AHEAD: usize = 256;
 
 /// A panel of `columns` ≤ 64 columns from `inner` rows that hold one value of each column.
 ///
@@ -69,15 +72,24 @@ pub(super) unsafe fn columns(
             let mask = u32::MAX >> (PAIRED - left);
             // SAFETY: the mask leaves out what is beyond the end of a column, and columns beyond the last are not read.
             unsafe {
+                let from = from.add(v * LANES * step + first);
+                let to = to.add((first / 2 * vectors + v) * LANES);
                 let mut words = [_mm512_setzero_si512(); LANES];
-                for (i, words) in words.iter_mut().enumerate().take(count) {
-                    let from = from.add((v * LANES + i) * step + first);
-                    *words = _mm512_maskz_loadu_epi16(mask, from.cast());
+                // The whole case by itself: its loops have a known length, so that the words stay in registers.
+                if count == LANES && left == PAIRED {
+                    for (i, words) in words.iter_mut().enumerate() {
+                        *words = _mm512_loadu_si512(from.add(i * step).cast());
+                    }
+                    for (i, words) in turned(words).iter().enumerate() {
+                        _mm512_storeu_si512(to.add(i * vectors * LANES).cast(), *words);
+                    }
+                    continue;
                 }
-                let turned = turned(words);
-                for (i, words) in turned.iter().enumerate().take(left.div_ceil(2)) {
-                    let to = to.add(((first / 2 + i) * vectors + v) * LANES);
-                    _mm512_storeu_si512(to.cast(), *words);
+                for (i, words) in words.iter_mut().enumerate().take(count) {
+                    *words = _mm512_maskz_loadu_epi16(mask, from.add(i * step).cast());
+                }
+                for (i, words) in turned(words).iter().enumerate().take(left.div_ceil(2)) {
+                    _mm512_storeu_si512(to.add(i * vectors * LANES).cast(), *words);
                 }
             }
         }
@@ -100,22 +112,23 @@ pub(super) unsafe fn taps(from: *const u16, [columns, channels, taps]: [usize; 3
             for first in (0..taps).step_by(LANES) {
                 let at_once = (taps - first).min(LANES);
                 let of_taps = mask(at_once);
-                let [low, high] = [1, 2].map(|least| if seen >= least { of_taps } else { 0 });
+                let masks = [1, 2].map(|least| if seen >= least { of_taps } else { 0 });
+                let piece = pair / LANES * taps + first;
+                let row = piece * LANES + pair % LANES;
                 // SAFETY: masks leave out missing taps and channels, and outputs beyond the last are not read.
                 unsafe {
-                    let mut words = [_mm512_setzero_si512(); LANES];
-                    for (i, words) in words.iter_mut().enumerate().take(count) {
-                        let weight = (v * LANES + i) * channels * taps;
-                        let from = from.wrapping_add(weight + 2 * pair * taps + first);
-                        let x = _mm256_maskz_loadu_epi16(low, from.cast());
-                        let y = _mm256_maskz_loadu_epi16(high, from.wrapping_add(taps).cast());
-                        let y = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(y));
-                        *words = _mm512_or_si512(_mm512_cvtepu16_epi32(x), y);
-                    }
-                    for (tap, words) in turned(words).iter().enumerate().take(at_once) {
-                        let piece = pair / LANES * taps + first + tap;
-                        let row = piece * LANES + pair % LANES;
-                        _mm512_storeu_si512(to.add((row * vectors + v) * LANES).cast(), *words);
+                    let from = from.wrapping_add((v * LANES * channels + 2 * pair) * taps + first);
+                    let steps = [channels * taps, taps];
+                    let to = to.add((row * vectors + v) * LANES);
+                    let to_step = LANES * vectors * LANES;
+                    match (count, at_once) {
+                        // Loops of a known length, so that the words stay in registers.
+                        (LANES, 9) => some_taps::<LANES, 9>(from, steps, masks, to, to_step),
+                        (LANES, 16) => some_taps::<LANES, 16>(from, steps, masks, to, to_step),
+                        _ => {
+                            let counts = [count, at_once];
+                            some_taps_of(counts, from, steps, masks, to, to_step);
+                        }
                     }
                 }
             }
@@ -123,42 +136,94 @@ pub(super) unsafe fn taps(from: *const u16, [columns, channels, taps]: [usize; 3
     }
 }
 
-/// The columns, at most 16, of a matrix of f32 by rows, `to_step` apart in bf16.
+/// [`some_taps_of`] for so many outputs and taps.
 ///
 /// # Safety
-/// As with [`rows`]; `columns` times `inner` numbers, `to_step` apart, can be written from `to` on.
+/// As there.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn some_taps<const COUNT: usize, const TAPS: usize>(
+    from: *const u16,
+    steps: [usize; 2],
+    masks: [__mmask16; 2],
+    to: *mut u32,
+    to_step: usize,
+) {
+    // SAFETY: promised by the caller.
+    unsafe { some_taps_of([COUNT, TAPS], from, steps, masks, to, to_step) };
+}
+
+/// At most 16 taps of two channels of at most 16 outputs: a vector of the outputs' pairs for each tap, `to_step` apart. `steps` leads to
+/// the next output and to the second channel; `masks` has the taps of each channel.
+///
+/// # Safety
+/// The taps of the masks can be read, and the vectors written; the processor has these instructions.
+#[inline(always)]
+unsafe fn some_taps_of(
+    [count, taps]: [usize; 2],
+    from: *const u16,
+    [output, channel]: [usize; 2],
+    [low, high]: [__mmask16; 2],
+    to: *mut u32,
+    to_step: usize,
+) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let mut words = [_mm512_setzero_si512(); LANES];
+        for (i, words) in words.iter_mut().enumerate().take(count) {
+            let from = from.wrapping_add(i * output);
+            _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(AHEAD).cast());
+            let x = _mm256_maskz_loadu_epi16(low, from.cast());
+            let y = _mm256_maskz_loadu_epi16(high, from.wrapping_add(channel).cast());
+            let y = _mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(y));
+            *words = _mm512_or_si512(_mm512_cvtepu16_epi32(x), y);
+        }
+        for (tap, words) in turned(words).iter().enumerate().take(taps) {
+            _mm512_storeu_si512(to.add(tap * to_step).cast(), *words);
+        }
+    }
+}
+
+/// At most 16 columns of at most 32 rows of f32, column by column in bf16, `to_step` apart.
+///
+/// # Safety
+/// As with [`rows`]; the columns can be written from `to` on.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]
 pub(super) unsafe fn turned_rows(
     from: *const f32,
     step: usize,
-    inner: usize,
-    columns: usize,
+    [rows, columns]: [usize; 2],
     to: *mut bf16,
     to_step: usize,
 ) {
-    let of_columns = mask(columns);
-    for first in (0..inner).step_by(PAIRED) {
-        let left = (inner - first).min(PAIRED);
-        let of_rows = u32::MAX >> (PAIRED - left);
-        // SAFETY: masks leave out what is beyond the columns and the rows, and rows beyond the last are not read.
-        unsafe {
-            let mut pairs = [_mm512_setzero_si512(); LANES];
-            for (pair, words) in pairs.iter_mut().enumerate().take(left.div_ceil(2)) {
-                let from = from.add((first + 2 * pair) * step);
-                let has_second = 2 * pair + 1 < left;
-                let second = if has_second { from.add(step) } else { from };
-                let x = _mm512_maskz_loadu_ps(of_columns, from);
-                let of_second = if has_second { of_columns } else { 0 };
-                *words = paired(x, _mm512_maskz_loadu_ps(of_second, second));
+    let mut pairs = [_mm512_setzero_si512(); LANES];
+    // SAFETY: masks leave out what is beyond the columns and the rows, and rows beyond the last are not read.
+    unsafe {
+        if columns == LANES && rows == PAIRED {
+            for (pair, words) in pairs.iter_mut().enumerate() {
+                let from = from.add(2 * pair * step);
+                *words = paired(_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(step)));
             }
-            let turned = turned(pairs);
-            for (column, words) in turned.iter().enumerate().take(columns) {
-                let to = to.add(column * to_step + first);
-                // Stores of a part of a vector take far longer.
-                match left {
-                    PAIRED => _mm512_storeu_si512(to.cast(), *words),
-                    _ => _mm512_mask_storeu_epi16(to.cast(), of_rows, *words),
-                }
+            for (column, words) in turned(pairs).iter().enumerate() {
+                _mm512_storeu_si512(to.add(column * to_step).cast(), *words);
+            }
+            return;
+        }
+        let (of_columns, of_rows) = (mask(columns), u32::MAX >> (PAIRED - rows));
+        for (pair, words) in pairs.iter_mut().enumerate().take(rows.div_ceil(2)) {
+            let from = from.add(2 * pair * step);
+            let has_second = 2 * pair + 1 < rows;
+            let second = if has_second { from.add(step) } else { from };
+            let x = _mm512_maskz_loadu_ps(of_columns, from);
+            let of_second = if has_second { of_columns } else { 0 };
+            *words = paired(x, _mm512_maskz_loadu_ps(of_second, second));
+        }
+        for (column, words) in turned(pairs).iter().enumerate().take(columns) {
+            let to = to.add(column * to_step);
+            // Stores of a part of a vector take far longer.
+            match rows {
+                PAIRED => _mm512_storeu_si512(to.cast(), *words),
+                _ => _mm512_mask_storeu_epi16(to.cast(), of_rows, *words),
             }
         }
     }
@@ -221,6 +286,15 @@ pub(super) unsafe fn turned_block(
     // SAFETY: masks leave out what is beyond the rows and the columns, and rows beyond the last are not read.
     unsafe {
         let mut words = [_mm512_setzero_si512(); LANES];
+        if rows == LANES && columns == LANES {
+            for (row, words) in words.iter_mut().enumerate() {
+                *words = _mm512_loadu_si512(from.add(row * step).cast());
+            }
+            for (column, words) in turned(words).iter().enumerate() {
+                _mm512_storeu_si512(to.add(column * to_step).cast(), *words);
+            }
+            return;
+        }
         for (row, words) in words.iter_mut().enumerate().take(rows) {
             let row = _mm512_maskz_loadu_ps(of_columns, from.add(row * step));
             *words = _mm512_castps_si512(row);

@@ -29,7 +29,7 @@ macro_rules! products {
             };
 
             use super::{
-                super::{LANES, Size, WIDE},
+                super::{LANES, Size},
                 STRIP, mask,
             };
 
@@ -51,8 +51,8 @@ macro_rules! products {
             ) {
                 for first in (0..size.rows).step_by(STRIP) {
                     let strip = STRIP.min(size.rows - first);
-                    for column in (0..size.columns).step_by(WIDE) {
-                        let columns = WIDE.min(size.columns - column);
+                    for column in (0..size.columns).step_by(size.wide) {
+                        let columns = size.wide.min(size.columns - column);
                         // SAFETY: the rows of the strip and the columns of the panel are among those that the caller promises.
                         unsafe {
                             let job = Strip {
