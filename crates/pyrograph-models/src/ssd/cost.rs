@@ -26,7 +26,7 @@ impl SsdConfig {
     /// Counts the parameters and the operations from the layers' shapes, without making a network.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn cost(&self) -> Result<SsdCost, ModelError> {
         self.check()?;
         let mut walk = Walk::new(self.side());

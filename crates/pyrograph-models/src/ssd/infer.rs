@@ -1,4 +1,4 @@
-//! The numbers of a detector, read from the shapes of its weights.
+//! Configuration of a detector, inferred from the shapes of its weights.
 
 use super::{
     MAPS, SsdBackbone, SsdConfig,
@@ -13,7 +13,7 @@ const MAX_DECIMALS: i32 = 6;
 /// Numbers of a box.
 const BOX: usize = 4;
 
-/// The numbers of a detector, but for its prior boxes.
+/// The configuration of a detector, except its prior boxes.
 pub(super) fn infer(weights: &StateDict) -> Option<SsdConfig> {
     vgg(weights).or_else(|| mobilenet(weights))
 }

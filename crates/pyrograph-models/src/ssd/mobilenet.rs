@@ -94,12 +94,12 @@ pub struct MobilenetSsd<B: Backend> {
     classification_headers: Vec<Head<B>>,
     regression_headers: Vec<Head<B>>,
     num_classes: usize,
-    /// So many of the first layers stay as they are: `stem`, and blocks.
+    /// The number of frozen layers, counted from the first: `stem`, then blocks.
     frozen: usize,
 }
 
 impl<B: Backend> MobilenetSsd<B> {
-    /// Fresh parameters; the config was checked.
+    /// Random initial parameters; the caller checks the config.
     pub(super) fn new(init: &mut ParamInit<'_, B>, config: &SsdConfig) -> Self {
         init.set_scheme(InitScheme::He);
         let stem = config.mobilenet_channels(STEM);
@@ -132,7 +132,7 @@ impl<B: Backend> MobilenetSsd<B> {
         }
     }
 
-    /// The same with the first convolution and `layers` − 1 blocks as constants.
+    /// Freezes the first `layers` layers: the first convolution and `layers` − 1 blocks.
     pub(super) fn freeze(mut self, layers: usize) -> Self {
         self.frozen = layers.min(1 + self.blocks.len());
         if self.frozen > 0 {
@@ -228,7 +228,7 @@ impl<B: VisionBackend> ConvNorm<B> {
 /// Expansion by 1×1, 3×3 of each channel, and a linear 1×1; what comes in is added where the shapes agree.
 #[derive(Module, Debug)]
 struct InvertedResidual<B: Backend> {
-    /// None where nothing is expanded.
+    /// `None` if the block does not expand its channels.
     expand: Option<ConvNorm<B>>,
     depthwise: ConvNorm<B>,
     project: ConvNorm<B>,

@@ -3,8 +3,9 @@
 use super::weights::VGG_PLACES;
 use crate::weights::{StateDict, TensorEntry};
 
-/// fc6 and fc7 keep every so many-th feature, and fc6 every so many-th pixel of its window of 7×7 (ssd.pytorch's
-/// `vgg16_reducedfc`, after Chen et al., [DeepLab](https://arxiv.org/abs/1412.7062)).
+/// fc6 and fc7 keep every `FC_STEP`-th feature, and fc6 keeps every `FC_STEP`-th row and column of
+/// its 7×7 window (ssd.pytorch's `vgg16_reducedfc`, after Chen et al.,
+/// [DeepLab](https://arxiv.org/abs/1412.7062)).
 const FC_STEP: usize = 4;
 const WINDOW_STEP: usize = 3;
 /// The window that fc6 covers in the classifier.

@@ -13,8 +13,8 @@ pub(super) fn is_of_torchvision(dict: &StateDict) -> bool {
     dict.keys().any(|key| key.ends_with(SCALE))
 }
 
-/// The tensors of a file of torchvision's under ssd.pytorch's names, also where it holds several networks, such as one and its
-/// average; none where it is no such file.
+/// The tensors of a torchvision file under ssd.pytorch's names, also of a file with several
+/// networks, such as a network and its average. `None` for any other file.
 pub(super) fn translate(dict: &StateDict) -> Option<StateDict> {
     let wrappers: Vec<&str> = dict
         .keys()

@@ -176,7 +176,7 @@ fn load_by<B: VisionBackend, M: NamedModel<B>>(
 /// the model. No parameter is made.
 ///
 /// # Errors
-/// When a number of the config is not allowed.
+/// When a field of the config is not allowed.
 pub fn match_keys<B: Backend, M: NamedModel<B>>(
     config: &M::Config,
     dict: &StateDict,

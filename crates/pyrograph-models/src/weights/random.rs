@@ -12,7 +12,7 @@ const DRAWN: usize = 65_537;
 /// The published keys of a model of `config` and the shapes of their tensors. No parameter is made.
 ///
 /// # Errors
-/// When a number of the config is not allowed.
+/// When a field of the config is not allowed.
 pub fn parameter_shapes<B: Backend, M: NamedModel<B>>(
     config: &M::Config,
     device: &B::Device,
@@ -30,7 +30,7 @@ pub fn parameter_shapes<B: Backend, M: NamedModel<B>>(
 /// repeat 65,537 drawn ones.
 ///
 /// # Errors
-/// When a number of the config is not allowed.
+/// When a field of the config is not allowed.
 pub fn random_weights<B: Backend, M: NamedModel<B>>(
     config: &M::Config,
     precision: Precision,

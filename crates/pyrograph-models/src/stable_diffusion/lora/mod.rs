@@ -86,12 +86,12 @@ impl Lora {
         &self.path
     }
 
-    /// The number of layers that it changes.
+    /// The number of layers that the file changes.
     pub fn len(&self) -> usize {
         self.layers.len()
     }
 
-    /// Whether it changes no layer.
+    /// Whether the file changes no layer.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()
     }

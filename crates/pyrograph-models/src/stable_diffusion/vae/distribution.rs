@@ -1,4 +1,4 @@
-//! What the encoder yields.
+//! The distribution that the encoder returns.
 
 use burn::tensor::{Tensor, backend::Backend};
 
