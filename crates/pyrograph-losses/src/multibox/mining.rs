@@ -1,17 +1,17 @@
-//! Which of the very many priors without an object count.
+//! Hard negative mining.
 
 use super::MatchedBoxes;
 
-/// The priors that count in the cross-entropy: the positives and the mined negatives of a batch.
+/// The priors of the cross-entropy: the positives and the mined negatives of a batch.
 ///
-/// [`MultiBoxLoss::select`](crate::MultiBoxLoss::select) makes one.
+/// [`MultiBoxLoss::select`](crate::MultiBoxLoss::select) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HardPriors {
     places: Vec<usize>,
 }
 
 impl HardPriors {
-    /// The places of the priors in [batch · priors], ascending.
+    /// The indices of the priors in [batch · priors], ascending.
     pub fn places(&self) -> &[usize] {
         &self.places
     }

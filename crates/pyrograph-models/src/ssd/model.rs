@@ -39,7 +39,7 @@ impl SsdConfig {
 /// The output of a detector, in the order of [`SsdConfig::prior_boxes`].
 #[derive(Clone, Debug)]
 pub struct SsdOutput<B: Backend> {
-    /// [batch, priors, 4]: how each prior is to be moved, encoded (see `pyrograph_vision::BoxCoder`).
+    /// [batch, priors, 4]: the encoded offsets of each prior (see `pyrograph_vision::BoxCoder`).
     pub loc: Tensor<B, 3>,
     /// [batch, priors, classes]: logits, the background first.
     pub conf: Tensor<B, 3>,

@@ -1,4 +1,4 @@
-//! A model in a file that holds other things too.
+//! Finding a model in a file that holds other networks or data too.
 
 use std::collections::BTreeSet;
 
@@ -16,27 +16,29 @@ use crate::{ModelError, blocks::ParamInit, error::first};
 /// Parts of a file that may hold the model; more are not tried.
 const MAX_CANDIDATES: usize = 64;
 
-/// The weights of one model in a file, with its numbers.
+/// The weights of one model in a file, and the model's configuration.
 #[derive(Clone, Debug)]
 pub struct FoundModel<C> {
-    /// The numbers.
+    /// The configuration.
     pub config: C,
     /// The tensors that are taken, under the model's published keys.
     pub weights: StateDict,
-    /// Which part of the file they are, and what is left.
+    /// The part of the file that was taken, and the parts that were left.
     pub source: WeightsSource,
-    /// What a user should know of them.
+    /// Remarks for the user.
     pub remarks: Vec<String>,
 }
 
-/// Finds the model `M` in a file: in the part that is named, or in the one that fits best (see [`WeightsSource`]).
+/// Finds the model `M` in a file: in the part named `part`, or in the part that fits best (see
+/// [`WeightsSource`]).
 ///
-/// `config_of` gives the numbers, from those that the weights of a part tell by their shapes where they tell any. Weights
-/// that spectral norm, weight norm or a pruning mask keeps in parts are put together. No parameter is made.
+/// `config_of` returns the configuration; its argument is the configuration that the shapes of the
+/// weights determine, if they determine one. Weights that are stored in parts (by spectral norm,
+/// weight norm or a pruning mask) are composed. No parameter is allocated.
 ///
 /// # Errors
-/// Those of `config_of`; when a number is not allowed; when the file has no such part; when keys are missing or unused, or when
-/// shapes differ.
+/// Those of `config_of`; when a field of the config is not allowed; when the file has no such part;
+/// when keys are missing or unused, or when shapes differ.
 pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
     dict: &StateDict,
     part: Option<&str>,

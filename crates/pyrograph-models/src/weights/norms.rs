@@ -1,9 +1,9 @@
-//! Weights that a file keeps in parts: under spectral norm, weight norm or a pruning mask.
+//! Weights that a file stores in parts: under spectral norm, weight norm or a pruning mask.
 //!
-//! PyTorch replaces a layer's `weight` by its parts and puts them together at every call; here they are put together once, as
-//! in eval mode. The names are those of `torch.nn.utils.{spectral_norm, weight_norm, prune}` (`weight_orig`, `weight_u`,
-//! `weight_g`, `weight_v`, `weight_mask`) and of `torch.nn.utils.parametrizations` (`parametrizations.weight.original`,
-//! `.original0`, …).
+//! PyTorch replaces a layer's `weight` by its parts and composes the weight at every call; here it
+//! is composed once, as in eval mode. The names are those of `torch.nn.utils.{spectral_norm,
+//! weight_norm, prune}` (`weight_orig`, `weight_u`, `weight_g`, `weight_v`, `weight_mask`) and of
+//! `torch.nn.utils.parametrizations` (`parametrizations.weight.original`, `.original0`, …).
 
 use std::collections::{BTreeMap, BTreeSet};
 
