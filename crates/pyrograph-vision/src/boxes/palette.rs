@@ -1,4 +1,4 @@
-//! Colours that tell classes apart.
+//! Colours of classes.
 
 use image::Rgb;
 
@@ -31,7 +31,7 @@ const PALETTE: [[u8; 3]; 24] = [
     [150, 0, 60],
 ];
 
-/// The colour of a class: one of 24, which then start anew.
+/// The colour of a class: one of 24 colours, which then repeat.
 pub fn class_colour(class: usize) -> Rgb<u8> {
     Rgb(PALETTE[class % PALETTE.len()])
 }
