@@ -112,8 +112,9 @@ impl AnomalyScore {
     }
 }
 
-/// The loss that trains f-AnoGAN's encoder `E` (izi_f), [Schlegl et al. 2019](https://doi.org/10.1016/j.media.2019.01.010), equation 3:
-/// `mean((x − G(E(x)))²) + κ·mean((f(x) − f(G(E(x))))²)`.
+/// The loss that trains f-AnoGAN's encoder `E` (izi_f), [Schlegl et al.
+/// 2019](https://doi.org/10.1016/j.media.2019.01.010), equation 3: `mean((x − G(E(x)))²) +
+/// κ·mean((f(x) − f(G(E(x))))²)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EncoderLoss {
     /// κ, 1 in the paper.

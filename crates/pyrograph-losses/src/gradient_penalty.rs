@@ -17,16 +17,19 @@ const EPSILON: f64 = 1e-12;
 ///
 /// 1. computes the slopes by an ordinary backward pass,
 /// 2. computes the [`directions`](Self::directions) `v` from the slopes,
-/// 3. adds the sum of the discriminator's directional derivatives along `v` to the loss: its gradient is that of the penalty, exactly,
-///    and its [`value`](Self::value) is known from step 1.
+/// 3. adds the sum of the discriminator's directional derivatives along `v` to the loss: its
+///    gradient is that of the penalty, exactly, and its [`value`](Self::value) is known from step
+///    1.
 ///
 /// The output of the discriminator for an image must not depend on other images: no batch norm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GradientPenalty {
-    /// `w·mean((‖gᵢ‖ − 1)²)` between real and generated images: [WGAN-GP](https://arxiv.org/abs/1704.00028), equation 3, `w` = 10 there.
+    /// `w·mean((‖gᵢ‖ − 1)²)` between real and generated images:
+    /// [WGAN-GP](https://arxiv.org/abs/1704.00028), equation 3, `w` = 10 there.
     Unit(f64),
-    /// `w/2·mean(‖gᵢ‖²)` at real images: R₁ of [Mescheder et al.](https://arxiv.org/abs/1801.04406), equation 9, with `w` = γ.
+    /// `w/2·mean(‖gᵢ‖²)` at real images: R₁ of [Mescheder et
+    /// al.](https://arxiv.org/abs/1801.04406), equation 9, with `w` = γ.
     Zero(f64),
 }
 

@@ -12,8 +12,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// From what a config gives: epochs of `per_epoch` steps, steps and minutes, of which the first counts; `usual_epochs` where it
-    /// gives none.
+    /// From what a config gives: epochs of `per_epoch` steps, steps and minutes, of which the first
+    /// counts; `usual_epochs` where it gives none.
     pub(crate) fn new(
         epochs: Option<u64>,
         steps: Option<u64>,
@@ -48,7 +48,8 @@ impl Limits {
     }
 }
 
-/// Batches of one pass over `items` images: the last may be smaller, but never one image, which a batch norm cannot take.
+/// Batches of one pass over `items` images: the last may be smaller, but never one image, which a
+/// batch norm cannot take.
 pub(crate) fn batches_per_epoch(items: usize, batch_size: usize) -> u64 {
     let batch = batch_size.max(1);
     let rest = usize::from(items % batch > 1);

@@ -155,8 +155,9 @@ impl Taps {
     }
 }
 
-/// The taps of each of `to` pixels over a line of `from` pixels, both at least 1. Centres lie at halves, so that the edges
-/// of both lines coincide; beyond the outermost centres there is only the outermost pixel.
+/// The taps of each of `to` pixels over a line of `from` pixels, both at least 1. Centres lie at
+/// halves, so that the edges of both lines coincide; beyond the outermost centres there is only the
+/// outermost pixel.
 fn taps(from: usize, to: usize) -> Vec<Taps> {
     let scale = from as f64 / to as f64;
     let last = from - 1;

@@ -38,8 +38,8 @@ impl ColourNormalisation {
     /// Checks that every byte maps to a finite value.
     ///
     /// # Errors
-    /// [`VisionError::Range`] for a mean that is not finite, a deviation that is not finite or not above 0, and for a deviation
-    /// that is too small for its mean.
+    /// [`VisionError::Range`] for a mean that is not finite, a deviation that is not finite or not
+    /// above 0, and for a deviation that is too small for its mean.
     pub fn check(&self) -> Result<(), VisionError> {
         let mean = |v: f32| v.is_finite();
         let std = |v: f32| v.is_finite() && v > 0.0;

@@ -82,8 +82,9 @@ impl ImageHeader {
 /// Reads the header of an image file, without its pixels.
 ///
 /// # Errors
-/// [`VisionError::Read`] when the file cannot be read, [`VisionError::NoImage`] and [`VisionError::Decode`] when it has no header
-/// of an image that [`read_image`](crate::read_image) knows, [`VisionError::CutOff`] for a JPEG that ends within it.
+/// [`VisionError::Read`] when the file cannot be read, [`VisionError::NoImage`] and
+/// [`VisionError::Decode`] when it has no header of an image that [`read_image`](crate::read_image)
+/// knows, [`VisionError::CutOff`] for a JPEG that ends within it.
 pub fn image_header(path: impl AsRef<Path>) -> Result<ImageHeader, VisionError> {
     let path = path.as_ref();
     header(&mut open(path)?, path)
@@ -103,8 +104,8 @@ pub fn image_size(path: impl AsRef<Path>) -> Result<(u32, u32), VisionError> {
 /// file is found only when the pixels are read.
 ///
 /// # Errors
-/// Those of [`image_header`], [`VisionError::CutOff`] for a file that ends too early, and [`VisionError::NoPixels`] for an image
-/// without any.
+/// Those of [`image_header`], [`VisionError::CutOff`] for a file that ends too early, and
+/// [`VisionError::NoPixels`] for an image without any.
 pub fn check_image_file(path: impl AsRef<Path>) -> Result<ImageHeader, VisionError> {
     let path = path.as_ref();
     let mut file = open(path)?;

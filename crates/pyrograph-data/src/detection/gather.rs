@@ -135,8 +135,8 @@ impl Gatherer {
         Ok(bbox.map(placed))
     }
 
-    /// The objects of an image in their clean form; none after the first fault was noted. Remarks of an image with a fault stay
-    /// with it, and go when it does.
+    /// The objects of an image in their clean form; none after the first fault was noted. Remarks
+    /// of an image with a fault stay with it, and go when it does.
     ///
     /// # Errors
     /// As [`object`](Self::object), where the first fault ends the reading.
@@ -175,7 +175,8 @@ impl Gatherer {
     /// The set of all that was gathered from `images` images.
     ///
     /// # Errors
-    /// The faults, unless their images are left out and others are there, and [`DataError::Empty`] for `path` without any image.
+    /// The faults, unless their images are left out and others are there, and [`DataError::Empty`]
+    /// for `path` without any image.
     pub(super) fn finish(mut self, path: &Path, images: usize) -> Result<DetectionSet, DataError> {
         // Where the data are refused anyway, so that all of their faults are listed.
         if self.faults.are_listed() {

@@ -61,8 +61,8 @@ pub(super) fn is_of_mnist(file: &Path) -> bool {
     parsed(Split::Train) || parsed(Split::Test)
 }
 
-/// The pair that the file of the images, or of the labels, belongs to, where a name tells it from other sets in its folder;
-/// none for a file of another name. The name says the part too.
+/// The pair that the file of the images, or of the labels, belongs to, where a name tells it from
+/// other sets in its folder; none for a file of another name. The name says the part too.
 pub(super) fn pair_of(file: &Path) -> Result<Option<IdxPair>, DataError> {
     let name = name_of(file);
     let of_part = |part: Split| parse(&name, part).map(|parsed| (part, parsed));

@@ -159,8 +159,8 @@ impl LabelledReader {
     /// they are tried. `progress` is called with the number of files read and the total number.
     ///
     /// # Errors
-    /// Those of [`LabelledImages::open`]; unless the options say otherwise, [`DataError::BrokenItems`] lists the files or
-    /// lines that cannot be used.
+    /// Those of [`LabelledImages::open`]; unless the options say otherwise,
+    /// [`DataError::BrokenItems`] lists the files or lines that cannot be used.
     pub fn read(
         &self,
         path: impl AsRef<Path>,

@@ -96,7 +96,8 @@ impl Labels {
         Some(largest as usize)
     }
 
-    /// Refuses class numbers that would be taken for a context value. Gives a sentence where they may be one or the other.
+    /// Refuses class numbers that would be taken for a context value. Gives a sentence where they
+    /// may be one or the other.
     fn check_is_context(&self, path: &Path) -> Result<Option<String>, DataError> {
         match self.largest_class() {
             None => Ok(None),

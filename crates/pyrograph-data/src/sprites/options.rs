@@ -73,8 +73,8 @@ impl SpriteReader {
     /// the number of files read and the total number.
     ///
     /// # Errors
-    /// Those of [`SpriteSet::open`]; unless the options say otherwise, [`DataError::BrokenItems`] lists the files that cannot
-    /// be used.
+    /// Those of [`SpriteSet::open`]; unless the options say otherwise, [`DataError::BrokenItems`]
+    /// lists the files that cannot be used.
     pub fn read(
         &self,
         path: impl AsRef<Path>,

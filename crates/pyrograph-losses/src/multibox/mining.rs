@@ -29,9 +29,9 @@ impl HardPriors {
     }
 }
 
-/// The places of the priors that count in the cross-entropy, ascending: those with an object and, image by image, the
-/// negatives of the largest loss: `ratio` for each positive, or `for_empty` in an image without objects. Of equal losses the
-/// first count.
+/// The places of the priors that count in the cross-entropy, ascending: those with an object and,
+/// image by image, the negatives of the largest loss: `ratio` for each positive, or `for_empty` in
+/// an image without objects. Of equal losses the first count.
 fn kept(logits: &[f32], matched: &MatchedBoxes, ratio: usize, for_empty: usize) -> Vec<usize> {
     let priors = matched.priors;
     let classes = logits.len() / matched.classes.len().max(1);

@@ -219,7 +219,8 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
     /// Transposed convolution, bias and activation.
     ///
     /// # Shapes
-    /// [batch, in, height, width] → [batch, out, height′, width′], height′ = (height − 1) · stride − 2 · padding + kernel.
+    /// [batch, in, height, width] → [batch, out, height′, width′], height′ = (height − 1) · stride
+    /// − 2 · padding + kernel.
     pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
         let options =
             ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [0, 0], [1, 1], 1);

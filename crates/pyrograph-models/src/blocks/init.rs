@@ -14,9 +14,11 @@ pub enum InitScheme {
     /// with a = √5).
     #[default]
     Torch,
-    /// bound = √(6/fan_in), biases 0: keeps the variance through ReLU ([He et al., 2015](https://arxiv.org/abs/1502.01852)).
+    /// bound = √(6/fan_in), biases 0: keeps the variance through ReLU ([He et al.,
+    /// 2015](https://arxiv.org/abs/1502.01852)).
     He,
-    /// bound = √(6/(fan_in + fan_out)), biases 0 ([Glorot and Bengio, 2010](https://proceedings.mlr.press/v9/glorot10a.html)).
+    /// bound = √(6/(fan_in + fan_out)), biases 0 ([Glorot and Bengio,
+    /// 2010](https://proceedings.mlr.press/v9/glorot10a.html)).
     Xavier,
 }
 

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::{GROUPS, MODEL};
 use crate::ModelError;
 
-/// The heights that the architecture can run: multiples of 4 (two halvings and back) whose quarter is 4 to 7, because the
-/// hidden vector is an average over 4×4 pixels.
+/// The heights that the architecture can run: multiples of 4 (two halvings and back) whose quarter
+/// is 4 to 7, because the hidden vector is an average over 4×4 pixels.
 pub const LEGAL_HEIGHTS: [usize; 4] = [16, 20, 24, 28];
 
 /// Sixteen times the course's width. The network has about 500·n² parameters, here half a billion: 2 GB.
@@ -97,7 +97,8 @@ impl ContextUnetConfig {
         Ok(())
     }
 
-    /// Checks the shapes of one forward pass, so that [`ContextUnet::forward`](super::ContextUnet::forward) cannot panic.
+    /// Checks the shapes of one forward pass, so that
+    /// [`ContextUnet::forward`](super::ContextUnet::forward) cannot panic.
     ///
     /// # Errors
     /// Names the first input whose shape is wrong.

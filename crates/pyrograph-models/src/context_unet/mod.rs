@@ -1,8 +1,8 @@
 //! The ContextUnet: a small U-Net that predicts the noise in a sprite, given a time and a context.
 //!
-//! From the course "How Diffusion Models Work" (DeepLearning.AI, 2023), after T. Pearce's Conditional_Diffusion_MNIST. Input
-//! [batch, channels, h, h], time in (0, 1], context [batch, n_cfeat]; the context scales and the time shifts two stages of the
-//! way up: `up(c·x + t)`.
+//! From the course "How Diffusion Models Work" (DeepLearning.AI, 2023), after T. Pearce's
+//! Conditional_Diffusion_MNIST. Input [batch, channels, h, h], time in (0, 1], context [batch,
+//! n_cfeat]; the context scales and the time shifts two stages of the way up: `up(c·x + t)`.
 //!
 //! Difference to the course: in a residual block that changes the number of channels, the course
 //! draws a new random 1×1 convolution at every call, which cannot be reproduced.

@@ -6,8 +6,8 @@ use super::{CORE, HALF};
 use crate::{ModelError, blocks::Kernel};
 
 const MODEL: &str = "dcgan";
-/// At these bounds the widest layers, from 2^(blocks-1)·width channels to half as many and from a latent vector, have 34 million
-/// parameters.
+/// At these bounds the widest layers, from 2^(blocks-1)·width channels to half as many and from a
+/// latent vector, have 34 million parameters.
 const MAX_WIDTH: usize = 512;
 const MAX_Z: usize = 1024;
 const MAX_CHANNELS: usize = 16;
@@ -90,8 +90,9 @@ impl Default for DiscriminatorConfig {
 }
 
 impl DcganConfig {
-    /// The discriminator of PyTorch's DCGAN example as it is published for 28×28 digits (csinva/gan-vae-pretrained-pytorch):
-    /// three blocks without bias, no norm on the first, and a last convolution of stride 2.
+    /// The discriminator of PyTorch's DCGAN example as it is published for 28×28 digits
+    /// (csinva/gan-vae-pretrained-pytorch): three blocks without bias, no norm on the first, and a
+    /// last convolution of stride 2.
     pub fn pytorch_example_28() -> Self {
         Self {
             z_dim: 100,

@@ -3,8 +3,8 @@
 use super::{CORE, DcganConfig, DiscriminatorConfig};
 use crate::weights::StateDict;
 
-/// The slope of leaky ReLUs in the DCGAN paper and in PyTorch's example, whose discriminators have no norm on their first
-/// block.
+/// The slope of leaky ReLUs in the DCGAN paper and in PyTorch's example, whose discriminators have
+/// no norm on their first block.
 const PAPERS_SLOPE: f32 = 0.2;
 
 /// The configuration of a generator.

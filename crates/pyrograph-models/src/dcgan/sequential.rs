@@ -19,8 +19,8 @@ const FIELDS: [&[&str]; 2] = [
 
 /// How the layers of a network are named, and how its weights lie.
 pub(super) struct Layout<F> {
-    /// The prefix of convolution `conv` of `convs`, and of the norm after it, which is part 0 and 1; none where the network
-    /// has no such layer.
+    /// The prefix of convolution `conv` of `convs`, and of the norm after it, which is part 0 and
+    /// 1; none where the network has no such layer.
     pub(super) name: F,
     /// The axis of a weight that counts the outputs.
     pub(super) outputs: usize,
@@ -33,9 +33,9 @@ struct Network {
     norms: Vec<Option<Place>>,
 }
 
-/// The tensors of every network in the layout of one Sequential (`main.0.weight`, `net.0.1.bias`) under our keys. A layer that
-/// is neither a convolution nor the norm after one keeps its name, so that loading names it. None where there is no such
-/// network.
+/// The tensors of every network in the layout of one Sequential (`main.0.weight`, `net.0.1.bias`)
+/// under our keys. A layer that is neither a convolution nor the norm after one keeps its name, so
+/// that loading names it. None where there is no such network.
 pub(super) fn translate(
     dict: &StateDict,
     layout: &Layout<impl Fn(usize, usize, usize) -> Option<String>>,
@@ -115,8 +115,8 @@ fn keys(dict: &StateDict) -> impl Iterator<Item = &str> {
     dict.keys().chain(dict.unread_keys())
 }
 
-/// The lists with the number of their convolutions. Blocks hold one convolution each; a list within a list that holds more is a
-/// network of several.
+/// The lists with the number of their convolutions. Blocks hold one convolution each; a list within
+/// a list that holds more is a network of several.
 fn lists(dict: &StateDict) -> BTreeMap<&str, usize> {
     let mut lists = BTreeMap::new();
     for key in keys(dict).filter(|key| is_conv(dict, key)) {

@@ -66,8 +66,8 @@ fn mobilenet(weights: &StateDict) -> Option<SsdConfig> {
     })
 }
 
-/// `config` with the width of the fewest decimals at which `layers`, channels at width 1 and in the file, are those of the
-/// file, and which `fits`.
+/// `config` with the width of the fewest decimals at which `layers`, channels at width 1 and in the
+/// file, are those of the file, and which `fits`.
 fn with_width(
     config: SsdConfig,
     layers: &[(usize, usize)],

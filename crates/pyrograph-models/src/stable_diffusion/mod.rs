@@ -1,7 +1,8 @@
 //! The networks of Stable Diffusion 1 and 2 ([Rombach et al.,
 //! 2022](https://arxiv.org/abs/2112.10752)), and their files.
 //!
-//! Each network is built from the `config.json` of its part of a diffusers folder and has the key names of its safetensors file.
+//! Each network is built from the `config.json` of its part of a diffusers folder and has the key
+//! names of its safetensors file.
 //!
 //! - [`checkpoint`]: diffusers folders and single-file checkpoints, by part.
 //! - [`clip`]: the text encoder.

@@ -31,7 +31,8 @@ pub struct TextualInversion {
 }
 
 impl TextualInversion {
-    /// Opens a file of diffusers (`{token: rows}`) or of AUTOMATIC1111 (`emb_params`, or `string_to_param` in a PyTorch file).
+    /// Opens a file of diffusers (`{token: rows}`) or of AUTOMATIC1111 (`emb_params`, or
+    /// `string_to_param` in a PyTorch file).
     ///
     /// # Errors
     /// When the file cannot be read, or holds no rows or several tokens.

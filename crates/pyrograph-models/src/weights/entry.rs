@@ -9,7 +9,8 @@ pub(crate) use super::stored_type::type_name;
 use super::{Precision, convert, int8, shared_bytes::SharedBytes, stored_type::StoredType};
 use crate::ModelError;
 
-/// A tensor on the host: its shape, its number type, and its bytes in a mapped file or in memory. Clones share the bytes.
+/// A tensor on the host: its shape, its number type, and its bytes in a mapped file or in memory.
+/// Clones share the bytes.
 ///
 /// An int8 weight has a scale for each output, by which its numbers are multiplied.
 #[derive(Clone)]

@@ -9,8 +9,8 @@
 //! - [`find_model`] finds a model in a checkpoint of several networks, and infers its configuration
 //!   from the shapes of its weights; [`WeightsSource`] tells the prefix of the weights in the
 //!   checkpoint.
-//! - [`save_model`] and [`load_model`]: a safetensors file under published names that carries its config, so that one path is
-//!   enough, and PyTorch reads it too.
+//! - [`save_model`] and [`load_model`]: a safetensors file under published names that carries its
+//!   config, so that one path is enough, and PyTorch reads it too.
 //! - [`random_weights`] and [`parameter_shapes`]: random weights, for measurements.
 
 mod apply;

@@ -11,7 +11,8 @@ use burn::tensor::TensorData;
 
 use super::{StateDict, TensorEntry};
 
-/// How many times over the bytes of the file's tensors the weights may be that are put together: tied layers share parts.
+/// How many times over the bytes of the file's tensors the weights may be that are put together:
+/// tied layers share parts.
 const MAX_FOLDED: usize = 8;
 const PARAMETRIZATIONS: &str = "parametrizations.";
 

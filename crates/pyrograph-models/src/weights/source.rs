@@ -148,7 +148,8 @@ impl WeightsSource {
         self.taken.is_empty() && self.left.is_empty()
     }
 
-    /// Whether a key under the taken prefix belongs to another part within it, such as an average that the network itself keeps.
+    /// Whether a key under the taken prefix belongs to another part within it, such as an average
+    /// that the network itself keeps.
     pub(super) fn is_of_another_part(&self, key: &str) -> bool {
         let within = self
             .left

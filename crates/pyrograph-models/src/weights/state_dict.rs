@@ -125,8 +125,8 @@ impl StateDict {
         self.save_by(path.as_ref(), metadata, form_of, seen)
     }
 
-    /// The same with each tensor in the type that `form_of` says: for `DType::I8` weights become int8 with scales, which are
-    /// a tensor of their own.
+    /// The same with each tensor in the type that `form_of` says: for `DType::I8` weights become
+    /// int8 with scales, which are a tensor of their own.
     pub(crate) fn save_by(
         &self,
         path: &Path,

@@ -16,7 +16,8 @@ use crate::{
 const DEFAULT_EPOCHS: u64 = 12;
 /// And steps that are taken at least, which few images want.
 const DEFAULT_STEPS: u64 = 2500;
-/// So few images that the discriminator would learn them by heart: they are jittered, and the penalty is twice as strong.
+/// So few images that the discriminator would learn them by heart: they are jittered, and the
+/// penalty is twice as strong.
 const FEW: usize = 1000;
 /// What 400 digits were trained with (docs/anomaly.md).
 const FEW_JITTER: Jitter = Jitter {
@@ -142,7 +143,8 @@ impl DcganTraining {
         }
     }
 
-    /// Steps of one pass over `items` images; the last batch may be smaller, but never one image: a batch norm needs two.
+    /// Steps of one pass over `items` images; the last batch may be smaller, but never one image: a
+    /// batch norm needs two.
     pub fn steps_per_epoch(&self, items: usize) -> u64 {
         batches_per_epoch(items, self.batch_size)
     }

@@ -1,4 +1,5 @@
-//! Several devices through burn-train: its step on many devices, a thread for each, which copies the network to the device.
+//! Several devices through burn-train: its step on many devices, a thread for each, which copies
+//! the network to the device.
 
 use std::{
     any::Any,
@@ -48,7 +49,8 @@ impl<B: VisionAutodiff> Pool<B> {
         }
     }
 
-    /// What the shares of a batch come to, on `main`: gradients and losses sum, since each is divided by the objects of the batch.
+    /// What the shares of a batch come to, on `main`: gradients and losses sum, since each is
+    /// divided by the objects of the batch.
     pub(super) fn compute(
         &self,
         model: &Ssd<B>,

@@ -10,7 +10,8 @@ use super::{BoundingBox, CenterBox};
 /// anyone drew is smaller, and the logarithm of what is degenerate stays finite.
 const SMALLEST_RATIO: f32 = 1e-6;
 
-/// The largest growth of a prior's side that is decoded, as in torchvision (`bbox_xform_clip`): from 16 pixels to a thousand.
+/// The largest growth of a prior's side that is decoded, as in torchvision (`bbox_xform_clip`):
+/// from 16 pixels to a thousand.
 const LARGEST_RATIO: f32 = 1000.0 / 16.0;
 
 /// The encoding of [SSD](https://arxiv.org/abs/1512.02325), equation 2: offsets from priors, each
@@ -25,7 +26,8 @@ pub struct BoxCoder {
 }
 
 impl BoxCoder {
-    /// The variances of SSD: 0.1 for the centre, 0.2 for the size. torchvision's weights (10, 10, 5, 5) are their inverses.
+    /// The variances of SSD: 0.1 for the centre, 0.2 for the size. torchvision's weights (10, 10,
+    /// 5, 5) are their inverses.
     pub const SSD: Self = Self {
         variances: [0.1, 0.2],
     };

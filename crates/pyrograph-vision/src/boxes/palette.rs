@@ -2,8 +2,8 @@
 
 use image::Rgb;
 
-/// Colours of which each, from the first, is as far as possible from all before it in Oklab, with lightness between 0.42
-/// and 0.92 and a chroma above 0.11, so that none is lost on a grey picture.
+/// Colours of which each, from the first, is as far as possible from all before it in Oklab, with
+/// lightness between 0.42 and 0.92 and a chroma above 0.11, so that none is lost on a grey picture.
 const PALETTE: [[u8; 3]; 24] = [
     [225, 30, 45],
     [0, 255, 0],

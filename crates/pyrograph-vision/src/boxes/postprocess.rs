@@ -40,7 +40,8 @@ impl DetectOptions {
     /// Checks that all options are within their ranges.
     ///
     /// # Errors
-    /// [`VisionError::Range`] for a threshold that is not in [0, 1], [`VisionError::Zero`] for `candidates` or `keep` of 0.
+    /// [`VisionError::Range`] for a threshold that is not in [0, 1], [`VisionError::Zero`] for
+    /// `candidates` or `keep` of 0.
     pub fn check(&self) -> Result<(), VisionError> {
         for (what, seen) in [
             ("the score threshold of a detection", self.score_threshold),
@@ -200,8 +201,9 @@ fn candidates(loc: &[f32], logits: &[f32], outputs: usize, threshold: f32) -> Ve
 
 /// By how much a background's logit leads where no class can score above the threshold.
 ///
-/// A score is at most `1 / (1 + exp(lead))`, as if background and class were all there is. A hundredth more makes up for
-/// rounding. Most priors see background, so this spares most of the exponentials.
+/// A score is at most `1 / (1 + exp(lead))`, as if background and class were all there is. A
+/// hundredth more makes up for rounding. Most priors see background, so this spares most of the
+/// exponentials.
 fn hopeless_lead(threshold: f32) -> f32 {
     const ROUNDING: f32 = 0.01;
     ((1.0 - threshold) / threshold).ln() + ROUNDING

@@ -208,8 +208,8 @@ impl PriorConfig {
     /// All priors, in fractions of the image's sides: map by map, row by row, and in each cell the
     /// small square, the large square, then for each ratio the wide and the tall box.
     ///
-    /// With s = min_size / image_size, s' = √(s · max_size / image_size) and a ratio r their sizes are (s, s), (s', s'),
-    /// (s·√r, s/√r) and (s/√r, s·√r).
+    /// With s = min_size / image_size, s' = √(s · max_size / image_size) and a ratio r their sizes
+    /// are (s, s), (s', s'), (s·√r, s/√r) and (s/√r, s·√r).
     ///
     /// # Errors
     /// Those of [`check`](Self::check).

@@ -97,8 +97,9 @@ impl InFile<'_> {
         Ok(names)
     }
 
-    /// The names of the classes, in the order of their ids. Of categories of one name those without an annotation are left aside:
-    /// Roboflow writes the name of the group as a category of its own, which may be that of its only class.
+    /// The names of the classes, in the order of their ids. Of categories of one name those without
+    /// an annotation are left aside: Roboflow writes the name of the group as a category of its
+    /// own, which may be that of its only class.
     pub(super) fn classes(
         categories: &BTreeMap<Id, String>,
         annotations: &[Annotation],

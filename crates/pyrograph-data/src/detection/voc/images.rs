@@ -67,9 +67,9 @@ impl Images {
         }
     }
 
-    /// The file of the image `id`, which `annotation` is of and calls `filename`. It is the one that has the name of the
-    /// annotation, or else the one that the annotation names: many tools write a name that the file has no longer, or the path
-    /// on another machine.
+    /// The file of the image `id`, which `annotation` is of and calls `filename`. It is the one
+    /// that has the name of the annotation, or else the one that the annotation names: many tools
+    /// write a name that the file has no longer, or the path on another machine.
     ///
     /// # Errors
     /// [`DataError::NoImageFile`], [`AnnotationError::AmbiguousImage`], [`DataError::Read`].

@@ -128,8 +128,8 @@ impl DetectionSet {
     }
 }
 
-/// The names of all classes by name. Faults in the files of `ids`, which are read again, are left for then; the others go to
-/// `elsewhere`.
+/// The names of all classes by name. Faults in the files of `ids`, which are read again, are left
+/// for then; the others go to `elsewhere`.
 fn classes_of(
     layout: &Layout,
     ids: &[String],

@@ -182,8 +182,8 @@ struct PartWriter<'a> {
 }
 
 impl PartWriter<'_> {
-    /// Writes the part `name` of a class into a file of the name `base`; `is_int8` names the layers that have int8 in that
-    /// precision.
+    /// Writes the part `name` of a class into a file of the name `base`; `is_int8` names the layers
+    /// that have int8 in that precision.
     fn write(
         &mut self,
         (name, class, base): (&str, &str, &str),

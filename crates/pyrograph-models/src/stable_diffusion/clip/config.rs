@@ -184,8 +184,8 @@ impl ClipTextConfig {
     /// size and the length.
     ///
     /// # Errors
-    /// When the shape is not [batch, length], when the length is above `max_position_embeddings`, and for the first id that is
-    /// outside the vocabulary.
+    /// When the shape is not [batch, length], when the length is above `max_position_embeddings`,
+    /// and for the first id that is outside the vocabulary.
     pub fn check_ids(&self, shape: &[usize], ids: &[i64]) -> Result<[usize; 2], ModelError> {
         let input = "input_ids";
         let longest = self.max_position_embeddings;

@@ -1,5 +1,5 @@
-//! CLIP's text encoder ([Radford et al., 2021](https://arxiv.org/abs/2103.00020)): token ids to the features that the U-Net
-//! attends to.
+//! CLIP's text encoder ([Radford et al., 2021](https://arxiv.org/abs/2103.00020)): token ids to the
+//! features that the U-Net attends to.
 //!
 //! transformers' `CLIPTextModel`: token and position embeddings, pre-norm layers of causal
 //! self-attention and a two-layer perceptron, and a final layer norm, which is always applied.

@@ -1,5 +1,6 @@
-//! The tiny autoencoder [TAESD](https://github.com/madebyollin/taesd), diffusers' `AutoencoderTiny`: a fortieth of the size of the
-//! autoencoder of Stable Diffusion, for the same latents times its scaling factor.
+//! The tiny autoencoder [TAESD](https://github.com/madebyollin/taesd), diffusers'
+//! `AutoencoderTiny`: a fortieth of the size of the autoencoder of Stable Diffusion, for the same
+//! latents times its scaling factor.
 //!
 //! Plain 3×3 convolutions with residual blocks, no norms. Images are in [−1, 1], as in diffusers;
 //! the inner networks work on [0, 1]. The decoder bounds the latents first: `3·tanh(x/3)`.
@@ -65,7 +66,8 @@ impl<B: VisionBackend> AutoencoderTiny<B> {
     /// first.
     ///
     /// # Shapes
-    /// [batch, in_channels, height, width] → [batch, latent_channels, height/8, width/8] with four stages; sizes are rounded up.
+    /// [batch, in_channels, height, width] → [batch, latent_channels, height/8, width/8] with four
+    /// stages; sizes are rounded up.
     pub fn encode(&self, image: Tensor<B, 4>) -> Tensor<B, 4> {
         self.encoder.forward((image + 1.0) * 0.5)
     }
@@ -74,7 +76,8 @@ impl<B: VisionBackend> AutoencoderTiny<B> {
     /// latents with [`AutoencoderTinyConfig::check_latents`] first.
     ///
     /// # Shapes
-    /// [batch, latent_channels, height, width] → [batch, out_channels, 8·height, 8·width] with four stages and doubling.
+    /// [batch, latent_channels, height, width] → [batch, out_channels, 8·height, 8·width] with four
+    /// stages and doubling.
     pub fn decode(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
         let bounded = vision::activate(latents / LATENT_BOUND, Activation::Tanh) * LATENT_BOUND;
         self.decoder.forward(bounded) * 2.0 - 1.0

@@ -59,8 +59,8 @@ impl<B: Backend> DownBlock<B> {
 }
 
 impl<B: VisionBackend> DownBlock<B> {
-    /// `x` [batch, in, height, width] → [batch, out, height′, width′]. The output of every layer is added to the skips of
-    /// `pass`, up to `wanted` skips in all; the layers beyond are left out.
+    /// `x` [batch, in, height, width] → [batch, out, height′, width′]. The output of every layer is
+    /// added to the skips of `pass`, up to `wanted` skips in all; the layers beyond are left out.
     pub(super) fn forward(
         &self,
         mut x: Tensor<B, 4>,

@@ -34,7 +34,8 @@ impl TokenMerging {
         level < self.levels
     }
 
-    /// The tokens of `x` [batch, height·width, channels] that merge; none where there is no cell, or the ratio merges no token.
+    /// The tokens of `x` [batch, height·width, channels] that merge; none where there is no cell,
+    /// or the ratio merges no token.
     pub(super) fn matched<B: Backend>(
         &self,
         x: &Tensor<B, 3>,

@@ -6,9 +6,10 @@
 //! takes a skip connection from the way down. The timestep enters every residual block as a shift
 //! of its channels; the text enters every transformer by cross-attention.
 //!
-//! The [config](UNet2DConditionConfig) is diffusers' `unet/config.json`. It covers Stable Diffusion 1 and 2, their inpainting models
-//! (9 input channels), SD-Turbo, latent consistency models, and distilled networks with fewer layers or without a middle. Class
-//! embeddings, text projections, image prompts and the added embeddings of SDXL are refused by name.
+//! The [config](UNet2DConditionConfig) is diffusers' `unet/config.json`. It covers Stable Diffusion
+//! 1 and 2, their inpainting models (9 input channels), SD-Turbo, latent consistency models, and
+//! distilled networks with fewer layers or without a middle. Class embeddings, text projections,
+//! image prompts and the added embeddings of SDXL are refused by name.
 //!
 //! [`forward`](UNet2DConditionModel::forward) is the plain pass.
 //! [`pass`](UNet2DConditionModel::pass) takes the text's [keys](TextKeys), which are computed once

@@ -83,8 +83,9 @@ impl<B: VisionBackend> UNet2DConditionModel<B> {
     /// - `text`: keys of `batch` rows
     ///
     /// # Panics
-    /// When `text`, the features of a shallow pass or the draws of merging are of another network, another number of rows or another
-    /// size, or a branch is not below [`skips`](super::UNet2DConditionConfig::skips): a caller's bug.
+    /// When `text`, the features of a shallow pass or the draws of merging are of another network,
+    /// another number of rows or another size, or a branch is not below
+    /// [`skips`](super::UNet2DConditionConfig::skips): a caller's bug.
     pub fn pass(
         &self,
         sample: Tensor<B, 4>,

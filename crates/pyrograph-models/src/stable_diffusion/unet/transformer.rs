@@ -249,7 +249,8 @@ impl<B: VisionBackend> CrossAttention<B> {
         TextSource::Projected { key, value }
     }
 
-    /// `x` [batch, tokens, width], `key` and `value` [batch, length, width]; result as `x`, with `residual` of its shape added.
+    /// `x` [batch, tokens, width], `key` and `value` [batch, length, width]; result as `x`, with
+    /// `residual` of its shape added.
     fn attend(
         &self,
         x: Tensor<B, 3>,

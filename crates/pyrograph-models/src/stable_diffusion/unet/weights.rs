@@ -23,8 +23,8 @@ const RENAMES: &[Rename] = &[
     Rename::new(".ff.output.", ".ff.net.2."),
 ];
 
-/// The blocks whose linear layers and convolutions may be int8. The first and the last layer and the embedding of the timestep are
-/// small, and every number of an output depends on them.
+/// The blocks whose linear layers and convolutions may be int8. The first and the last layer and
+/// the embedding of the timestep are small, and every number of an output depends on them.
 const BLOCKS: [&str; 3] = ["down_blocks.", "mid_block.", "up_blocks."];
 
 /// Whether [`Precision::Int8`](crate::weights::Precision::Int8) stores the weight under this

@@ -1,4 +1,5 @@
-//! The autoencoder of Stable Diffusion, diffusers' `AutoencoderKL`: images to latents of an eighth of their size, and back.
+//! The autoencoder of Stable Diffusion, diffusers' `AutoencoderKL`: images to latents of an eighth
+//! of their size, and back.
 //!
 //! A convolutional encoder and decoder of residual blocks with group norms, and one attention head
 //! over all pixels in the middle. The encoder gives the mean and the log-variance of a normal
@@ -85,8 +86,8 @@ impl<B: VisionBackend> AutoencoderKl<B> {
     /// [`AutoencoderKlConfig::check_image`] first.
     ///
     /// # Shapes
-    /// [batch, in_channels, height, width] → both [batch, latent_channels, height/8, width/8] with the four blocks of Stable
-    /// Diffusion; sizes are rounded down.
+    /// [batch, in_channels, height, width] → both [batch, latent_channels, height/8, width/8] with
+    /// the four blocks of Stable Diffusion; sizes are rounded down.
     pub fn encode(&self, image: Tensor<B, 4>) -> LatentDistribution<B> {
         LatentDistribution::from_moments(self.moments(image))
     }
@@ -95,7 +96,8 @@ impl<B: VisionBackend> AutoencoderKl<B> {
     /// latents with [`AutoencoderKlConfig::check_latents`] first.
     ///
     /// # Shapes
-    /// [batch, latent_channels, height, width] → [batch, out_channels, 8·height, 8·width] with the four blocks of Stable Diffusion.
+    /// [batch, latent_channels, height, width] → [batch, out_channels, 8·height, 8·width] with the
+    /// four blocks of Stable Diffusion.
     pub fn decode(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
         let latents = match &self.post_quant_conv {
             Some(conv) => conv.forward(latents, Activation::Identity),

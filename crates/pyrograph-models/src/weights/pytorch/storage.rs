@@ -50,8 +50,8 @@ impl Storages {
         Ok(())
     }
 
-    /// The tensor in row-major order: a part of its storage where it stands so there, else a copy, whose bytes are taken
-    /// from `left`.
+    /// The tensor in row-major order: a part of its storage where it stands so there, else a copy,
+    /// whose bytes are taken from `left`.
     pub(super) fn read(
         &self,
         tensor: &TensorInfo,
