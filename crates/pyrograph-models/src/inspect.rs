@@ -16,7 +16,7 @@ use crate::{
     weights::{StateDict, TensorEntry, model_header},
 };
 
-/// The result of [`inspect`].
+/// The result of [`inspect()`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
     /// The kind of file or folder that pyrograph recognises.
