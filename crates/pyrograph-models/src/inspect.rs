@@ -30,7 +30,7 @@ pub struct Inspection {
 /// One network, or one file.
 #[derive(Clone, Debug, Serialize)]
 pub struct PartInspection {
-    /// The name of the network; empty for a file that is no network of a pipeline.
+    /// The name of the network; empty for a file that is not a network of a pipeline.
     pub name: String,
     /// The file of weights.
     pub file: String,
@@ -115,7 +115,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, ModelError> {
     Ok(found)
 }
 
-/// The networks that stand under a prefix, and the tensors that are not read.
+/// Notes on the networks under prefixes, and on tensors that are not read.
 fn notes_on(dict: &StateDict) -> Vec<String> {
     let mut notes = Vec::new();
     for (key, network) in NETWORKS {
@@ -205,7 +205,7 @@ fn config_beside(path: &Path) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-/// Keys of networks that pyrograph has, and the networks.
+/// Characteristic keys of the networks that pyrograph has, with their names.
 const NETWORKS: [(&str, &str); 10] = [
     (
         "time_embedding.linear_1.weight",
@@ -228,7 +228,7 @@ const NETWORKS: [(&str, &str); 10] = [
     ("latent_network.weight", "an encoder of f-AnoGAN"),
 ];
 
-/// The network that a file's keys tell.
+/// The network that the keys of a file identify.
 fn network_of(path: &Path, dict: &StateDict) -> String {
     let ends = |end: &str| dict.keys().any(|key| key.ends_with(end));
     let known = NETWORKS.iter().find(|(key, _)| ends(key));

@@ -134,8 +134,8 @@ pub(crate) fn drop_metrics_after<L: Serialize + DeserializeOwned>(
     run.rewrite_metrics(&lines)
 }
 
-/// The path of the weights to sample from in a run's last whole checkpoint: the moving average, or
-/// the raw model when `raw` is set or no average was kept.
+/// The path of the weights to sample from in a run's last complete checkpoint: the moving average,
+/// or the raw model if `raw` is set or there is no average.
 ///
 /// # Errors
 /// When there is no checkpoint yet, or none with an undamaged file.

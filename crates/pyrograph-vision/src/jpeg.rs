@@ -32,7 +32,7 @@ pub(crate) enum Beginning {
     Scan(JpegHeader),
     /// A JPEG that ends before its first scan.
     Cut,
-    /// No JPEG, or one with segments that only the decoder can judge.
+    /// Not a JPEG, or a JPEG with segments that only the decoder can check.
     Other,
 }
 

@@ -72,10 +72,11 @@ impl Gatherer {
         })
     }
 
-    /// The object in its clean form; none where it is left out. `size` is the width and height of the image.
+    /// The cleaned object; `None` if it is skipped. `size` is the width and height of the image.
     ///
     /// # Errors
-    /// [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`], where the options refuse rather than skip.
+    /// [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`], if the options refuse such
+    /// objects.
     fn object(
         &mut self,
         place: Place<'_>,

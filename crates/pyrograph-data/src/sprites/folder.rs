@@ -106,7 +106,8 @@ pub(super) fn check_side(side: usize) -> Result<u32, DataError> {
     }
 }
 
-/// The classes of a folder: its sub-folders with images, or itself. Files that are no images go to `others`.
+/// The classes of a folder: its sub-folders with images, or itself. Files that are not images go to
+/// `others`.
 fn classes_in(path: &Path, others: &mut Vec<PathBuf>) -> Result<Vec<Class>, DataError> {
     let mut listing = Listing::of(path)?;
     let mut classes = Vec::new();

@@ -80,7 +80,7 @@ pub struct SamplerConfig {
     /// Threshold every predicted `x_0`, instead of clamping it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholding: Option<Thresholding>,
-    /// Where the last step arrives.
+    /// The noise level after the last step.
     #[serde(default)]
     pub final_point: FinalPoint,
 }

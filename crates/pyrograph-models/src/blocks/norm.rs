@@ -38,7 +38,7 @@ impl<B: Backend> GroupNorm<B> {
         }
     }
 
-    /// The same norm with another `epsilon`.
+    /// Sets `epsilon`.
     pub fn with_epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
     }
@@ -133,7 +133,7 @@ impl<B: Backend> BatchNorm2d<B> {
     }
 }
 
-/// n/(n − 1) times the biased variance; one value alone has none and keeps its zero.
+/// n/(n − 1) times the biased variance; for a single value the variance stays 0.
 fn unbiased<B: Backend>(variance: Tensor<B, 1>, count: usize) -> Tensor<B, 1> {
     variance * (count as f64 / count.saturating_sub(1).max(1) as f64)
 }

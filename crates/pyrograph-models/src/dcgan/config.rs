@@ -21,7 +21,8 @@ const MAX_HIDDEN: usize = 2048;
 pub struct DcganConfig {
     /// Length of a latent vector.
     pub z_dim: usize,
-    /// Channels of the layer nearest to the image; every layer further in has twice as many.
+    /// Channels of the layer nearest to the image; every further layer has twice as many as the one
+    /// before.
     pub width: usize,
     /// Channels of an image.
     pub channels: usize,

@@ -40,7 +40,7 @@ impl SsdConfig {
     }
 }
 
-/// A walk through the layers, in the order of the forward pass.
+/// Counts over the layers, in the order of the forward pass.
 struct Walk {
     /// Height and width of the current feature map.
     side: usize,
@@ -77,7 +77,7 @@ impl Walk {
         self.vectors(2, channels[1]);
     }
 
-    /// Notes the side of a map that has heads.
+    /// Records the side of a map with heads.
     fn map(&mut self) {
         self.map_sides.push(self.side);
     }

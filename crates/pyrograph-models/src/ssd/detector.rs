@@ -63,8 +63,8 @@ pub struct Detector<B: VisionBackend> {
     priors: Vec<CenterBox>,
     coder: BoxCoder,
     device: B::Device,
-    /// The columns of the network's logits that count, the background first; none for all as they
-    /// are.
+    /// The columns of the network's logits that are used, the background first; `None` for all
+    /// columns.
     columns: Option<Vec<i64>>,
 }
 
@@ -267,7 +267,7 @@ impl<B: VisionBackend> Detector<B> {
             .collect()
     }
 
-    /// The output with the logits of this detector's classes alone.
+    /// The output with only the logits of this detector's classes.
     fn of_classes(&self, output: SsdOutput<B>) -> SsdOutput<B> {
         let Some(columns) = &self.columns else {
             return output;

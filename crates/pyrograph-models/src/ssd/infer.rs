@@ -66,8 +66,8 @@ fn mobilenet(weights: &StateDict) -> Option<SsdConfig> {
     })
 }
 
-/// `config` with the width of the fewest decimals at which `layers`, channels at width 1 and in the
-/// file, are those of the file, and which `fits`.
+/// `config` with the width of the fewest decimals that gives the channels in the file and that
+/// `fits` accepts. `layers` are pairs of channels: at width 1, and in the file.
 fn with_width(
     config: SsdConfig,
     layers: &[(usize, usize)],
@@ -110,7 +110,7 @@ fn outputs(weights: &StateDict, key: &str) -> Option<usize> {
     }
 }
 
-/// The prior boxes where nothing tells them, in words.
+/// A remark on the assumed prior boxes, if the file does not tell them.
 pub(super) fn assumed_priors(config: &SsdConfig) -> Option<String> {
     let is_vgg = config.backbone == SsdBackbone::Vgg16 && config.priors.is_none();
     is_vgg.then(|| {

@@ -32,7 +32,7 @@ pub(super) const FC6: Kernel = Kernel {
     padding: 6,
 };
 const FC6_DILATION: usize = 6;
-/// The layers behind: channels and window. Every other one yields a feature map.
+/// The extra layers: channels and kernel. Every second one yields a feature map.
 const EXTRAS: [(usize, Kernel); 8] = [
     (256, POINT),
     (512, HALVING),
@@ -219,7 +219,7 @@ impl<B: VisionBackend> VggSsd<B> {
     }
 }
 
-/// A convolution, perhaps a norm, ReLU.
+/// A convolution, an optional norm, and ReLU.
 #[derive(Module, Debug)]
 struct Layer<B: Backend> {
     conv: Conv2d<B>,

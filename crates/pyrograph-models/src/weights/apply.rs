@@ -49,7 +49,7 @@ impl LoadOptions {
         }
     }
 
-    /// What is asked for of a parameter with `axes` axes.
+    /// The requested precision of a parameter with `axes` axes.
     fn precision_of(&self, axes: usize) -> Option<Precision> {
         match axes {
             0 | 1 => self.vectors.or(self.precision),
@@ -66,7 +66,7 @@ impl LoadOptions {
     }
 }
 
-/// What PyTorch calls the running variance of a batch norm, whose root is taken.
+/// PyTorch's name of the running variance of a batch norm, whose square root is taken.
 const VARIANCE_SUFFIX: &str = "running_var";
 
 /// Builds a model of `config` with the weights of `dict` in the float type of the backend. No
@@ -276,7 +276,7 @@ impl Loader<'_> {
         Ok(quantised_weight(numbers, scales, device))
     }
 
-    /// That every tensor found a parameter.
+    /// Checks that every tensor was loaded into a parameter.
     fn check_used(&self) -> Result<(), ModelError> {
         match self.tensors.keys().min() {
             Some(path) => Err(self.unapplied(path, "no parameter took its tensor")),

@@ -1,4 +1,4 @@
-//! Bytes of one number type as numbers of another.
+//! Conversion of bytes of one number type to numbers of another.
 
 use burn::tensor::{DType, TensorData};
 use burn_std::{bf16, f16};

@@ -323,7 +323,7 @@ impl TensorEntry {
 }
 
 impl PartialEq for TensorEntry {
-    /// The same shape, type and bytes.
+    /// Equal if shape, type and bytes are equal.
     fn eq(&self, other: &Self) -> bool {
         self.shape == other.shape
             && self.stored == other.stored

@@ -116,7 +116,7 @@ pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
     })
 }
 
-/// A remark on weights that are no floating-point numbers.
+/// A remark on weights that are not floating-point numbers.
 fn whole_numbers(weights: &StateDict) -> Option<String> {
     let tensors = weights
         .keys()
@@ -142,7 +142,7 @@ fn no_network<B: Backend, M: NamedModel<B>>(dict: &StateDict, reason: &str) -> M
     }
 }
 
-/// What a file holds in which the model is not found.
+/// A description of the contents of a file without the model.
 fn held_instead<B: Backend, M: NamedModel<B>>(dict: &StateDict) -> String {
     let is_telling = |key: &&str| M::TELLING_KEYS.iter().any(|end| key.ends_with(end));
     let mut unread = dict.unread_keys().filter(is_telling);
@@ -180,7 +180,7 @@ fn candidates<'a, B: Backend, M: NamedModel<B>>(
     found.into_iter().take(MAX_CANDIDATES).collect()
 }
 
-/// Numbers that are not allowed, so that the error names them.
+/// An inferred configuration that may be invalid, so that the error can name its fields.
 fn infer_any<B: Backend, M: NamedModel<B>>(
     dict: &StateDict,
     preference: &Preference<'_>,
@@ -220,7 +220,7 @@ pub(crate) fn under_part(dict: &StateDict, part: &str) -> StateDict {
     kept
 }
 
-/// That no part of this name holds the model, with those that do.
+/// The error that no part of this name holds the model, with the parts that do.
 fn no_part<B: Backend, M: NamedModel<B>>(dict: &StateDict, part: &str) -> ModelError {
     let quoted = |prefix: &str| format!("`{}`", prefix.trim_end_matches('.'));
     let fitting: Vec<String> = candidates::<B, M>(dict, &Preference::default())

@@ -45,8 +45,9 @@ struct Parts {
     factors: Vec<String>,
 }
 
-/// `dict` with whole weights in the place of their parts, and a remark that says so; none where it holds none in parts.
-/// `is_transposed` tells by a key whether a layer is a transposed convolution, whose outputs are the second axis.
+/// `dict` with whole weights instead of their parts, and a remark about it; `None` if no weight is
+/// stored in parts. `is_transposed` tells from a key whether a layer is a transposed convolution,
+/// whose outputs are on the second axis.
 pub(super) fn folded(
     dict: &StateDict,
     is_transposed: impl Fn(&str) -> bool,
@@ -158,7 +159,7 @@ fn parts_of(dict: &StateDict, key: &str) -> Option<Parts> {
     }
 }
 
-/// The values of the whole weight; none where the shapes of the parts do not go together.
+/// The values of the whole weight; `None` if the shapes of the parts do not fit.
 fn put_together(
     dict: &StateDict,
     parts: &Parts,

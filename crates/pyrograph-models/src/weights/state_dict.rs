@@ -223,7 +223,7 @@ impl StateDict {
         }
     }
 
-    /// The same tensors under the names that `rename` gives them.
+    /// Renames all tensors by `rename`.
     pub fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
         let (tensors, unread) = (self.tensors.iter(), self.unread.iter());
         Self {

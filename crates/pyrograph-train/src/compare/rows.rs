@@ -192,7 +192,7 @@ impl Comparison {
     }
 }
 
-/// How far each run of `group` is above the run of `baseline` with the same seed.
+/// The difference of each run of `group` to the run of `baseline` with the same seed.
 fn gains(group: &RunGroup, baseline: &RunGroup, figures: &[RunFigures]) -> Vec<f64> {
     let pair = |(&run, seed): (&usize, &u64)| {
         let same = baseline.seeds.iter().position(|other| other == seed)?;

@@ -41,7 +41,7 @@ impl RunKind {
         }
     }
 
-    /// What a run of this kind is for.
+    /// The commands that use a run of this kind.
     fn uses(self) -> &'static str {
         match self {
             Self::Sprites => "`sample sprites`, `eval sprites` and `train sprites --resume`",

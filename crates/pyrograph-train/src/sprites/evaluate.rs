@@ -23,7 +23,7 @@ const NEAR_COPY: f32 = 4.0 * 2.0 / 255.0;
 /// The figures of one set of samples, and the same figures of real images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpriteReport {
-    /// Samples judged.
+    /// Number of samples.
     pub samples: usize,
     /// Sliced Wasserstein distance to the held-out images; lower is better.
     pub sliced_wasserstein: f64,

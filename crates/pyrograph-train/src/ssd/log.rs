@@ -222,7 +222,7 @@ const FIGURES: [&str; 3] = [
     "norm of the gradients",
 ];
 
-/// The first figure that is no number. The terms of a distillation come first, as they are part of
+/// The first figure that is not finite. The terms of a distillation come first, as they are part of
 /// the norm.
 fn not_finite(values: &[f32], names: &[&'static str]) -> Option<(String, f32)> {
     let (figures, terms) = values.split_at(FIGURES.len());

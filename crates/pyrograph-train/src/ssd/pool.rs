@@ -141,7 +141,7 @@ struct DetectionTask<B: Backend> {
     model: Ssd<B>,
 }
 
-/// What a thread hands back beside the gradients.
+/// The result of a thread besides the gradients.
 struct Done<B: VisionAutodiff> {
     place: usize,
     /// Or why it could not be computed: a thread that ended would leave burn-train waiting for ever.

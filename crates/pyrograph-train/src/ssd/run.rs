@@ -156,7 +156,8 @@ pub struct SsdRun {
     pub fingerprint: DataFingerprint,
     /// The validation images, which choose the best network; `None` holds out a fraction of `data`.
     pub validation: Option<DetectionSource>,
-    /// What they were when the run was begun; `None` without `validation`.
+    /// The fingerprint of the validation images when the run was begun; `None` without
+    /// `validation`.
     #[serde(default)]
     pub validation_fingerprint: Option<DataFingerprint>,
     /// The fraction of `data` that is held out if there is no `validation`, 0 to below 1.

@@ -209,7 +209,7 @@ fn hopeless_lead(threshold: f32) -> f32 {
     ((1.0 - threshold) / threshold).ln() + ROUNDING
 }
 
-/// The best so many candidates, best first, of equal scores the lower prior first.
+/// The best `limit` candidates, best first; for equal scores the lower prior first.
 fn best(candidates: &mut [Candidate], limit: usize) -> &[Candidate] {
     let order = |a: &Candidate, b: &Candidate| {
         let score = b.score.total_cmp(&a.score);

@@ -8,7 +8,7 @@ use crate::listing::{Listing, within};
 /// The files of a folder that images are found in.
 pub(super) struct ImageFiles<'a> {
     folder: &'a Path,
-    /// Those that an image has already.
+    /// Files that already belong to an image.
     taken: HashSet<PathBuf>,
     /// The files by their names in small letters, listed when a name is not found as it is; none
     /// for names that two files have.

@@ -16,7 +16,7 @@ use crate::detection::{BoxObject, DetectionOptions, stated_or_seen};
 /// An image without faults of its own.
 pub(super) struct ReadImage {
     pub(super) name: String,
-    /// None where it is that of the file.
+    /// `None` if the size is read from the file.
     pub(super) size: Option<(u32, u32)>,
     /// The places of its annotations in their list.
     pub(super) annotations: Vec<usize>,

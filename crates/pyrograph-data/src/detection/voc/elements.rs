@@ -132,7 +132,7 @@ impl Elements {
     }
 }
 
-/// What is wrong with the XML, in the words of someone who writes it.
+/// The XML error in plain words.
 fn in_words(error: &Error) -> String {
     match error {
         Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
@@ -157,7 +157,7 @@ fn line_of(text: &str, at: u64) -> usize {
     ends.count() + 1
 }
 
-/// What `&name;` stands for; files define no names of their own.
+/// The value of `&name;`; files define no entities of their own.
 fn resolve(name: &BytesRef<'_>) -> Result<String, String> {
     if let Some(character) = name.resolve_char_ref().map_err(|error| error.to_string())? {
         return Ok(character.into());

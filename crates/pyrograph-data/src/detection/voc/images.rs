@@ -10,7 +10,7 @@ use crate::listing::{EXTENSIONS, Listing, is_image, name_of, within};
 /// The image files of some folders, each listed once.
 #[derive(Debug)]
 pub(super) struct Images {
-    /// Where images are looked for, the likeliest first.
+    /// The folders that are searched, the likeliest first.
     folders: Vec<PathBuf>,
     listed: HashMap<PathBuf, Names>,
 }
@@ -19,7 +19,7 @@ pub(super) struct Images {
 #[derive(Debug, Default)]
 struct Names {
     images: HashMap<String, Vec<PathBuf>>,
-    /// The same in small letters, as Windows compares names.
+    /// The files by lower-case names, as Windows compares names.
     lowercase: HashMap<String, Vec<PathBuf>>,
     /// Files whose extension is that of no image.
     others: HashMap<String, PathBuf>,

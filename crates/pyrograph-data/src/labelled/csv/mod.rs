@@ -91,7 +91,7 @@ fn read_text(
     table.into_reading()
 }
 
-/// What the columns hold, and whether the first row is a header.
+/// The roles of the columns, and whether the first row is a header.
 fn columns_of(reader: &LabelledReader, text: &Text<'_>) -> Result<(Columns, bool), DataError> {
     let wanted = &reader.options.label_column;
     let mut rows = text.rows()?;

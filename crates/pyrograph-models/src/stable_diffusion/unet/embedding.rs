@@ -83,7 +83,7 @@ impl<B: VisionBackend> TimestepEmbedding<B> {
         self.linear_2.forward(hidden)
     }
 
-    /// In f32 as PyTorch computes them, whose rounding a timestep of 1000 magnifies.
+    /// Computed in f32 as in PyTorch, because a timestep of 1000 magnifies the rounding.
     fn frequencies(&self) -> Vec<f32> {
         let half = self.channels / 2;
         let slope = -MAX_PERIOD.ln() as f32;

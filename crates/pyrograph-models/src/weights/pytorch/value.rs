@@ -16,7 +16,7 @@ const MAX_OPCODES: usize = 1 << 23;
 /// A value of a pickle.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// What a state dict has no use for: None, floats, bytes, sets.
+    /// A value that a state dict does not need: None, floats, bytes, sets.
     Opaque,
     Int(i64),
     /// A long integer's little-endian digits.
