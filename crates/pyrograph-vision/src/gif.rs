@@ -14,7 +14,7 @@ const QUANTISER_SPEED: i32 = 5;
 /// Timing and repetition of an animation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GifOptions {
-    /// The time for which each frame is shown, in milliseconds; GIF rounds to ten.
+    /// The time for which each frame is shown, in milliseconds; GIF stores multiples of ten.
     pub delay_ms: u32,
     /// The time for which the last frame is shown, in milliseconds; it is usually longer.
     pub last_frame_ms: u32,

@@ -149,7 +149,8 @@ impl PriorMatcher {
     /// A prior gets the object that it overlaps most, if their IoU is `threshold` or more. In
     /// addition the best prior of every object gets that object for any IoU; if two objects have
     /// the same best prior, the later object gets it. Ties go to the first. An object without an
-    /// area, or with a NaN corner, gets no prior. With a NaN threshold no IoU reaches it.
+    /// area, or with a corner that is not finite, gets no prior. With a NaN threshold no IoU
+    /// reaches it.
     pub fn matches(&self, truths: &[Vec<TruthBox>], threshold: f32) -> MatchedBoxes {
         let priors = self.centers.len();
         let mut matched = MatchedBoxes::background(truths.len(), priors);

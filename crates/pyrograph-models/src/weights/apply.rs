@@ -113,7 +113,7 @@ pub fn build_model_by<B: VisionBackend, M: NamedModel<B>>(
     load_by(model, dict, options)
 }
 
-/// Loads all parameters of `model` from `dict`; after an error `model` is unchanged.
+/// Loads all parameters of `model` from `dict`, or returns an error.
 ///
 /// The keys may have the prefixes that training scripts add, in any combination (`state_dict.`,
 /// `model.`, `module.`, …). [`WeightsSource`](super::WeightsSource) describes which prefix is taken

@@ -9,7 +9,7 @@ use crate::weights::StateDict;
 const HEAD_WIDTH: usize = 64;
 /// Heads of every block where a UNet's projections are convolutions.
 const HEADS: usize = 8;
-/// Side of the training pictures of most checkpoints.
+/// Side of the training pictures; the next constant is that of Stable Diffusion 2 with v.
 const SIDE: usize = 512;
 const SIDE_OF_VELOCITY: usize = 768;
 /// Inputs of a UNet for inpainting: latents, mask, and masked latents.
