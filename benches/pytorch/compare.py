@@ -35,27 +35,27 @@ STEP_SECONDS, SSD_STEP_SECONDS = 0.2, 1.0
 # The end of the page.
 CLOSING = """## Pictures of Stable Diffusion
 
-`pyrograph bench txt2img` measures them by steps and by type of the weights: seconds a picture, text encoder, UNet and
-VAE apart, peak memory, and the cost of 1000 pictures at a price for an hour.
+`pyrograph bench txt2img` measures text to image for given numbers of steps and types of weights: the seconds of a
+picture and of its text encoder, UNet and VAE, the peak memory, and the cost of 1000 pictures at a given price an hour.
 
 ```sh
 pyrograph bench txt2img --model sd21 --steps 20,30,50 --dtype f32,bf16 --price-per-hour 0.34 --plot seconds.png
 pyrograph bench txt2img --steps 20        # without a model: random weights of the shapes of Stable Diffusion 2.1-base
 ```
 
-- **A first picture** of one step comes before every other figure and is a figure itself: the time from the start of
-  the process to it.
-- **A picture is computed** from the medians of `--repeats` runs of each part: text encoder + passes × UNet pass +
-  VAE. Passes are more than steps with some schedulers: PNDM has one more. `--whole` makes whole pictures instead, and
-  their medians count.
-- **Each of several types runs in a process of its own**, so that its peak memory is that of this type alone. On a GPU
-  it is the memory of the process in the machine, not that of the GPU.
-- **Cost** is price / 3600 × seconds × 1000. The price is what the machine costs for an hour, in any currency.
-- **Random weights** take the time and the memory of real ones; `load` then is the time to draw them.
+- **The first picture**, of one step, is made before all other measurements. Its figure is the time from the start of
+  the process to the picture.
+- **The time of a picture is computed** from the medians of `--repeats` runs of each part: text encoder + passes × UNet
+  pass + VAE. Some schedulers need more passes than steps: PNDM needs one more. `--whole` makes whole pictures instead,
+  and reports their medians.
+- **Each of several types runs in a process of its own**, so that the peak memory is that of one type. On a GPU the
+  figure is the host memory of the process, not the memory of the GPU.
+- **Cost** is price / 3600 × seconds × 1000. The price is that of the machine for an hour, in any currency.
+- **Random weights** take the time and the memory of real ones; `load` is then the time to draw them.
 
-`benches/pytorch/stable_diffusion.py time` sets the parts beside diffusers, and with `--with openvino,compile` beside
-OpenVINO and `torch.compile` ([benches/pytorch](../benches/pytorch/README.md)). [precision.md](precision.md) says what
-the types are.
+`benches/pytorch/stable_diffusion.py time` compares the parts with diffusers, and with `--with openvino,compile` also
+with OpenVINO and `torch.compile` ([benches/pytorch](../benches/pytorch/README.md)). [precision.md](precision.md)
+explains the types.
 """
 
 

@@ -56,7 +56,7 @@ pub(crate) fn read_recipe<T: Default + DeserializeOwned>(
     toml::from_str(&text).with_context(|| path.display().to_string())
 }
 
-/// Where and how to run.
+/// The device and the form of the output.
 #[derive(Args)]
 pub(crate) struct Common {
     /// auto, cpu, ndarray, wgpu, wgpu:N, cuda or cuda:N.
@@ -65,7 +65,7 @@ pub(crate) struct Common {
     /// Print the result as JSON on standard output.
     #[arg(long)]
     pub(crate) json: bool,
-    /// No progress bar and no remarks.
+    /// Print neither a progress bar nor remarks.
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
@@ -134,10 +134,10 @@ impl BackendTask for Probe {
     fn run<B: VisionAutodiff>(self, _: Device<B>) {}
 }
 
-/// How a sampler steps.
+/// Options of a sampler.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct SamplerOptions {
-    /// Share of DDPM's noise that a DDIM step adds, 0 to 1 [default: 0].
+    /// Fraction of DDPM's noise that a DDIM step adds, 0 to 1 [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     pub(crate) eta: Option<f64>,
     /// Variance of the noise that a DDPM step adds [default: beta].
@@ -150,22 +150,22 @@ pub(crate) struct SamplerOptions {
     /// Classifier-free guidance; 1 is off.
     #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub(crate) guidance: f64,
-    /// Seed of all noise.
+    /// Seed of the noise.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Generator of all noise: counter-based, or the draws of torch.randn on a CPU.
+    /// Generator of the noise: counter-based, or the draws of torch.randn on a CPU.
     #[arg(long, value_enum, default_value_t = RngName::Counter)]
     pub(crate) rng: RngName,
-    /// Images a forward pass.
+    /// Images in a forward pass.
     #[arg(long, default_value_t = 64)]
     pub(crate) batch_size: usize,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum VarianceName {
-    /// β of the step, the course's.
+    /// β of the step, as in the course.
     Beta,
-    /// β̃, the posterior's.
+    /// β̃, the posterior variance.
     BetaTilde,
 }
 
@@ -194,10 +194,10 @@ impl From<RngName> for RngKind {
 }
 
 // clap lets `requires` pass where the argument required is in conflict with one that is given: hence both below.
-/// The model to sample from: a run, a model file of pyrograph, or a PyTorch checkpoint with its numbers.
+/// The model to sample from: a run, a model file of pyrograph, or a PyTorch checkpoint.
 #[derive(Args)]
 pub(crate) struct ModelSource {
-    /// A run folder; its last whole checkpoint is used.
+    /// A run folder; its last complete checkpoint is used.
     #[arg(long, required_unless_present_any = ["model", "weights"], conflicts_with_all = ["model", "weights"])]
     pub(crate) run: Option<PathBuf>,
     /// A model file that pyrograph wrote.
@@ -213,7 +213,7 @@ pub(crate) struct ModelSource {
     /// With --weights: features of the network [default: read from the weights].
     #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
     n_feat: Option<usize>,
-    /// With --weights: width of the context [default: read from the weights].
+    /// With --weights: length of the context [default: read from the weights].
     #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
     n_cfeat: Option<usize>,
     /// With --weights: channels of an image [default: read from the weights].
@@ -222,7 +222,7 @@ pub(crate) struct ModelSource {
     /// With --weights: side of an image [default: read from the weights].
     #[arg(long, requires = "weights", conflicts_with_all = ["run", "model"])]
     height: Option<usize>,
-    /// With --run: the raw weights of the last step, not their moving average.
+    /// With --run: use the weights of the last step instead of their moving average.
     #[arg(long, requires = "run", conflicts_with_all = ["model", "weights"])]
     no_ema: bool,
 }

@@ -15,12 +15,13 @@ use crate::arguments::{Common, SamplerOptions};
 /// The bounds of predicted images.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct BoundOptions {
-    /// Clamp every predicted image to ±RANGE [default: 1 for predictions of noise on schedules that end in pure noise, as
-    /// the cosine and the sigmoid; off on the course's].
+    /// Clamp every predicted image to ±RANGE, or off [default: 1 for networks that predict noise on
+    /// schedules that end in pure noise, such as cosine and sigmoid; off on the course's schedule].
     #[arg(long, value_name = "RANGE|off", allow_negative_numbers = true)]
     clip: Option<ClipRange>,
-    /// Dynamic thresholding as in Imagen, in place of clipping: clamp every predicted image to the quantile RATIO of its
-    /// magnitudes where that is above 1, and divide by it [default: off; 0.995 without a number].
+    /// Dynamic thresholding as in Imagen, instead of clipping: clamp every predicted image to s,
+    /// the quantile RATIO of its magnitudes and at least 1, and divide it by s [default: off;
+    /// without a number 0.995].
     #[arg(
         long,
         value_name = "RATIO",
@@ -128,7 +129,8 @@ impl SamplerOptions {
         }
     }
 
-    /// Warns of images that leave the range of pixels by far, and gives them for the JSON. `of` names them among others.
+    /// Warns of images that leave the range of pixels by far, and gives them for the JSON. `of`
+    /// names them among others.
     pub(crate) fn say_range(
         &self,
         common: &Common,

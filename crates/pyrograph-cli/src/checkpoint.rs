@@ -16,8 +16,9 @@ use crate::arguments::Common;
 /// Which of a file's networks is taken.
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct PartOption {
-    /// Of a file with several networks: the part that is taken, by its name in the file, as netG or ema [default: the one that
-    /// fits, trained weights before their average; a remark names it and the others].
+    /// For a file with several networks: the name of the part to take, such as netG or ema
+    /// [default: the part that fits best, trained weights before their average; a remark names the
+    /// parts].
     #[arg(long, value_name = "NAME")]
     part: Option<String>,
 }
@@ -28,8 +29,9 @@ impl PartOption {
         self.part.is_some()
     }
 
-    /// The model `M` in a file, with its numbers from `config`, else from the file's header, else from the shapes of its
-    /// weights. Numbers that a config file leaves out are read from the shapes too.
+    /// The model `M` in a file, with its numbers from `config`, else from the file's header, else
+    /// from the shapes of its weights. Numbers that a config file leaves out are read from the
+    /// shapes too.
     pub(crate) fn find<B: Backend, M: NamedModel<B>>(
         &self,
         dict: &StateDict,

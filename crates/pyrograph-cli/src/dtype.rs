@@ -44,7 +44,8 @@ impl From<FloatName> for Precision {
 /// The type of the weights of one network.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct DtypeOption {
-    /// Type of the weights in memory, whatever the type in the file; norms and biases are f32.
+    /// Type of the weights in memory, independent of the type in the file; norms and biases are
+    /// f32.
     #[arg(long, value_enum, default_value_t = FloatName::F32)]
     dtype: FloatName,
 }

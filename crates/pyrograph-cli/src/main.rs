@@ -28,10 +28,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "pyrograph", version, propagate_version = true)]
 struct Cli {
-    /// On `cpu`, compute convolutions by their definition alone: slower, with a tenth of the rounding.
+    /// On `cpu`, compute convolutions without Winograd's method: slower, with a tenth of the
+    /// rounding error.
     #[arg(long, global = true)]
     exact_convolutions: bool,
-    /// On `cpu`, widen bf16 weights to f32 before they are multiplied: slower, with the rounding of f32.
+    /// On `cpu`, convert bf16 weights to f32 before multiplying: slower, with the rounding error of
+    /// f32.
     #[arg(long, global = true)]
     exact_products: bool,
     #[command(subcommand)]
@@ -46,13 +48,14 @@ enum Command {
     /// Sample from a trained model.
     #[command(subcommand)]
     Sample(Sample),
-    /// Measure how good a model is.
+    /// Evaluate a model or its samples.
     #[command(subcommand)]
     Eval(Eval),
-    /// Find the images that do not belong, by a DCGAN of normal ones.
+    /// Detect anomalous images, with a DCGAN trained on normal ones.
     #[command(subcommand)]
     Anomaly(commands::anomaly::Anomaly),
-    /// Draw pictures from a prompt with Stable Diffusion; a seed gives the picture that it gives in diffusers.
+    /// Draw pictures from a prompt with Stable Diffusion; a seed gives the same picture as in
+    /// diffusers.
     ///
     /// --json prints {images: [{path, seed}], seconds: {load, text, unet, vae, total}, steps, peak_memory_bytes}.
     Txt2img(Box<commands::pictures::Txt2Img>),
@@ -60,13 +63,13 @@ enum Command {
     ///
     /// --json prints the keys of txt2img.
     Img2img(Box<commands::pictures::Img2Img>),
-    /// Paint the masked part of a picture anew with Stable Diffusion.
+    /// Repaint the masked part of a picture with Stable Diffusion.
     ///
     /// --json prints the keys of txt2img.
     Inpaint(Box<commands::pictures::Inpaint>),
-    /// Find objects in images by an SSD: where, what, and how sure.
+    /// Detect objects in images with an SSD: boxes, classes and scores.
     Detect(Box<commands::detect::Detect>),
-    /// Look at data as a training sees them.
+    /// Show data as a training sees them.
     #[command(subcommand)]
     Data(Data),
     /// Make a diffusers folder of a Stable Diffusion checkpoint: another type of weights, LoRA files merged, keys
@@ -76,58 +79,66 @@ enum Command {
     Convert(commands::convert::Convert),
     /// Serve models over HTTP: SageMaker's container contract, OpenAI's image routes, jobs, metrics, a page at /.
     ///
-    /// A setting is taken from the flag, else from the environment (the variable beside the flag, then OPTION_* and
-    /// SERVING_* of DJL Serving), else from serving.properties beside the model, else it is the default.
+    /// A setting comes from the first of these sources that has it: the flag, the environment (the
+    /// variable shown beside the flag, then OPTION_* and SERVING_* of DJL Serving),
+    /// serving.properties beside the model, the default.
     ///
-    /// Without --model, and with /opt/ml/model there, serve keeps the contract of SageMaker's containers: 0.0.0.0:8080 or
-    /// SAGEMAKER_BIND_TO_PORT, no tokens, 60 s an answer, 6 MiB a body, a log of JSON lines. PYROGRAPH_MODEL_ROOT names
-    /// another folder.
+    /// If --model is absent and /opt/ml/model exists, serve follows the contract of SageMaker's
+    /// containers: 0.0.0.0:8080 or SAGEMAKER_BIND_TO_PORT, no tokens, at most 60 s for an answer
+    /// and 6 MiB for a body, a log of JSON lines. PYROGRAPH_MODEL_ROOT names another folder.
     ///
-    /// SIGTERM and Ctrl-C finish what runs and exit with 0, the second time at once with 130. Exits with 2 when a model
-    /// does not load.
+    /// SIGTERM and Ctrl-C finish running requests and exit with 0; a second signal exits at once
+    /// with 130. Exits with 2 when a model does not load. docs/serving.md describes routes and
+    /// bodies.
     Serve(Box<commands::serve::Serve>),
     /// Pack a model into the archive that a SageMaker endpoint is created from, with a manifest of sizes and checksums.
     ///
     /// --json prints {archive, bytes, manifest: {format, pyrograph, task, model, files: [{path, size, sha256}]}}.
     Pack(commands::pack::Pack),
-    /// Say what a file or folder of weights holds, and what pyrograph takes it for.
+    /// Show the contents of a file or folder of weights, and the model that pyrograph recognises.
     Inspect(commands::inspect::Inspect),
-    /// One forward pass on named tensors, to set a model beside its origin.
+    /// Run one forward pass on named tensors, to compare a model with its original.
     Forward(commands::forward::Forward),
-    /// Hold every operation, layer, loss, model and sampler on a device to f64, forward and backward.
+    /// Compare every operation, layer, loss, model and sampler on a device with f64, forward and
+    /// backward.
     ///
-    /// Exits with 1 when a number is wrong: whether a driver or a backend can be trusted.
+    /// Exits with 1 when a result is wrong. Use it to check a driver or a backend.
     #[command(name = "gradcheck")]
     GradCheck(commands::gradcheck::GradCheck),
     /// Time the operations and steps that fill the jobs, on this machine: about a minute; or a
     /// whole job.
     Bench(commands::bench::Bench),
-    /// Measure the latency of an HTTP endpoint under load: percentiles and their spread, images a second, errors by status.
+    /// Measure the latency of an HTTP endpoint under load: percentiles and their spread, images a
+    /// second, errors by status.
     ///
-    /// Closed loop: -c clients, each of which waits for its answer. Open loop: --rate requests a second, whether or not
-    /// earlier ones are answered; the latency of a request begins at its intended start, so that a server that stalls
-    /// shows it in every request that it delays.
+    /// Closed loop: -c clients, each of which waits for its answer. Open loop: --rate requests a
+    /// second, whether or not earlier ones are answered; the latency of a request begins at its
+    /// intended start, so that a stall counts in every request that it delays. docs/load-testing.md
+    /// explains the figures.
     ///
-    /// --json and --out give {settings: {url, method, loop, clients | rate, arrivals, in_flight, requests, duration_s,
-    /// warm_up, timeout_s, bodies, body_bytes, body_order, content_type, accept, headers (names), token (whether), seed},
-    /// ending: complete|interrupted|no_connection, warm_up: {requests, failed}, seconds, requests, succeeded, failed,
-    /// requests_per_second, late_starts, images, images_per_second, bytes, latency, service, first_byte,
-    /// failed_latency, errors: {kind: count}, error_messages: {kind: text}, stages_ms: {stage: mean}, article: {p95_ms,
-    /// p90_ms, average_ms, published_…}, remarks}.
+    /// --json and --out give {settings: {url, method, loop, clients | rate, arrivals, in_flight,
+    /// requests, duration_s, warm_up, timeout_s, bodies, body_bytes, body_order, content_type,
+    /// accept, headers (names), token (whether), seed}, ending: complete|interrupted|no_connection,
+    /// warm_up: {requests, failed}, seconds, requests, succeeded, failed, requests_per_second,
+    /// late_starts, images, images_per_second, bytes, latency, service, first_byte, failed_latency,
+    /// errors: {kind: count}, error_messages: {kind: text}, stages_ms: {stage: mean}, article:
+    /// {p95_ms, p90_ms, average_ms, published_…}, remarks}.
     ///
-    /// latency (successes, from the intended start), service (open loop: from the sending), first_byte and
-    /// failed_latency are null or {n, p50_ms, p90_ms, p95_ms, p99_ms, max_ms, min_ms, mean_ms, standard_deviation_ms,
-    /// percentiles: linear (numpy's) | histogram, spread: {resamples, level, seed, p50_ms, p95_ms, p99_ms: [low, high]},
-    /// histogram: {unit: us, significant_digits, counts: [[value, count]]}}.
+    /// latency (successes, from the intended start), service (open loop: from the sending),
+    /// first_byte and failed_latency are null or {n, p50_ms, p90_ms, p95_ms, p99_ms, max_ms,
+    /// min_ms, mean_ms, standard_deviation_ms, percentiles: linear (numpy's) | histogram, spread:
+    /// {resamples, level, seed, p50_ms, p95_ms, p99_ms: [low, high]}, histogram: {unit: us,
+    /// significant_digits, counts: [[value, count]]}}.
     ///
-    /// Kinds of errors: `status N`, connect, timeout, request (connection lost before the answer), body (answer broke
-    /// off), event (a stream told of an error). Exits with 1 when every request failed, 130 after Ctrl-C.
+    /// Kinds of errors: `status N`, connect, timeout, request (connection lost before the answer),
+    /// body (answer broke off), event (a stream reported an error). Exits with 1 when every request
+    /// failed, 130 after Ctrl-C.
     #[command(name = "loadtest")]
     LoadTest(Box<commands::loadtest::LoadTest>),
-    /// The devices that are compiled in and present, and which would be used.
+    /// List the devices that are compiled in and present, and the one that would be used.
     ///
-    /// The line of the CPU has the threads in force (RAYON_NUM_THREADS) and the vector instructions
-    /// (PYROGRAPH_SIMD: avx512, avx2 or baseline holds it to less).
+    /// The line of the CPU shows the number of threads (RAYON_NUM_THREADS sets it) and the vector
+    /// instructions (PYROGRAPH_SIMD = avx512, avx2 or baseline restricts them).
     ///
     /// --json prints {devices: [{device, backend, compiled, present, used, description, threads,
     /// vectors}], used}.
@@ -136,24 +147,24 @@ enum Command {
 
 #[derive(Subcommand)]
 enum Train {
-    /// A ContextUnet as a diffusion model of sprites.
+    /// Train a ContextUnet as a diffusion model of sprites.
     Sprites(Box<commands::train_sprites::TrainSprites>),
-    /// A DCGAN on normal images, for `anomaly`.
+    /// Train a DCGAN on normal images, for `anomaly`.
     Dcgan(Box<commands::train_dcgan::TrainDcgan>),
-    /// An SSD300 on images with boxes, for `detect`.
+    /// Train an SSD300 on images with boxes, for `detect`.
     Ssd(Box<commands::train_ssd::TrainSsd>),
-    /// An SSD300 that learns from the boxes and from another SSD300, its teacher.
+    /// Train an SSD300 on boxes and on the outputs of another SSD300, its teacher.
     Distill(Box<commands::train_ssd::TrainDistill>),
-    /// Detectors by a recipe, one after another: teachers, students, several seeds.
+    /// Train several detectors of a recipe one after another: teachers, students, several seeds.
     ///
-    /// A [[run]] has two keys of its own. teacher names an earlier run, whose best weights of the
-    /// same seed are taken, else of its first seed; or a path. equal-time-with names an earlier
-    /// run: as many steps are taken as fill its time. Both are timed once, by turns, and sweep.json
-    /// keeps the steps.
+    /// A [[run]] has two keys of its own. teacher is a path, or the name of an earlier run: its
+    /// best weights of the same seed are used, or else those of its first seed. equal-time-with
+    /// names an earlier run: the run then takes as many steps as fit into that run's time. The
+    /// steps of both are timed once, by turns, and sweep.json keeps the number of steps.
     ///
-    /// Ctrl-C stops after a checkpoint, with exit code 130; a second one ends at once, without a
-    /// checkpoint. The same command goes on; finished runs are not trained again. A run with other
-    /// options than the recipe asks for is refused.
+    /// Ctrl-C stops after a checkpoint, with exit code 130; a second Ctrl-C ends at once, without a
+    /// checkpoint. The same command continues; finished runs are not trained again. A run whose
+    /// options differ from the recipe is refused.
     ///
     /// --json prints {recipe, out, runs: [{name, seed, run, steps, seconds, best_map}],
     /// interrupted}.
@@ -162,35 +173,35 @@ enum Train {
 
 #[derive(Subcommand)]
 enum Sample {
-    /// Sprites from a ContextUnet.
+    /// Sample sprites from a ContextUnet.
     Sprites(Box<commands::sample_sprites::SampleSprites>),
-    /// Images from the generator of a DCGAN.
+    /// Sample images from the generator of a DCGAN.
     Dcgan(Box<commands::sample_dcgan::SampleDcgan>),
 }
 
 #[derive(Subcommand)]
 enum Eval {
-    /// Sliced Wasserstein distance, novelty and class agreement of sprites.
+    /// Compute sliced Wasserstein distance, novelty and class agreement of sprites.
     Sprites(Box<commands::eval_sprites::EvalSprites>),
-    /// Average precision and recall of an SSD, as Pascal VOC and COCO count them.
+    /// Compute average precision and recall of an SSD, by the rules of Pascal VOC and COCO.
     Ssd(Box<commands::eval_ssd::EvalSsd>),
-    /// Runs of detectors against each other on one set: accuracy over seeds, gains, size and
-    /// latency.
+    /// Compare runs of detectors on one set: accuracy over seeds, gains, size and latency.
     ///
-    /// A gain is the mean over the common seeds of AP@[.5:.95] above the run of the same seed of
-    /// the baseline, which is the first group of the same network and data that was trained without
-    /// a teacher.
+    /// A gain is the mean over the common seeds of the difference in AP@[.5:.95] to the baseline's
+    /// run of the same seed. The baseline is the first group of the same network and data that was
+    /// trained without a teacher.
     ///
     /// --json and compare.json give {rows: [{name, group, seeds, params, flops (2 × multiply-adds),
     /// latency_ms, ap50, ap50_std, ap, ap_std, baseline, gain, gain_std}], runs: [{run, group,
-    /// seed, ap50, ap}], images, objects, repeat}. A group has one row; name is its name, of a
-    /// single run its folder. Spreads are sample standard deviations.
+    /// seed, ap50, ap}], images, objects, repeat}. A group has one row; name is its name, or the
+    /// folder of a single run. Spreads are sample standard deviations.
     Compare(Box<commands::eval_compare::EvalCompare>),
 }
 
 #[derive(Subcommand)]
 enum Data {
-    /// A sheet of images with boxes, augmented and resized as for a detector.
+    /// Draw a sheet of the data: images with boxes, sprites or labelled images, or the tables of a
+    /// noise schedule.
     Preview(Box<commands::data_preview::DataPreview>),
 }
 

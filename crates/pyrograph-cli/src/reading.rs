@@ -15,13 +15,13 @@ use crate::{arguments::Common, progress};
 /// Why flags on reading are refused without data.
 pub(crate) const READING_NEEDS_DATA: &str = "--label-column, --transpose, --white-level, --channels, --keep-masks, --strict and --skip-broken belong to --data: the built-in digits are drawn";
 
-/// What becomes of items of the data that cannot be used.
+/// The handling of items of the data that cannot be used.
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct FaultFlags {
     /// Stop at the first file or line of the data that cannot be used, instead of listing all.
     #[arg(long, conflicts_with = "skip_broken")]
     strict: bool,
-    /// Leave out files or lines of the data that cannot be used, and count them.
+    /// Skip files or lines of the data that cannot be used, and count them.
     #[arg(long)]
     skip_broken: bool,
 }
@@ -44,17 +44,20 @@ pub(crate) fn faults(strict: bool, skip_broken: bool) -> Faults {
 /// How labelled images are read, but for what becomes of faults.
 #[derive(Args, Clone, Default)]
 pub(crate) struct LabelledFlags {
-    /// The column of a CSV file with the labels: first, last, none, or its name or number [default: as the header says].
+    /// The label column of a CSV file: first, last, none, or its name or number [default: the one
+    /// that the header names].
     #[arg(long, value_name = "COLUMN")]
     label_column: Option<LabelColumn>,
-    /// Swap rows and columns of idx and CSV files [default: in files named emnist-*].
+    /// Whether to swap rows and columns of idx and CSV files [default: on for files named
+    /// emnist-*].
     #[arg(long, value_enum)]
     transpose: Option<OnOff>,
-    /// The value of a pixel that is white [default: that of the training's 16-bit pictures; 1 in a CSV file of zeros and
-    /// ones; else 255, or 65535 of 16 bits].
+    /// The value of a white pixel [default: for 16-bit pictures that of the training; 1 in a CSV
+    /// file of zeros and ones; otherwise 255, or 65535 for 16 bits].
     #[arg(long, value_name = "N")]
     white_level: Option<u16>,
-    /// Take masks for images: folders such as ground_truth or masks, and files such as 000_mask.png beside 000.png.
+    /// Read masks as images too: folders such as ground_truth or masks, and files such as
+    /// 000_mask.png beside 000.png.
     #[arg(long)]
     keep_masks: bool,
 }
@@ -105,9 +108,9 @@ impl From<OnOff> for Switch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum ChannelsName {
-    /// One; colours are made grey as Pillow's L.
+    /// One channel; colours become grey as by Pillow's L.
     Grey,
-    /// Three; of grey images all equal.
+    /// Three channels, equal ones for grey images.
     Rgb,
 }
 
@@ -124,9 +127,9 @@ impl From<ChannelsName> for Channels {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LabelsName {
-    /// The number of each sprite's class.
+    /// The class number of each sprite.
     Classes,
-    /// Contexts, one-hot as a rule.
+    /// Contexts, usually one-hot.
     Contexts,
 }
 

@@ -56,7 +56,7 @@ fn help(name: SchedulerName) -> &'static str {
     }
 }
 
-/// Where a sampler's noise levels lie.
+/// The noise levels of a sampler.
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct LevelOptions {
     /// Spacing of the noise levels [default: that of the scheduler].
@@ -68,7 +68,7 @@ pub(crate) struct LevelOptions {
     /// Spacing of the timesteps [default: that of the scheduler].
     #[arg(long, value_enum)]
     pub(crate) spacing: Option<SpacingName>,
-    /// The noise level at which the last step arrives [default: that of the scheduler].
+    /// The noise level after the last step [default: that of the scheduler].
     #[arg(long, value_enum)]
     pub(crate) final_sigma: Option<FinalSigmaName>,
 }

@@ -19,17 +19,18 @@ use serde_json::Value;
 
 use crate::{arguments::Common, progress, stop::INTERRUPTED};
 
-/// Where a run is, and what it is asked for.
+/// The folder and the recipe of a run.
 #[derive(Args)]
 pub(crate) struct RunArguments {
     /// The run folder.
     #[arg(long)]
     pub(crate) out: PathBuf,
-    /// Go on from the last whole checkpoint of --out, or begin where nothing was begun. The options
-    /// and the recipe may be given again; only --epochs, --steps and --max-minutes may differ.
+    /// Continue from the last complete checkpoint in --out, or begin a run if there is none. The
+    /// options and the recipe may be given again; only --epochs, --steps and --max-minutes may
+    /// differ.
     #[arg(long)]
     pub(crate) resume: bool,
-    /// A recipe (TOML) with these options by their long names.
+    /// A recipe (TOML) whose keys are the long names of these options.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
 }
@@ -143,7 +144,8 @@ fn in_words(value: &Value) -> String {
     }
 }
 
-/// The options of `flags` over those of `file`. What is not set does not appear in a table, so that one table lies over the other.
+/// The options of `flags` over those of `file`. What is not set does not appear in a table, so that
+/// one table lies over the other.
 pub(crate) fn lay_over<T: Serialize + DeserializeOwned>(flags: T, file: T) -> anyhow::Result<T> {
     let mut table = toml::Table::try_from(file)?;
     table.extend(toml::Table::try_from(flags)?);

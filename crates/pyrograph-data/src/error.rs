@@ -1,4 +1,4 @@
-//! What can be wrong with data that users hand in.
+//! Errors of reading and preparing data.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub enum DataError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 
@@ -86,13 +86,13 @@ pub enum DataError {
         path: PathBuf,
         /// The shape that the header claims.
         shape: Vec<u64>,
-        /// Bytes the array takes, `u128::MAX` where that is beyond counting.
+        /// Bytes that the array takes, `u128::MAX` if the number overflows.
         needed: u128,
         /// Bytes after the header.
         present: u64,
     },
 
-    /// A file goes on after its array.
+    /// A file has data after its array.
     #[error("{} goes on after the {needed} bytes that the shape {shape:?} takes: it is no single idx file", path.display())]
     TrailingBytes {
         /// The file.
@@ -116,10 +116,10 @@ pub enum DataError {
         expected: [u8; 4],
     },
 
-    /// Something takes more memory than is allowed or there is.
+    /// An object would take more memory than is allowed or available.
     #[error("{what} takes {bytes} bytes: allowed is {allowed}")]
     TooLarge {
-        /// What takes it.
+        /// The object that takes the memory.
         what: String,
         /// Bytes it takes.
         bytes: u128,
@@ -127,7 +127,7 @@ pub enum DataError {
         allowed: &'static str,
     },
 
-    /// A CSV file is not of the form that it should be of.
+    /// A CSV file has a wrong form.
     #[error(transparent)]
     Csv(#[from] CsvError),
 
@@ -148,7 +148,7 @@ pub enum DataError {
         largest: usize,
     },
 
-    /// Images and labels are not of the same number.
+    /// The numbers of images and labels differ.
     #[error(
         "{} holds {images} images but {} {labels} labels: there has to be one for each",
         images_path.display(), labels_path.display()
@@ -189,11 +189,11 @@ pub enum DataError {
         items: usize,
         /// What is wrong with them, in their order.
         faults: Vec<DataError>,
-        /// Whether all of these may be left out.
+        /// Whether all of these items may be skipped.
         may_skip: bool,
     },
 
-    /// A file is an image in a format that is not read.
+    /// A file is an image in an unsupported format.
     #[error(
         "{} is an image in a format that is not read ({format}): convert it to PNG, JPEG, GIF, BMP, WebP or TIFF",
         path.display()
@@ -234,7 +234,7 @@ pub enum DataError {
         height: u32,
     },
 
-    /// The images of a folder differ in size and none is wanted.
+    /// The images of a folder differ in size, and no side to resize them to is given.
     #[error(
         "{} has a side of {seen} pixels but {} one of {first}: give the side to which all are resized",
         path.display(), first_path.display()
@@ -250,7 +250,7 @@ pub enum DataError {
         first: u32,
     },
 
-    /// The images of class folders differ in size and none is wanted.
+    /// The images of class folders differ in size, and no size to resize them to is given.
     #[error(
         "{} is {} by {} pixels but {} is {} by {}: give the size to which all are resized",
         path.display(), seen.1, seen.0, first_path.display(), first.1, first.0
@@ -266,7 +266,7 @@ pub enum DataError {
         first: (usize, usize),
     },
 
-    /// An image lies beside the folders of the classes.
+    /// An image lies beside the class folders.
     #[error(
         "{} lies beside class folders such as {}: put it into one, or take the folders away",
         path.display(), folder.display()
@@ -278,7 +278,7 @@ pub enum DataError {
         folder: PathBuf,
     },
 
-    /// A path is no data set.
+    /// A path is not a data set.
     #[error(
         "{} is no data set ({reason}): allowed is a folder with one *sprites*.npy and one *labels*.npy, \
          or with images, in class folders or not", path.display()
@@ -286,7 +286,7 @@ pub enum DataError {
     NoDataSet {
         /// The path.
         path: PathBuf,
-        /// What is missing or too many.
+        /// The missing or surplus files.
         reason: String,
     },
 
@@ -303,11 +303,11 @@ pub enum DataError {
         path: PathBuf,
         /// The part that was looked for.
         split: Split,
-        /// What is missing or too many.
+        /// The missing or surplus files.
         reason: String,
     },
 
-    /// A part of a set has a name that is not known.
+    /// The name of a part of a set is unknown.
     #[error("{seen:?} is no part of a data set: allowed are train and test")]
     UnknownSplit {
         /// The name.
@@ -323,10 +323,10 @@ pub enum DataError {
         allowed: String,
     },
 
-    /// No image is of the classes wanted.
+    /// No image belongs to the requested classes.
     #[error("no image is of class {classes}: there are {present}")]
     NothingLeft {
-        /// The classes wanted.
+        /// The requested classes.
         classes: String,
         /// The classes that have images, each with their number.
         present: String,
@@ -354,23 +354,23 @@ pub enum DataError {
         expected: String,
     },
 
-    /// More procedural sprites are wanted than can be drawn without a repeat.
+    /// More procedural sprites are requested than can be drawn without a repeat.
     #[error("{seen} different sprites cannot be drawn: with this seed there are {allowed}")]
     TooManySprites {
-        /// The number wanted.
+        /// The requested number.
         seen: usize,
         /// The most there are.
         allowed: usize,
     },
 
-    /// A path holds no detection data in the layout wanted.
+    /// A path holds no detection data in the requested layout.
     #[error("{} holds no detection data in the layout of {format}: {reason}", path.display())]
     NoDetectionSet {
         /// The path.
         path: PathBuf,
         /// The layout: VOC or COCO.
         format: &'static str,
-        /// What is missing or too many.
+        /// The missing or surplus files.
         reason: String,
     },
 
@@ -379,37 +379,37 @@ pub enum DataError {
     NoDetectionSplit {
         /// The folder in which the parts are named.
         path: PathBuf,
-        /// The part wanted.
+        /// The requested part.
         seen: String,
         /// The parts there are, in words.
         present: String,
     },
 
-    /// A layout of detection data has a name that is not known.
+    /// The name of a layout of detection data is unknown.
     #[error("{seen:?} is no layout of detection data: allowed are voc and coco")]
     UnknownDetectionFormat {
         /// The name.
         seen: String,
     },
 
-    /// A file of annotations, or an item of it, is not of the form that it should be of.
+    /// A file of annotations, or an item of it, has a wrong form.
     #[error(transparent)]
     Annotation(#[from] AnnotationError),
 
-    /// An annotation holds something that is not allowed there.
+    /// An annotation has a value that is not allowed.
     #[error("{}: {place} is {seen:?}: allowed is {allowed}", path.display())]
     AnnotationValue {
         /// The file.
         path: PathBuf,
         /// The element, or the line.
         place: Box<str>,
-        /// What stands there, or the beginning of it.
+        /// The value, or its beginning.
         seen: String,
         /// What is allowed, in words.
         allowed: String,
     },
 
-    /// The class of an object is none of those known.
+    /// The class of an object is unknown.
     #[error("{}: {place} is of class {seen:?}: the classes are {allowed}", path.display())]
     UnknownObjectClass {
         /// The file.
@@ -431,16 +431,16 @@ pub enum DataError {
         seen: Vec<String>,
     },
 
-    /// An image that is annotated is missing.
+    /// An annotated image is missing.
     #[error("{} annotates an image that is not there: looked for {looked_for}", path.display())]
     NoImageFile {
         /// The file of annotations.
         path: PathBuf,
-        /// The files that could have been it.
+        /// The paths that were tried.
         looked_for: String,
     },
 
-    /// A box cannot be learnt from, and the policy refuses it.
+    /// A box is unusable for training, and the policy refuses it.
     #[error("{}, object {object} of {image}: the box {} of {class} {fault}", path.display(), Corners(*bbox))]
     BoxRefused {
         /// The file of annotations.
@@ -469,11 +469,11 @@ pub enum DataError {
         seen: (u32, u32),
         /// The width and height in the annotation.
         stated: (u32, u32),
-        /// What it means for the boxes; where the EXIF data turn the image, that they do.
+        /// The consequence for the boxes, or a hint that the EXIF data rotate the image.
         hint: String,
     },
 
-    /// A set of images cannot be made of another one.
+    /// A set of images cannot be derived from another set.
     #[error(transparent)]
     Set(#[from] SetError),
 }

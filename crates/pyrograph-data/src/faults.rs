@@ -1,4 +1,4 @@
-//! What becomes of items of a set that cannot be used: files, or lines of a table.
+//! Handling of items of a set that cannot be used: files, or lines of a table.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ const MOST: usize = 1000;
 /// Files that a remark names.
 const NAMED: usize = 3;
 
-/// What becomes of a set with items that cannot be used: files, lines of a table, or images with their annotations.
+/// The handling of items that cannot be used: files, lines of a table, or images with their
+/// annotations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Faults {
@@ -25,7 +26,7 @@ pub enum Faults {
     List,
     /// The set is refused at the first fault.
     Strict,
-    /// The items are left out and counted.
+    /// The items are skipped and counted.
     Skip,
 }
 

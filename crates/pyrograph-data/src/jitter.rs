@@ -3,28 +3,31 @@
 use crate::DataError;
 use crate::order::jitter_numbers;
 
-/// How far images may be moved on their way into a batch, at random. By default not at all.
+/// Random rotation, scaling, shearing and shifting of images on their way into a batch. The default
+/// changes nothing.
 ///
-/// Each image is turned, stretched, slanted and shifted about its middle by amounts drawn evenly from between minus and
-/// plus the field. They are decided by (seed, epoch, index), and so by neither order nor batch size.
+/// Each image is rotated, scaled, sheared and shifted about its centre. Each amount is drawn
+/// uniformly between minus and plus the field. The draw depends on (seed, epoch, index), and not on
+/// the order or the batch size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Jitter {
-    /// The largest turn in degrees, 0 to 180.
+    /// The largest rotation in degrees, 0 to 180.
     pub rotation: f32,
-    /// The largest change of size as a share of it, from 0 to below 1: 0.1 is 90 % to 110 %.
+    /// The largest relative change of size, from 0 to below 1: 0.1 is 90 % to 110 %.
     pub scale: f32,
-    /// The largest slant, 0 to 1: the columns that a row moves by for each row it is off the middle.
+    /// The largest shear, 0 to 1: the shift of a row in columns, for each row of distance from the
+    /// centre.
     pub shear: f32,
-    /// The largest shift as a share of the side, 0 to 0.5, down and across on their own.
+    /// The largest shift as a fraction of the side, 0 to 0.5, drawn separately for each axis.
     pub shift: f32,
 }
 
 impl Jitter {
-    /// The jitter, if all its numbers are allowed.
+    /// Returns the jitter if all fields are allowed.
     ///
     /// # Errors
-    /// [`DataError::Range`] names the first that is not, also one that is infinite or not a number.
+    /// [`DataError::Range`] names the first field that is not allowed, infinite or NaN.
     pub fn validated(self) -> Result<Self, DataError> {
         // A size may not shrink to nothing, so the scale ends just below 1.
         let below_one = 1.0_f32.next_down();
@@ -55,15 +58,16 @@ impl Jitter {
         Ok(self)
     }
 
-    /// Whether images stay as they are.
+    /// Whether images stay unchanged.
     pub fn is_identity(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Writes `image` (CHW), moved as drawn for (`seed`, `epoch`, `index`), to `out`, which is laid out alike.
+    /// Writes `image` (CHW), transformed by the draw of (`seed`, `epoch`, `index`), to `out` in the
+    /// same layout.
     ///
-    /// Every pixel of `out` takes its value from where it came from, between the four pixels around that place;
-    /// outside the image lies `background`. Without any jitter `out` is exactly `image`.
+    /// Every pixel of `out` is interpolated bilinearly at its source position; outside the image
+    /// the value is `background`. Without any jitter `out` equals `image` exactly.
     ///
     /// # Panics
     /// If `image` or `out` does not hold `channels · height · width` values.

@@ -1,17 +1,17 @@
 //! Data sets of small images: sprites with their context, and labelled images.
 //!
-//! A [`SpriteSet`] holds square images with a context each: the class, one-hot. It hands out single images as values in
-//! [-1, 1], channels first. It comes from
+//! A [`SpriteSet`] holds square images, each with a context: the class, one-hot. It returns single
+//! images as values in [-1, 1], channels first. Its sources are
 //!
 //! | source | by |
 //! | --- | --- |
 //! | a folder of either kind below | [`SpriteSet::open`], [`SpriteReader`] |
 //! | the pair of `.npy` files of the course | [`SpriteSet::from_npy`] |
 //! | a folder of images, with or without a sub-folder a class | [`SpriteSet::from_folder`] |
-//! | nothing at all: sprites drawn by [`procedural`] | [`SpriteSet::procedural`] |
+//! | no files: sprites drawn by [`procedural`] | [`SpriteSet::procedural`] |
 //!
-//! [`LabelledImages`] holds images of any one size with a label each: the number of the class. What values their bytes
-//! become is the choice of a [`Normalisation`](pyrograph_vision::Normalisation). It comes from
+//! [`LabelledImages`] holds images of any one size with a label each: the number of the class. A
+//! [`Normalisation`](pyrograph_vision::Normalisation) maps the bytes to values. Its sources are
 //!
 //! | source | by |
 //! | --- | --- |
@@ -19,11 +19,11 @@
 //! | MNIST's idx files, also inside gzip | [`LabelledImages::from_idx`] |
 //! | a CSV file: a label and a square of pixels | [`LabelledImages::from_csv`] |
 //! | a folder of images: `normal/` and others, or the layout of MVTec AD | [`LabelledImages::from_folder`] |
-//! | nothing at all: digits drawn by strokes | [`LabelledImages::stroke_digits`] |
+//! | no files: digits drawn by strokes | [`LabelledImages::stroke_digits`] |
 //!
-//! What a training does with them is decided by seeds alone: [`SpriteSet::split`], [`epoch_order`],
-//! [`Augment`] and [`Jitter`] give the same on every machine. Files that users hand in never panic: a
-//! [`DataError`] names the file, what was found and what is allowed.
+//! All randomness of a training comes from seeds: [`SpriteSet::split`], [`epoch_order`],
+//! [`Augment`] and [`Jitter`] give the same results on every machine. Input files never cause a
+//! panic: a [`DataError`] names the file, the value found and the values allowed.
 //!
 //! # Example
 //!
@@ -46,7 +46,7 @@
 //! # }
 //! ```
 //!
-//! Training images of two classes of digits, moved a little in every epoch:
+//! Training images of two classes of digits, jittered in every epoch:
 //!
 //! ```
 //! # mod pyrograph { pub use pyrograph_vision as vision; pub use pyrograph_data as data; }

@@ -51,7 +51,8 @@ pub(crate) struct Listing {
 }
 
 impl Listing {
-    /// Lists a folder; hidden entries are left out, links are followed. A link to nothing is a file that cannot be read.
+    /// Lists a folder; hidden entries are left out, links are followed. A link to nothing is a file
+    /// that cannot be read.
     pub(crate) fn of(folder: &Path) -> Result<Self, DataError> {
         let unreadable = |source| DataError::Read {
             path: folder.into(),

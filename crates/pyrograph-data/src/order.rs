@@ -1,4 +1,4 @@
-//! Everything random about a training's data, from seeds alone.
+//! The random order and augmentation of training data, as functions of seeds.
 
 /// Step of splitmix64, the golden ratio in 64 bits.
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -24,12 +24,12 @@ pub(crate) enum Purpose {
     Choice = 10,
 }
 
-/// The order in which epoch `epoch` goes through `len` items: a permutation of `0..len` that
-/// depends on the three arguments only.
+/// The order of `len` items in epoch `epoch`: a permutation of `0..len` that depends only on the
+/// three arguments.
 ///
-/// It is the shuffle of Fisher and Yates with numbers of splitmix64: for i from `len - 1` down to 1,
-/// item i changes places with item ⌊r · (i + 1) / 2⁶⁴⌋, r being the next number of the stream that
-/// belongs to (seed, epoch).
+/// It is the Fisher–Yates shuffle with numbers of splitmix64: for i from `len - 1` down to 1, item
+/// i is swapped with item ⌊r · (i + 1) / 2⁶⁴⌋, where r is the next number of the stream of (seed,
+/// epoch).
 ///
 /// # Panics
 /// If `len` exceeds `u32::MAX`; no [`SpriteSet`](crate::SpriteSet) and no
@@ -42,17 +42,17 @@ pub fn epoch_order(len: usize, seed: u64, epoch: u64) -> Vec<u32> {
     order
 }
 
-/// What happens to images on the way into a batch. By default nothing.
+/// Augmentation of images on their way into a batch. The default changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Augment {
-    /// Mirror every other image, drawn anew in each epoch. Not for sets in which left and right
-    /// have a meaning, such as sprites that face to one side.
+    /// Mirrors each image with probability ½, drawn again in each epoch. Do not use it for sets in
+    /// which left and right have a meaning, such as sprites that face to one side.
     pub horizontal_flip: bool,
 }
 
 impl Augment {
-    /// Whether the image at `index` is mirrored in this epoch: half of the images on average,
-    /// decided by (seed, epoch, index) and so by neither order nor batch size.
+    /// Whether the image at `index` is mirrored in this epoch: half of the images on average. The
+    /// draw depends on (seed, epoch, index), and not on the order or the batch size.
     pub fn flips(&self, seed: u64, epoch: u64, index: usize) -> bool {
         self.horizontal_flip && mix(key(Purpose::Flip, seed, epoch) ^ index as u64) >> 63 == 1
     }

@@ -1,25 +1,26 @@
-//! What a sampler must know of a trained model besides its weights.
+//! The information on a trained model that a sampler needs besides its weights.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{NoiseScheduleConfig, PredictionType};
 
-/// How a model was trained; a model file carries it, so that sampling needs one path.
+/// The settings that a model was trained with. A model file contains them, so that sampling needs
+/// only that file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiffusionCard {
     /// The noise schedule.
     pub schedule: NoiseScheduleConfig,
-    /// What the network predicts.
+    /// The quantity that the network predicts.
     #[serde(default)]
     pub prediction_type: PredictionType,
-    /// Names of the context's entries, in order; empty where unknown.
+    /// Names of the context's entries, in order; empty if unknown.
     #[serde(default)]
     pub context_names: Vec<String>,
 }
 
 impl DiffusionCard {
-    /// The key under which a model file keeps it.
+    /// The key of the card in a model file.
     pub const KEY: &'static str = "diffusion";
 
     /// A model of the sprite course: its schedule, predicting noise, with the course's five classes.

@@ -2,7 +2,7 @@
 
 use crate::TimestepGrid;
 
-/// What a schedule, a plan or a step refuses, with the value seen and the values allowed.
+/// The errors of schedules, plans and steps, with the value seen and the values allowed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DiffusionError {
@@ -15,7 +15,7 @@ pub enum DiffusionError {
         max: usize,
     },
 
-    /// The end points of a linear schedule are no variances in growing order.
+    /// The end points of a linear schedule are not variances in increasing order.
     #[error(
         "betas from {beta_start} to {beta_end} are not allowed; they must satisfy 0 < beta_start <= beta_end < 1"
     )]
@@ -73,7 +73,7 @@ pub enum DiffusionError {
         max: usize,
     },
 
-    /// A DDIM `eta` that is no number between 0 and 1.
+    /// A DDIM `eta` that is not a number between 0 and 1.
     #[error("eta is {seen}; allowed are 0 (deterministic) to 1 (as noisy as DDPM)")]
     Eta {
         /// The value seen.
@@ -109,7 +109,7 @@ pub enum DiffusionError {
         last: usize,
     },
 
-    /// Betas that are no variances, or as many as there are timesteps.
+    /// Betas that are not variances, or whose number differs from the number of timesteps.
     #[error("trained betas are not allowed: {reason}")]
     TrainedBetas {
         /// What was wrong.
@@ -169,7 +169,7 @@ pub enum DiffusionError {
         allowed: &'static str,
     },
 
-    /// A name that is no sampler's.
+    /// An unknown name of a sampler.
     #[error("the scheduler {seen} is not known; allowed are {allowed}")]
     SchedulerName {
         /// The name seen.
@@ -178,7 +178,7 @@ pub enum DiffusionError {
         allowed: String,
     },
 
-    /// A scheduler file that does not read.
+    /// A scheduler file that cannot be read.
     #[error("the scheduler file does not read: {reason}")]
     SchedulerFile {
         /// What was wrong.
@@ -214,7 +214,7 @@ pub enum DiffusionError {
         step: usize,
     },
 
-    /// Two tensors that must agree in shape and do not.
+    /// Two tensors whose shapes differ but must be equal.
     #[error("{name} has shape {seen:?}; it must have the shape {expected:?}")]
     Shape {
         /// Which argument differs.

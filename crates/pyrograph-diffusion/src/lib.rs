@@ -1,8 +1,8 @@
 //! Noise schedules and samplers of diffusion models, as immutable plans.
 //!
 //! The crate holds no model and reads nothing from a device: tables are computed once on the host
-//! in f64, and a step is a few tensor operations on any burn backend. The network is the caller's;
-//! so is the noise, which comes in as an argument.
+//! in f64, and a step is a few tensor operations on any burn backend. The caller provides the
+//! network, and passes the noise as an argument.
 //!
 //! # Map
 //! | part | what it does |
@@ -64,9 +64,9 @@
 //! # Conventions
 //! `ᾱ` is the share of signal in the variance: `x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε`. Timesteps count
 //! noise upwards, so sampling walks them downwards and `t'` is the next, lower one. Half-precision
-//! samples are stepped in f32. A plan's calls are counted from 0; Heun and PNDM make
-//! more calls than steps. Figures that a caller may get wrong are refused with a
-//! [`DiffusionError`] naming the value seen and the values allowed.
+//! samples are stepped in f32. A plan's calls are counted from 0; Heun and PNDM make more calls
+//! than steps. Invalid arguments are refused with a [`DiffusionError`] that names the value seen
+//! and the values allowed.
 
 mod card;
 mod error;

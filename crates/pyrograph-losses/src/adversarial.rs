@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::LossError;
 
-/// What discriminator and generator each minimise, given the logits `D(x)` of real images and `D(G(z))` of generated ones.
+/// The losses of discriminator and generator, given the logits `D(x)` of real images and `D(G(z))`
+/// of generated ones.
 ///
 /// | | discriminator | generator |
 /// | --- | --- | --- |
@@ -13,9 +14,11 @@ use crate::LossError;
 /// | [`Hinge`](Self::Hinge) | `mean(max(0, 1−D(x))) + mean(max(0, 1+D(G(z))))` | `mean(−D(G(z)))` |
 /// | [`Wasserstein`](Self::Wasserstein) | `mean(D(G(z))) − mean(D(x))` | `mean(−D(G(z)))` |
 ///
-/// Sources: [GAN](https://arxiv.org/abs/1406.2661) section 3 (the generator's loss that does not saturate), with one-sided label
-/// smoothing `s` of [Salimans et al.](https://arxiv.org/abs/1606.03498) section 3.4; [Geometric GAN](https://arxiv.org/abs/1705.02894);
-/// [WGAN](https://arxiv.org/abs/1701.07875), which needs a [`GradientPenalty`](crate::GradientPenalty).
+/// Sources: [GAN](https://arxiv.org/abs/1406.2661) section 3 (the non-saturating loss of the
+/// generator), with one-sided label smoothing `s` of [Salimans et
+/// al.](https://arxiv.org/abs/1606.03498) section 3.4; [Geometric
+/// GAN](https://arxiv.org/abs/1705.02894); [WGAN](https://arxiv.org/abs/1701.07875), which needs a
+/// [`GradientPenalty`](crate::GradientPenalty).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AdversarialLoss {
@@ -28,7 +31,8 @@ pub enum AdversarialLoss {
 }
 
 impl AdversarialLoss {
-    /// The discriminator's loss; `real_label` is `s` above, in (0, 1], and acts on [`Bce`](Self::Bce) alone.
+    /// The discriminator's loss; `real_label` is `s` above, in (0, 1], and affects
+    /// [`Bce`](Self::Bce) only.
     ///
     /// # Shapes
     /// `real` and `fake` of any shape, the batch first; result `[1]`.

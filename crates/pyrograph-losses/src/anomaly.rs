@@ -1,4 +1,4 @@
-//! How far an image is from its generated twin.
+//! The distance of an image from its generated twin.
 
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub struct AnomalyScore {
     weight: f64,
 }
 
-/// What [`AnomalyScore`] yields for each image, all `[batch]`.
+/// The result of [`AnomalyScore`] for each image, all `[batch]`.
 #[derive(Clone, Debug)]
 pub struct ScoreParts<B: Backend> {
     /// A(x).
@@ -48,7 +48,7 @@ impl From<AnomalyScore> for f64 {
 }
 
 impl AnomalyScore {
-    /// A score with this λ.
+    /// A score with `discrimination_weight` as λ.
     ///
     /// # Errors
     /// When λ is outside [0, 1].
@@ -70,7 +70,8 @@ impl AnomalyScore {
         self.weight
     }
 
-    /// The score of each image and its parts. For a search sum the scores: an image's gradient is then its own.
+    /// The score of each image and its parts. A search minimises the sum of the scores, so that
+    /// each image gets the gradient of its own score.
     ///
     /// # Shapes
     /// - `x` and `twin` [batch, channels, height, width]: the images and `G(z)`
@@ -111,8 +112,9 @@ impl AnomalyScore {
     }
 }
 
-/// The loss that trains f-AnoGAN's encoder `E` (izi_f), [Schlegl et al. 2019](https://doi.org/10.1016/j.media.2019.01.010), equation 3:
-/// `mean((x − G(E(x)))²) + κ·mean((f(x) − f(G(E(x))))²)`.
+/// The loss that trains f-AnoGAN's encoder `E` (izi_f), [Schlegl et al.
+/// 2019](https://doi.org/10.1016/j.media.2019.01.010), equation 3: `mean((x − G(E(x)))²) +
+/// κ·mean((f(x) − f(G(E(x))))²)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EncoderLoss {
     /// κ, 1 in the paper.

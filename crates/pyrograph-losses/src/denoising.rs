@@ -4,20 +4,22 @@ use burn::tensor::{Element, Tensor, TensorData, backend::Backend};
 
 use crate::LossError;
 
-/// `L = 1/N · Σᵢ wᵢ · mean((m̂ᵢ − mᵢ)²)` over a batch of `N` items: [DDPM](https://arxiv.org/abs/2006.11239), equation 14, where
-/// `m` is what the network predicts (noise, clean sample or velocity) and `w` is 1, or a weight by timestep such as Min-SNR's.
+/// `L = 1/N · Σᵢ wᵢ · mean((m̂ᵢ − mᵢ)²)` over a batch of `N` items:
+/// [DDPM](https://arxiv.org/abs/2006.11239), equation 14, where `m` is the quantity that the
+/// network predicts (noise, clean sample or velocity) and `w` is 1, or a weight by timestep such as
+/// Min-SNR's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DenoisingLoss {
     weights: Option<Vec<f32>>,
 }
 
 impl DenoisingLoss {
-    /// Every item counts the same.
+    /// All items have the same weight.
     pub fn uniform() -> Self {
         Self { weights: None }
     }
 
-    /// One weight an item.
+    /// One weight for each item.
     pub fn weighted(weights: Vec<f32>) -> Self {
         Self {
             weights: Some(weights),
@@ -30,7 +32,7 @@ impl DenoisingLoss {
     /// `prediction` and `target` [batch, …], equal; result `[1]`.
     ///
     /// # Errors
-    /// When the shapes, or the number of weights and the batch, differ.
+    /// When the shapes differ, or the number of weights is not the batch size.
     pub fn forward<B: Backend, const D: usize>(
         &self,
         prediction: Tensor<B, D>,

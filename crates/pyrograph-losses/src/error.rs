@@ -1,6 +1,6 @@
-//! What can be wrong with a loss's inputs.
+//! Errors of losses.
 
-/// Why a loss cannot be computed.
+/// The error of computing a loss.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LossError {
@@ -30,12 +30,12 @@ pub enum LossError {
         /// The range, in words.
         allowed: &'static str,
     },
-    /// An object is of a class that the detector does not tell.
+    /// An object has a class that the detector does not have.
     #[error("an object is of class {seen}, but the detector tells 0 to {}, background not counted", classes.saturating_sub(1))]
     Class {
         /// The object's class.
         seen: usize,
-        /// Classes that the detector tells.
+        /// Number of classes of the detector.
         classes: usize,
     },
     /// The student and the teacher give different numbers of feature maps.
@@ -62,7 +62,8 @@ pub enum LossError {
         /// [batch, channels, height, width] of the teacher.
         teacher: Vec<usize>,
     },
-    /// The priors of the teacher's feature maps are not the priors that it predicts.
+    /// The number of priors of the teacher's feature maps differs from the number of its
+    /// predictions.
     #[error(
         "{per_cell:?} priors per cell give {seen} priors on the teacher's feature maps, but the \
          teacher predicts {priors}"
@@ -70,12 +71,12 @@ pub enum LossError {
     PriorsPerCell {
         /// Priors of a cell, for each map.
         per_cell: Vec<usize>,
-        /// Priors that all cells have.
+        /// Number of priors of all cells.
         seen: usize,
-        /// Priors that the teacher predicts.
+        /// Number of priors in the teacher's output.
         priors: usize,
     },
-    /// A distillation method that is not known.
+    /// An unknown distillation method.
     #[error(
         "unknown distillation method {seen:?}; known are {}",
         crate::DistillMethod::NAMES.join(", ")

@@ -10,22 +10,26 @@ const EPSILON: f64 = 1e-12;
 
 /// A penalty on the slope `gᵢ = ∂D/∂x` of a discriminator at each image.
 ///
-/// Its gradient for the discriminator's parameters is a second derivative, which burn's tape does not hold. It does not need
-/// to: a function of `gᵢ` alone has the gradient `Σᵢ vᵢ·∂gᵢ/∂θ` with `vᵢ = ∂penalty/∂gᵢ` held constant, and `vᵢ·gᵢ` is the derivative
-/// of `D` along `vᵢ`. So a training step
+/// The gradient of the penalty for the discriminator's parameters is a second derivative, which
+/// burn's autodiff does not compute. It is not needed: a function of `gᵢ` alone has the gradient
+/// `Σᵢ vᵢ·∂gᵢ/∂θ` with `vᵢ = ∂penalty/∂gᵢ` held constant, and `vᵢ·gᵢ` is the derivative of `D`
+/// along `vᵢ`. So a training step
 ///
-/// 1. takes the slopes by an ordinary backward pass,
-/// 2. makes the [`directions`](Self::directions) `v` from them,
-/// 3. adds the sum of the discriminator's directional derivatives along `v` to the loss: its gradient is that of the penalty, exactly,
-///    and its [`value`](Self::value) is known from step 1.
+/// 1. computes the slopes by an ordinary backward pass,
+/// 2. computes the [`directions`](Self::directions) `v` from the slopes,
+/// 3. adds the sum of the discriminator's directional derivatives along `v` to the loss: its
+///    gradient is that of the penalty, exactly, and its [`value`](Self::value) is known from step
+///    1.
 ///
-/// The discriminator must judge every image by itself: no batch norm.
+/// The output of the discriminator for an image must not depend on other images: no batch norm.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GradientPenalty {
-    /// `w·mean((‖gᵢ‖ − 1)²)` between real and generated images: [WGAN-GP](https://arxiv.org/abs/1704.00028), equation 3, `w` = 10 there.
+    /// `w·mean((‖gᵢ‖ − 1)²)` between real and generated images:
+    /// [WGAN-GP](https://arxiv.org/abs/1704.00028), equation 3, `w` = 10 there.
     Unit(f64),
-    /// `w/2·mean(‖gᵢ‖²)` at real images: R₁ of [Mescheder et al.](https://arxiv.org/abs/1801.04406), equation 9, with `w` = γ.
+    /// `w/2·mean(‖gᵢ‖²)` at real images: R₁ of [Mescheder et
+    /// al.](https://arxiv.org/abs/1801.04406), equation 9, with `w` = γ.
     Zero(f64),
 }
 

@@ -1,12 +1,13 @@
 //! Losses, without model types.
 //!
 //! - [`DenoisingLoss`]: the mean squared error of diffusion training, with a weight for each item.
-//! - [`AdversarialLoss`]: what generator and discriminator minimise; [`GradientPenalty`]: WGAN-GP's and R₁ without a second
-//!   derivative.
-//! - [`AnomalyScore`]: AnoGAN's score of an image and its twin; [`EncoderLoss`]: what trains f-AnoGAN's encoder.
-//! - [`MultiBoxLoss`]: SSD's, with matching ([`PriorMatcher`]) and hard negatives.
-//! - [`MultiBoxLossKd`]: the same with a teacher. [`DistillMethod`] names it and the other
-//!   distillation objectives; each is an [`Objective`].
+//! - [`AdversarialLoss`]: the losses of generator and discriminator; [`GradientPenalty`]: the
+//!   penalty of WGAN-GP and R₁, without a second derivative.
+//! - [`AnomalyScore`]: AnoGAN's score of an image and its twin; [`EncoderLoss`]: the loss of
+//!   f-AnoGAN's encoder.
+//! - [`MultiBoxLoss`]: SSD's loss, with matching ([`PriorMatcher`]) and hard negatives.
+//! - [`MultiBoxLossKd`]: SSD's loss with a teacher. [`DistillMethod`] selects it and the other
+//!   distillation objectives by name; each is an [`Objective`].
 //!
 //! ```
 //! # mod pyrograph {

@@ -1,26 +1,26 @@
-//! Whether a classifier sees in the samples the classes that were asked for.
+//! Agreement of a classifier with the requested classes of samples.
 
 use crate::MetricsError;
 
 /// The most classes of a confusion matrix, which has this number squared of entries.
 const MAX_CLASSES: usize = 4096;
 
-/// How expected and predicted classes agree.
+/// The agreement of expected and predicted classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassAgreement {
-    /// The share of items whose predicted class is the expected one.
+    /// The fraction of items whose predicted class is the expected one.
     pub accuracy: f64,
-    /// That share among the items of each expected class; `None` for a class without items.
+    /// The same fraction for the items of each expected class; `None` for a class without items.
     pub per_class: Vec<Option<f64>>,
     /// `confusion[expected][predicted]`: the number of items.
     pub confusion: Vec<Vec<usize>>,
 }
 
-/// Compares the classes that were asked for with those that a classifier finds.
+/// Compares the expected classes with those that a classifier predicts.
 ///
 /// # Errors
 /// [`MetricsError::Counts`] for lists of different length, [`MetricsError::Empty`] for empty ones,
-/// [`MetricsError::Class`] with the place of the first class of `classes` or above,
+/// [`MetricsError::Class`] with the index of the first class of `classes` or above,
 /// [`MetricsError::Zero`] for no classes, [`MetricsError::TooManyClasses`] beyond 4096.
 pub fn class_agreement(
     expected: &[usize],

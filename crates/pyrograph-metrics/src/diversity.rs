@@ -1,4 +1,4 @@
-//! How much the images of a batch differ from each other.
+//! The diversity of a set of images.
 
 use crate::MetricsError;
 use crate::check::item_count;
@@ -11,9 +11,9 @@ use crate::parallel::fill_blocks;
 ///
 /// in the unit of the values times the root of `dim` (the L2 norm, not its mean over the values).
 ///
-/// It tells whether a generator has collapsed: the ratio of the samples' distance to that of as
-/// many real images is near 1 for samples as varied as the data, and near 0 where all samples look
-/// the same. It does not see a collapse onto a few images that differ much.
+/// The figure shows whether a generator has collapsed: divided by the figure of equally many real
+/// images, it is near 1 for samples as varied as the data, and near 0 if all samples look the same.
+/// It does not detect a collapse to a few very different images.
 ///
 /// `values` holds item after item, `dim` values each. The cost grows with the square of the items:
 /// a few hundred are enough.

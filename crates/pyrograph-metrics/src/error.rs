@@ -1,4 +1,4 @@
-//! What can be wrong with the numbers handed in.
+//! Errors of invalid arguments.
 
 /// The largest value an item may have: the squares of differences up to twice as large can be added
 /// up millions of times within the range of f32.
@@ -15,7 +15,7 @@ pub enum MetricsError {
         what: &'static str,
     },
 
-    /// A number that has to be at least one is zero.
+    /// A number that must be at least one is zero.
     #[error("{what} is 0: it has to be at least 1")]
     Zero {
         /// The number.
@@ -67,7 +67,7 @@ pub enum MetricsError {
         what: &'static str,
         /// The class.
         seen: usize,
-        /// Its place in the list, from 0.
+        /// Its index in the list, from 0.
         position: usize,
         /// The number of classes, at least 1.
         classes: usize,
@@ -76,7 +76,7 @@ pub enum MetricsError {
     /// More classes than a confusion matrix could have.
     #[error("{seen} classes are too many: at most {allowed} are allowed")]
     TooManyClasses {
-        /// Classes handed in.
+        /// The number of classes given.
         seen: usize,
         /// The most that are allowed.
         allowed: usize,
@@ -103,11 +103,11 @@ pub enum MetricsError {
     Score {
         /// The score.
         seen: f32,
-        /// Its place in the list, from 0.
+        /// Its index in the list, from 0.
         position: usize,
     },
 
-    /// A box that encloses nothing that could be measured.
+    /// A box whose corners are not finite, or are inverted.
     #[error(
         "the box of the {what} at position {position} is {seen:?}: its corners have to be finite, \
          with x1 ≤ x2 and y1 ≤ y2"
@@ -117,11 +117,11 @@ pub enum MetricsError {
         what: &'static str,
         /// x1, y1, x2 and y2.
         seen: [f32; 4],
-        /// Its place in the list, from 0.
+        /// Its index in the list, from 0.
         position: usize,
     },
 
-    /// The area of an object is none.
+    /// The area of an object is invalid.
     #[error(
         "the area of the truth at position {position} is {seen}: it has to be a finite number that \
          is not negative"
@@ -129,11 +129,11 @@ pub enum MetricsError {
     Area {
         /// The area.
         seen: f32,
-        /// Its place in the list, from 0.
+        /// Its index in the list, from 0.
         position: usize,
     },
 
-    /// There is nothing to tell apart.
+    /// Only one class is present.
     #[error(
         "{anomalous} anomalous and {normal} normal items: at least one of each is needed to rank them"
     )]
@@ -172,9 +172,9 @@ pub enum MetricsError {
          the items and at most the values"
     )]
     Components {
-        /// Components asked for.
+        /// The requested number of components.
         seen: usize,
-        /// Items handed in.
+        /// The number of items given.
         items: usize,
         /// Values of an item.
         dim: usize,
@@ -182,10 +182,10 @@ pub enum MetricsError {
         allowed: usize,
     },
 
-    /// All items are the same, so that no direction stands out.
+    /// All items are equal, so there are no principal components.
     #[error("all {items} items are equal: principal components need some that differ")]
     NoVariance {
-        /// Items handed in.
+        /// The number of items given.
         items: usize,
     },
 }

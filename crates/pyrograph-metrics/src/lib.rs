@@ -1,18 +1,18 @@
-//! Figures that say how good generated images, scores and detections are, on plain values of the host.
+//! Quality figures of generated images, anomaly scores and detections, computed on the host.
 //!
 //! | question | answer |
 //! | --- | --- |
-//! | Are the samples distributed as the data are? | [`sliced_wasserstein`] |
+//! | Are the samples distributed as the data? | [`sliced_wasserstein`] |
 //! | Are they new, or copies of the training set? | [`nearest_neighbour_distances`], [`NeighbourSummary`], [`held_out_baseline`] |
-//! | Do they show the class that was asked for? | [`class_agreement`] |
+//! | Do they show the requested class? | [`class_agreement`] |
 //! | Do they differ from each other, or has the generator collapsed? | [`mean_pairwise_distance`] |
-//! | Do scores tell anomalous images from normal ones? | [`auroc`], [`average_precision`], [`RocCurve`], [`PrecisionRecallCurve`] |
-//! | At which threshold, and what does it do? | [`f1_max`], [`quantile_threshold`], [`confusion_at`] |
-//! | Does a detector find the objects? | [`DetectionScorer`]: average precision as Pascal VOC ([`VocReport`]) and COCO ([`CocoReport`]) count it |
-//! | What would the simplest detector score? | [`Pca`] |
+//! | Do scores separate anomalous images from normal ones? | [`auroc`], [`average_precision`], [`RocCurve`], [`PrecisionRecallCurve`] |
+//! | Which threshold, and with which errors? | [`f1_max`], [`quantile_threshold`], [`confusion_at`] |
+//! | Does a detector find the objects? | [`DetectionScorer`]: average precision by the rules of Pascal VOC ([`VocReport`]) and COCO ([`CocoReport`]) |
+//! | What is the score of a simple baseline? | [`Pca`] |
 //!
-//! Sets of images are flat: image after image, `dim` values each. Every figure depends on its arguments
-//! only: not on the number of threads, not on the machine's random generator.
+//! Sets of images are flat: image after image, `dim` values each. Every figure depends only on its
+//! arguments, not on the number of threads or the machine.
 //!
 //! # Example
 //!

@@ -10,12 +10,13 @@ pub struct ValueMoments {
     pub mean: f64,
     /// The standard deviation of the population.
     pub deviation: f64,
-    /// The fourth central moment over the square of the variance: 3 for a normal distribution, 0 where all values are equal.
+    /// The fourth central moment over the square of the variance: 3 for a normal distribution, 0 if
+    /// all values are equal.
     pub kurtosis: f64,
 }
 
 impl ValueMoments {
-    /// The moments of `values`; none of no values.
+    /// The moments of `values`; `None` without values.
     pub fn of(values: &[f32]) -> Option<Self> {
         if values.is_empty() {
             return None;
@@ -38,11 +39,12 @@ impl ValueMoments {
         })
     }
 
-    /// The moments of `√ᾱ x_0 + √(1 − ᾱ) ε`, with `x_0` distributed as this, `ε` standard normal, and `signal = √ᾱ`:
+    /// The moments of `√ᾱ x_0 + √(1 − ᾱ) ε`, with `x_0` of these moments, `ε` standard normal, and
+    /// `signal = √ᾱ`:
     ///
     /// mean `√ᾱ m`, variance `V = ᾱ s² + 1 − ᾱ`, kurtosis `(ᾱ² s⁴ k + 6 ᾱ (1 − ᾱ) s² + 3 (1 − ᾱ)²) / V²`.
     ///
-    /// A sample of a diffusion model at that noise level has them, as long as it stays on its way.
+    /// A sample of a diffusion model at that noise level should have these moments.
     #[must_use]
     pub fn diffused(self, signal: f64) -> Self {
         let alpha_cumprod = signal * signal;

@@ -11,10 +11,10 @@ const BLOCK: usize = 8;
 /// The training item that lies nearest to a sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Neighbour {
-    /// Its place in the training set, from 0; the first of several at the same distance.
+    /// The index in the training set, from 0; the first of several at the same distance.
     pub index: usize,
-    /// The root of the mean squared difference over the values, so in the unit of the values:
-    /// for pixels in [-1, 1] one step of a byte is 2 / 255.
+    /// The root mean square difference over the values, in the unit of the values: for pixels in
+    /// [-1, 1] one step of a byte is 2 / 255.
     pub distance: f32,
 }
 
@@ -58,7 +58,7 @@ pub fn nearest_neighbour_distances(
     Ok(nearest)
 }
 
-/// What the distances of a set of samples come to.
+/// A summary of the distances of a set of samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NeighbourSummary {
     /// The number of samples.
@@ -67,14 +67,14 @@ pub struct NeighbourSummary {
     pub mean: f64,
     /// The smallest distance.
     pub min: f32,
-    /// The share of samples that equal a training item exactly.
+    /// The fraction of samples that equal a training item exactly.
     pub exact_copies: f64,
-    /// The share of samples within the threshold of a training item, exact copies among them.
+    /// The fraction of samples within the threshold of a training item, including exact copies.
     pub near_copies: f64,
 }
 
 impl NeighbourSummary {
-    /// Sums up distances; samples at `threshold` or nearer count as near copies.
+    /// Summarises distances; samples at `threshold` or nearer count as near copies.
     ///
     /// # Errors
     /// [`MetricsError::Empty`] without distances, [`MetricsError::Threshold`] for a threshold that is
@@ -101,8 +101,8 @@ impl NeighbourSummary {
     }
 }
 
-/// The summary that real, unseen items have: what good samples are to be compared with. Samples
-/// much nearer to the training set than this are copies, samples much farther off are no good.
+/// The summary of real, held-out items, as a reference for samples. Samples that are much nearer to
+/// the training set than these items are copies; samples that are much farther away are poor.
 ///
 /// # Errors
 /// Those of [`nearest_neighbour_distances`] and of [`NeighbourSummary::new`].

@@ -10,14 +10,16 @@ use crate::random::SplitMix;
 /// Projections that share one pass over the items, which are then read from the cache.
 const BLOCK: usize = 8;
 
-/// How [`sliced_wasserstein`] measures.
+/// Options of [`sliced_wasserstein`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlicedWassersteinConfig {
     /// The number of random directions, at least 1.
     pub projections: usize,
-    /// The number of quantiles compared in each direction, at least 1; a single one is the minimum.
+    /// The number of quantiles compared in each direction, at least 1; with 1 only the minimum is
+    /// compared.
     pub quantiles: usize,
-    /// Seed of the directions. Figures can be compared when seed, projections and quantiles agree.
+    /// Seed of the directions. Only figures with equal seed, projections and quantiles are
+    /// comparable.
     pub seed: u64,
 }
 
@@ -32,8 +34,8 @@ impl Default for SlicedWassersteinConfig {
     }
 }
 
-/// How far apart the distributions of two sets are: 0 for equal sets, about 0.066 for sprites
-/// held out against the others, larger for worse samples.
+/// The distance between the distributions of two sets: 0 for equal sets, about 0.066 between
+/// held-out and training sprites, larger for worse samples.
 ///
 /// For each random direction θ of length 1 the items are projected to numbers, and the quantile
 /// functions of both sets are compared (Rabin et al. 2011,
@@ -46,10 +48,9 @@ impl Default for SlicedWassersteinConfig {
 /// The sets may differ in size. `a` and `b` hold item after item, `dim` values each.
 ///
 /// # Errors
-/// [`MetricsError::Empty`] for a set without items, [`MetricsError::Length`] where the last item is
-/// not complete, [`MetricsError::Value`] with the place of the first value that is NaN or
-/// beyond ±10¹⁵,
-/// [`MetricsError::Zero`] for a `dim`, projections or quantiles of 0.
+/// [`MetricsError::Empty`] for a set without items, [`MetricsError::Length`] if the last item is
+/// not complete, [`MetricsError::Value`] with the index of the first value that is NaN or beyond
+/// ±10¹⁵, [`MetricsError::Zero`] for a `dim`, projections or quantiles of 0.
 pub fn sliced_wasserstein(
     a: &[f32],
     b: &[f32],

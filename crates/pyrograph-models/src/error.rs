@@ -1,12 +1,12 @@
-//! What can be wrong with a config, a weights file or an input.
+//! Errors of configs, weight files and inputs.
 
 use std::{fmt, path::PathBuf};
 
-/// Why a model cannot be made, loaded, saved or run.
+/// The error of making, loading, saving or running a model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// A number of a config is outside what the architecture allows.
+    /// A field of a config is outside the range that the architecture allows.
     #[error("{model}: {field} is {seen}, but must be {allowed}")]
     Config {
         /// The model.
@@ -18,7 +18,7 @@ pub enum ModelError {
         /// What is allowed, and why.
         allowed: String,
     },
-    /// A `config.json` does not read, or asks for something that the model does not have.
+    /// A `config.json` cannot be parsed, or requires a feature that the model does not have.
     #[error("{model}: config.json: {reason}")]
     ConfigFile {
         /// The model.
@@ -37,7 +37,7 @@ pub enum ModelError {
         input: &'static str,
         /// The first such id.
         id: i64,
-        /// Its place in the tensor, row-major.
+        /// The index of the id in the tensor, row-major.
         place: usize,
         /// The last id of the vocabulary.
         last: usize,
@@ -59,7 +59,7 @@ pub enum ModelError {
     Io {
         /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The error of the operating system.
         source: std::io::Error,
     },
     /// A weights file is damaged, or of no known format.
@@ -70,7 +70,7 @@ pub enum ModelError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A folder or a file is no checkpoint of Stable Diffusion, or not a whole one.
+    /// A folder or a file is not a checkpoint of Stable Diffusion, or an incomplete one.
     #[error(
         "{}: {reason}; a checkpoint is a diffusers folder (unet/, vae/, text_encoder/, scheduler/, tokenizer/) or a single file \
          with CompVis key names",
@@ -107,10 +107,10 @@ pub enum ModelError {
         path: PathBuf,
         /// The model.
         model: &'static str,
-        /// What was looked for, and what the file holds.
+        /// The weights that were looked for, and the contents of the file.
         reason: String,
     },
-    /// A file has no part of the name that was given, or none with weights of the model.
+    /// A file has no part of the given name, or that part has no weights of the model.
     #[error("{}: no part `{part}` holds weights of this {model}; {allowed}", path.display())]
     NoPart {
         /// The file.
@@ -122,7 +122,7 @@ pub enum ModelError {
         /// The parts that hold such weights, or what the file holds.
         allowed: String,
     },
-    /// A file of a set of weights is missing, or is not the one that the set's index describes.
+    /// A shard of a set of weights is missing, or is not the file that the index describes.
     #[error("{}: shard {}: {reason}; copy the whole set again", path.display(), shard.display())]
     Shard {
         /// The index.
@@ -132,7 +132,7 @@ pub enum ModelError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A parameter is to have a number type that the backend lacks.
+    /// The number type for a parameter is not supported by the backend.
     #[error("{}: `{key}` is stored as {stored} and was to be loaded as {wanted}, a type that {backend} lacks; load it as f32 (`--dtype f32`, `Precision::F32`)", path.display())]
     MissingType {
         /// The file.
@@ -146,7 +146,7 @@ pub enum ModelError {
         /// The backend and its device.
         backend: String,
     },
-    /// A tensor of 8-bit floats was to be loaded or written as it is stored.
+    /// A tensor of 8-bit floats cannot be loaded or written in its stored type.
     #[error(
         "{}: `{key}` is stored as {stored}, a type of files alone; widen it by `--dtype f32`, `--dtype bf16` or `--dtype f16` (`Precision::F32`, …)",
         path.display()
@@ -159,7 +159,7 @@ pub enum ModelError {
         /// The type in the file.
         stored: &'static str,
     },
-    /// A weight in int8 has no scales, or others than it needs.
+    /// An int8 weight has no scales, or scales of a wrong shape or type.
     #[error(
         "{}: `{key}` is int8: {reason}; a weight in int8 [out, ..] has a scale in f32 for each output under the name `{key}_scale`",
         path.display()
@@ -184,26 +184,27 @@ pub enum ModelError {
         /// What went wrong.
         reason: &'static str,
     },
-    /// A value of a file is NaN or infinite: of a weight, or of a tensor that is handed in.
+    /// A value of a file is NaN or infinite, in a weight or in an input tensor.
     #[error("{}: `{key}` holds {value} at place {index}; every value must be finite", path.display())]
     NonFinite {
         /// The file.
         path: PathBuf,
         /// The tensor's key.
         key: String,
-        /// Place of the first such value.
+        /// The index of the first such value.
         index: usize,
         /// The value.
         value: f32,
     },
-    /// What a network puts out is NaN or infinite: its weights are damaged, or its input is far from what it was trained on.
+    /// An output of a network is NaN or infinite: the weights are damaged, or the input is far from
+    /// the training data.
     #[error("{model}: `{output}` of picture {picture} holds {value}; every value must be finite")]
     NonFiniteOutput {
         /// The model.
         model: &'static str,
         /// The output.
         output: &'static str,
-        /// The picture's place among those handed in, from 0.
+        /// The index of the picture in the input, from 0.
         picture: usize,
         /// The first such value.
         value: f32,
@@ -221,7 +222,7 @@ pub enum ModelError {
     /// A picture or an option of a detector is not allowed.
     #[error(transparent)]
     Vision(#[from] pyrograph_vision::VisionError),
-    /// A model file does not carry a config, or one of another model.
+    /// A model file has no config, or the config of another model.
     #[error("{}: {reason}", path.display())]
     NoConfig {
         /// The file.
@@ -231,19 +232,19 @@ pub enum ModelError {
     },
 }
 
-/// How the keys of a file differ from those of a model.
+/// The differences between the keys of a file and the keys of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyReport {
-    /// Keys the model needs and the file lacks.
+    /// Keys that the model needs and the file does not have.
     pub missing: Vec<String>,
-    /// Keys the file holds and the model has no place for.
+    /// Keys of the file that the model does not have.
     pub unused: Vec<String>,
-    /// Keys of both with different shapes: key, shape in the file, shape in the model.
+    /// Keys of both whose shapes differ: key, shape in the file, shape in the model.
     pub shapes: Vec<(String, Vec<usize>, Vec<usize>)>,
 }
 
 impl KeyReport {
-    /// Whether nothing differs.
+    /// Whether there is no difference.
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.unused.is_empty() && self.shapes.is_empty()
     }

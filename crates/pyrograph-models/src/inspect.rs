@@ -1,4 +1,4 @@
-//! What a file or folder of weights holds, and what it is taken for.
+//! The contents of a file or folder of weights, and the model that it is recognised as.
 
 use std::{fs, path::Path};
 
@@ -16,33 +16,33 @@ use crate::{
     weights::{StateDict, TensorEntry, model_header},
 };
 
-/// What was found.
+/// The result of [`inspect()`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Inspection {
-    /// What pyrograph takes it for.
+    /// The kind of file or folder that pyrograph recognises.
     pub kind: String,
-    /// The networks, or the one file.
+    /// The networks of a folder, or the single file.
     pub parts: Vec<PartInspection>,
-    /// What is assumed, and what is not used.
+    /// Assumptions, and unused parts, one sentence each.
     pub notes: Vec<String>,
 }
 
 /// One network, or one file.
 #[derive(Clone, Debug, Serialize)]
 pub struct PartInspection {
-    /// The name of the network; empty for a file that is no network of a pipeline.
+    /// The name of the network; empty for a file that is not a network of a pipeline.
     pub name: String,
     /// The file of weights.
     pub file: String,
-    /// The config, where there is one.
+    /// The config, if there is one.
     pub config: Option<Value>,
-    /// The header's metadata but for the config.
+    /// The metadata of the header, without the config.
     pub metadata: std::collections::BTreeMap<String, String>,
     /// The tensors, sorted by key.
     pub tensors: Vec<TensorLine>,
     /// The layers that the tensors belong to.
     pub layers: Vec<LayerLine>,
-    /// Numbers in all tensors.
+    /// The number of values in all tensors.
     pub parameters: usize,
     /// Bytes of all tensors.
     pub bytes: usize,
@@ -66,19 +66,20 @@ pub struct TensorLine {
 pub struct LayerLine {
     /// The name.
     pub name: String,
-    /// The shape of its output, with letters for what an input decides: `[n, 320, h, w]`; none where the weight does not tell.
+    /// The shape of the layer's output, with letters for sizes that depend on the input:
+    /// `[n, 320, h, w]`. `None` if the weight does not determine it.
     pub output: Option<String>,
-    /// Numbers in its tensors.
+    /// The number of values in the layer's tensors.
     pub parameters: usize,
-    /// Floating-point operations for each place of the output (pixel, token): a multiplication and an addition a weight; none
-    /// where the layer is no matrix product.
+    /// Floating-point operations for each position of the output (pixel, token): one multiplication
+    /// and one addition for each weight. `None` if the layer is not a matrix product.
     pub flops_per_place: Option<usize>,
 }
 
-/// Looks into a file of weights, a pipeline's folder, or the folder of one network.
+/// Inspects a file of weights, the folder of a pipeline, or the folder of one network.
 ///
 /// # Errors
-/// When the path cannot be read, or when it holds no weights.
+/// When the path cannot be read, or contains no weights.
 pub fn inspect(path: &Path) -> Result<Inspection, ModelError> {
     if path.is_dir() {
         return inspect_folder(path);
@@ -114,7 +115,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, ModelError> {
     Ok(found)
 }
 
-/// The networks that stand under a prefix, and the tensors that are not read.
+/// Notes on the networks under prefixes, and on tensors that are not read.
 fn notes_on(dict: &StateDict) -> Vec<String> {
     let mut notes = Vec::new();
     for (key, network) in NETWORKS {
@@ -204,7 +205,7 @@ fn config_beside(path: &Path) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-/// Keys of networks that pyrograph has, and the networks.
+/// Characteristic keys of the networks that pyrograph has, with their names.
 const NETWORKS: [(&str, &str); 10] = [
     (
         "time_embedding.linear_1.weight",
@@ -227,7 +228,7 @@ const NETWORKS: [(&str, &str); 10] = [
     ("latent_network.weight", "an encoder of f-AnoGAN"),
 ];
 
-/// The network that a file's keys tell.
+/// The network that the keys of a file identify.
 fn network_of(path: &Path, dict: &StateDict) -> String {
     let ends = |end: &str| dict.keys().any(|key| key.ends_with(end));
     let known = NETWORKS.iter().find(|(key, _)| ends(key));

@@ -1,15 +1,15 @@
-//! Vision models on burn, generic over [`VisionBackend`](pyrograph_backend::vision::VisionBackend), with the key names of
-//! their published checkpoints.
+//! Vision models on burn, generic over [`VisionBackend`](pyrograph_backend::vision::VisionBackend),
+//! with the key names of their published checkpoints.
 //!
 //! - [`context_unet`]: the U-Net of the sprite job.
 //! - [`dcgan`]: generator, discriminator and encoder of the anomaly job.
 //! - [`ssd`]: the detector on VGG16 or MobileNetV2.
-//! - [`stable_diffusion`]: the text encoder, UNet, VAE and tiny VAE of text to image; checkpoints, LoRA files and learned
-//!   tokens.
+//! - [`stable_diffusion`]: the text encoder, UNet, VAE and tiny VAE of text to image; checkpoints,
+//!   LoRA files and learned tokens.
 //! - [`blocks`]: the layers they are made of, in PyTorch's layout.
 //! - [`inspect`]: what a file or folder of weights holds.
-//! - [`weights`]: state dicts over mapped PyTorch and safetensors files, in the type of the file or another, and model files
-//!   that carry their config.
+//! - [`weights`]: state dicts over mapped PyTorch and safetensors files, in the type of the file or
+//!   another, and model files that carry their config.
 //!
 //! A config checks its numbers and makes a module; a module's `forward` takes tensors in the paper's order:
 //!

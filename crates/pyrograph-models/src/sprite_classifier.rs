@@ -1,4 +1,5 @@
-//! A small convolutional classifier of sprites: the judge of whether a sample looks like the class asked for.
+//! A small convolutional classifier of sprites, which tells whether a sample looks like the
+//! requested class.
 
 use burn::{
     module::Module,
@@ -16,7 +17,7 @@ const KERNEL: usize = 3;
 /// Two halvings.
 const SHRINK: usize = 4;
 
-/// The numbers of a [`SpriteClassifier`].
+/// Configuration of a [`SpriteClassifier`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpriteClassifierConfig {
     /// Channels of an image.
@@ -30,10 +31,10 @@ pub struct SpriteClassifierConfig {
 }
 
 impl SpriteClassifierConfig {
-    /// A classifier with fresh parameters.
+    /// A classifier with random initial parameters.
     ///
     /// # Errors
-    /// When a number is not allowed.
+    /// When a field is not allowed.
     pub fn init<B: Backend>(
         &self,
         device: &B::Device,
@@ -69,7 +70,7 @@ impl SpriteClassifierConfig {
     }
 }
 
-/// Three convolutions with ReLU, two halvings, two linear layers.
+/// Three convolutions with ReLU, two downsamplings by 2, two linear layers.
 #[derive(Module, Debug)]
 pub struct SpriteClassifier<B: Backend> {
     conv1: Conv2d<B>,

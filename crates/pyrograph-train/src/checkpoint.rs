@@ -13,33 +13,33 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{DataFingerprint, TrainError};
 
-/// The model as the last step left it.
+/// The model after the last step.
 pub(crate) const MODEL: &str = "model.safetensors";
-/// Its moving average: what sampling uses.
+/// The moving average of the model, which sampling uses.
 pub(crate) const EMA: &str = "ema.safetensors";
 /// The state of the only optimizer.
 pub(crate) const OPTIMIZER: &str = "optimizer.bin";
 const STATE: &str = "state.json";
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainState {
     /// Steps taken.
     pub step: u64,
-    /// Seconds trained, over every resume.
+    /// Total seconds of training, over all resumes.
     pub seconds: f64,
     /// The run's seed.
     pub seed: u64,
-    /// The data that it is trained on.
+    /// The fingerprint of the training data.
     pub data: DataFingerprint,
-    /// The best figure of an evaluation so far, where there are evaluations.
+    /// The best figure of an evaluation so far, if there was an evaluation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<f64>,
 }
 
 impl TrainState {
-    /// Time trained, over every resume.
+    /// Total time of training, over all resumes.
     pub fn elapsed(&self) -> Duration {
         Duration::try_from_secs_f64(self.seconds).unwrap_or_default()
     }

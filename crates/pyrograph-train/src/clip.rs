@@ -9,8 +9,9 @@ use burn::{
 /// Keeps the division finite when every gradient is zero; PyTorch's value.
 const EPSILON: f64 = 1e-6;
 
-/// Scales every gradient by `min(1, max_norm / ‖g‖)`, where `‖g‖` is the norm of all gradients as one vector
-/// (Pascanu et al., 2013; `torch.nn.utils.clip_grad_norm_`). Returns the norm before, on the device: nothing is read.
+/// Scales every gradient by `min(1, max_norm / ‖g‖)`, where `‖g‖` is the norm of all gradients as
+/// one vector (Pascanu et al., 2013; `torch.nn.utils.clip_grad_norm_`). Returns the norm before
+/// clipping as a tensor on the device, without reading it.
 ///
 /// burn's own clipping works parameter by parameter, which changes the direction of the step.
 pub fn clip_global_norm<B: AutodiffBackend, M: Module<B>>(

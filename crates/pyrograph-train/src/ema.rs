@@ -7,8 +7,9 @@ use burn::{
     tensor::{Tensor, TensorPrimitive, backend::Backend, ops::FloatTensor},
 };
 
-/// An exponential moving average: `average ← d·average + (1 − d)·model` after each step, over parameters and running
-/// statistics alike. Early on, `d` is held to `(1 + n)/(10 + n)` at update `n`, so that the random start is forgotten.
+/// An exponential moving average: `average ← d·average + (1 − d)·model` after each step, over
+/// parameters and running statistics alike. In early updates `d` is limited to `(1 + n)/(10 + n)`
+/// at update `n`, so that the random initial weights are forgotten.
 #[derive(Clone, Debug)]
 pub struct Ema<M> {
     average: M,
@@ -17,7 +18,8 @@ pub struct Ema<M> {
 }
 
 impl<M> Ema<M> {
-    /// Begins at `model`; `updates` is the number of updates already in it (0, or a checkpoint's step).
+    /// Starts the average at `model`; `updates` is the number of updates already in it (0, or a
+    /// checkpoint's step).
     pub fn new(model: M, decay: f64, updates: u64) -> Self {
         Self {
             average: model,
@@ -31,7 +33,7 @@ impl<M> Ema<M> {
         &self.average
     }
 
-    /// Takes one step towards `model`, whose parameters have the ids of the average's.
+    /// Moves the average one step towards `model`, whose parameters must have the same ids.
     pub fn update<B: Backend>(&mut self, model: &M)
     where
         M: Module<B>,

@@ -1,4 +1,4 @@
-//! What can go wrong while training.
+//! Errors of training.
 
 use std::path::PathBuf;
 
@@ -11,11 +11,11 @@ use pyrograph_vision::VisionError;
 
 use crate::DataFingerprint;
 
-/// Why a training run cannot start, go on or be judged.
+/// The error of starting, continuing or evaluating a training run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// A number of the config is not allowed.
+    /// A field of the config is not allowed.
     #[error("{field} is {seen}, but must be {allowed}")]
     Config {
         /// The field.
@@ -30,10 +30,10 @@ pub enum TrainError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// The system's words.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A run folder is not what the command needs.
+    /// A run folder does not fit the command.
     #[error("{}: {reason}", path.display())]
     Run {
         /// The folder or file.
@@ -50,7 +50,7 @@ pub enum TrainError {
         /// The folder.
         path: PathBuf,
     },
-    /// A file of a checkpoint is not as it was written.
+    /// A file of a checkpoint was changed or damaged after it was written.
     #[error("{}: {reason}", path.display())]
     Damaged {
         /// The file.
@@ -58,29 +58,29 @@ pub enum TrainError {
         /// What is wrong with it, and what to do.
         reason: String,
     },
-    /// The data are not those that the run was begun with.
+    /// The data differ from those that the run was begun with.
     #[error(
         "the data have changed since this run was begun: {seen} now, {expected} then; bring the old data back, or begin a new run"
     )]
     DataChanged {
-        /// The data now.
+        /// The fingerprint of the present data.
         seen: DataFingerprint,
-        /// The data then.
+        /// The fingerprint of the data when the run was begun.
         expected: DataFingerprint,
     },
-    /// The loss is no longer a number.
+    /// The loss is NaN or infinite.
     #[error("the loss is {loss} at step {step}{}", after_divergence(advice, *saved))]
     Diverged {
         /// The step.
         step: u64,
         /// The loss.
         loss: f32,
-        /// What to do; a resumed run would take the same steps again.
+        /// Advice; a resumed run would take the same steps again.
         advice: &'static str,
-        /// The step of the last checkpoint; none where nothing was saved.
+        /// The step of the last checkpoint; `None` if nothing was saved.
         saved: Option<u64>,
     },
-    /// A loss of a batch of named images, or its gradients, are no numbers.
+    /// A loss, or its gradients, of a batch of named images are NaN or infinite.
     #[error(
         "the {term} is {value} at step {step}, whose images are {}{}",
         images.join(", "),
@@ -95,12 +95,12 @@ pub enum TrainError {
         value: f32,
         /// The images of the batch.
         images: Vec<String>,
-        /// What to do; a resumed run would take the same steps again.
+        /// Advice; a resumed run would take the same steps again.
         advice: &'static str,
-        /// The step of the last checkpoint; none where nothing was saved.
+        /// The step of the last checkpoint; `None` if nothing was saved.
         saved: Option<u64>,
     },
-    /// A term of a distillation teaches nothing.
+    /// A term of a distillation has no effect.
     #[error(
         "the distillation term `{term}` {fault} in each of the first {steps} steps that asked the teacher: leave its method out, or see whether the layers that it reaches are frozen"
     )]
@@ -112,18 +112,18 @@ pub enum TrainError {
         /// The steps.
         steps: u64,
     },
-    /// A weight is no longer a number, though the loss before it was.
+    /// A weight is NaN or infinite, though the loss before was finite.
     #[error("`{key}` holds {value} after step {step}{}", after_divergence(advice, *saved))]
     DivergedWeights {
         /// The step.
         step: u64,
         /// The weight's published name.
         key: String,
-        /// Its first value that is no number.
+        /// The first such value.
         value: f32,
-        /// What to do; a resumed run would take the same steps again.
+        /// Advice; a resumed run would take the same steps again.
         advice: &'static str,
-        /// The step of the last checkpoint; none where nothing was saved.
+        /// The step of the last checkpoint; `None` if nothing was saved.
         saved: Option<u64>,
     },
     /// One of several devices failed in the middle of a step.
@@ -131,30 +131,30 @@ pub enum TrainError {
         "device {place} of this run failed: {reason}; the run can be resumed, from its last checkpoint where it has one"
     )]
     Device {
-        /// Its place among the run's devices, from 0.
+        /// The index of the device in the run, from 0.
         place: usize,
-        /// Its words.
+        /// The error message of the device.
         reason: String,
     },
     /// A hook of the caller failed.
     #[error(transparent)]
     Hook(Box<dyn std::error::Error + Send + Sync>),
-    /// The model refuses.
+    /// An error of the model.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The noise schedule refuses.
+    /// An error of the noise schedule.
     #[error(transparent)]
     Diffusion(#[from] DiffusionError),
-    /// The loss refuses.
+    /// An error of the loss.
     #[error(transparent)]
     Loss(#[from] LossError),
-    /// The data refuse.
+    /// An error of the data.
     #[error(transparent)]
     Data(#[from] DataError),
     /// A file cannot be written.
     #[error(transparent)]
     Vision(#[from] VisionError),
-    /// A metric refuses.
+    /// An error of a metric.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
 }

@@ -1,4 +1,4 @@
-//! Which data a run was begun with.
+//! The fingerprint of a run's data.
 
 use std::fmt;
 
@@ -7,20 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
 
-/// What tells one data set from another: a run that goes on with other data than it was begun with would be neither.
+/// The properties that distinguish data sets. A run must not continue with other data than it was
+/// begun with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataFingerprint {
     /// Number of images.
     pub images: usize,
-    /// Their side.
+    /// The side of the images in pixels.
     pub side: usize,
-    /// Their channels.
+    /// The channels of the images.
     pub channels: usize,
     /// Classes.
     pub classes: usize,
-    /// CRC-32 of what is learned from: pixels, and contexts or labels; of images with boxes, whose pixels are read one by one, names,
-    /// sizes and objects.
+    /// CRC-32 of the training data: pixels, and contexts or labels. For images with boxes, whose
+    /// pixels are read on demand, it is of names, sizes and objects.
     pub checksum: u32,
 }
 
@@ -37,7 +38,7 @@ impl From<&SpriteSet> for DataFingerprint {
 }
 
 impl From<&LabelledImages> for DataFingerprint {
-    /// Of square images: what a DCGAN takes.
+    /// The fingerprint of square images, the data of a DCGAN.
     fn from(set: &LabelledImages) -> Self {
         Self {
             images: set.len(),
@@ -50,7 +51,8 @@ impl From<&LabelledImages> for DataFingerprint {
 }
 
 impl From<&DetectionSet> for DataFingerprint {
-    /// Of images that may differ in size: the longest side, and a checksum of names, sizes and objects.
+    /// The fingerprint of images that may differ in size: the longest side, and a checksum of
+    /// names, sizes and objects.
     fn from(set: &DetectionSet) -> Self {
         let sides = set.samples().iter().map(|s| s.width.max(s.height));
         Self {
@@ -64,12 +66,12 @@ impl From<&DetectionSet> for DataFingerprint {
 }
 
 impl DataFingerprint {
-    /// That of a set.
+    /// The fingerprint of a set.
     pub fn of(set: impl Into<Self>) -> Self {
         set.into()
     }
 
-    /// Refuses a set that is not the one of this fingerprint.
+    /// Refuses a set with another fingerprint.
     ///
     /// # Errors
     /// [`TrainError::DataChanged`].

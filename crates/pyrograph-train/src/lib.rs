@@ -1,16 +1,18 @@
 //! Training loops that read from top to bottom, with exact resume.
 //!
-//! - [`sprites`]: a ContextUnet as a diffusion model; and how good its samples are ([`sprites::SpriteJudge`]).
-//! - [`dcgan`]: a generator and a discriminator against each other, and the encoder of f-AnoGAN.
-//! - [`ssd`]: a detector on images with boxes, and how well it finds them ([`ssd::score_set`]).
-//! - [`compare`]: finished detector runs against each other, over several seeds.
-//! - [`run_folder`]: what a run keeps on disk; nothing half-written is ever trusted.
+//! - [`sprites`]: a ContextUnet as a diffusion model, and the quality of its samples
+//!   ([`sprites::SpriteJudge`]).
+//! - [`dcgan`]: adversarial training of a generator and a discriminator, and the encoder of
+//!   f-AnoGAN.
+//! - [`ssd`]: a detector on images with boxes, and its evaluation ([`ssd::score_set`]).
+//! - [`compare`]: comparison of finished detector runs over several seeds.
+//! - [`run_folder`]: the files of a run; a partly written file is never trusted.
 //! - [`Ema`]: the moving average of a model's weights.
 //!
-//! A program that wants no files trains with
-//! [`RunFolder::in_memory`](run_folder::RunFolder::in_memory).
+//! A program without files trains with [`RunFolder::in_memory`](run_folder::RunFolder::in_memory).
 //!
-//! All randomness of a run comes from one seed and is addressed by step, so a resumed run draws what an unbroken one draws.
+//! All randomness of a run is a function of one seed and the step, so a resumed run draws the same
+//! numbers as an uninterrupted one.
 //!
 //! ```no_run
 //! # mod pyrograph {

@@ -1,19 +1,19 @@
-//! When a run ends, and the learning rate on the way.
+//! The end of a run, and learning rates that depend on its progress.
 
 use std::time::Duration;
 
 /// The end of a run: the first limit that is reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Limits {
-    /// Steps to take in all, over every resume.
+    /// Total number of steps, over all resumes.
     pub steps: Option<u64>,
-    /// Time to train in all, over every resume.
+    /// Total time of training, over all resumes.
     pub time: Option<Duration>,
 }
 
 impl Limits {
-    /// From what a config gives: epochs of `per_epoch` steps, steps and minutes, of which the first counts; `usual_epochs` where it
-    /// gives none.
+    /// From what a config gives: epochs of `per_epoch` steps, steps and minutes, of which the first
+    /// counts; `usual_epochs` where it gives none.
     pub(crate) fn new(
         epochs: Option<u64>,
         steps: Option<u64>,
@@ -32,7 +32,7 @@ impl Limits {
         Self { steps, time }
     }
 
-    /// How much of the run is done, 0 to 1: by the limit that is nearest.
+    /// The fraction of the run that is done, 0 to 1, measured by the nearest limit.
     pub fn progress(&self, step: u64, elapsed: Duration) -> f64 {
         let by_steps = self.steps.map(|steps| step as f64 / steps.max(1) as f64);
         let by_time = self
@@ -48,7 +48,8 @@ impl Limits {
     }
 }
 
-/// Batches of one pass over `items` images: the last may be smaller, but never one image, which a batch norm cannot take.
+/// Batches of one pass over `items` images: the last may be smaller, but never one image, which a
+/// batch norm cannot take.
 pub(crate) fn batches_per_epoch(items: usize, batch_size: usize) -> u64 {
     let batch = batch_size.max(1);
     let rest = usize::from(items % batch > 1);

@@ -1,4 +1,4 @@
-//! What every training does to go on from a checkpoint.
+//! Resuming a training from a checkpoint.
 
 use std::{
     fmt::Debug,
@@ -134,17 +134,17 @@ pub(crate) fn drop_metrics_after<L: Serialize + DeserializeOwned>(
     run.rewrite_metrics(&lines)
 }
 
-/// The path of the weights to sample from in a run's last whole checkpoint: the moving average, or
-/// the raw model when `raw` is set or no average was kept.
+/// The path of the weights to sample from in a run's last complete checkpoint: the moving average,
+/// or the raw model if `raw` is set or there is no average.
 ///
 /// # Errors
-/// When there is no checkpoint yet, or none whose file is as it was written.
+/// When there is no checkpoint yet, or none with an undamaged file.
 pub fn weights_path(run: &RunFolder, raw: bool) -> Result<PathBuf, TrainError> {
     whole_weights(run, [raw], &mut |_| {}).map(|[path]| path)
 }
 
-/// [`weights_path`] for several networks, which are all of one checkpoint. `remark` is told where a
-/// damaged checkpoint is passed over for an older one.
+/// [`weights_path`] for several networks, all from one checkpoint. `remark` is called when a
+/// damaged checkpoint is skipped for an older one.
 ///
 /// # Errors
 /// As [`weights_path`].

@@ -1,21 +1,24 @@
-//! Images in other sizes, byte for byte as Pillow makes them.
+//! Bicubic resizing with the same bytes as Pillow.
 
 use image::RgbImage;
 
 use crate::{VisionError, canvas};
 
-/// The image at `width` by `height`, by the bicubic filter of Pillow, byte for byte.
+/// Resizes an image to `width` by `height` by Pillow's bicubic filter, with the same bytes.
 ///
-/// This is what `Image.resize(…, BICUBIC)` and torchvision's `Resize` on such images do: the cubic with a = -0.5,
-/// widened to span the area shrunk, first along the rows and then along the columns, with bytes in between. The last
-/// makes a difference: what overshoots at a hard edge is cut off in each of the two steps.
+/// This equals `Image.resize(…, BICUBIC)`, and torchvision's `Resize` on Pillow images: the cubic
+/// with a = -0.5, widened when shrinking, first along the rows and then along the columns, with
+/// rounding to bytes in between. The rounding matters: overshoots at hard edges are clamped in each
+/// of the two steps.
 ///
-/// Pillow does the same in all sizes up to version 12. From 13 on it takes the columns first where the height shrinks
-/// much more than the width ([its #9549](https://github.com/python-pillow/Pillow/pull/9549)): there, but never between
-/// squares, hard edges differ.
+/// The bytes equal those of Pillow up to version 12 for all sizes. From version 13 on Pillow
+/// processes the columns first if the height shrinks much more than the width ([its
+/// #9549](https://github.com/python-pillow/Pillow/pull/9549)); in that case hard edges differ, but
+/// never between square sizes.
 ///
 /// # Errors
-/// [`VisionError::Zero`] when a side, wanted or given, is 0, [`VisionError::TooLarge`] beyond 2²⁸ pixels.
+/// [`VisionError::Zero`] when a side of the image or of the result is 0, [`VisionError::TooLarge`]
+/// beyond 2²⁸ pixels.
 pub fn resize_bicubic(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, VisionError> {
     let (from_width, from_height) = image.dimensions();
     let mut resized = canvas::blank(width.into(), height.into(), canvas::BLACK)?;
@@ -30,7 +33,8 @@ pub fn resize_bicubic(image: &RgbImage, width: u32, height: u32) -> Result<RgbIm
     Ok(resized)
 }
 
-/// One channel of an image, row-major, brought from [height, width] `from` to `to`; see [`resize_bicubic`].
+/// Resizes one channel of an image, row-major, from [height, width] `from` to `to`; see
+/// [`resize_bicubic`].
 ///
 /// # Errors
 /// [`VisionError::Length`] unless `plane` fills `from`, otherwise as [`resize_bicubic`].

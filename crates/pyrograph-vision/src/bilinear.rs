@@ -1,17 +1,18 @@
-//! Images in other sizes, as detectors take them.
+//! Bilinear resizing for detectors.
 
 use image::RgbImage;
 
 use crate::{ColourNormalisation, VisionError, canvas};
 
-/// The image at `width` by `height`, each pixel a mean of the four around it, rounded to the nearest byte.
+/// Resizes an image to `width` by `height` bilinearly, rounded to the nearest byte.
 ///
-/// This is `torch.nn.functional.interpolate(…, mode="bilinear", align_corners=False)` and OpenCV's `INTER_LINEAR`: without
-/// a filter against aliasing, as published detectors were trained. An image that shrinks a lot looks rough;
-/// [`resize_bicubic`](crate::resize_bicubic) looks better.
+/// This equals `torch.nn.functional.interpolate(…, mode="bilinear", align_corners=False)` and
+/// OpenCV's `INTER_LINEAR`: there is no anti-aliasing, as in the training of published detectors.
+/// An image that shrinks a lot looks rough; [`resize_bicubic`](crate::resize_bicubic) looks better.
 ///
 /// # Errors
-/// [`VisionError::Zero`] when a side, wanted or given, is 0, [`VisionError::TooLarge`] beyond 2²⁸ pixels.
+/// [`VisionError::Zero`] when a side of the image or of the result is 0, [`VisionError::TooLarge`]
+/// beyond 2²⁸ pixels.
 pub fn resize_bilinear(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, VisionError> {
     check(image, width, height)?;
     let mut resized = canvas::blank(width.into(), height.into(), canvas::BLACK)?;
@@ -25,8 +26,8 @@ pub fn resize_bilinear(image: &RgbImage, width: u32, height: u32) -> Result<RgbI
     Ok(resized)
 }
 
-/// Fills `out` with the values of the image at `width` by `height`, channels first (CHW): resized as by
-/// [`resize_bilinear`] but without rounding, then normalised.
+/// Fills `out` with the values of the image resized to `width` by `height`, channels first (CHW):
+/// resized as by [`resize_bilinear`] but without rounding, then normalised.
 ///
 /// # Errors
 /// [`VisionError::Length`] unless `out` has 3 · height · width values, otherwise those of [`resize_bilinear`] and of
@@ -48,9 +49,10 @@ pub fn resize_bilinear_chw(
     )
 }
 
-/// Fills `out` with the bytes of the image at `width` by `height`, channels first (CHW): resized as
-/// by [`resize_bilinear`] but without rounding, 0 to 255. [`ColourNormalisation::normalise_chw`]
-/// makes of them what [`resize_bilinear_chw`] gives, to the bit.
+/// Fills `out` with the pixels of the image resized to `width` by `height`, channels first (CHW),
+/// from 0 to 255: resized as by [`resize_bilinear`] but without rounding. After
+/// [`ColourNormalisation::normalise_chw`] they equal the values of [`resize_bilinear_chw`] to the
+/// bit.
 ///
 /// # Errors
 /// Those of [`resize_bilinear_chw`].
@@ -153,8 +155,9 @@ impl Taps {
     }
 }
 
-/// The taps of each of `to` pixels over a line of `from` pixels, both at least 1. Centres lie at halves, so that the edges
-/// of both lines coincide; beyond the outermost centres there is only the outermost pixel.
+/// The taps of each of `to` pixels over a line of `from` pixels, both at least 1. Centres lie at
+/// halves, so that the edges of both lines coincide; beyond the outermost centres there is only the
+/// outermost pixel.
 fn taps(from: usize, to: usize) -> Vec<Taps> {
     let scale = from as f64 / to as f64;
     let last = from - 1;

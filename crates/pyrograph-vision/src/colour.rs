@@ -1,44 +1,45 @@
-//! How the bytes of colour images become the values that a detector takes.
+//! Normalisation of colour images for detectors.
 
 use crate::VisionError;
 
 /// A shift and a scale for each of red, green and blue: `value = (byte / 255 − mean) / std`.
 ///
-/// For one pair for all channels, see [`Normalisation`](crate::Normalisation).
+/// [`Normalisation`](crate::Normalisation) has one shift and scale for all channels.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ColourNormalisation {
-    /// What becomes 0, in pixel values from 0 to 1.
+    /// The pixel value, from 0 to 1, that maps to 0.
     pub mean: [f32; 3],
-    /// What becomes a step of 1, in pixel values from 0 to 1. Each is finite and above 0.
+    /// The difference of pixel values, from 0 to 1, that maps to 1. Each is finite and above 0.
     pub std: [f32; 3],
 }
 
 impl ColourNormalisation {
-    /// That of SSD300 with VGG-16: bytes less the mean colour (123, 117, 104), in the digits of torchvision's `ssd300_vgg16`.
+    /// The normalisation of SSD300 with VGG-16: the mean colour (123, 117, 104) is subtracted from
+    /// bytes, with the digits of torchvision's `ssd300_vgg16`.
     pub const SSD: Self = Self {
         mean: [0.48235, 0.45882, 0.40784],
         std: [1.0 / 255.0; 3],
     };
 
-    /// That of the MobileNet detectors of [qfgaohao/pytorch-ssd](https://github.com/qfgaohao/pytorch-ssd):
-    /// `(byte − 127) / 128`.
+    /// The normalisation of the MobileNet detectors of
+    /// [qfgaohao/pytorch-ssd](https://github.com/qfgaohao/pytorch-ssd): `(byte − 127) / 128`.
     pub const MOBILENET: Self = Self {
         mean: [127.0 / 255.0; 3],
         std: [128.0 / 255.0; 3],
     };
 
-    /// Mean and deviation of the images of ImageNet, with which torchvision's classifiers are trained.
+    /// Mean and standard deviation of ImageNet, the normalisation of torchvision's classifiers.
     pub const IMAGENET: Self = Self {
         mean: [0.485, 0.456, 0.406],
         std: [0.229, 0.224, 0.225],
     };
 
-    /// Whether every byte has a finite value.
+    /// Checks that every byte maps to a finite value.
     ///
     /// # Errors
-    /// [`VisionError::Range`] for a mean that is not finite, a deviation that is not finite or not above 0, and for a deviation
-    /// that is too small for its mean.
+    /// [`VisionError::Range`] for a mean that is not finite, a deviation that is not finite or not
+    /// above 0, and for a deviation that is too small for its mean.
     pub fn check(&self) -> Result<(), VisionError> {
         let mean = |v: f32| v.is_finite();
         let std = |v: f32| v.is_finite() && v > 0.0;

@@ -1,4 +1,4 @@
-//! Between values in [-1, 1], channels first, and images.
+//! Conversion between values in [-1, 1], channels first, and images.
 
 use image::RgbImage;
 
@@ -10,8 +10,8 @@ const BYTE_CHANNELS: &str = "1 (grey), 3 (RGB) and 4 (RGBA, of which the alpha i
 /// An image from `values` in [-1, 1], channels first (CHW), by `(value · 0.5 + 0.5) · 255`, clamped
 /// and rounded to the nearest byte.
 ///
-/// One channel is grey and three are RGB. Of other numbers a part is shown: the first channel of
-/// two as grey, the first three of four or more as RGB.
+/// One channel is grey and three are RGB. Two channels show the first one as grey; four or more
+/// show the first three as RGB.
 ///
 /// # Errors
 /// [`VisionError::Length`] unless there are `channels · height · width` values,
@@ -45,7 +45,7 @@ pub fn from_chw(
 /// The images of a batch (NCHW), each as by [`from_chw`].
 ///
 /// # Errors
-/// As [`from_chw`]; [`VisionError::Length`] where the last image is not complete.
+/// As [`from_chw`]; [`VisionError::Length`] if the last image is not complete.
 pub fn batch_from_chw(
     values: &[f32],
     channels: usize,
@@ -69,8 +69,8 @@ pub fn to_chw(image: &RgbImage) -> Vec<f32> {
     interleaved_to_planes(image.as_raw(), 3, 3)
 }
 
-/// The values in [-1, 1] of row-major interleaved bytes (HWC), channels first. Alpha, where there
-/// is some, is dropped: composite before.
+/// The values in [-1, 1] of row-major interleaved bytes (HWC), channels first. An alpha channel is
+/// dropped; composite the image before.
 ///
 /// # Errors
 /// [`VisionError::Channels`] unless there are 1, 3 or 4 channels, [`VisionError::Length`] unless

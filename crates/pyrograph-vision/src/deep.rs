@@ -1,4 +1,4 @@
-//! Images of 16 bits a channel with every bit, for sets whose values use a part of them.
+//! Reading images of 16 bits a channel without loss, for sets that use only a part of the range.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -23,7 +23,7 @@ const BYTES_PER_PIXEL: u64 = 8;
 
 /// Reads an image file that has 16 bits a channel, upright and on white as by [`read_image`](crate::read_image).
 ///
-/// Gives none for a file of any other kind, which [`read_image`](crate::read_image) reads.
+/// Returns `None` for any other file; [`read_image`](crate::read_image) reads it.
 ///
 /// # Errors
 /// [`VisionError::Read`] when the file cannot be read, [`VisionError::TooManyPixels`] beyond [`MAX_INPUT_PIXELS`] or
@@ -66,7 +66,8 @@ pub fn read_deep_image(path: impl AsRef<Path>) -> Result<Option<DeepImage>, Visi
     Ok(Some(on_white(image)))
 }
 
-/// An image of 8 bits a channel in which `white` and what is above it is 255, and 0 stays 0; rounded to the nearest.
+/// Converts to 8 bits a channel, rounded to the nearest: 0 stays 0, and `white` and above becomes
+/// 255.
 pub fn from_deep(image: &DeepImage, white: u16) -> RgbImage {
     let white = u32::from(white.max(1));
     RgbImage::from_fn(image.width(), image.height(), |x, y| {

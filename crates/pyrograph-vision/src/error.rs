@@ -1,4 +1,4 @@
-//! What can go wrong with an image or a file.
+//! Errors of images and files.
 
 use std::io;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ pub enum VisionError {
     Length {
         /// Values handed in.
         seen: usize,
-        /// Values that the shape asks for, `usize::MAX` where it is beyond counting.
+        /// Values that the shape needs, `usize::MAX` if the number overflows.
         expected: usize,
         /// Channels of the shape.
         channels: usize,
@@ -33,7 +33,7 @@ pub enum VisionError {
     Channels {
         /// Channels handed in.
         seen: usize,
-        /// What is allowed, in words.
+        /// The allowed numbers, in words.
         allowed: &'static str,
     },
 
@@ -59,14 +59,14 @@ pub enum VisionError {
         what: &'static str,
     },
 
-    /// A number that has to be at least one is zero.
+    /// A number that must be at least one is zero.
     #[error("{what} is 0: it has to be at least 1")]
     Zero {
         /// What is zero.
         what: &'static str,
     },
 
-    /// The picture would be larger than anyone could look at.
+    /// The picture would be too large.
     #[error(
         "a picture of {width} by {height} pixels is too large: at most {MAX_PIXELS} pixels are allowed"
     )]
@@ -102,7 +102,7 @@ pub enum VisionError {
         height: u32,
     },
 
-    /// A share or a weight lies outside its range.
+    /// A fraction or a weight lies outside its range.
     #[error("{what} is {seen:?}: allowed is {allowed}")]
     Range {
         /// What is out of range.
@@ -129,7 +129,7 @@ pub enum VisionError {
     /// The priors of a detector are too many.
     #[error("the feature maps give {seen} priors: at most {MAX_PRIORS} are allowed")]
     TooManyPriors {
-        /// Their number, `usize::MAX` where it is beyond counting.
+        /// Their number, `usize::MAX` if it overflows.
         seen: usize,
     },
 
@@ -142,11 +142,11 @@ pub enum VisionError {
         seen: usize,
         /// Number of priors.
         priors: usize,
-        /// How many values there have to be, in words.
+        /// The required number of values, in words.
         needed: &'static str,
     },
 
-    /// A normalisation has a name that is not known.
+    /// The name of a normalisation is unknown.
     #[error("{seen:?} is no normalisation: allowed are tanh and mnist")]
     UnknownNormalisation {
         /// The name.
@@ -177,7 +177,7 @@ pub enum VisionError {
     Write {
         /// The file, or the folder that should hold it.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 
@@ -186,7 +186,7 @@ pub enum VisionError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 
@@ -237,7 +237,7 @@ pub enum VisionError {
         format: &'static str,
     },
 
-    /// A file is of a known kind that is no image to be read.
+    /// A file has a known format that is not a supported image format.
     #[error(
         "{} is not an image that can be read (PNG, JPEG, GIF, BMP, WebP or TIFF): it is {seen}",
         path.display()
@@ -245,7 +245,7 @@ pub enum VisionError {
     NoImage {
         /// The file.
         path: PathBuf,
-        /// What it is, and what helps.
+        /// The format, and advice.
         seen: &'static str,
     },
 
@@ -254,11 +254,11 @@ pub enum VisionError {
     Decode {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: image::ImageError,
     },
 
-    /// A file whose texts are to be read is not a whole PNG file.
+    /// A file whose texts are read is not a complete PNG file.
     #[error("{} is not a whole PNG file: only such files carry texts", path.display())]
     NoPng {
         /// The file.
@@ -275,9 +275,9 @@ pub enum VisionError {
     /// An image cannot be encoded.
     #[error("cannot encode the image for {}", path.display())]
     Encode {
-        /// The file it was meant for.
+        /// The target file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: image::ImageError,
     },
 }

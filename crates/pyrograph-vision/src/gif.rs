@@ -11,19 +11,19 @@ use crate::{VisionError, atomic_write};
 /// than 256 colours; others keep theirs exactly.
 const QUANTISER_SPEED: i32 = 5;
 
-/// How an animation plays.
+/// Timing and repetition of an animation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GifOptions {
-    /// How long each frame is shown, in milliseconds; GIF counts in steps of ten.
+    /// The time for which each frame is shown, in milliseconds; GIF stores multiples of ten.
     pub delay_ms: u32,
-    /// How long the last frame is shown, in milliseconds, so that the result can be looked at.
+    /// The time for which the last frame is shown, in milliseconds; it is usually longer.
     pub last_frame_ms: u32,
     /// Whether the animation starts again when it has ended.
     pub looping: bool,
 }
 
 impl Default for GifOptions {
-    /// Ten frames a second, two seconds for the last, over and over.
+    /// Ten frames a second, two seconds for the last frame, repeated.
     fn default() -> Self {
         Self {
             delay_ms: 100,
@@ -33,8 +33,8 @@ impl Default for GifOptions {
     }
 }
 
-/// Writes the frames as an animated GIF; see [`atomic_write`] for how. Each frame has a palette of
-/// its own: exact up to 256 colours, otherwise the 256 that fit it best.
+/// Writes the frames as an animated GIF, atomically as by [`atomic_write`]. Each frame has a
+/// palette of its own: exact up to 256 colours, otherwise the 256 colours that fit it best.
 ///
 /// # Errors
 /// [`VisionError::Empty`] without frames, [`VisionError::FrameSize`] unless all have one size,

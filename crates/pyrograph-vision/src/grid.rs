@@ -13,8 +13,8 @@ const PANEL_GAP: u32 = 16;
 
 /// Images in rows of `columns`, in reading order, with `gap` pixels between and around them.
 ///
-/// All cells have the size of the largest image; smaller ones lie in the middle of theirs. Fewer
-/// images than `columns` make one row without empty cells.
+/// All cells have the size of the largest image; smaller images are centred in their cells. Fewer
+/// images than `columns` give one row without empty cells.
 ///
 /// # Errors
 /// [`VisionError::Empty`] without images, [`VisionError::Zero`] for no columns,
@@ -55,8 +55,8 @@ pub fn grid(
 /// each column.
 ///
 /// Rows may differ in length, and images in size: each column is as wide as its widest image or
-/// title, each row as high as its highest image or label. Without labels (all empty) or titles the
-/// room for them is left out. The text is black or white, whichever can be read on `background`.
+/// title, each row as high as its highest image or label. If all labels or all titles are empty, no
+/// room is reserved for them. The text is black or white, whichever is readable on `background`.
 ///
 /// # Errors
 /// [`VisionError::Empty`] when no row has an image, [`VisionError::TooLarge`] beyond 2²⁸ pixels.

@@ -1,4 +1,4 @@
-//! The headers of image files: sizes, orientations, and files that were cut off.
+//! The headers of image files: sizes, orientations, and truncated files.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek};
@@ -12,15 +12,15 @@ use crate::VisionError;
 use crate::ends::missing_end;
 use crate::jpeg::{Beginning, JpegHeader, beginning};
 
-/// Whether a photograph is turned as its EXIF data say.
+/// The handling of a photograph's EXIF orientation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Exif {
-    /// It is turned upright, as viewers and most labelling tools show it.
+    /// The photograph is rotated upright, as viewers and most labelling tools show it.
     #[default]
     Upright,
-    /// Its pixels stay as they are stored, as OpenCV's `IMREAD_IGNORE_ORIENTATION` and a plain
-    /// Pillow read them.
+    /// The pixels are read as they are stored, as by OpenCV's `IMREAD_IGNORE_ORIENTATION` and by
+    /// Pillow.
     Stored,
 }
 
@@ -32,7 +32,7 @@ pub struct ImageHeader {
 }
 
 impl ImageHeader {
-    /// Width and height in pixels of the image as it is read.
+    /// Width and height in pixels of the image when it is read with `exif`.
     pub fn size(&self, exif: Exif) -> (u32, u32) {
         let (width, height) = self.stored;
         match self.orientation {
@@ -48,7 +48,7 @@ impl ImageHeader {
         }
     }
 
-    /// How the EXIF data turn the image, in words; none where they do not.
+    /// The rotation or mirroring by the EXIF data, in words; `None` without one.
     pub fn turn(&self) -> Option<&'static str> {
         match self.orientation {
             Orientation::NoTransforms => None,
@@ -79,17 +79,19 @@ impl ImageHeader {
     }
 }
 
-/// The header of an image file, whose pixels are not read.
+/// Reads the header of an image file, without its pixels.
 ///
 /// # Errors
-/// [`VisionError::Read`] when the file cannot be read, [`VisionError::NoImage`] and [`VisionError::Decode`] when it has no header
-/// of an image that [`read_image`](crate::read_image) knows, [`VisionError::CutOff`] for a JPEG that ends within it.
+/// [`VisionError::Read`] when the file cannot be read, [`VisionError::NoImage`] and
+/// [`VisionError::Decode`] when it has no header of an image that [`read_image`](crate::read_image)
+/// knows, [`VisionError::CutOff`] for a JPEG that ends within it.
 pub fn image_header(path: impl AsRef<Path>) -> Result<ImageHeader, VisionError> {
     let path = path.as_ref();
     header(&mut open(path)?, path)
 }
 
-/// Width and height that [`read_image`](crate::read_image) would give, from the file's header alone and whatever their size.
+/// Width and height of the image that [`read_image`](crate::read_image) returns, read from the
+/// header only, without a limit of size.
 ///
 /// # Errors
 /// Those of [`image_header`].
@@ -97,12 +99,13 @@ pub fn image_size(path: impl AsRef<Path>) -> Result<(u32, u32), VisionError> {
     Ok(image_header(path)?.size(Exif::Upright))
 }
 
-/// [`image_header`] of a file that is looked at as a whole, by its end marker (JPEG, PNG) or its stated length (WebP): that of a
-/// set of thousands takes less than a second. Damage in between shows when the pixels are read.
+/// Like [`image_header`], and checks that the file is complete, by its end marker (JPEG, PNG) or
+/// its stated length (WebP). Thousands of files take less than a second. Damage in the middle of a
+/// file is found only when the pixels are read.
 ///
 /// # Errors
-/// Those of [`image_header`], [`VisionError::CutOff`] for a file that ends too early, and [`VisionError::NoPixels`] for an image
-/// without any.
+/// Those of [`image_header`], [`VisionError::CutOff`] for a file that ends too early, and
+/// [`VisionError::NoPixels`] for an image without any.
 pub fn check_image_file(path: impl AsRef<Path>) -> Result<ImageHeader, VisionError> {
     let path = path.as_ref();
     let mut file = open(path)?;

@@ -1,4 +1,4 @@
-//! Magnitudes as colours, such as what a reconstruction misses of an image.
+//! Heat maps of magnitudes, such as the residual of a reconstruction.
 
 use image::RgbImage;
 
@@ -19,17 +19,17 @@ const INFERNO: [[u8; 3]; 10] = [
     [0xfc, 0xff, 0xa4],
 ];
 
-/// The sizes of `values`, row after row, as colours from black at 0 over purple and orange to pale
-/// yellow at `scale_max` and beyond. The signs do not count, so that a residual can be handed in as
-/// it is.
+/// Draws the magnitudes of `values`, row after row, as colours from black at 0 over purple and
+/// orange to pale yellow at `scale_max` and beyond. Signs are ignored, so a residual can be passed
+/// directly.
 ///
-/// `None` takes the largest size in `values` for the scale. Maps that are to be compared need one
-/// scale for all: with `None` each has a bright spot.
+/// `None` uses the largest magnitude in `values` as the scale. Maps that are compared need a common
+/// scale: with `None` every map has a bright spot.
 ///
 /// # Errors
-/// [`VisionError::Length`] unless there are `height · width` values, [`VisionError::NonFinite`] with
-/// the place of the first value that is infinite or NaN, [`VisionError::Range`] for a scale that is
-/// not finite or not above 0, [`VisionError::TooLarge`] beyond 2²⁸ pixels.
+/// [`VisionError::Length`] unless there are `height · width` values, [`VisionError::NonFinite`]
+/// with the position of the first value that is infinite or NaN, [`VisionError::Range`] for a scale
+/// that is not finite or not above 0, [`VisionError::TooLarge`] beyond 2²⁸ pixels.
 pub fn heat_map(
     values: &[f32],
     height: usize,

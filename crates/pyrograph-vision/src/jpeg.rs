@@ -1,5 +1,5 @@
-//! The segments of a JPEG file: the size, the orientation, and whether the file is whole. The decoder fills what is missing with
-//! grey and says nothing.
+//! The segments of a JPEG file: the size, the orientation, and whether the file is whole. The
+//! decoder fills what is missing with grey and says nothing.
 
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
@@ -32,12 +32,12 @@ pub(crate) enum Beginning {
     Scan(JpegHeader),
     /// A JPEG that ends before its first scan.
     Cut,
-    /// No JPEG, or one with segments that only the decoder can judge.
+    /// Not a JPEG, or a JPEG with segments that only the decoder can check.
     Other,
 }
 
-/// Reads the segments from the beginning of the file up to the first scan. Fill bytes before a marker are passed over, as the
-/// standard (B.1.1.2) and every decoder do.
+/// Reads the segments from the beginning of the file up to the first scan. Fill bytes before a
+/// marker are passed over, as the standard (B.1.1.2) and every decoder do.
 pub(crate) fn beginning(file: &mut (impl BufRead + Seek)) -> io::Result<Beginning> {
     file.rewind()?;
     let mut start = [0; 2];
@@ -52,9 +52,9 @@ pub(crate) fn beginning(file: &mut (impl BufRead + Seek)) -> io::Result<Beginnin
     }
 }
 
-/// Whether the image's end marker follows its first scan. Segments before it are passed over, as one of them may hold a preview,
-/// a JPEG itself; bytes that a camera put behind the end do not matter. A file that is no JPEG is left to the decoder: it is
-/// whole.
+/// Whether the image's end marker follows its first scan. Segments before it are passed over, as
+/// one of them may hold a preview, a JPEG itself; bytes that a camera put behind the end do not
+/// matter. A file that is no JPEG is left to the decoder: it is whole.
 pub(crate) fn is_whole_jpeg(file: &mut (impl BufRead + Seek)) -> io::Result<bool> {
     match beginning(file)? {
         Beginning::Scan(_) => has_end(file),

@@ -1,4 +1,5 @@
-//! Images without a model: from tensors' values to pictures that people look at.
+//! Images without a model: reading, writing, resizing and drawing pictures and charts, and boxes of
+//! detectors.
 //!
 //! The one image type is [`RgbImage`] of the [`image`] crate, which is re-exported. Everything here
 //! is plain host code: no tensors, no devices, no system fonts.
@@ -6,22 +7,22 @@
 //! | to | use |
 //! | --- | --- |
 //! | turn values in [-1, 1] into an image and back | [`from_chw`], [`batch_from_chw`], [`to_chw`], [`bytes_to_chw`] |
-//! | choose what values bytes become for a model | [`Normalisation`], [`ColourNormalisation`] |
+//! | normalise bytes for a model | [`Normalisation`], [`ColourNormalisation`] |
 //! | show pixel art large | [`enlarge`], [`pick_factor`] |
 //! | bring images to one size | [`resize`], [`resize_bicubic`], [`resize_plane_bicubic`], [`resize_bilinear`], [`resize_bilinear_chw`] |
-//! | compare boxes and turn them into what a detector learns | [`BoundingBox`], [`PriorConfig`], [`BoxCoder`] |
-//! | make detections of what a detector puts out | [`postprocess`], [`DetectOptions`], [`nms`], [`nms_per_class`] |
-//! | show what a detector found | [`draw_boxes`], [`BoxLabel`], [`class_colour`] |
+//! | compare boxes and encode them for a detector | [`BoundingBox`], [`PriorConfig`], [`BoxCoder`] |
+//! | decode the outputs of a detector | [`postprocess`], [`DetectOptions`], [`nms`], [`nms_per_class`] |
+//! | draw detections | [`draw_boxes`], [`BoxLabel`], [`class_colour`] |
 //! | lay images out | [`grid()`], [`labelled_grid`], [`panels`] |
 //! | write on an image | [`draw_text`], [`text_size`] |
-//! | show images beside their twins and what differs | [`twin_figure`], [`heat_map`] |
+//! | show images beside their twins and the differences | [`twin_figure`], [`heat_map`] |
 //! | plot losses over steps | [`line_chart`] |
-//! | plot scores and how well they tell classes apart | [`histogram_chart`], [`curve_chart`] |
+//! | plot scores, ROC and precision–recall curves | [`histogram_chart`], [`curve_chart`] |
 //! | plot one figure of several models against another | [`scatter_chart`] |
 //! | read and write files | [`read_image`], [`read_image_within`], [`read_image_turned`], [`decode_image_within`], [`image_size`], [`read_deep_image`], [`from_deep`], [`image_header`], [`check_image_file`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`], [`atomic_write`], [`check_target`] |
 //!
-//! Nothing is ever half written: every file goes under a temporary name into the folder it is meant
-//! for and is renamed when complete.
+//! All files are written atomically: under a temporary name in the target folder, and renamed when
+//! complete.
 //!
 //! # Example
 //!

@@ -1,4 +1,4 @@
-//! How the bytes of images become the values that models take.
+//! Normalisation of images for models.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,9 +9,9 @@ use crate::VisionError;
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalisation {
-    /// What becomes 0, in pixel values from 0 to 1.
+    /// The pixel value, from 0 to 1, that maps to 0.
     pub mean: f32,
-    /// What becomes a step of 1, in pixel values from 0 to 1. It is finite and above 0.
+    /// The difference of pixel values, from 0 to 1, that maps to 1. It is finite and above 0.
     pub std: f32,
 }
 
@@ -22,11 +22,12 @@ impl Normalisation {
         std: 0.5,
     };
 
-    /// Mean and deviation of MNIST's training pixels, as a published article on AnoGAN took them.
+    /// Mean and standard deviation of MNIST's training pixels, as used by a published article on
+    /// AnoGAN.
     ///
-    /// Values go from -0.42 to 2.82. A generator that ends in tanh reaches no more than 1, so that the
-    /// residual of AnoGAN cannot become 0 for any image with white in it: for comparisons with that
-    /// article only.
+    /// Values go from -0.42 to 2.82. A generator that ends in tanh reaches at most 1, so the
+    /// residual of AnoGAN cannot become 0 for an image with white pixels. Use it only for
+    /// comparisons with that article.
     pub const MNIST: Self = Self {
         mean: 0.1307,
         std: 0.3081,
@@ -48,13 +49,13 @@ impl Normalisation {
             .clamp(0.0, 255.0) as u8
     }
 
-    /// The values of black and of white, between which all others lie.
+    /// The values of black and of white, the range of all values.
     pub fn range(&self) -> (f32, f32) {
         (self.value(0), self.value(255))
     }
 }
 
-/// The name, or the two numbers of one that has none.
+/// The name, or the two numbers if it has no name.
 impl fmt::Display for Normalisation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Self::NAMED.iter().find(|(_, known)| known == self) {

@@ -1,4 +1,4 @@
-//! Text that a PNG carries beside its pixels: the chunks `tEXt` and `iTXt`.
+//! Text chunks of PNG files: `tEXt` and `iTXt`.
 //!
 //! Format: <https://www.w3.org/TR/png-3/#11textinfo>.
 
@@ -16,7 +16,7 @@ const FRAME: usize = 12;
 /// The longest keyword that the format allows.
 const MAX_KEYWORD: usize = 79;
 
-/// Writes `image` as PNG with texts, pairs of a keyword and its text, whole or not at all.
+/// Writes `image` as PNG with texts, pairs of a keyword and its text, atomically.
 ///
 /// A text of ASCII goes into a `tEXt` chunk, any other into an uncompressed `iTXt` chunk.
 ///
@@ -46,10 +46,12 @@ pub fn write_png_with_text(
     atomic_write(path, &whole)
 }
 
-/// The texts of a PNG file, pairs of a keyword and its text, in the file's order. Compressed texts are left out.
+/// The texts of a PNG file, pairs of a keyword and its text, in the file's order. Compressed texts
+/// are skipped.
 ///
 /// # Errors
-/// [`VisionError::Read`] when the file cannot be read, [`VisionError::NoPng`] when it is not a PNG file or is cut off.
+/// [`VisionError::Read`] when the file cannot be read, [`VisionError::NoPng`] when it is not a PNG
+/// file or is truncated.
 pub fn read_png_text(path: impl AsRef<Path>) -> Result<Vec<(String, String)>, VisionError> {
     let path = path.as_ref();
     let bytes = fs::read(path).map_err(|source| VisionError::Read {

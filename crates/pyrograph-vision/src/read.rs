@@ -1,4 +1,4 @@
-//! Image files as RGB.
+//! Reading image files as RGB.
 
 use std::io::{BufRead, Cursor, Seek};
 use std::path::Path;
@@ -14,15 +14,16 @@ pub const MAX_INPUT_PIXELS: u64 = 100_000_000;
 /// The most bytes of an image as it is stored, per pixel that is allowed: four channels of a byte, or two of 16 bits.
 const BYTES_PER_PIXEL: u64 = 4;
 
-/// Reads a PNG, JPEG, GIF (first frame), BMP, WebP or TIFF (first page) file, told apart by its contents rather than
-/// its name. Transparent parts are laid on white, grey becomes RGB, 16-bit channels become 8-bit,
-/// and a photograph is turned upright as its EXIF data say.
+/// Reads a PNG, JPEG, GIF (first frame), BMP, WebP or TIFF (first page) file. The format is
+/// recognised by the contents, not by the name. Transparent parts are composited on white, grey
+/// becomes RGB, 16-bit channels become 8-bit, and a photograph is rotated upright by its EXIF data.
 ///
 /// # Errors
 /// [`VisionError::Read`] when the file cannot be read, [`VisionError::TooManyPixels`] beyond
-/// [`MAX_INPUT_PIXELS`], [`VisionError::TooManyBytes`] beyond four times as many bytes, [`VisionError::NoPixels`] for an image
-/// without any, [`VisionError::CutOff`] for a JPEG without its end, [`VisionError::NoImage`] and [`VisionError::Decode`] when it
-/// holds no image of these formats or a damaged one.
+/// [`MAX_INPUT_PIXELS`], [`VisionError::TooManyBytes`] beyond four times as many bytes,
+/// [`VisionError::NoPixels`] for an image without pixels, [`VisionError::CutOff`] for a truncated
+/// JPEG, [`VisionError::NoImage`] and [`VisionError::Decode`] when it is not an image of these
+/// formats, or is damaged.
 pub fn read_image(path: impl AsRef<Path>) -> Result<RgbImage, VisionError> {
     read_image_within(path, MAX_INPUT_PIXELS)
 }
@@ -36,7 +37,7 @@ pub fn read_image_within(path: impl AsRef<Path>, max_pixels: u64) -> Result<RgbI
     read_image_turned(path, max_pixels, Exif::Upright)
 }
 
-/// [`read_image_within`], turned as its EXIF data say or not.
+/// [`read_image_within`] with a choice of the EXIF handling.
 ///
 /// # Errors
 /// Those of [`read_image`].
@@ -49,7 +50,7 @@ pub fn read_image_turned(
     decoded(open(path)?, path, (max_pixels, exif))
 }
 
-/// [`read_image_within`] for an encoded image in memory; `name` stands for its path in errors.
+/// [`read_image_within`] for an encoded image in memory; `name` is used as its path in errors.
 ///
 /// # Errors
 /// Those of [`read_image`].

@@ -1,11 +1,12 @@
-//! Enlarging pixel art and bringing images to one size.
+//! Enlarging pixel art, and resizing images.
 
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
 use crate::{VisionError, canvas};
 
-/// Every pixel as a square of `factor` by `factor` pixels, so that pixel art stays sharp.
+/// Enlarges an image by a whole factor: every pixel becomes a square of `factor` by `factor`
+/// pixels, so that pixel art stays sharp.
 ///
 /// # Errors
 /// [`VisionError::Zero`] for a factor of 0, [`VisionError::TooLarge`] beyond 2²⁸ pixels.
@@ -28,21 +29,21 @@ pub fn enlarge(image: &RgbImage, factor: u32) -> Result<RgbImage, VisionError> {
     Ok(large)
 }
 
-/// The largest whole factor that keeps `side` times the factor within `target`, at least 1:
-/// 16 pixels shown on about 128 take a factor of 8.
+/// The largest whole factor, at least 1, for which `side` times the factor is at most `target`: a
+/// side of 16 with a target of 128 gives 8.
 pub fn pick_factor(side: u32, target: u32) -> u32 {
     target.checked_div(side).unwrap_or(1).max(1)
 }
 
-/// The image at `width` by `height`.
+/// Resizes an image to `width` by `height`.
 ///
-/// Whole factors keep pixel art intact: enlarging repeats pixels, shrinking takes the mean of each
-/// block, which gives back exactly what [`enlarge`] started from. Everything else is resampled with
-/// a triangle filter that spans the area shrunk.
+/// Whole factors keep pixel art intact: enlarging repeats pixels, and shrinking takes the mean of
+/// each block, which exactly inverts [`enlarge`]. Other sizes are resampled with a triangle filter,
+/// widened when shrinking.
 ///
 /// # Errors
-/// [`VisionError::Zero`] when a side, wanted or given, is 0, [`VisionError::TooLarge`] beyond 2²⁸
-/// pixels.
+/// [`VisionError::Zero`] when a side of the image or of the result is 0, [`VisionError::TooLarge`]
+/// beyond 2²⁸ pixels.
 pub fn resize(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, VisionError> {
     let (from_width, from_height) = image.dimensions();
     if width == 0 || height == 0 {

@@ -38,8 +38,8 @@ pub fn text_size(text: &str, size: TextSize) -> (u32, u32) {
     (characters.saturating_mul(glyph), raster.val() as u32)
 }
 
-/// Writes one line of text with its upper left corner at (x, y). What lies outside the picture is
-/// cut; characters beyond Latin-1 are shown as `?`.
+/// Writes one line of text with its upper left corner at (x, y). Parts outside the picture are cut
+/// off; characters beyond Latin-1 are shown as `?`.
 pub fn draw_text(image: &mut RgbImage, x: i64, y: i64, text: &str, size: TextSize, ink: Rgb<u8>) {
     if y >= i64::from(image.height()) {
         return;

@@ -1,4 +1,4 @@
-//! Figures of an image, the nearest normal one that a model knows, and what differs.
+//! Figures of an image, its twin (the nearest normal image of a model), and their difference.
 
 use image::RgbImage;
 
@@ -13,11 +13,11 @@ const GAP: u32 = 10;
 /// A row of [`twin_figure`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct TwinRow {
-    /// What is written at the left, such as "2  score 312.4  anomalous".
+    /// The caption at the left, such as "2 score 312.4 anomalous".
     pub caption: String,
     /// The image.
     pub input: RgbImage,
-    /// Its twin: the nearest image that the model knows.
+    /// The twin: the nearest image that the model can generate.
     pub twin: RgbImage,
     /// A [`heat_map`] of their difference.
     pub residual: RgbImage,
@@ -26,9 +26,9 @@ pub struct TwinRow {
 impl TwinRow {
     /// The row of an image and its twin, both with values in [-1, 1], channels first (CHW).
     ///
-    /// The heat map shows |input − twin|, of several channels the mean, with pale yellow at
-    /// `scale_max` and beyond: 2 is all that values in [-1, 1] can differ. `None` takes the row's
-    /// largest; rows that are to be compared need one scale for all.
+    /// The heat map shows |input − twin|, averaged over the channels, with pale yellow at
+    /// `scale_max` and beyond. Values in [-1, 1] differ by at most 2. `None` uses the largest value
+    /// of the row; rows that are compared need a common scale.
     ///
     /// # Errors
     /// Those of [`from_chw`] for either image, [`VisionError::Range`] for a `scale_max` that is not
@@ -63,8 +63,8 @@ impl TwinRow {
     }
 }
 
-/// Rows of an image, its twin and the heat map of what differs, with the caption at the left and the
-/// three titles above, on white. Images are enlarged by a whole factor, one for all, to at most
+/// Draws rows of an image, its twin and the heat map of their difference on white, with the caption
+/// at the left and the three titles above. All images are enlarged by one whole factor, to at most
 /// about 128 pixels.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Files that are complete or absent, never half written.
+//! Atomic writing of files.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Write};
@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 
 use crate::VisionError;
 
-/// Writes `image` as PNG, whatever the extension of `path`; see [`atomic_write`] for how.
+/// Writes `image` as PNG, for any extension of `path`, atomically as by [`atomic_write`].
 ///
 /// # Errors
 /// [`VisionError::Encode`] for an image without pixels, and those of [`atomic_write`].
@@ -25,23 +25,23 @@ pub fn write_png(path: impl AsRef<Path>, image: &RgbImage) -> Result<(), VisionE
     atomic_write(path, bytes.get_ref())
 }
 
-/// Writes `bytes` to `path` such that another process, or this one after a crash, finds either the
-/// complete new file or what was there before.
+/// Writes `bytes` to `path` atomically: another process, or this one after a crash, finds either
+/// the complete new file or the previous one.
 ///
-/// The bytes go to a temporary file in the same folder, which is made with its parents where it is
-/// missing; the temporary file is flushed to the disk and then renamed. A symbolic link stays one:
-/// the file it leads to is replaced. What is no regular file, such as `/dev/null` or a pipe, is
-/// written to directly.
+/// The bytes go to a temporary file in the same folder (missing folders are created), which is
+/// flushed to the disk and then renamed. A symbolic link is kept: the file that it points to is
+/// replaced. A target that is not a regular file, such as `/dev/null` or a pipe, is written
+/// directly.
 ///
 /// # Errors
-/// [`VisionError::NoFileName`] where `path` ends in `/` or `..` or is empty, [`VisionError::Write`]
+/// [`VisionError::NoFileName`] if `path` ends in `/` or `..` or is empty, [`VisionError::Write`]
 /// with the file or folder that cannot be written. The temporary file is removed.
 pub fn atomic_write(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), VisionError> {
     atomic_write_with(path, |file| file.write_all(bytes))
 }
 
-/// As [`atomic_write`], for contents that are better streamed than held in memory: `fill` writes
-/// them. Where it fails, nothing is left behind.
+/// Like [`atomic_write`], for contents that are streamed: `fill` writes them. If it fails, no file
+/// is left.
 ///
 /// # Errors
 /// As [`atomic_write`]; an error of `fill` becomes a [`VisionError::Write`].
@@ -77,8 +77,8 @@ pub fn atomic_write_with(
     sync_folder(&folder).map_err(failed)
 }
 
-/// Whether [`atomic_write`] to `path` can succeed, found out without leaving anything behind: to be asked before hours
-/// of work go into what is to be written.
+/// Checks that [`atomic_write`] to `path` can succeed, without leaving a file. Call it before long
+/// work whose result will be written there.
 ///
 /// # Errors
 /// As [`atomic_write`].

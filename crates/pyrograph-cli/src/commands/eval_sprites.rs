@@ -37,7 +37,7 @@ use crate::{
 pub(crate) struct EvalSprites {
     #[command(flatten)]
     source: ModelSource,
-    /// The samplers to judge, with commas.
+    /// The samplers to evaluate, separated by commas.
     #[arg(
         long,
         value_parser = sprite_sampler_parser(),
@@ -45,31 +45,35 @@ pub(crate) struct EvalSprites {
         default_values_t = [SchedulerName::Ddpm, SchedulerName::Ddim],
     )]
     sampler: Vec<SchedulerName>,
-    /// The steps of each, with commas [default: all timesteps for ddpm, 20 for ddim and dpm++]. On the course's schedule
-    /// every T // n-th of the T timesteps is walked, from T down: more than n steps where n does not divide T.
+    /// The number of steps of each sampler, separated by commas [default: all timesteps for ddpm,
+    /// 20 for ddim and dpm++]. On the course's schedule a sampler visits every T // n-th of the T
+    /// timesteps, from T down, which is more than n steps if n does not divide T.
     #[arg(long, value_delimiter = ',')]
     steps: Vec<usize>,
     #[command(flatten)]
     options: SamplerOptions,
-    /// Images a sampler, with the contexts of held-out sprites in turn [default: as many as are held out].
+    /// Images for each sampler, with the contexts of held-out sprites in turn [default: the number
+    /// of held-out sprites].
     #[arg(short = 'n', long = "count")]
     count: Option<usize>,
-    /// Measure mean, deviation and kurtosis of the samples along each walk, beside those of the forward process at the same
-    /// √ᾱ and √(1−ᾱ), and write them as CSV.
+    /// A CSV file for the mean, deviation and kurtosis of the samples along each walk, beside those
+    /// of the forward process at the same √ᾱ and √(1−ᾱ).
     #[arg(long, value_name = "FILE")]
     walk: Option<PathBuf>,
-    /// The real sprites; needed without --run, which knows its own.
+    /// The real sprites: a folder with the course's .npy pair, with images, or with a folder of
+    /// images for each class (docs/labelled-data.md). Required without --run, whose config names
+    /// the data.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// With --data: the side to which its images are resized [default: as they are].
+    /// With --data: the side to which the images are resized [default: not resized].
     #[arg(long, requires = "data")]
     side: Option<usize>,
-    /// With --data: what its .npy array of labels holds [default: contexts].
+    /// With --data: the meaning of the .npy array of labels [default: contexts].
     #[arg(long, value_enum, requires = "data")]
     labels: Option<LabelsName>,
     #[command(flatten)]
     faults: FaultFlags,
-    /// The share held out, with --data.
+    /// With --data: the fraction that is held out.
     #[arg(
         long,
         default_value_t = 0.1,
@@ -77,7 +81,7 @@ pub(crate) struct EvalSprites {
         allow_negative_numbers = true
     )]
     held_out: f64,
-    /// The seed of the split, with --data.
+    /// With --data: the seed of the split.
     #[arg(long, default_value_t = 0, requires = "data")]
     split_seed: u64,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use crate::{CHECK_FAILED, arguments::Common, progress};
 pub(crate) struct GradCheck {
     #[command(flatten)]
     common: Common,
-    /// Only the entries with this in their name, such as `norm` or `DDIM`.
+    /// Check only entries whose name contains this text, such as `norm` or `DDIM`.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
 }

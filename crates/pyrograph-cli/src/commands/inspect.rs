@@ -7,12 +7,12 @@ use pyrograph::models::inspect::{Inspection, PartInspection, inspect};
 
 use crate::arguments::print;
 
-/// The weights, and how they are listed.
+/// The weights, and the form of the list.
 #[derive(Args)]
 pub(crate) struct Inspect {
     /// A file of weights, a diffusers folder, or the folder of one network.
     path: PathBuf,
-    /// List every tensor, not the layers.
+    /// List every tensor instead of the layers.
     #[arg(long)]
     tensors: bool,
     /// Print everything as JSON on standard output.

@@ -35,33 +35,34 @@ use crate::{
 
 #[derive(Args)]
 pub(crate) struct SampleDcgan {
-    /// A run folder; its last whole checkpoint is used.
+    /// A run folder; its last complete checkpoint is used.
     #[arg(long, required_unless_present_any = ["model", "weights"], conflicts_with_all = ["model", "weights"])]
     run: Option<PathBuf>,
     /// A model file that pyrograph wrote.
     #[arg(long, conflicts_with = "weights")]
     model: Option<PathBuf>,
-    /// A state dict (.pth or .safetensors) of a generator, or a checkpoint that holds one: by the names of this project, or one
-    /// Sequential as in PyTorch's DCGAN example (main.0.weight). Its numbers are read from the shapes of its weights.
+    /// A state dict (.pth or .safetensors) of a generator, or a checkpoint that contains one: with
+    /// this project's key names, or one Sequential as in PyTorch's DCGAN example (main.0.weight).
+    /// The configuration is read from the shapes of the weights.
     #[arg(long)]
     weights: Option<PathBuf>,
     #[command(flatten)]
     part: PartOption,
     #[command(flatten)]
     dtype: DtypeOption,
-    /// With --run: the raw weights of the last step, not their moving average.
+    /// With --run: use the weights of the last step instead of their moving average.
     #[arg(long, requires = "run")]
     no_ema: bool,
-    /// How many images.
+    /// Number of images.
     #[arg(short = 'n', long = "count", default_value_t = 64)]
     count: usize,
     /// Seed of the latent vectors.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The picture.
+    /// The picture to write.
     #[arg(long, default_value = "samples.png")]
     out: PathBuf,
-    /// The images as numbers: tensors `z` and `samples` of a safetensors file.
+    /// A safetensors file for the images as numbers: tensors `z` and `samples`.
     #[arg(long)]
     save: Option<PathBuf>,
     #[command(flatten)]

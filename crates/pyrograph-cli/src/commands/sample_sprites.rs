@@ -40,48 +40,52 @@ pub(crate) struct SampleSprites {
     /// The sampler.
     #[arg(long, value_parser = sprite_sampler_parser(), default_value_t = SchedulerName::Ddpm)]
     sampler: SchedulerName,
-    /// Its steps [default: all timesteps for ddpm, 20 for the others]. On the course's schedule every T // n-th of the
-    /// T timesteps is walked, from T down: more than n steps where n does not divide T.
+    /// Number of steps [default: all timesteps for ddpm, 20 for the others]. On the course's
+    /// schedule the sampler visits every T // n-th of the T timesteps, from T down, which is more
+    /// than n steps if n does not divide T.
     #[arg(long)]
     steps: Option<usize>,
     #[command(flatten)]
     options: SamplerOptions,
-    /// A mix of classes, such as hero=1 or hero=0.5,food=0.5; several share the images evenly. `none` is no class [default:
-    /// every class].
+    /// A mix of classes, such as hero=1 or hero=0.5,food=0.5, or `none` for no class; several
+    /// contexts share the images evenly [default: every class].
     #[arg(long)]
     context: Vec<String>,
-    /// How many images [default: 8 a context, or as many as --noise holds].
+    /// Number of images [default: 8 for each context, or the number in --noise].
     #[arg(short = 'n', long = "count")]
     count: Option<usize>,
     /// Start from the tensor `x_T` of this safetensors file.
     #[arg(long, conflicts_with = "interpolate")]
     noise: Option<PathBuf>,
-    /// Walk from the first image's noise to that of this other seed; with one --context.
+    /// Interpolate from the first image's noise to the noise of this other seed; needs a single
+    /// --context.
     #[arg(long, value_name = "SEED")]
     interpolate: Option<u64>,
-    /// The picture [default: samples.png, unless another output is given].
+    /// The picture to write [default: samples.png, unless another output is given].
     #[arg(long)]
     out: Option<PathBuf>,
-    /// An animation of the denoising.
+    /// An animation of the denoising to write.
     #[arg(long)]
     gif: Option<PathBuf>,
-    /// Moments of the animation, evenly spaced from the noise on [default: 40].
+    /// Number of frames of the animation, evenly spaced from the noise on [default: 40].
     #[arg(long, requires = "gif", conflicts_with = "moments")]
     frames: Option<usize>,
-    /// The moments of the walk that --strip, --gif and --save keep: N after steps, evenly spaced to the end, or `course`
-    /// for those of the sprite course: i % 20 = 0, i = T or i < 8, with i counted from T down to 1 [default: course, for
-    /// --strip].
+    /// The moments (samples after steps) that --strip, --gif and --save keep: N evenly spaced ones,
+    /// the last included, or `course` for those of the sprite course: i % 20 = 0, i = T or i < 8,
+    /// with i counted from T down to 1 [default: course, for --strip].
     #[arg(long, value_name = "course|N")]
     moments: Option<Moments>,
-    /// A picture of the walk: the moments from left to right under the i of their steps, the first image of each context
-    /// in a row.
+    /// A picture of the walk to write: one row for the first image of each context, one column for
+    /// each moment under the i of its step.
     #[arg(long)]
     strip: Option<PathBuf>,
-    /// A picture of these samples, by ddpm, beside the same noise sampled without the extra noise of each step.
+    /// A picture to write of samples by ddpm, beside samples of the same noise without the extra
+    /// noise of each step.
     #[arg(long)]
     compare_noise: Option<PathBuf>,
-    /// The images as numbers: tensor `samples` of a safetensors file. With --moments, `intermediate` too, [moments, images,
-    /// channels, side, side], and `timesteps`, the i of the step before each.
+    /// A safetensors file for the images as numbers: tensor `samples`. With --moments also
+    /// `intermediate` [moments, images, channels, side, side], and `timesteps`, the i of the step
+    /// that gave each moment.
     #[arg(long)]
     save: Option<PathBuf>,
     #[command(flatten)]

@@ -1,36 +1,36 @@
-//! Why annotations cannot be read.
+//! The errors of reading annotations.
 
 use std::path::PathBuf;
 
-/// Why annotations cannot be read.
+/// The errors of reading annotations.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AnnotationError {
-    /// A file of annotations is no XML, or ends too early.
+    /// A file of annotations is not XML, or is truncated.
     #[error("{}, line {line}: no XML that can be read: {reason}", path.display())]
     Xml {
         /// The file.
         path: PathBuf,
-        /// The line at which it stops to be one, from 1.
+        /// The line of the error, from 1.
         line: usize,
         /// What is wrong.
         reason: String,
     },
 
-    /// A file of annotations is no JSON.
+    /// A file of annotations is not JSON.
     #[error("{}, line {line}, column {column}: {reason}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// The line at which it stops to be one, from 1.
+        /// The line of the error, from 1.
         line: usize,
-        /// The column there.
+        /// The column of the error.
         column: usize,
-        /// What is wrong, and the item that it is in.
+        /// The fault, and the item that contains it.
         reason: String,
     },
 
-    /// A JSON file is of another form than COCO's annotations.
+    /// A JSON file does not have the form of COCO's annotations.
     #[error(
         "{} is {seen}: annotations in the form of COCO are an object with the lists images, annotations and categories",
         path.display()
@@ -38,29 +38,29 @@ pub enum AnnotationError {
     NoInstances {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// The kind of value in the file.
         seen: String,
     },
 
-    /// A text is not in the encoding that it should be in.
+    /// A text is not in its declared encoding.
     #[error("{}: {reason}", path.display())]
     Encoding {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and what helps.
+        /// The fault, and a remedy.
         reason: String,
     },
 
-    /// An annotation lacks something.
+    /// An annotation lacks a field.
     #[error("{}: {place} has no {missing}{}{allowed}", path.display(), if allowed.is_empty() { "" } else { ": give " })]
     Lacks {
         /// The file.
         path: PathBuf,
-        /// The element that lacks it.
+        /// The element that lacks the field.
         place: String,
         /// What is missing.
         missing: &'static str,
-        /// What is allowed there, in words; empty where the name says it.
+        /// The allowed values, in words; empty if the name of the field tells them.
         allowed: &'static str,
     },
 
@@ -71,13 +71,13 @@ pub enum AnnotationError {
         path: PathBuf,
         /// The field with its item, as `annotations[2].bbox`.
         place: Box<str>,
-        /// What stands there, in words.
+        /// The value, in words.
         seen: String,
         /// What is allowed, in words.
         allowed: &'static str,
     },
 
-    /// Several images could be the one that an annotation is of.
+    /// An annotation may belong to any of several images.
     #[error(
         "{} could be of each of {images}: name one of them in its <filename>, or take the others away",
         path.display()

@@ -5,18 +5,18 @@ use pyrograph_vision::BoundingBox;
 use super::options::{BeyondImage, BoxPolicy, Degenerate};
 use super::remark::{BoxAction, BoxFault};
 
-/// What becomes of a box.
+/// The result of cleaning a box.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Cleaned {
-    /// It stays as it is.
+    /// The box stays unchanged.
     Sound,
-    /// Something is done about it.
+    /// The box is changed or skipped.
     Changed(BoxFault, BoxAction),
-    /// The data are refused for it.
+    /// The data are refused because of the box.
     Refused(BoxFault),
 }
 
-/// What the policy makes of a box in an image of `width` by `height` pixels.
+/// Applies the policy to a box in an image of `width` by `height` pixels.
 pub(super) fn clean(bbox: BoundingBox, width: u32, height: u32, policy: BoxPolicy) -> Cleaned {
     let degenerate = |fault| match policy.degenerate {
         Degenerate::Skip => Cleaned::Changed(fault, BoxAction::Skipped),

@@ -61,10 +61,10 @@ impl DetectionSet {
     /// The images and objects in the form of COCO's annotations.
     ///
     /// - The `file_name` of an image is its name in the set. A name without the extension of its
-    ///   file, as VOC's ids are, gets it; the name of a scene gets `.png`.
-    /// - The id of a category is the number of the class, from 1.
-    /// - The `area` of an object without one is that of its box.
-    /// - COCO has no place for VOC's `difficult` and `truncated`, which are left out.
+    ///   file, such as VOC's ids, gets the extension; the name of a scene gets `.png`.
+    /// - The id of a category is the index of the class, from 1.
+    /// - The `area` of an object without an area is that of its box.
+    /// - VOC's `difficult` and `truncated` are dropped, since COCO has no such fields.
     pub fn to_coco(&self) -> CocoInstances {
         let scores = self
             .samples
@@ -73,11 +73,11 @@ impl DetectionSet {
         self.instances(scores.collect())
     }
 
-    /// As [`to_coco`](Self::to_coco), with a `score` for each object: one list for each image, as
-    /// long as that of its objects.
+    /// As [`to_coco`](Self::to_coco), with a `score` for each object: one list for each image, with
+    /// one score for each of its objects.
     ///
     /// # Errors
-    /// [`DataError::Parts`] where the scores are not as many as the images and objects,
+    /// [`DataError::Parts`] if the numbers of scores do not fit the images and objects,
     /// [`SetError::ObjectValue`](super::SetError::ObjectValue) for a score that is not finite.
     pub fn to_coco_with_scores(&self, scores: &[Vec<f32>]) -> Result<CocoInstances, DataError> {
         let parts = |what, seen, expected| DataError::Parts {

@@ -72,10 +72,11 @@ impl Gatherer {
         })
     }
 
-    /// The object in its clean form; none where it is left out. `size` is the width and height of the image.
+    /// The cleaned object; `None` if it is skipped. `size` is the width and height of the image.
     ///
     /// # Errors
-    /// [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`], where the options refuse rather than skip.
+    /// [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`], if the options refuse such
+    /// objects.
     fn object(
         &mut self,
         place: Place<'_>,
@@ -135,8 +136,8 @@ impl Gatherer {
         Ok(bbox.map(placed))
     }
 
-    /// The objects of an image in their clean form; none after the first fault was noted. Remarks of an image with a fault stay
-    /// with it, and go when it does.
+    /// The objects of an image in their clean form; none after the first fault was noted. Remarks
+    /// of an image with a fault stay with it, and go when it does.
     ///
     /// # Errors
     /// As [`object`](Self::object), where the first fault ends the reading.
@@ -175,7 +176,8 @@ impl Gatherer {
     /// The set of all that was gathered from `images` images.
     ///
     /// # Errors
-    /// The faults, unless their images are left out and others are there, and [`DataError::Empty`] for `path` without any image.
+    /// The faults, unless their images are left out and others are there, and [`DataError::Empty`]
+    /// for `path` without any image.
     pub(super) fn finish(mut self, path: &Path, images: usize) -> Result<DetectionSet, DataError> {
         // Where the data are refused anyway, so that all of their faults are listed.
         if self.faults.are_listed() {

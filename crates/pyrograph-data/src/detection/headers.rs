@@ -1,4 +1,4 @@
-//! A quick look at the image files of a set, before anything is done with it.
+//! A quick check of the image files of a set, before the set is used.
 
 use std::path::{Path, PathBuf};
 
@@ -8,35 +8,38 @@ use super::{DetectionSample, DetectionSet, Pixels};
 use crate::faults::FaultList;
 use crate::{DataError, Faults};
 
-/// An image whose EXIF data turn it in a way that no size shows.
+/// An image that its EXIF data rotate or mirror without changing its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnedImage {
     /// Its name in the set.
     pub image: String,
-    /// How it is turned, in words.
+    /// The rotation or mirroring, in words.
     pub turn: &'static str,
 }
 
-/// What the headers of a set's images show.
+/// The result of checking the headers of a set's images.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct ImageChecks {
-    /// Images with objects that EXIF turns, or mirrors, into a picture of the size that the annotation states as well: whether
-    /// the boxes are of the upright picture or of the stored one does not show. Empty unless they are read upright.
+    /// Images with objects that EXIF rotates or mirrors into a picture of the same size, so that
+    /// the annotation does not tell whether its boxes refer to the upright or to the stored
+    /// picture. Empty unless images are read upright.
     pub turned: Vec<TurnedImage>,
-    /// The faults of the images that are to be left out, a sentence each.
+    /// The faults of the images to skip, one sentence each.
     pub faults: Vec<String>,
     /// The places of the others.
     sound: Vec<usize>,
 }
 
 impl DetectionSet {
-    /// Looks at the header and the end of every image file, so that one that is missing, cut off, no image, or of another size
-    /// than its annotation states is found before anything is done with the set. `each` is called after every image.
+    /// Checks the header and the end of every image file. This finds files that are missing,
+    /// truncated or not images, and images whose size differs from their annotation, before the set
+    /// is used. `each` is called after every image.
     ///
     /// # Errors
-    /// As [`image`](Self::image) for the first such image, or [`DataError::BrokenItems`] for all of them, as `faults` has it;
-    /// damage in the midst of a file shows there only.
+    /// The error of [`image`](Self::image) for the first such image, or [`DataError::BrokenItems`]
+    /// for all of them, depending on `faults`. Damage in the middle of a file is found only by
+    /// [`image`](Self::image).
     pub fn check_images(
         &self,
         faults: Faults,
@@ -60,10 +63,10 @@ impl DetectionSet {
         Ok(checks)
     }
 
-    /// The set without the images whose files have faults, which [`broken`](Self::broken) then has.
+    /// Removes the images whose files have faults; [`broken`](Self::broken) then lists them.
     ///
     /// # Errors
-    /// [`DataError::BrokenItems`] where no image is left.
+    /// [`DataError::BrokenItems`] if no image is left.
     pub fn without_broken_images(self, each: &mut dyn FnMut()) -> Result<Self, DataError> {
         let checks = self.check_images(Faults::Skip, each)?;
         if checks.faults.is_empty() {

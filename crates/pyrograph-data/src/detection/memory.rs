@@ -8,7 +8,8 @@ use super::{BoxObject, DetectionSample, DetectionSet, Pixels};
 use crate::DataError;
 
 impl DetectionSet {
-    /// Images in memory with their objects, each under a name. Boxes are clipped to their image.
+    /// A set of images in memory, each with a name and its objects. Boxes are clipped to their
+    /// image.
     ///
     /// ```
     /// # mod pyrograph { pub use pyrograph_vision as vision; pub use pyrograph_data as data; }
@@ -23,8 +24,8 @@ impl DetectionSet {
     /// ```
     ///
     /// # Errors
-    /// As [`with_objects`](Self::with_objects): for a class that is none of `class_names`, and for
-    /// a box without an area in its image.
+    /// As [`with_objects`](Self::with_objects): for a class that is not in `class_names`, and for a
+    /// box without an area in its image.
     pub fn from_images(
         class_names: Vec<String>,
         images: Vec<(String, RgbImage, Vec<BoxObject>)>,

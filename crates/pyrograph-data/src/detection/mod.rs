@@ -1,13 +1,13 @@
-//! Images with boxes around their objects: what detectors are trained on.
+//! Images with boxes around their objects: the data of detectors.
 //!
-//! [`DetectionSet::open`] reads folders in the layouts of Pascal VOC and of COCO; what it does about boxes that no model can learn
-//! from is said by a [`BoxPolicy`], and every box that it changes or leaves out is named in
-//! [`remarks`](DetectionSet::remarks).
+//! [`DetectionSet::open`] reads folders in the layouts of Pascal VOC and of COCO. A [`BoxPolicy`]
+//! decides the handling of boxes that are unusable for training; [`remarks`](DetectionSet::remarks)
+//! names every box that is changed or skipped.
 //!
-//! [`DetectionSet::from_images`] takes images that are in memory. [`DetectionSet::unlabelled`]
-//! reads a folder of images without annotations. [`DetectionSet::with_objects`] gives such images
-//! objects, as those that a detector finds in them, and [`DetectionSet::to_coco`] writes the
-//! objects of any set.
+//! [`DetectionSet::from_images`] takes images in memory. [`DetectionSet::unlabelled`] reads a
+//! folder of images without annotations. [`DetectionSet::with_objects`] adds objects to such
+//! images, for example the detections of a model, and [`DetectionSet::to_coco`] exports the objects
+//! of any set.
 //!
 //! ```no_run
 //! # mod pyrograph { pub use pyrograph_data as data; }
@@ -75,18 +75,18 @@ use crate::procedural::scenes::Scene;
 /// One object of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BoxObject {
-    /// Where it is, in pixels of the image.
+    /// The box, in pixels of the image.
     pub bbox: BoundingBox,
     /// The class, from 0, background not counted.
     pub class: usize,
     /// Pascal VOC: not counted in an evaluation.
     pub difficult: bool,
-    /// Pascal VOC: goes beyond the image.
+    /// Pascal VOC: the object extends beyond the image.
     pub truncated: bool,
     /// COCO: a box around many objects; not trained on, and not counted in an evaluation.
     pub crowd: bool,
-    /// COCO: the area of the object's outline in square pixels, by which an evaluation calls it small or large; none for that
-    /// of its box.
+    /// COCO: the area of the object's outline in square pixels, which decides whether an evaluation
+    /// counts the object as small, medium or large. `None` means the area of the box.
     pub area: Option<f32>,
 }
 
@@ -105,13 +105,14 @@ impl BoxObject {
 }
 
 impl BoxObject {
-    /// Whether a training learns from it: never from a crowd, and from a difficult object if `difficult`.
+    /// Whether the object is used in training: a crowd never is, and a difficult object is if
+    /// `difficult` is true.
     pub fn is_trained_on(&self, difficult: bool) -> bool {
         !self.crowd && (difficult || !self.difficult)
     }
 }
 
-/// Images with boxes: what a detector is trained on and held to. Pixels are read when they are asked for.
+/// Images with boxes, for training and evaluating a detector. Pixels are read on demand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetectionSet {
     class_names: Vec<String>,
@@ -137,12 +138,12 @@ impl DetectionSet {
         }
     }
 
-    /// The classes by name; background is none of them.
+    /// The names of the classes, without the background.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
 
-    /// Images, those without any object included.
+    /// The number of images, including those without objects.
     pub fn len(&self) -> usize {
         self.samples.len()
     }
@@ -157,30 +158,32 @@ impl DetectionSet {
         &self.samples
     }
 
-    /// The boxes that were changed or left out when the set was read, and those of less than a pixel, in the order of the images.
+    /// The boxes that were changed or skipped when the set was read, and boxes smaller than a
+    /// pixel, in the order of the images.
     pub fn remarks(&self) -> &[BoxRemark] {
         &self.remarks
     }
 
-    /// The classes that [`UnknownClass::Skip`] left out when the set was read, by name, each with the number of its objects. A
-    /// [subset](Self::subset) keeps that of the whole.
+    /// The classes that [`UnknownClass::Skip`] skipped when the set was read, by name, each with
+    /// the number of its objects. A [subset](Self::subset) keeps the list of the whole set.
     pub fn skipped_classes(&self) -> &[(String, usize)] {
         &self.skipped_classes
     }
 
-    /// The faults of the images that [`Faults::Skip`](crate::Faults::Skip) left out, each with its file. A [subset](Self::subset) keeps those of the
-    /// whole.
+    /// The faults of the images that [`Faults::Skip`](crate::Faults::Skip) skipped, each with its
+    /// file. A [subset](Self::subset) keeps the list of the whole set.
     pub fn broken(&self) -> &[String] {
         &self.broken
     }
 
-    /// The image files beside those of the set that no annotation is of, by name, where every annotation of a folder was read;
-    /// images without any object have an annotation without one. A [subset](Self::subset) keeps those of the whole.
+    /// The names of image files without an annotation, if all annotations of a folder were read.
+    /// (An image without objects has an annotation without objects.) A [subset](Self::subset) keeps
+    /// the list of the whole set.
     pub fn unannotated(&self) -> &[String] {
         &self.unannotated
     }
 
-    /// The objects of all images.
+    /// The number of objects in all images.
     pub fn objects(&self) -> usize {
         self.samples.iter().map(|sample| sample.objects.len()).sum()
     }
@@ -197,8 +200,9 @@ impl DetectionSet {
     /// The pixels of the image at `index`.
     ///
     /// # Errors
-    /// [`DataError::Image`] when the file is missing or is no image, [`DataError::SizeMismatch`] when it is not of the size that
-    /// its annotation states, as then the boxes cannot be of this image.
+    /// [`DataError::Image`] when the file is missing or is not an image,
+    /// [`DataError::SizeMismatch`] when its size differs from the one that its annotation states,
+    /// since the boxes then belong to another image.
     ///
     /// # Panics
     /// If `index` is not below [`len`](Self::len).
@@ -217,7 +221,7 @@ impl DetectionSet {
         }
     }
 
-    /// The file of every image; none of those that are in memory or drawn by code.
+    /// The files of all images, except images that are in memory or drawn by code.
     pub fn files(&self) -> Vec<PathBuf> {
         let files = self
             .samples
@@ -229,8 +233,9 @@ impl DetectionSet {
         files.collect()
     }
 
-    /// A CRC-32 of the classes, and of the names, sizes and objects of all images in their order: two sets that differ in any of
-    /// them have different ones, but for one chance in four thousand million. Pixels are not read for it.
+    /// A CRC-32 of the classes, and of the names, sizes and objects of all images in their order.
+    /// Sets that differ in any of these have different checksums, except with a probability of one
+    /// in four thousand million. The pixels do not enter it.
     pub fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         let number = |hasher: &mut crc32fast::Hasher, number: usize| {

@@ -1,4 +1,4 @@
-//! Other objects for the images of a set.
+//! Replacing the objects of a set.
 
 use super::clean::{Cleaned, clean};
 use super::{
@@ -14,7 +14,7 @@ const POLICY: BoxPolicy = BoxPolicy {
 };
 
 impl DetectionSet {
-    /// The same images without any object, and so without remarks and skipped classes.
+    /// Removes all objects, and with them remarks and skipped classes.
     #[must_use]
     pub fn without_objects(mut self) -> Self {
         for sample in &mut self.samples {
@@ -25,13 +25,15 @@ impl DetectionSet {
         self
     }
 
-    /// The same images with other objects: one list for each image, in their order. Boxes are
-    /// clipped to their image. Remarks and skipped classes are dropped with the old objects.
+    /// Replaces the objects by `objects`, one list for each image, in the order of the images.
+    /// Boxes are clipped to their image. Remarks and skipped classes are dropped with the old
+    /// objects.
     ///
     /// # Errors
-    /// - [`DataError::Parts`] if the lists are not as many as the images;
-    /// - [`SetError::ObjectValue`] for a class that the set has not, for a box with a corner that
-    ///   is not finite or without an area in its image, and for an area that is not finite or below 0.
+    /// - [`DataError::Parts`] if the number of lists differs from the number of images;
+    /// - [`SetError::ObjectValue`] for a class that the set does not have, for a box with a corner
+    ///   that is not finite or without an area in its image, and for an area that is not finite or
+    ///   below 0.
     pub fn with_objects(mut self, objects: Vec<Vec<BoxObject>>) -> Result<Self, DataError> {
         if objects.len() != self.len() {
             return Err(DataError::Parts {

@@ -13,9 +13,9 @@ use crate::DataError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DetectionFormat {
-    /// That of the Pascal VOC challenges: an XML file for each image.
+    /// The layout of the Pascal VOC challenges: an XML file for each image.
     Voc,
-    /// That of COCO: one JSON file for all images of a part.
+    /// The layout of COCO: one JSON file for all images of a part.
     Coco,
 }
 
@@ -39,18 +39,23 @@ impl DetectionSet {
     ///
     /// [`Coco`](DetectionFormat::Coco): as by [`from_coco`](Self::from_coco), with these files:
     ///
-    /// - `path/annotations/instances_<split>.json` or `<split>.json`, or the only one whose name goes on with the digits of a year,
-    ///   as `instances_train2017.json` for `train`; its images lie in `train2017/`, `images/train2017/`, `train/`,
-    ///   `images/train/` or `images/` in `path`: in the first that holds one of the first images;
-    /// - or `path/<split>/_annotations.coco.json` (Roboflow), or another file that its tool gives one name, with the images beside
-    ///   it, in `images/` or in `data/` there; `val` stands for `valid` and `validation` there;
-    /// - or the only file of a folder, as `labels.json` beside `data/` (fiftyone): its part is `all`;
-    /// - or `path` is such a JSON file of any name, whatever `split` says, and its images are looked for in the same way, first
-    ///   beside it, then beside its folder if that is `annotations`.
+    /// - `path/annotations/instances_<split>.json` or `<split>.json`, or the only file whose name
+    ///   continues with the digits of a year, such as `instances_train2017.json` for `train`; its
+    ///   images lie in `train2017/`, `images/train2017/`, `train/`, `images/train/` or `images/` in
+    ///   `path`: in the first that holds one of the first images;
+    /// - or `path/<split>/_annotations.coco.json` (Roboflow), or another fixed name that a tool
+    ///   uses, with the images beside it, in `images/` or in `data/`. `val` also matches `valid`
+    ///   and `validation` in this layout;
+    /// - or the only JSON file of a folder, such as `labels.json` beside `data/` (fiftyone): its
+    ///   part is `all`;
+    /// - or `path` is itself such a JSON file, with any name and for any `split`. Its images are
+    ///   searched in the same way, first beside the file, then beside its folder if that is
+    ///   `annotations`.
     ///
     /// # Errors
-    /// [`DataError::NoDetectionSet`] where the layout is not that, [`DataError::NoDetectionSplit`] with the parts that there are;
-    /// otherwise those of the functions.
+    /// [`DataError::NoDetectionSet`] if the folder has another layout,
+    /// [`DataError::NoDetectionSplit`] with the existing parts, and the errors of the two functions
+    /// above.
     pub fn open(
         path: impl AsRef<Path>,
         format: DetectionFormat,
@@ -67,11 +72,11 @@ impl DetectionSet {
         read.map_err(|error| with_other_format(error, path, format, split))
     }
 
-    /// The annotation file of another part of the set that COCO's annotation file `path` belongs to, as
-    /// `instances_val.json` beside `instances_train.json`, or `valid/_annotations.coco.json`.
+    /// The annotation file of part `split` of the same set as COCO's annotation file `path`, such
+    /// as `instances_val.json` beside `instances_train.json`, or `valid/_annotations.coco.json`.
     ///
     /// # Errors
-    /// [`DataError::NoDetectionSplit`] with the parts that there are, [`DataError::Read`].
+    /// [`DataError::NoDetectionSplit`] with the existing parts, [`DataError::Read`].
     pub fn part_beside(path: impl AsRef<Path>, split: &str) -> Result<PathBuf, DataError> {
         part_beside(path.as_ref(), split)
     }

@@ -1,27 +1,30 @@
-//! What a user can choose when detection data are read.
+//! Options of reading detection data.
 
 use pyrograph_vision::Exif;
 use serde::{Deserialize, Serialize};
 
 use crate::Faults;
 
-/// How annotations are read. By default classes are those that the data have, and boxes are cleaned as by [`BoxPolicy`].
+/// Options of reading annotations. By default the classes are those of the data, and boxes are
+/// cleaned by the default [`BoxPolicy`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DetectionOptions {
-    /// The classes in their order, as when those of a model are known. Without, they are the classes of the data: VOC's by name
-    /// over all annotation files of the folder, so that every part has the same; COCO's by the ids of its categories.
+    /// The classes in their order, for example the classes of a model. `None` means the classes of
+    /// the data: for VOC all classes in the annotation files of the folder, sorted by name, so that
+    /// every part has the same classes; for COCO the categories, sorted by id.
     pub classes: Option<Vec<String>>,
-    /// What happens to an object whose class is none of `classes`.
+    /// The handling of an object whose class is not in `classes`.
     pub unknown: UnknownClass,
-    /// What happens to boxes that cannot be learnt from.
+    /// The handling of boxes that are unusable for training.
     pub boxes: BoxPolicy,
-    /// What the corners in VOC's files mean; nothing else looks at it.
+    /// The meaning of the corners in VOC's files; only VOC's reader uses it.
     pub voc_corners: VocCorners,
-    /// Whether photographs are turned as their EXIF data say: boxes are of the picture that is read.
+    /// Whether photographs are rotated as their EXIF data say. Boxes refer to the picture that is
+    /// read.
     #[serde(skip_serializing_if = "is_default")]
     pub exif: Exif,
-    /// What happens to images whose annotations or files have faults.
+    /// The handling of images whose annotations or files have faults.
     #[serde(skip_serializing_if = "is_default")]
     pub faults: Faults,
 }
@@ -31,62 +34,67 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// What happens to an object whose class is not known.
+/// The handling of an object of an unknown class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UnknownClass {
     /// The data are refused, and the error names the class, the file and the classes known.
     #[default]
     Refuse,
-    /// The object is left out, and counted in [`skipped_classes`](super::DetectionSet::skipped_classes).
+    /// The object is skipped, and counted in
+    /// [`skipped_classes`](super::DetectionSet::skipped_classes).
     Skip,
 }
 
-/// What happens to boxes that cannot be learnt from.
+/// The handling of boxes that are unusable for training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BoxPolicy {
-    /// Boxes with a corner that is no finite number, without an area, or of which clipping leaves nothing.
+    /// Boxes with a corner that is not finite, boxes without an area, and boxes of which clipping
+    /// leaves nothing.
     pub degenerate: Degenerate,
-    /// Boxes that go beyond their image.
+    /// Boxes that extend beyond their image.
     pub beyond: BeyondImage,
 }
 
-/// What happens to a box that has no area.
+/// The handling of a box without an area.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Degenerate {
-    /// It is left out, with a remark.
+    /// The box is skipped, with a remark.
     #[default]
     Skip,
     /// The data are refused.
     Refuse,
 }
 
-/// What happens to a box that goes beyond its image.
+/// The handling of a box that extends beyond its image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BeyondImage {
-    /// Its part within the image takes its place, with a remark.
+    /// The box is clipped to the image, with a remark.
     #[default]
     Clip,
-    /// It is left out, with a remark.
+    /// The box is skipped, with a remark.
     Skip,
     /// The data are refused.
     Refuse,
-    /// It stays as it is, without a remark.
+    /// The box stays unchanged, without a remark.
     Keep,
 }
 
-/// What the corners in files of Pascal VOC mean: VOC's own count pixels from 1, those of most tools that write its format count
-/// from 0, and no field of a file says which.
+/// The meaning of corners in Pascal VOC files. VOC's own files count pixels from 1, files of most
+/// other tools from 0, and no field of a file tells which.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VocCorners {
-    /// They are taken as they stand, as torchvision does; what labelling tools such as labelImg write.
+    /// Corners are used unchanged, as in torchvision: for files of labelling tools such as
+    /// labelImg.
     #[default]
     ZeroBased,
-    /// 1 is taken from all four, as ssd.pytorch does: for the data of the VOC challenges. A box then ends a pixel before the right
-    /// and lower edge of its last pixels, which VOC counts in; trained weights and published figures are of such boxes.
+    /// 1 is subtracted from all four numbers, as in ssd.pytorch: for the data of the VOC
+    /// challenges. VOC counts the last row and column of pixels in, so the converted box ends one
+    /// pixel too early on the right and at the bottom; published weights and figures use such
+    /// boxes.
     OneBased,
 }

@@ -1,42 +1,44 @@
-//! Remarks on boxes that are changed, left out, or too small to be meant.
+//! Remarks on boxes that are changed, skipped, or suspiciously small.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use pyrograph_vision::BoundingBox;
 
-/// A box that was changed or left out when a set was read, or that stays but is less than a pixel.
+/// A box that was changed or skipped when a set was read, or that was kept but is smaller than a
+/// pixel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BoxRemark {
-    /// The file that it stands in.
+    /// The file that contains the box.
     pub file: PathBuf,
     /// The name of its image in the set.
     pub image: String,
     /// The number of the object among those of its image, from 1, in the order of the file.
     pub object: usize,
-    /// The name of its class.
+    /// The name of the object's class.
     pub class: String,
-    /// The box in pixels, before anything was done.
+    /// The original box in pixels.
     pub bbox: BoundingBox,
-    /// What is wrong with it.
+    /// The fault of the box.
     pub fault: BoxFault,
-    /// What was done.
+    /// The action that was taken.
     pub action: BoxAction,
 }
 
-/// What is wrong with a box.
+/// A fault of a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BoxFault {
     /// A corner is infinite or not a number.
     NotFinite,
-    /// It has no area: its right edge is not right of the left one, or its lower not below the upper one.
+    /// The box has no area: its right edge is not to the right of the left edge, or its lower edge
+    /// is not below the upper edge.
     NoArea,
-    /// A part of it lies beyond the image.
+    /// A part of the box lies outside the image.
     Beyond,
-    /// All of it lies beyond the image.
+    /// All of the box lies outside the image.
     Outside,
-    /// It is less than a pixel wide or high, as corners are that are shares of the image.
+    /// The box is less than a pixel wide or high, as when corners are fractions of the image.
     Speck,
 }
 
@@ -52,19 +54,20 @@ impl fmt::Display for BoxFault {
     }
 }
 
-/// What was done about a box.
+/// The action that was taken for a box.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum BoxAction {
-    /// It was left out.
+    /// The box was skipped.
     Skipped,
-    /// This one took its place.
+    /// The box was replaced by this clipped one.
     Clipped(BoundingBox),
-    /// Nothing: it stays as it is.
+    /// The box was kept unchanged.
     Kept,
 }
 
-/// As a sentence: `a.xml, object 13 of a: the box [504, 337, 504, 337] of RBC has no area and was left out`.
+/// A sentence: `a.xml, object 13 of a: the box [504, 337, 504, 337] of RBC has no area and was left
+/// out`.
 impl fmt::Display for BoxRemark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = Place {

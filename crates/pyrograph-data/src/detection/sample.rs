@@ -8,7 +8,7 @@ use pyrograph_vision::{Exif, RgbImage, image_header};
 use super::BoxObject;
 use crate::DataError;
 
-/// Where the pixels of an image come from.
+/// The source of an image's pixels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Pixels {
     /// A file.
@@ -29,13 +29,13 @@ pub(crate) enum Pixels {
 /// One image and its objects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetectionSample {
-    /// Its name in the set: VOC's id, COCO's file name.
+    /// The name of the image in the set: VOC's id, COCO's file name.
     pub name: String,
-    /// Its width in pixels, as the annotations have it.
+    /// The width in pixels, from the annotation.
     pub width: u32,
-    /// Its height in pixels.
+    /// The height in pixels.
     pub height: u32,
-    /// Its objects.
+    /// The objects of the image.
     pub objects: Vec<BoxObject>,
     pub(super) pixels: Pixels,
     pub(super) exif: Exif,

@@ -10,14 +10,15 @@ const MOST_SCENES: usize = 1_000_000;
 const SIDES: std::ops::RangeInclusive<u32> = 32..=2048;
 
 impl DetectionSet {
-    /// `count` images of `side` by `side` pixels with one to six objects each, drawn by code: ellipses, rectangles,
-    /// triangles, stars and crosses, stretched and turned, of 12 to 45 hundredths of the side, over flat, graded, striped,
-    /// cloudy or rough grounds, among lines and specks that are no objects.
+    /// `count` images of `side` by `side` pixels with one to six objects each, drawn by code:
+    /// ellipses, rectangles, triangles, stars and crosses, stretched and rotated, of 0.12 to 0.45
+    /// of the side. The background is flat, a gradient, striped, cloudy or rough, with lines and
+    /// specks that are not objects.
     ///
-    /// Objects overlap somewhat, boxes by an intersection over union of at most 0.3, and none is hidden by more than half; a
-    /// box is that of the whole shape. Every image is the choice of (`seed`, its index) alone, the same on every machine, so
-    /// that a shorter set is the beginning of a longer one; a held-out set is one of another seed. Images are drawn when they
-    /// are asked for.
+    /// Objects may overlap: the IoU of two boxes is at most 0.3, and no object is hidden by more
+    /// than half. A box contains the whole shape. Every image depends only on (`seed`, its index)
+    /// and is the same on every machine, so a shorter set is a prefix of a longer one. Use another
+    /// seed for a held-out set. Images are drawn on demand.
     ///
     /// # Errors
     /// [`DataError::Range`] for a count of 0 or beyond a million, or a side that is not 32 to 2048.

@@ -1,19 +1,19 @@
-//! Why a set of images cannot be made of another one.
+//! The errors of deriving a set of images from another set.
 
-/// Why a set of images cannot be made of another one.
+/// The errors of deriving a set of images from another set.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetError {
-    /// A subset of no image, or of more images than there are.
+    /// The size of a subset is 0, or above the number of images.
     #[error("{seen} images cannot be chosen from {present}: allowed is 1 to the number there are")]
     ChoiceSize {
-        /// The number wanted.
+        /// The requested number.
         seen: usize,
         /// The images of the set.
         present: usize,
     },
 
-    /// An object for an image of a set is not allowed there.
+    /// An object is not allowed for the image.
     #[error("object {object} of {image}: {what} is {seen}: allowed is {allowed}")]
     ObjectValue {
         /// The name of the image.

@@ -1,4 +1,4 @@
-//! Images that two sets share.
+//! Images that two sets have in common.
 
 use std::collections::HashSet;
 use std::fs;
@@ -16,7 +16,7 @@ impl Pixels {
 }
 
 impl DetectionSet {
-    /// The name of the first image that is in `other` too: the same file, the same pixels in
+    /// The name of the first image that `other` contains too: the same file, the same pixels in
     /// memory, or the same scene.
     pub fn shared_with(&self, other: &DetectionSet) -> Option<&str> {
         let theirs = other.identities();
@@ -25,7 +25,8 @@ impl DetectionSet {
         shared.map(|sample| sample.name.as_str())
     }
 
-    /// The images that are not in `other`: another file, or another scene. The set may be empty.
+    /// The images that are not in `other`, compared as in [`shared_with`](Self::shared_with). The
+    /// result may be empty.
     pub fn without(&self, other: &DetectionSet) -> DetectionSet {
         let theirs = other.identities();
         let is_left = |&index: &usize| !theirs.contains(&self.samples[index].pixels.identity());

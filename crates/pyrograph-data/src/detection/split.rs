@@ -10,7 +10,8 @@ use crate::order::{shuffle_for_choice, shuffle_for_split};
 const ALL_CLASSES: usize = 0;
 
 impl DetectionSet {
-    /// The images at these places, in this order, with all classes and with the remarks on these images.
+    /// The images at `indices`, in this order, with all classes and with the remarks on these
+    /// images.
     ///
     /// # Panics
     /// If an index is not below [`len`](Self::len).
@@ -31,10 +32,11 @@ impl DetectionSet {
         }
     }
 
-    /// `count` images, as when the labels of a large set are to be few; they keep their order.
+    /// Chooses `count` images at random, for example to train with few labels. The images keep
+    /// their order.
     ///
-    /// `seed` and the number of images decide the choice. It is the first `count` places of one
-    /// permutation, so that a smaller choice by the same seed is a part of a larger one. Remarks on
+    /// The choice depends on `seed` and the number of images. It is the first `count` indices of a
+    /// permutation, so a smaller choice with the same seed is a subset of a larger one. Remarks on
     /// the other images are dropped, as by [`subset`](Self::subset).
     ///
     /// # Errors
@@ -51,13 +53,14 @@ impl DetectionSet {
         Ok(self.subset(&indices))
     }
 
-    /// Splits a set that comes in one part: the rest, and the share `held_out` of the images, rounded to whole ones.
+    /// Splits the set into a training part and a held-out part, the fraction `held_out` of the
+    /// images, rounded to whole images.
     ///
-    /// Which images are held out is decided by `seed` and the number of images; in both parts they keep their order. A part may
-    /// be empty.
+    /// The held-out images depend on `seed` and the number of images; both parts keep the order of
+    /// the images. A part may be empty.
     ///
     /// # Errors
-    /// [`DataError::Range`] unless the share lies in [0, 1].
+    /// [`DataError::Range`] unless the fraction lies in [0, 1].
     pub fn split_off(
         &self,
         held_out: f64,

@@ -1,18 +1,19 @@
-//! The objects that a training learns from.
+//! The objects that are used in training.
 
 use super::{BoxObject, DetectionSet};
 
-/// The objects that a training does not learn from.
+/// The numbers of objects that are not used in training.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Untrained {
-    /// Those that Pascal VOC calls difficult.
+    /// Objects that Pascal VOC marks as difficult.
     pub difficult: usize,
     /// COCO's boxes around many objects.
     pub crowds: usize,
 }
 
 impl DetectionSet {
-    /// The number of objects of each class that a training learns from, difficult ones included if `difficult`.
+    /// The number of objects of each class that are used in training, including difficult ones if
+    /// `difficult` is true.
     pub fn trained_counts(&self, difficult: bool) -> Vec<usize> {
         let mut counts = vec![0; self.class_names.len()];
         let trained = self
@@ -24,7 +25,7 @@ impl DetectionSet {
         counts
     }
 
-    /// The numbers of the other objects. A difficult crowd is a crowd.
+    /// The numbers of objects that are not used in training. A difficult crowd counts as a crowd.
     pub fn untrained(&self, difficult: bool) -> Untrained {
         let mut left = Untrained::default();
         for object in self
@@ -39,7 +40,8 @@ impl DetectionSet {
         left
     }
 
-    /// Whether every box lies within the first pixel of its image, as corners do that are shares of the image instead of pixels.
+    /// Whether every box lies within the first pixel of its image, as when corners are fractions of
+    /// the image instead of pixels.
     pub fn boxes_look_like_shares(&self) -> bool {
         let mut objects = self.all_objects().peekable();
         let within = |object: &BoxObject| object.bbox.x2 <= 1.0 && object.bbox.y2 <= 1.0;

@@ -12,18 +12,19 @@ use crate::DataError;
 use crate::listing::Listing;
 
 impl DetectionSet {
-    /// Every image in `folder` and in the folders below it, without objects, sorted by name.
+    /// All images in `folder` and in its subfolders, without objects, sorted by name.
     ///
-    /// Images are the files that end in `.png`, `.jpg`, `.jpeg`, `.gif`, `.bmp`, `.webp`,
-    /// `.tif` or `.tiff`, in letters of either case. Other files, hidden files and hidden folders are left out. The name
-    /// of an image is its path in the folder, with `/` between the parts. Its size is that of the
-    /// file's header; pixels are read by [`image`](Self::image). `class_names` are the classes of
-    /// objects that the images may get later.
+    /// Images are the files that end in `.png`, `.jpg`, `.jpeg`, `.gif`, `.bmp`, `.webp`, `.tif` or
+    /// `.tiff`, in upper or lower case. Other files, hidden files and hidden folders are left out.
+    /// The name of an image is its path in the folder, with `/` between the parts. Its size is that
+    /// of the file's header; pixels are read by [`image`](Self::image). `class_names` are the
+    /// classes of objects that the images may get later.
     ///
     /// # Errors
-    /// - [`DataError::BadClasses`] without a class, for one without a name or two of one name;
+    /// - [`DataError::BadClasses`] without a class, for a class without a name, or for two classes
+    ///   of one name;
     /// - [`DataError::Read`] for a folder that is missing or cannot be read;
-    /// - [`DataError::Image`] for a file with the name of an image that is none;
+    /// - [`DataError::Image`] for a file that has the name of an image but is not one;
     /// - [`DataError::Empty`] without images.
     pub fn unlabelled(
         folder: impl AsRef<Path>,

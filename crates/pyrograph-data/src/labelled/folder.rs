@@ -23,25 +23,26 @@ type Class = (String, Vec<PathBuf>);
 impl LabelledImages {
     /// Reads a folder of images (PNG, JPEG, GIF, BMP, WebP, TIFF) in either of two layouts:
     ///
-    /// - MVTec AD's, where there is a folder `train` or `test`: `train/good/…`, `test/good/…`, `test/<defect>/…`. `split`
-    ///   says which of the two is read. The classes are those of both, so that labels mean the same in either.
-    /// - Otherwise a folder for each class, as `normal/…` and `<another>/…`. There is nothing to split by, and both
-    ///   parts are the whole: keep images to test with in a folder of their own.
+    /// - MVTec AD's, if there is a folder `train` or `test`: `train/good/…`, `test/good/…`,
+    ///   `test/<defect>/…`. `split` selects the part that is read. The classes are those of both
+    ///   parts, so that labels mean the same in both.
+    /// - Otherwise a folder for each class, such as `normal/…` and `<another>/…`. This layout has
+    ///   no parts, and every `split` reads all images: keep test images in a folder of their own.
     ///
-    /// The class named `normal` or `good` comes first, the others by the order of their names, and so do the images of
-    /// each. Hidden files and what lies deeper are left out, and so are masks: the folders `ground_truth`, `masks` and
-    /// the like, and files such as `000_mask.png` beside `000.png`. Any other file in the folder of a class has to be
-    /// an image.
+    /// The class named `normal` or `good` comes first, then the others sorted by name; the images
+    /// of a class are sorted by name too. Hidden files, deeper folders and masks are skipped: the
+    /// folders `ground_truth`, `masks` and the like, and files such as `000_mask.png` beside
+    /// `000.png`. Any other file in the folder of a class must be an image.
     ///
-    /// Transparent parts are laid on white. The images are grey if no pixel of any has a colour, and RGB otherwise.
-    /// With a `size` (height, width) every image is brought to it as by [`resized`](LabelledImages::resized); without,
-    /// all have to be of one size.
+    /// Transparent parts are composited on white. The images are grey if no pixel of any image has
+    /// a colour, and RGB otherwise. With a `size` (height, width) every image is resized as by
+    /// [`resized`](LabelledImages::resized); without it all images must have the same size.
     ///
     /// # Errors
-    /// [`DataError::Read`] and [`DataError::Image`] name what cannot be read, [`DataError::MixedShapes`] the image of
-    /// another size, [`DataError::LooseImage`] one beside the folders of the classes;
-    /// [`DataError::NoLabelledImages`] where a folder or all images are missing, [`DataError::Range`] for a side of 0
-    /// or beyond 4096.
+    /// [`DataError::Read`] and [`DataError::Image`] name a file that cannot be read,
+    /// [`DataError::MixedShapes`] an image of another size, [`DataError::LooseImage`] an image
+    /// beside the class folders; [`DataError::NoLabelledImages`] if a folder or all images are
+    /// missing, [`DataError::Range`] for a side of 0 or beyond 4096.
     pub fn from_folder(
         path: impl AsRef<Path>,
         split: Split,

@@ -1,7 +1,7 @@
 //! The files of MNIST and its relatives (Fashion-MNIST, EMNIST, KMNIST), also inside gzip.
 //!
-//! As with `.npy` files nothing is taken on trust: what a header claims is checked against the length of the file before
-//! anything of its size is allocated, and of what comes out of gzip no more is kept than the header claims.
+//! As with `.npy` files, headers are not trusted: the claimed size is checked against the length of
+//! the file before memory is allocated, and no more data than the header claims is kept from gzip.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -28,11 +28,11 @@ const GZIP_RATIO: u128 = 1032;
 const MOST_BYTES: u128 = 1 << 30;
 
 impl LabelledImages {
-    /// Reads a pair of idx files, the format of MNIST: images of unsigned bytes (count, height, width) and labels of
-    /// unsigned bytes (count), or QMNIST's rows of integers, of which the first is the class. Whether they lie inside
-    /// gzip is told by their contents.
+    /// Reads a pair of idx files, the format of MNIST: images of unsigned bytes (count, height,
+    /// width) and labels of unsigned bytes (count), or QMNIST's rows of integers, of which the
+    /// first is the class. Gzip is recognised by the contents of the file.
     ///
-    /// Classes are named by numbers, from 0 to the largest label or to 9, whichever is more.
+    /// The names of the classes are numbers, from 0 to the largest label, at least to 9.
     ///
     /// # Errors
     /// [`DataError`] names the file with what was seen and what is allowed: [`Read`](DataError::Read) also for damaged

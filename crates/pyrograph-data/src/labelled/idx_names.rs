@@ -16,10 +16,10 @@ pub(super) struct IdxPair {
     pub(super) labels: PathBuf,
 }
 
-/// What the name of an idx file tells.
+/// The parts of the name of an idx file.
 #[derive(Debug, PartialEq, Eq)]
 struct IdxName {
-    /// What stands before the part, such as `emnist-letters-`; nothing in MNIST's own files.
+    /// The prefix before the part, such as `emnist-letters-`; empty in MNIST's own files.
     family: String,
     is_images: bool,
     is_gzip: bool,
@@ -61,8 +61,8 @@ pub(super) fn is_of_mnist(file: &Path) -> bool {
     parsed(Split::Train) || parsed(Split::Test)
 }
 
-/// The pair that the file of the images, or of the labels, belongs to, where a name tells it from other sets in its folder;
-/// none for a file of another name. The name says the part too.
+/// The pair that the file of the images, or of the labels, belongs to, where a name tells it from
+/// other sets in its folder; none for a file of another name. The name says the part too.
 pub(super) fn pair_of(file: &Path) -> Result<Option<IdxPair>, DataError> {
     let name = name_of(file);
     let of_part = |part: Split| parse(&name, part).map(|parsed| (part, parsed));
@@ -148,7 +148,8 @@ fn pairs_of(files: &[PathBuf], split: Split) -> Result<Vec<IdxPair>, String> {
     Ok(pairs)
 }
 
-/// What a name tells of an idx file of this part: `[family-]train-images-idx3-ubyte[.gz]`, also with dots.
+/// Parses the name of an idx file of this part: `[family-]train-images-idx3-ubyte[.gz]`, also with
+/// dots.
 fn parse(name: &str, split: Split) -> Option<IdxName> {
     let lower = name.to_lowercase();
     let (stem, is_gzip) = match lower.strip_suffix(".gz") {

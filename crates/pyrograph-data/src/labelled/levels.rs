@@ -21,7 +21,8 @@ pub(super) fn byte_of(value: u8, white: u8) -> u8 {
     ((u32::from(value).min(white) * 255 + white / 2) / white) as u8
 }
 
-/// A sentence on a set that is nearly black; `deepest` is the largest value of its pictures of 16 bits, if there are some.
+/// A sentence on a set that is nearly black; `deepest` is the largest value of its pictures of 16
+/// bits, if there are some.
 pub(super) fn remark_on_dark(set: &LabelledImages, deepest: Option<u16>) -> Option<String> {
     let largest = set.pixels.iter().copied().max().unwrap_or(0);
     let (seen, of, white) = match deepest {

@@ -31,12 +31,13 @@ const LONGEST_SIDE: usize = 65_535;
 /// The most images that [`LabelledImages::stroke_digits`] draws.
 const MOST_DIGITS: usize = 1_000_000;
 
-/// Images of one size as bytes, each with a label: the place of its class among the names.
+/// Images of one size as bytes, each with a label: the index of its class in the list of names.
 ///
-/// Unlike sprites ([`SpriteSet`](crate::SpriteSet)) they need not be square, lie channels first, and what values their
-/// bytes become is the choice of a [`Normalisation`](pyrograph_vision::Normalisation).
+/// Unlike sprites ([`SpriteSet`](crate::SpriteSet)) the images need not be square and are stored
+/// channels first. A [`Normalisation`](pyrograph_vision::Normalisation) maps their bytes to values.
 ///
-/// Two sets are equal when their images, labels and classes are; the names of the images do not count.
+/// Two sets are equal if their images, labels and classes are equal; the names of the images do not
+/// matter.
 #[derive(Clone, Debug)]
 pub struct LabelledImages {
     /// Image after image, channels first (NCHW).
@@ -63,12 +64,13 @@ impl PartialEq for LabelledImages {
 impl Eq for LabelledImages {}
 
 impl LabelledImages {
-    /// A set from its parts: `pixels` image after image, channels first (NCHW), and for each image the place of its
-    /// class in `class_names`. A class may have no image.
+    /// A set from its parts: `pixels` image after image, channels first (NCHW), and for each image
+    /// the index of its class in `class_names`. A class may have no images.
     ///
     /// # Errors
-    /// [`DataError::Parts`] where the parts do not fit together, the set is empty or larger than `u32::MAX` images,
-    /// there are neither 1 nor 3 channels, a side is 0 or beyond 65535, or two classes have one name.
+    /// [`DataError::Parts`] if the parts do not fit together, the set is empty or larger than
+    /// `u32::MAX` images, there are neither 1 nor 3 channels, a side is 0 or beyond 65535, or two
+    /// classes have one name.
     pub fn new(
         pixels: Vec<u8>,
         channels: usize,
@@ -127,10 +129,11 @@ impl LabelledImages {
         })
     }
 
-    /// The same set with a name for each image: its file below the folder of the data, or its place in a file.
+    /// Sets a name for each image: its path below the folder of the data, or its position in a
+    /// file.
     ///
     /// # Errors
-    /// [`DataError::Parts`] unless there is one for each image.
+    /// [`DataError::Parts`] unless there is one name for each image.
     pub fn with_item_names(mut self, names: Vec<String>) -> Result<Self, DataError> {
         if names.len() != self.len() {
             return Err(DataError::Parts {
@@ -143,15 +146,16 @@ impl LabelledImages {
         Ok(self)
     }
 
-    /// `count` grey images of 28×28 with digits drawn by strokes, white on black: a stand-in for MNIST that needs no
-    /// download. The digits of `classes` come in turn; as in MNIST all ten classes have a name.
+    /// `count` grey images of 28×28 with digits drawn by strokes, white on black: a stand-in for
+    /// MNIST that needs no download. The digits of `classes` alternate; as in MNIST all ten classes
+    /// have a name.
     ///
-    /// Every image is the choice of (`seed`, its class, its index) alone, so that a shorter set is the beginning of a
-    /// longer one. Sets of different seeds differ in every image.
+    /// Every image depends only on (`seed`, its class, its index), so a shorter set is a prefix of
+    /// a longer one. Sets of different seeds differ in every image.
     ///
     /// # Errors
-    /// [`DataError::Range`] for a count of 0 or beyond a million, or a class that is no digit; [`DataError::Parts`]
-    /// where there is no class at all.
+    /// [`DataError::Range`] for a count of 0 or beyond a million, or a class that is not a digit;
+    /// [`DataError::Parts`] if `classes` is empty.
     pub fn stroke_digits(count: usize, classes: &[u8], seed: u64) -> Result<Self, DataError> {
         let range = |what, seen, allowed| DataError::Range {
             what,
@@ -187,7 +191,7 @@ impl LabelledImages {
         self.labels.len()
     }
 
-    /// Whether there are no images, as in a [subset](LabelledImages::subset) of none.
+    /// Whether there are no images, as in an empty [subset](LabelledImages::subset).
     pub fn is_empty(&self) -> bool {
         self.labels.is_empty()
     }
@@ -215,13 +219,14 @@ impl LabelledImages {
     /// The bytes of image `index`, channels first (CHW).
     ///
     /// # Panics
-    /// If `index` is not below [`len`](LabelledImages::len), as all that take an index.
+    /// If `index` is not below [`len`](LabelledImages::len), as in all methods that take an index.
     pub fn pixels(&self, index: usize) -> &[u8] {
         let size = self.values_per_image();
         &self.pixels[index * size..][..size]
     }
 
-    /// The label of image `index`: the place of its class in [`class_names`](LabelledImages::class_names).
+    /// The label of image `index`: the index of its class in
+    /// [`class_names`](LabelledImages::class_names).
     ///
     /// # Panics
     /// If `index` is not below [`len`](LabelledImages::len).
@@ -229,8 +234,8 @@ impl LabelledImages {
         self.labels[index]
     }
 
-    /// Where image `index` comes from: its file below the folder of the data, or a file and a place in it; none for
-    /// images that were made.
+    /// The name of image `index`: its path below the folder of the data, or a file and a position
+    /// in it; `None` for images without a name.
     pub fn item_name(&self, index: usize) -> Option<&str> {
         self.item_names.get(index).map(String::as_str)
     }
@@ -240,7 +245,7 @@ impl LabelledImages {
         &self.labels
     }
 
-    /// The names of the classes, also of those that have no image.
+    /// The names of the classes, including classes without images.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
@@ -252,13 +257,13 @@ impl LabelledImages {
         counts
     }
 
-    /// The class of what is normal, among those that are not: the one named `normal` or `good`.
+    /// The class named `normal` or `good`, if there is one.
     pub fn normal_class(&self) -> Option<usize> {
         self.class_names.iter().position(|name| is_normal(name))
     }
 
-    /// A CRC-32 of all images and labels in their order: two sets that differ in any of them have different ones, but
-    /// for one chance in four thousand million.
+    /// A CRC-32 of all images and labels in their order. Sets that differ in any of these have
+    /// different checksums, except with a probability of one in four thousand million.
     pub fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&self.pixels);

@@ -1,4 +1,4 @@
-//! Finding out what kind of labelled images a path holds.
+//! Recognising the kind of labelled images at a path.
 
 use std::path::{Path, PathBuf};
 
@@ -13,30 +13,33 @@ const EMNIST: &str = "emnist";
 const TABLES: [&str; 6] = [".csv", ".tsv", ".csv.gz", ".tsv.gz", ".txt", ".data"];
 
 impl LabelledImages {
-    /// Reads one part of the set at `path`, whichever of these it is, in this order:
+    /// Reads one part of the set at `path`, which is one of these, tried in this order:
     ///
-    /// 1. a file `*.csv` or `*.tsv`, also inside gzip, as by [`from_csv`](LabelledImages::from_csv): it is its own part,
-    ///    whatever `split` says; so is the idx file of the images of a named set, as
-    ///    `emnist-letters-train-images-idx3-ubyte`, with that of its labels beside it;
+    /// 1. a file `*.csv` or `*.tsv`, also inside gzip, as by
+    ///    [`from_csv`](LabelledImages::from_csv): it is read for any `split`. The same holds for
+    ///    the idx file of the images of a named set, such as
+    ///    `emnist-letters-train-images-idx3-ubyte`, with the file of its labels beside it;
     /// 2. a folder with the idx files of MNIST for this part (`train-images-idx3-ubyte.gz` with
-    ///    `train-labels-idx1-ubyte.gz`, `t10k-…`; also without `.gz`, as `train-images.idx3-ubyte`, and `test-…`), also
-    ///    with a name before it as in `emnist-letters-train-images-idx3-ubyte`, or in `raw` or `MNIST/raw` below it as
-    ///    torchvision has them, as by [`from_idx`](LabelledImages::from_idx);
+    ///    `train-labels-idx1-ubyte.gz`, `t10k-…`; also without `.gz`, as `train-images.idx3-ubyte`,
+    ///    and `test-…`), also with a prefix as in `emnist-letters-train-images-idx3-ubyte`, or in
+    ///    torchvision's folders `raw` or `MNIST/raw` below it, as by
+    ///    [`from_idx`](LabelledImages::from_idx);
     /// 3. a folder with one CSV file whose name has `train` in it, or `test` and no `train`;
     /// 4. a folder of images, as by [`from_folder`](LabelledImages::from_folder) without a size.
     ///
-    /// A [`LabelledReader`] says what it guessed, and can be told otherwise.
+    /// A [`LabelledReader`] reports its guesses and has options to override them.
     ///
     /// # Errors
-    /// [`DataError::NoLabelledImages`] where the path is none of these, with what was looked for, or holds images
-    /// without labels, labels without images, or several CSV files for the part; otherwise those of the functions.
+    /// [`DataError::NoLabelledImages`] if the path is none of these (the error lists the files that
+    /// were looked for), or has images without labels, labels without images, or several CSV files
+    /// for the part; also the errors of the functions above.
     pub fn open(path: impl AsRef<Path>, split: Split) -> Result<LabelledImages, DataError> {
         let reader = LabelledReader::strict(split);
         Ok(reader.read(path, &mut |_, _| ())?.images)
     }
 
-    /// The same with every image at `size` (height, width), as by [`resized`](LabelledImages::resized); images of a folder may then be
-    /// of different sizes.
+    /// Like [`open`](LabelledImages::open), with every image resized to `size` (height, width) as
+    /// by [`resized`](LabelledImages::resized). The images of a folder may then differ in size.
     ///
     /// # Errors
     /// Those of [`open`](LabelledImages::open), and [`DataError::Range`] for a side of 0 or beyond 4096.

@@ -1,4 +1,4 @@
-//! How labelled images are read, and what is said of it.
+//! Options and remarks of reading labelled images.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::{LabelledImages, Split};
 use crate::{DataError, Faults};
 
-/// A choice that is made by what the data look like unless it is given.
+/// A setting that is guessed from the data unless it is given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Switch {
-    /// As the data look.
+    /// Guessed from the data.
     #[default]
     Auto,
     /// Yes.
@@ -27,29 +27,30 @@ pub enum Switch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Channels {
-    /// Grey where no image has a colour, else RGB.
+    /// Grey if no image has a colour, otherwise RGB.
     #[default]
     Auto,
-    /// Grey: of colours Pillow's `L`, (19595 R + 38470 G + 7471 B) / 65536.
+    /// Grey; colours are converted as by Pillow's `L`, (19595 R + 38470 G + 7471 B) / 65536.
     Grey,
-    /// RGB: of grey three equal channels.
+    /// RGB; grey becomes three equal channels.
     Rgb,
 }
 
-/// Where a line of a CSV file has its label.
+/// The label column of a CSV file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LabelColumn {
-    /// As the header says, else the first column, or the last where only that looks like labels.
+    /// The column that the header names, otherwise the first column, or the last one if only the
+    /// last looks like labels.
     #[default]
     Auto,
-    /// The first column that is no row number.
+    /// The first column that is not a row number.
     First,
     /// The last column.
     Last,
-    /// Nowhere: all columns are pixels.
+    /// No label column: all columns are pixels.
     None,
-    /// In the column of this name in the header, or of this number, counted from 1.
+    /// The column with this name in the header, or with this number, counted from 1.
     Named(String),
 }
 
@@ -78,7 +79,7 @@ impl LabelColumn {
     }
 }
 
-/// As [`LabelColumn::from_name`].
+/// Parses as [`LabelColumn::from_name`].
 impl FromStr for LabelColumn {
     type Err = Infallible;
 
@@ -87,51 +88,56 @@ impl FromStr for LabelColumn {
     }
 }
 
-/// How labelled images are read; the default guesses where nothing else tells, and says what it guessed.
+/// Options of reading labelled images. By default everything that the data do not tell is guessed,
+/// with a remark for each guess.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct LabelledOptions {
-    /// Where a CSV file has its labels.
+    /// The label column of CSV files.
     pub label_column: LabelColumn,
-    /// Whether rows and columns of idx and CSV files are swapped. Auto: in files whose names begin with `emnist-`.
+    /// Whether to swap rows and columns of idx and CSV files. `Auto` swaps them in files whose
+    /// names begin with `emnist-`.
     pub transpose: Switch,
-    /// The value of a pixel that is white. None: 255; 1 in a CSV file without a larger one; and in pictures of 16 bits
-    /// a channel 65535, or 255, 1023 or 4095 where no pixel of the set is above it.
+    /// The value of a white pixel. `None` means 255; in a CSV file without a value above 1 it means
+    /// 1; in pictures of 16 bits a channel it means 65535, or 255, 1023 or 4095 if no pixel of the
+    /// set is above that value.
     pub white_level: Option<u16>,
-    /// Whether masks among images are taken for images: the folders `ground_truth`, `mask` and such, and files such as
-    /// `000_mask.png` beside `000.png`.
+    /// Whether masks are read as images: the folders `ground_truth`, `mask` and such, and files
+    /// such as `000_mask.png` beside `000.png`.
     pub keep_masks: bool,
     /// The channels of the images.
     pub channels: Channels,
-    /// What becomes of items that cannot be used.
+    /// The handling of items that cannot be used.
     pub faults: Faults,
 }
 
 impl LabelledOptions {
-    /// Whether these are the default; for configs that leave defaults out.
+    /// Whether these are the defaults, which configs omit.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Reads labelled images, whatever a path holds; [`LabelledImages::open`] is the short way.
+/// A reader of labelled images with options. [`LabelledImages::open`] is the short form.
 #[derive(Clone, Debug)]
 pub struct LabelledReader {
     /// The part that is read.
     pub split: Split,
-    /// Height and width to which image files are resized; none leaves them as they are, and all have to be of one size.
-    /// Images of idx and CSV files keep theirs.
+    /// Height and width to which image files are resized. With `None` they are not resized and must
+    /// all have the same size. Images of idx and CSV files keep their size.
     pub size: Option<(usize, usize)>,
-    /// Whether images without labels are read: a folder of images, one image, a CSV file of pixels alone.
+    /// Whether images without labels are read: a folder of images, one image, or a CSV file of
+    /// pixels without labels.
     pub unlabelled: bool,
-    /// The white level of pictures of 16 bits where the options give none, in place of a guess: that of the training.
+    /// The white level of 16-bit pictures if the options give none, instead of a guess: the level
+    /// of the training.
     pub usual_white_level: Option<u16>,
-    /// How it is read.
+    /// Options of reading.
     pub options: LabelledOptions,
 }
 
 impl LabelledReader {
-    /// A reader of the labelled images of a part, as they are.
+    /// A reader of the labelled images of a part, without resizing.
     pub fn new(split: Split) -> Self {
         Self {
             split,
@@ -149,12 +155,12 @@ impl LabelledReader {
         reader
     }
 
-    /// Reads what a path holds, in the order that [`LabelledImages::open`] lists. `progress` hears how many files of how
-    /// many were read.
+    /// Reads the images at a path; [`LabelledImages::open`] lists the kinds in the order in which
+    /// they are tried. `progress` is called with the number of files read and the total number.
     ///
     /// # Errors
-    /// Those of [`LabelledImages::open`]; unless the options say otherwise, [`DataError::BrokenItems`] lists the files or
-    /// lines that cannot be used.
+    /// Those of [`LabelledImages::open`]; unless the options say otherwise,
+    /// [`DataError::BrokenItems`] lists the files or lines that cannot be used.
     pub fn read(
         &self,
         path: impl AsRef<Path>,
@@ -165,21 +171,22 @@ impl LabelledReader {
     }
 }
 
-/// A set that was read, and what is to be said of it.
+/// A set that was read, with remarks.
 #[derive(Clone, Debug)]
 pub struct LabelledReading {
     /// The images.
     pub images: LabelledImages,
-    /// Whether the data say what the images show; otherwise all are of one class.
+    /// Whether the data have labels; otherwise all images are of one class.
     pub has_labels: bool,
-    /// What was guessed or left out, a sentence each.
+    /// Guesses and skipped items, one sentence each.
     pub remarks: Vec<String>,
-    /// The white level of pictures of 16 bits, or of a CSV file without larger values than 1; none where it is 255.
+    /// The white level of 16-bit pictures, or of a CSV file without values above 1; `None` if it is
+    /// 255.
     pub white_level: Option<u16>,
 }
 
 impl LabelledReading {
-    /// That of images with labels of which nothing is to be said.
+    /// The reading of labelled images without remarks.
     pub fn of(images: LabelledImages) -> Self {
         Self {
             images,
@@ -189,7 +196,7 @@ impl LabelledReading {
         }
     }
 
-    /// The same with images of these channels.
+    /// Converts the images to `channels`.
     #[must_use]
     pub fn with_channels(mut self, channels: Channels) -> Self {
         match (channels, self.images.channels()) {

@@ -1,21 +1,21 @@
-//! The two parts in which labelled data are handed out.
+//! The two parts of labelled data.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::DataError;
 
-/// Which part of a data set: the one to train on, or the one to test with.
+/// A part of a data set: training or test data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Split {
-    /// What a model is trained on.
+    /// The training data.
     Train,
-    /// What it has never seen.
+    /// The test data.
     Test,
 }
 
 impl Split {
-    /// The name, which is that of the folder too: `train` or `test`.
+    /// The name, which is also the name of the folder: `train` or `test`.
     pub fn name(self) -> &'static str {
         match self {
             Split::Train => "train",

@@ -191,7 +191,7 @@ impl<'a> Images<'a> {
         Ok(())
     }
 
-    /// What was guessed of the images.
+    /// Remarks on guesses about the images.
     fn remarks(&self, count: usize) -> Vec<String> {
         let mut remarks = Vec::new();
         if let Some((file, coloured)) = &self.coloured
@@ -219,7 +219,8 @@ impl<'a> Images<'a> {
     }
 }
 
-/// The largest value of images of 16 bits, or one beyond which there is no guess. Damaged files are found elsewhere.
+/// The largest value of 16-bit images, or a value above which there is no guess. Damaged files are
+/// reported elsewhere.
 fn largest_of(files: &[(&PathBuf, usize)]) -> u16 {
     let mut largest = 0;
     for (file, _) in files {

@@ -21,7 +21,7 @@ impl LabelledImages {
     /// The first `count` images.
     ///
     /// # Errors
-    /// [`DataError::Parts`] for none, or for more than there are.
+    /// [`DataError::Parts`] for a count of 0, or above the number of images.
     pub fn head(&self, count: usize) -> Result<LabelledImages, DataError> {
         if !(1..=self.len()).contains(&count) {
             return Err(DataError::Parts {
@@ -37,12 +37,12 @@ impl LabelledImages {
         ))
     }
 
-    /// The images of the classes with these names, in the order they had. All classes keep their names, so that labels
-    /// mean the same as before.
+    /// The images of the classes `names`, in their order. All class names are kept, so labels keep
+    /// their meaning.
     ///
     /// # Errors
-    /// [`DataError::UnknownClass`] for a name that no class has, with those there are; [`DataError::NothingLeft`] where
-    /// no image is of these classes.
+    /// [`DataError::UnknownClass`] for an unknown name, with the known names;
+    /// [`DataError::NothingLeft`] if no image belongs to these classes.
     pub fn only<S: AsRef<str>>(&self, names: &[S]) -> Result<LabelledImages, DataError> {
         let mut wanted = vec![false; self.class_names.len()];
         for name in names.iter().map(AsRef::as_ref) {

@@ -1,4 +1,4 @@
-//! Images as pictures, in other sizes, and as the values that models take.
+//! Conversion of images to pictures, other sizes, and model input values.
 
 use pyrograph_vision::{Normalisation, Rgb, RgbImage, resize_plane_bicubic};
 
@@ -23,7 +23,7 @@ impl LabelledImages {
         })
     }
 
-    /// The same set with three channels: of grey images each channel is a copy.
+    /// Converts to three channels; grey images are copied to each channel.
     pub fn to_rgb(&self) -> LabelledImages {
         let repeats = 3 / self.channels;
         let images = self.pixels.chunks_exact(self.values_per_image());
@@ -38,7 +38,7 @@ impl LabelledImages {
         }
     }
 
-    /// The same set with one channel, as Pillow's mode `L` makes it: (19595 R + 38470 G + 7471 B + 32768) / 65536.
+    /// Converts to one channel as Pillow's mode `L`: (19595 R + 38470 G + 7471 B + 32768) / 65536.
     pub fn to_grey(&self) -> LabelledImages {
         if self.channels == 1 {
             return self.clone();
@@ -92,12 +92,12 @@ impl LabelledImages {
         }
     }
 
-    /// The same set with every image at `height` by `width` pixels, by
-    /// [`resize_bicubic`](pyrograph_vision::resize_bicubic): the bytes are those of Pillow.
+    /// Resizes every image to `height` by `width` pixels by
+    /// [`resize_bicubic`](pyrograph_vision::resize_bicubic), with the same bytes as Pillow.
     ///
     /// # Errors
-    /// [`DataError::Range`] for a side of 0 or beyond 4096, [`DataError::TooLarge`] where memory for all images is not
-    /// to be had.
+    /// [`DataError::Range`] for a side of 0 or beyond 4096, [`DataError::TooLarge`] if there is not
+    /// enough memory for all images.
     pub fn resized(&self, height: usize, width: usize) -> Result<LabelledImages, DataError> {
         let to = checked_size([height, width])?;
         let from = [self.height, self.width];

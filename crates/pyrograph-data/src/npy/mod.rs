@@ -1,4 +1,4 @@
-//! Reading numpy's `.npy` files with nothing taken on trust.
+//! Reading numpy's `.npy` files, without trusting their headers.
 //!
 //! A reader of our own, because the shape is the user's claim: it is checked against the length
 //! of the file before anything of its size is allocated.

@@ -1,8 +1,9 @@
 //! Handwritten digits, drawn by strokes.
 //!
-//! Each image takes one way of writing its digit, displaces the points, bends, slants and stretches the whole, and draws
-//! the strokes with a pen of its own width, scaled to 20 pixels and set about the middle of its weight as in MNIST.
-//! Nothing but sums, products and square roots is used, so that the bytes are the same on every machine.
+//! Each image takes one way of writing its digit, displaces the points, bends, slants and stretches
+//! the whole, and draws the strokes with a pen of its own width, scaled to 20 pixels and set about
+//! the middle of its weight as in MNIST. Nothing but sums, products and square roots is used, so
+//! that the bytes are the same on every machine.
 
 use super::dice::Dice;
 use super::digit_shapes::{Point, shapes};

@@ -1,11 +1,11 @@
-//! Built-in pixel-art sprites, drawn by code, so that a diffusion model can be trained with no
+//! Built-in pixel-art sprites, drawn by code, so that a diffusion model can be trained without a
 //! download.
 //!
 //! Every sprite is 16×16 RGB on white, in one of [five classes](SpriteClass), with the dark
 //! outline, the three-tone ramps and the light from the top left of a role-playing game. Parts
-//! (bodies, hair, blades, bottles, …) are small pieces of ASCII art, put together by seeded
-//! choices and coloured from one palette of 32 colours. Placement is the same throughout:
-//! centred, and standing on the lower edge except for what flies or hangs.
+//! (bodies, hair, blades, bottles, …) are small pieces of ASCII art, put together by seeded choices
+//! and coloured from one palette of 32 colours. All sprites are centred and stand on the lower
+//! edge, except flying and hanging things.
 //!
 //! The digits of [`LabelledImages::stroke_digits`](crate::LabelledImages::stroke_digits) and the scenes of
 //! [`DetectionSet::scenes`](crate::detection::DetectionSet::scenes) are drawn here too.
@@ -87,8 +87,8 @@ impl SpriteClass {
     }
 }
 
-/// Draws one sprite: row-major RGB, 16 · 16 · 3 bytes. The same arguments give the same bytes
-/// on every machine; different ones may give the same sprite, see [`sprite_set`].
+/// Draws one sprite: row-major RGB, 16 · 16 · 3 bytes. The same arguments give the same bytes on
+/// every machine; different arguments may give the same sprite, see [`sprite_set`].
 pub fn sprite(class: SpriteClass, seed: u64, index: u64) -> [u8; 768] {
     let mut dice = Dice::new(class.index() as u64, seed, index);
     let mut canvas = Canvas::new();
@@ -105,8 +105,8 @@ pub fn sprite(class: SpriteClass, seed: u64, index: u64) -> [u8; 768] {
 
 /// Draws `count` sprites, no two of them equal. Sprite `i` has the class of index `i % 5`.
 ///
-/// A shorter set is a prefix of a longer one of the same seed. The classes can be drawn out:
-/// the set then ends before `count`, which takes more than 50 000 sprites.
+/// A shorter set is a prefix of a longer one of the same seed. The number of different sprites is
+/// limited: beyond 50 000 the set may end before `count`.
 pub fn sprite_set(count: usize, seed: u64) -> Vec<(SpriteClass, [u8; 768])> {
     let mut seen = HashSet::new();
     let mut next = [0_u64; SpriteClass::ALL.len()];

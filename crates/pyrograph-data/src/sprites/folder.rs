@@ -13,23 +13,22 @@ use crate::listing::{Listing, is_any_image, is_left_by_system, name_of, unread_f
 type Class = (String, Vec<PathBuf>);
 
 impl SpriteSet {
-    /// Reads a folder of square images (PNG, JPEG, GIF, BMP, WebP, TIFF), by the order of their names.
-    /// Of a file whose name tells nothing the first bytes tell whether it is an image.
+    /// Reads a folder of square images (PNG, JPEG, GIF, BMP, WebP, TIFF), sorted by name. A file
+    /// without a known extension is recognised as an image by its first bytes.
     ///
-    /// Each sub-folder that holds images is a class, again by the order of the names, and the
-    /// contexts are one-hot. Without such folders all images are of one class, named after the
-    /// folder, and every context is the number 1. Hidden files, other files and deeper folders are
-    /// left out.
+    /// Each sub-folder that contains images is a class, sorted by name, and the contexts are
+    /// one-hot. Without such folders all images belong to one class, named after the folder, and
+    /// every context is the number 1. Hidden files, other files and deeper folders are skipped.
     ///
-    /// Transparent parts are laid on white and grey becomes RGB. With a `side` every image is
-    /// resized to it, by [`pyrograph_vision::resize`]: whole factors keep pixel art intact. Without,
-    /// all images have to be of one size.
+    /// Transparent parts are composited on white, and grey becomes RGB. With a `side` every image
+    /// is resized to it, by [`pyrograph_vision::resize`]: whole factors keep pixel art intact.
+    /// Without it all images must have the same size.
     ///
     /// # Errors
-    /// [`DataError::Read`] and [`DataError::Image`] name what cannot be read, [`DataError::NotSquare`] and
-    /// [`DataError::MixedSizes`] images that do not fit, [`DataError::LooseImage`] one beside the folders
-    /// of the classes; [`DataError::Empty`] where there are no images, [`DataError::Range`] for a side
-    /// of 0 or beyond 4096.
+    /// [`DataError::Read`] and [`DataError::Image`] name a file that cannot be read,
+    /// [`DataError::NotSquare`] and [`DataError::MixedSizes`] images that do not fit,
+    /// [`DataError::LooseImage`] an image beside the class folders; [`DataError::Empty`] if there
+    /// are no images, [`DataError::Range`] for a side of 0 or beyond 4096.
     pub fn from_folder(
         path: impl AsRef<Path>,
         side: Option<usize>,
@@ -107,7 +106,8 @@ pub(super) fn check_side(side: usize) -> Result<u32, DataError> {
     }
 }
 
-/// The classes of a folder: its sub-folders with images, or itself. Files that are no images go to `others`.
+/// The classes of a folder: its sub-folders with images, or itself. Files that are not images go to
+/// `others`.
 fn classes_in(path: &Path, others: &mut Vec<PathBuf>) -> Result<Vec<Class>, DataError> {
     let mut listing = Listing::of(path)?;
     let mut classes = Vec::new();

@@ -14,8 +14,8 @@ use crate::{Augment, DataError};
 
 pub use options::{SpriteLabels, SpriteOptions, SpriteReader, SpriteReading};
 
-/// Square images of one size as bytes, each with a context: numbers that tell a model what it
-/// shows, one-hot by class as a rule.
+/// Square images of one size as bytes, each with a context: a vector that describes the image to a
+/// model, usually the one-hot class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpriteSet {
     /// Image after image, row-major, channels interleaved (NHWC).
@@ -33,7 +33,7 @@ impl SpriteSet {
     /// and `contexts` with a number for each class name (N×K).
     ///
     /// # Errors
-    /// [`DataError::Parts`] where the parts do not fit together, the set is empty or larger than
+    /// [`DataError::Parts`] if the parts do not fit together, the set is empty or larger than
     /// `u32::MAX` images, or a context is not finite.
     pub fn new(
         pixels: Vec<u8>,
@@ -91,12 +91,12 @@ impl SpriteSet {
         })
     }
 
-    /// `count` sprites drawn by [`procedural`](crate::procedural), no two of them equal, the five
-    /// classes in turn. The same arguments give the same set everywhere.
+    /// `count` sprites drawn by [`procedural`](crate::procedural), no two of them equal, with the
+    /// five classes in turn. The same arguments give the same set everywhere.
     ///
     /// # Errors
-    /// [`DataError::Parts`] for a count of 0, [`DataError::TooManySprites`] for one beyond what can be
-    /// drawn without a repeat (more than 20 000).
+    /// [`DataError::Parts`] for a count of 0, [`DataError::TooManySprites`] for a count above the
+    /// number that can be drawn without a repeat (more than 20 000).
     pub fn procedural(count: usize, seed: u64) -> Result<Self, DataError> {
         let sprites = sprite_set(count, seed);
         if sprites.len() < count {
@@ -140,12 +140,12 @@ impl SpriteSet {
         self.channels * self.side * self.side
     }
 
-    /// The numbers of a context, which is the number of classes.
+    /// The length of a context, which is the number of classes.
     pub fn context_width(&self) -> usize {
         self.class_names.len()
     }
 
-    /// The names of the classes in the order of the contexts' numbers.
+    /// The names of the classes, in the order of the context's values.
     pub fn class_names(&self) -> &[String] {
         &self.class_names
     }
@@ -153,7 +153,7 @@ impl SpriteSet {
     /// The bytes of image `index`, row-major with interleaved channels (HWC).
     ///
     /// # Panics
-    /// If `index` is not below [`len`](SpriteSet::len), as all that take an index.
+    /// If `index` is not below [`len`](SpriteSet::len), as in all methods that take an index.
     pub fn pixels(&self, index: usize) -> &[u8] {
         let size = self.values_per_image();
         &self.pixels[index * size..][..size]
@@ -168,7 +168,7 @@ impl SpriteSet {
         &self.contexts[index * width..][..width]
     }
 
-    /// The class of image `index`: the place of the largest number in its context, the first of
+    /// The class of image `index`: the index of the largest value in its context, the first one of
     /// equals.
     ///
     /// # Panics
@@ -220,7 +220,8 @@ impl SpriteSet {
         self.write_mapped(index, out, |column| last - column);
     }
 
-    /// As [`write_chw`](SpriteSet::write_chw), with what `augment` does to this image in this epoch.
+    /// As [`write_chw`](SpriteSet::write_chw), with the image augmented by `augment` for this
+    /// epoch.
     ///
     /// # Panics
     /// As [`write_chw`](SpriteSet::write_chw).
@@ -239,8 +240,8 @@ impl SpriteSet {
         }
     }
 
-    /// All images as values in [-1, 1], one after the other, channels first (NCHW): what the
-    /// metrics take.
+    /// All images as values in [-1, 1], one after the other, channels first (NCHW), the input of
+    /// the metrics.
     pub fn to_nchw(&self) -> Vec<f32> {
         let size = self.values_per_image();
         let mut values = vec![0.0; self.pixels.len()];
@@ -250,8 +251,8 @@ impl SpriteSet {
         values
     }
 
-    /// The same set with every image at `side` by `side` pixels, by [`pyrograph_vision::resize`]: whole factors keep
-    /// pixel art intact.
+    /// Resizes every image to `side` by `side` pixels by [`pyrograph_vision::resize`]: whole
+    /// factors keep pixel art intact.
     ///
     /// # Errors
     /// [`DataError::Range`] for a side of 0 or beyond 4096.
@@ -273,8 +274,9 @@ impl SpriteSet {
         })
     }
 
-    /// A CRC-32 of all images and contexts in their order: two sets that differ anywhere but in the names of their
-    /// classes have different ones, but for one chance in four thousand million.
+    /// A CRC-32 of all images and contexts in their order: sets that differ in anything but their
+    /// class names have different checksums, except with a probability of one in four thousand
+    /// million.
     pub fn checksum(&self) -> u32 {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&self.pixels);

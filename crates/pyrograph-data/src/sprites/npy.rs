@@ -31,20 +31,21 @@ impl SpriteSet {
     /// Reads the pair of `.npy` files of the course: images (N, side, side, channels) of type uint8,
     /// and labels (N, K), one-hot or otherwise, of any plain real type.
     ///
-    /// Images have one side for width and height and 1, 3 or 4 channels; of 4 the last is opacity,
-    /// and the images are laid on white. Classes are named by the first of these that does:
-    /// a file `classes.txt` beside the labels, one name a line; the line `Classes: 0 hero (…), 1 …` of a
-    /// `PROVENANCE.md` there; the course's five (hero, non-hero, food, spell, side-facing) where K is 5;
-    /// class-0, class-1 and so on.
+    /// Images have one side for width and height and 1, 3 or 4 channels; the fourth channel is
+    /// opacity, and such images are composited on white. The class names come from the first of
+    /// these that exists: a file `classes.txt` beside the labels, one name a line; the line
+    /// `Classes: 0 hero (…), 1 …` of a `PROVENANCE.md` there; the course's five (hero, non-hero,
+    /// food, spell, side-facing) if K is 5; class-0, class-1 and so on.
     ///
     /// # Errors
-    /// [`DataError`] names the file with the value seen and the values allowed: [`Read`](DataError::Read),
-    /// [`NotNpy`](DataError::NotNpy), [`NpyHeader`](DataError::NpyHeader), [`Dtype`](DataError::Dtype),
+    /// [`DataError`] names the file with the value seen and the values allowed:
+    /// [`Read`](DataError::Read), [`NotNpy`](DataError::NotNpy),
+    /// [`NpyHeader`](DataError::NpyHeader), [`Dtype`](DataError::Dtype),
     /// [`Shape`](DataError::Shape), [`FortranOrder`](DataError::FortranOrder),
     /// [`Truncated`](DataError::Truncated), [`Empty`](DataError::Empty),
     /// [`CountMismatch`](DataError::CountMismatch), [`NonFiniteLabel`](DataError::NonFiniteLabel),
     /// [`ClassNames`](DataError::ClassNames), and [`ClassNumbers`](DataError::ClassNumbers) for a
-    /// column of numbers above one. Nothing of the size that a header claims is allocated unless
+    /// column of numbers above one. Memory for the claimed size of an array is allocated only if
     /// the file is that long.
     pub fn from_npy(
         images_path: impl AsRef<Path>,
@@ -95,7 +96,8 @@ impl Labels {
         Some(largest as usize)
     }
 
-    /// Refuses class numbers that would be taken for a context value. Gives a sentence where they may be one or the other.
+    /// Refuses class numbers that would be taken for a context value. Gives a sentence where they
+    /// may be one or the other.
     fn check_is_context(&self, path: &Path) -> Result<Option<String>, DataError> {
         match self.largest_class() {
             None => Ok(None),

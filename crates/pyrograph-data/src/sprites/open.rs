@@ -1,4 +1,4 @@
-//! Finding out what kind of set a folder holds.
+//! Recognising the kind of set in a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,14 @@ impl SpriteSet {
     /// [`from_npy`](SpriteSet::from_npy), or images as by [`from_folder`](SpriteSet::from_folder).
     ///
     /// The course's `sprites_1788_16x16.npy` with `sprite_labels_nc_1788_16x16.npy` is such a pair:
-    /// a name with `label` in it is for labels, one with `sprite` otherwise for images.
+    /// a name that contains `label` is for labels, any other name that contains `sprite` is for
+    /// images.
     ///
     /// With a `side` every image is resized to it, as by [`resized`](SpriteSet::resized).
     ///
     /// # Errors
-    /// [`DataError::NoDataSet`] where the path is no folder, or holds one half of a pair or several
-    /// of them; otherwise those of the two functions.
+    /// [`DataError::NoDataSet`] if the path is not a folder, or holds an incomplete pair or several
+    /// files of a kind; also the errors of the two functions.
     pub fn open(path: impl AsRef<Path>, side: Option<usize>) -> Result<SpriteSet, DataError> {
         let reader = SpriteReader::strict(side);
         Ok(read(&reader, path.as_ref(), &mut |_, _| ())?.sprites)

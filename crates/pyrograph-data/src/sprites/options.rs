@@ -1,4 +1,4 @@
-//! How sprites are read, and what is said of it.
+//! Options and remarks of reading sprites.
 
 use std::path::Path;
 
@@ -10,52 +10,52 @@ use crate::{DataError, Faults};
 /// A set whose largest byte is below this is nearly black.
 const DARK: u8 = 64;
 
-/// What an array of labels holds.
+/// The meaning of an array of labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SpriteLabels {
-    /// Contexts of shape (count, classes). One column of class numbers beyond 1 is refused, as it would be taken for one
-    /// context value.
+    /// Contexts of shape (count, classes). One column of whole numbers above 1 is refused, since
+    /// its meaning is ambiguous.
     #[default]
     Auto,
     /// Class numbers from 0, of shape (count) or (count, 1); contexts are one-hot.
     Classes,
-    /// Contexts of shape (count, classes), whatever they hold.
+    /// Contexts of shape (count, classes), with any values.
     Contexts,
 }
 
-/// How sprites are read.
+/// Options of reading sprites.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct SpriteOptions {
-    /// What the array of labels holds.
+    /// The meaning of the array of labels.
     pub labels: SpriteLabels,
-    /// What becomes of image files that cannot be used.
+    /// The handling of image files that cannot be used.
     pub faults: Faults,
 }
 
 impl SpriteOptions {
-    /// Whether these are the default; for configs that leave defaults out.
+    /// Whether these are the defaults, which configs omit.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Reads sprites, whatever a folder holds; [`SpriteSet::open`] is the short way.
+/// A reader of sprites with options. [`SpriteSet::open`] is the short form.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SpriteReader {
-    /// The side to which every image is resized; none leaves them as they are.
+    /// The side to which every image is resized; `None` does not resize.
     pub side: Option<usize>,
-    /// How they are read.
+    /// Options of reading.
     pub options: SpriteOptions,
 }
 
-/// A set that was read, and what is to be said of it.
+/// A set that was read, with remarks.
 #[derive(Clone, Debug)]
 pub struct SpriteReading {
     /// The sprites.
     pub sprites: SpriteSet,
-    /// What was guessed or left out, a sentence each.
+    /// Guesses and skipped items, one sentence each.
     pub remarks: Vec<String>,
 }
 
@@ -69,12 +69,12 @@ impl SpriteReader {
         Self { side, options }
     }
 
-    /// Reads the set in a folder, of either kind that [`SpriteSet::open`] knows. `progress` hears how many files of how
-    /// many were read.
+    /// Reads the set in a folder, of either kind of [`SpriteSet::open`]. `progress` is called with
+    /// the number of files read and the total number.
     ///
     /// # Errors
-    /// Those of [`SpriteSet::open`]; unless the options say otherwise, [`DataError::BrokenItems`] lists the files that cannot
-    /// be used.
+    /// Those of [`SpriteSet::open`]; unless the options say otherwise, [`DataError::BrokenItems`]
+    /// lists the files that cannot be used.
     pub fn read(
         &self,
         path: impl AsRef<Path>,

@@ -5,14 +5,14 @@ use crate::DataError;
 use crate::order::shuffle_for_split;
 
 impl SpriteSet {
-    /// Splits the set into a part for training and a part held out, in this order.
+    /// Splits the set into a training part and a held-out part, in this order.
     ///
-    /// Of each class the share `held_out` is held out, rounded to whole images, so that both
-    /// parts have the same mixture of classes. Which images is decided by `seed`; within the parts
-    /// they keep their order. A part may be empty.
+    /// The fraction `held_out` of each class is held out, rounded to whole images, so that both
+    /// parts have the same proportions of classes. `seed` decides which images; both parts keep the
+    /// order of the images. A part may be empty.
     ///
     /// # Errors
-    /// [`DataError::Range`] unless the share lies in [0, 1].
+    /// [`DataError::Range`] unless the fraction lies in [0, 1].
     pub fn split(&self, held_out: f64, seed: u64) -> Result<(SpriteSet, SpriteSet), DataError> {
         if !(0.0..=1.0).contains(&held_out) {
             let allowed = "0 to 1";

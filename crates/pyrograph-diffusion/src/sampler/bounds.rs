@@ -1,4 +1,4 @@
-//! Which samplers keep a predicted clean sample within the range of pixels unless told otherwise.
+//! The default clipping of predicted clean samples to the range of pixels.
 
 use super::{SamplerConfig, SamplerKind};
 use crate::{BetaSchedule, NoiseSchedule, PredictionType};
@@ -22,8 +22,8 @@ impl NoiseSchedule {
 }
 
 impl SamplerConfig {
-    /// The range to which samples of pixels need clipping on `schedule`: ±1 where a prediction of noise
-    /// is divided by nearly zero, `√ᾱ < 0.01`, so that an error of it grows a hundredfold and more.
+    /// The range to which samples of pixels need clipping on `schedule`: ±1 if a prediction of
+    /// noise is divided by a `√ᾱ < 0.01`, which multiplies its error by more than 100.
     ///
     /// `None` for the course's own schedule, which is sampled without clipping, for predictions of `x_0`
     /// and `v`, which are not divided, and for PNDM, which computes no `x_0`.
@@ -35,8 +35,8 @@ impl SamplerConfig {
         needs_clip.then_some(PIXEL_RANGE)
     }
 
-    /// The same sampler, clipped as [`clip_needed`](Self::clip_needed) says where it neither clips nor
-    /// thresholds by itself. For models of pixels, not of latents.
+    /// Sets the clipping of [`clip_needed`](Self::clip_needed), unless the sampler already clips or
+    /// thresholds. For models of pixels, not of latents.
     #[must_use]
     pub fn with_needed_clip(self, schedule: &NoiseSchedule) -> Self {
         if self.clip_sample.is_some() || self.thresholding.is_some() {

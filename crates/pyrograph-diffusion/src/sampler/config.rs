@@ -1,4 +1,4 @@
-//! What a sampler is built from.
+//! Configuration of a sampler.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,22 +28,22 @@ pub enum FinalPoint {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholding {
-    /// The share of values below the quantile, 0 to 1.
+    /// The fraction of values below the quantile, 0 to 1.
     pub ratio: f64,
-    /// The largest `s`; it wins where it is below 1.
+    /// The largest `s`; it takes precedence over the lower bound of 1.
     pub max: f64,
 }
 
 impl Thresholding {
-    /// Imagen's: the quantile of 99.5 %, which may be as large as it is. (diffusers' `sample_max_value`
-    /// is 1 by default, with which thresholding is clipping.)
+    /// Imagen's thresholding: the quantile of 99.5 %, without an upper bound. (diffusers'
+    /// `sample_max_value` is 1 by default, with which thresholding is clipping.)
     pub const IMAGEN: Self = Self {
         ratio: 0.995,
         max: f32::MAX as f64,
     };
 }
 
-/// What a [`SamplerPlan`](super::SamplerPlan) is built from, besides the noise schedule.
+/// Configuration of a [`SamplerPlan`](super::SamplerPlan), besides the noise schedule.
 ///
 /// The presets suit the sprite course and a network that predicts noise.
 /// [`from_diffusers`](Self::from_diffusers) reads the settings of a Stable Diffusion checkpoint.
@@ -68,7 +68,7 @@ pub struct SamplerConfig {
     /// The number `n` of steps, 1 to `T`. (The course's grid may take a few more: see
     /// [`TimestepGrid::Course`].)
     pub steps: usize,
-    /// What the network's output stands for.
+    /// The quantity that the network predicts.
     #[serde(default)]
     pub prediction_type: PredictionType,
     /// The timesteps visited. `None` chooses [`TimestepGrid::default_for`].
@@ -80,7 +80,7 @@ pub struct SamplerConfig {
     /// Threshold every predicted `x_0`, instead of clamping it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholding: Option<Thresholding>,
-    /// Where the last step arrives.
+    /// The noise level after the last step.
     #[serde(default)]
     pub final_point: FinalPoint,
 }
@@ -125,10 +125,10 @@ impl SamplerConfig {
         }
     }
 
-    /// The same sampler with its noise levels spaced otherwise.
+    /// Sets the spacing of the noise levels.
     ///
     /// # Errors
-    /// [`DiffusionError::Unsupported`] for samplers whose levels are those of the grid.
+    /// [`DiffusionError::Unsupported`] for samplers that always use the levels of the grid.
     pub fn with_sigmas(mut self, spacing: SigmaSpacing) -> Result<Self, DiffusionError> {
         match self.kind.sigmas_mut() {
             Some(sigmas) => *sigmas = spacing,

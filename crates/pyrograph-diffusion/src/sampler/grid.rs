@@ -1,11 +1,11 @@
-//! Which timesteps a sampler visits.
+//! The timesteps that a sampler visits.
 
 use serde::{Deserialize, Serialize};
 
 use super::SamplerKind;
 use crate::{BetaSchedule, DiffusionError, NoiseSchedule};
 
-/// How `n` timesteps are chosen among the schedule's `T`, noisiest first.
+/// The choice of `n` timesteps among the schedule's `T`, noisiest first.
 ///
 /// The formulas are for a table whose first noisy timestep is 0; on the course's, where it is 1, all
 /// but [`Course`](Self::Course) are moved up by one. `round` is half-to-even, as in numpy.
@@ -26,8 +26,9 @@ use crate::{BetaSchedule, DiffusionError, NoiseSchedule};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum TimestepGrid {
-    /// The sprite course's, for [`BetaSchedule::CourseLinear`] only. Where `n` does not divide `T`
-    /// it takes more than `n` steps, the last of them shorter: 500 in 7 walks 500, 429, …, 74, 3.
+    /// The sprite course's grid, for [`BetaSchedule::CourseLinear`] only. If `n` does not divide
+    /// `T`, it takes more than `n` steps, and the last one is shorter: 500 in 7 walks 500, 429, …,
+    /// 74, 3.
     Course,
     /// Evenly spaced from the clean end.
     Leading {
@@ -42,8 +43,8 @@ pub enum TimestepGrid {
 }
 
 impl TimestepGrid {
-    /// The grid to take where none is named: the course's own for its table; otherwise `Leading`
-    /// without offset for DDPM, DDIM, PNDM and LCM, and `Linspace` for all others, as in diffusers.
+    /// The default grid: the course's own for its table; otherwise `Leading` without offset for
+    /// DDPM, DDIM, PNDM and LCM, and `Linspace` for all others, as in diffusers.
     pub fn default_for(schedule: &NoiseSchedule, kind: &SamplerKind) -> Self {
         match (&schedule.config().kind, kind) {
             (BetaSchedule::CourseLinear, _) => Self::Course,

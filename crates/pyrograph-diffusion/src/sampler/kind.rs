@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DdpmVariance {
-    /// `β_t`: what the sprite course uses; diffusers' `fixed_large`.
+    /// `β_t`, as in the sprite course; diffusers' `fixed_large`.
     #[default]
     Beta,
     /// `β̃_t = (1 − ᾱ')/(1 − ᾱ)·β_t`, at least 1e-20: diffusers' `fixed_small`, its default.
@@ -17,14 +17,15 @@ pub enum DdpmVariance {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ExtraNoise {
-    /// As the derivation demands.
+    /// The step adds noise, as the derivation requires.
     #[default]
     On,
-    /// The mean alone. Samples collapse towards the average image; that is the demonstration.
+    /// The step takes only the mean. Samples then collapse towards the average image, which
+    /// demonstrates the need for the noise.
     Off,
 }
 
-/// How a sampler spaces its noise levels.
+/// The spacing of a sampler's noise levels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SigmaSpacing {
@@ -44,7 +45,7 @@ pub enum SigmaSpacing {
     LuLambdas,
 }
 
-/// Which equation DPM-Solver discretises.
+/// The equation that DPM-Solver discretises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DpmAlgorithm {
@@ -53,20 +54,20 @@ pub enum DpmAlgorithm {
     PlusPlus,
     /// SDE-DPM-Solver++: each step adds noise.
     SdePlusPlus,
-    /// DPM-Solver: deterministic, in terms of `ε`. It cannot arrive at no noise.
+    /// DPM-Solver: deterministic, in terms of `ε`. Its last noise level must be above 0.
     Plain,
-    /// SDE-DPM-Solver, of order 1 or 2. It cannot arrive at no noise.
+    /// SDE-DPM-Solver, of order 1 or 2. Its last noise level must be above 0.
     Sde,
 }
 
-/// How DPM-Solver weighs the first derivative in a step of order 2.
+/// The weight of the first derivative in a step of order 2 of DPM-Solver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DpmSolverType {
-    /// As at the middle of the step.
+    /// The midpoint rule.
     #[default]
     Midpoint,
-    /// As its exact integral.
+    /// The exact integral.
     Heun,
 }
 
@@ -80,12 +81,12 @@ pub struct DpmSolverConfig {
     pub algorithm: DpmAlgorithm,
     /// The form of a step of order 2.
     pub solver: DpmSolverType,
-    /// Lower the order of the last steps where there are fewer than 15, for stability. A last
-    /// step that arrives at no noise is of first order in any case.
+    /// Lowers the order of the last steps if there are fewer than 15 steps, for stability. A last
+    /// step to noise level 0 is always of first order.
     pub lower_order_final: bool,
-    /// Take the last step at first order in any case.
+    /// Takes the last step always at first order.
     pub euler_at_final: bool,
-    /// How the noise levels are spaced.
+    /// The spacing of the noise levels.
     pub sigmas: SigmaSpacing,
 }
 
@@ -121,9 +122,9 @@ pub struct UniPcConfig {
     pub order: usize,
     /// The function `B(h)`.
     pub variant: UniPcVariant,
-    /// Lower the order towards the end.
+    /// Lowers the order towards the end.
     pub lower_order_final: bool,
-    /// How the noise levels are spaced.
+    /// The spacing of the noise levels.
     pub sigmas: SigmaSpacing,
 }
 
@@ -138,7 +139,7 @@ impl Default for UniPcConfig {
     }
 }
 
-/// Which rule takes `x_t` to `x_t'`.
+/// The rule for the step from `x_t` to `x_t'`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SamplerKind {
@@ -147,13 +148,13 @@ pub enum SamplerKind {
         /// The variance of the noise added.
         #[serde(default)]
         variance: DdpmVariance,
-        /// Whether it is added at all.
+        /// Whether the noise is added at all.
         #[serde(default)]
         extra_noise: ExtraNoise,
     },
     /// [Song et al.](https://arxiv.org/abs/2010.02502), equation 12.
     Ddim {
-        /// Share of DDPM's noise that a step adds: 0 (deterministic) to 1.
+        /// The fraction of DDPM's noise that a step adds: 0 (deterministic) to 1.
         #[serde(default)]
         eta: f64,
         /// Whether `ε` follows from the clipped `x_0` (diffusers' `use_clipped_model_output`).
@@ -171,21 +172,21 @@ pub enum SamplerKind {
     },
     /// Euler's method over `σ` ([Karras et al.](https://arxiv.org/abs/2206.00364)).
     Euler {
-        /// How the noise levels are spaced.
+        /// The spacing of the noise levels.
         #[serde(default)]
         sigmas: SigmaSpacing,
     },
     /// Euler's method with fresh noise at each step, on the grid's levels.
     EulerAncestral {},
-    /// Heun's method over `σ`: two network calls a step but for the last.
+    /// Heun's method over `σ`: two network calls in each step except the last.
     Heun {
-        /// How the noise levels are spaced.
+        /// The spacing of the noise levels.
         #[serde(default)]
         sigmas: SigmaSpacing,
     },
     /// The linear multistep method of order 4 over `σ`.
     Lms {
-        /// How the noise levels are spaced.
+        /// The spacing of the noise levels.
         #[serde(default)]
         sigmas: SigmaSpacing,
     },
@@ -204,7 +205,7 @@ pub enum SamplerKind {
 }
 
 impl SamplerKind {
-    /// The spacing of noise levels, of samplers that have a choice.
+    /// The spacing of noise levels, for samplers that have this setting.
     pub fn sigmas_mut(&mut self) -> Option<&mut SigmaSpacing> {
         match self {
             Self::DpmSolver(DpmSolverConfig { sigmas, .. })

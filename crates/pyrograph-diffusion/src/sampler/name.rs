@@ -1,4 +1,4 @@
-//! The names of samplers, as a user writes them.
+//! The names of samplers, as users write them.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! The plan of a sampler: the numbers of every network call.
+//! The plan of a sampler: the coefficients of every network call.
 
 use burn::tensor::{Tensor, backend::Backend};
 
@@ -7,11 +7,11 @@ use super::build::{Call, Calls, calls};
 use crate::ops::require_shape;
 use crate::{DiffusionError, NoiseSchedule};
 
-/// Every number that a sampler's run needs, computed once on the host in f64.
+/// All coefficients of a sampler's run, computed once on the host in f64.
 ///
 /// A plan is immutable, `Send + Sync` and serves any number of requests at once; each request is a
-/// [`Walk`](super::Walk) over it. Most samplers call the network once a step; Heun calls it twice, and
-/// PNDM visits one timestep twice.
+/// [`Walk`](super::Walk) over it. Most samplers call the network once in each step; Heun calls it
+/// twice, and PNDM visits one timestep twice.
 ///
 /// ```
 /// # mod pyrograph { pub use pyrograph_diffusion as diffusion; }
@@ -37,9 +37,10 @@ impl SamplerPlan {
     /// # Errors
     /// [`DiffusionError::Steps`] for a number of steps that is 0 or above `T`, and
     /// [`DiffusionError::Eta`], [`DiffusionError::ClipSample`], [`DiffusionError::Number`] or
-    /// [`DiffusionError::Unsupported`] for settings that are not allowed, [`DiffusionError::Grid`] for the
-    /// course's grid on another schedule, [`DiffusionError::StepsOffset`] for an offset past its end,
-    /// [`DiffusionError::NoSignal`] where noise cannot be predicted.
+    /// [`DiffusionError::Unsupported`] for settings that are not allowed, [`DiffusionError::Grid`]
+    /// for the course's grid on another schedule, [`DiffusionError::StepsOffset`] for an offset
+    /// past its end, [`DiffusionError::NoSignal`] if the network predicts noise at a timestep
+    /// without signal.
     pub fn new(schedule: &NoiseSchedule, config: &SamplerConfig) -> Result<Self, DiffusionError> {
         config.check(schedule)?;
         let Calls {
@@ -54,8 +55,8 @@ impl SamplerPlan {
         })
     }
 
-    /// The plan of a run that begins at call `first` of this one, whose multistep samplers start without
-    /// a history there. With `first = len()` it has no calls.
+    /// The plan of a run that begins at call `first` of this plan; multistep samplers start there
+    /// without a history. With `first = len()` it has no calls.
     ///
     /// # Errors
     /// [`DiffusionError::StepOutOfRange`], and [`DiffusionError::RungeKuttaStart`] for PNDM with
@@ -77,8 +78,8 @@ impl SamplerPlan {
         })
     }
 
-    /// The plan of the last `⌊n·strength⌋` of the `n` steps (image-to-image). At strength 0 it has no
-    /// calls. diffusers chooses its timesteps alike.
+    /// The plan of the last `⌊n·strength⌋` of the `n` steps (image-to-image). At strength 0 it has
+    /// no calls. diffusers chooses the same timesteps.
     ///
     /// # Errors
     /// [`DiffusionError::Number`] unless `strength` lies between 0 and 1, and those of
@@ -87,7 +88,7 @@ impl SamplerPlan {
         self.tail(self.start_index(strength)?)
     }
 
-    /// The call at which to begin so that `strength` of the steps are walked.
+    /// The call at which to begin so that a fraction `strength` of the steps is taken.
     ///
     /// # Errors
     /// [`DiffusionError::Number`] unless `strength` lies between 0 and 1.
@@ -117,7 +118,7 @@ impl SamplerPlan {
         self.calls.len()
     }
 
-    /// Whether there is nothing to do, as at strength 0.
+    /// Whether the plan has no calls, as at strength 0.
     pub fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }
@@ -145,7 +146,7 @@ impl SamplerPlan {
         })
     }
 
-    /// The timestep at which call `i` asks the network.
+    /// The timestep of call `i`.
     ///
     /// # Panics
     /// If `i` is not below [`len`](Self::len).
@@ -153,8 +154,8 @@ impl SamplerPlan {
         self.calls[i].timestep
     }
 
-    /// The timestep at which call `i` arrives; `None` where that is the clean image and the
-    /// schedule's table has no entry for it.
+    /// The timestep after call `i`; `None` for the clean image if the schedule's table has no entry
+    /// for it.
     ///
     /// # Panics
     /// If `i` is not below [`len`](Self::len).
@@ -162,7 +163,8 @@ impl SamplerPlan {
         self.calls[i].next_timestep
     }
 
-    /// [`NoiseSchedule::time_fraction`] of call `i`'s timestep, for networks that want it in (0, 1].
+    /// [`NoiseSchedule::time_fraction`] of call `i`'s timestep, for networks whose time is in (0,
+    /// 1].
     ///
     /// # Panics
     /// If `i` is not below [`len`](Self::len).
@@ -184,8 +186,8 @@ impl SamplerPlan {
         self.init_noise_sigma
     }
 
-    /// `x0` with as much noise as a sample has at call `i`: the start of a partial run, or the known
-    /// part of a picture that is painted in.
+    /// Adds to `x0` the noise of a sample at call `i`: for the start of a partial run, or the known
+    /// part of an inpainted picture.
     ///
     /// # Shapes
     /// `x0`, `noise` and the output are equal in shape.

@@ -1,4 +1,4 @@
-//! One request's way over a plan.
+//! The walk of one request over a plan.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,10 +11,12 @@ use super::coefficients::Update;
 use crate::DiffusionError;
 use crate::ops::{dynamic_threshold, in_dtype, require_shape, weighted_sum, widened};
 
-/// One request: a plan, the position in it, the sample, and what multistep samplers remember.
+/// The state of one request: a plan, the position in it, the sample, and the history of multistep
+/// samplers.
 ///
-/// A loop asks for the network's next input and hands in its output. Walks of other requests may stand
-/// at other calls of other plans; a server concatenates their inputs into one batch.
+/// A loop takes the network's next input from the walk and passes the output back. Walks of several
+/// requests may be at different calls of different plans; a server concatenates their inputs into
+/// one batch.
 ///
 /// ```
 /// # mod pyrograph {
@@ -41,7 +43,7 @@ use crate::ops::{dynamic_threshold, in_dtype, require_shape, weighted_sum, widen
 /// # Ok::<(), pyrograph::diffusion::DiffusionError>(())
 /// ```
 ///
-/// Half-precision samples are stepped in f32 and handed out in their own type. Nothing is read from
+/// Half-precision samples are stepped in f32 and returned in their own type. Nothing is read from
 /// the device.
 #[derive(Clone, Debug)]
 pub struct Walk<B: Backend, const D: usize = 4> {
@@ -151,7 +153,7 @@ impl<B: Backend, const D: usize> Walk<B, D> {
         !self.is_done() && self.plan.needs_noise(self.position)
     }
 
-    /// The sample `x_t` as it stands.
+    /// The current sample `x_t`.
     ///
     /// # Shapes
     /// `[batch, …]`
@@ -167,8 +169,8 @@ impl<B: Backend, const D: usize> Walk<B, D> {
         in_dtype(self.sample, self.dtype)
     }
 
-    /// Puts another sample of the same noise level in place of this one, as in-painting does with the
-    /// known part of a picture (see [`SamplerPlan::add_noise`]).
+    /// Replaces the sample by another one of the same noise level, as inpainting does for the known
+    /// part of a picture (see [`SamplerPlan::add_noise`]).
     ///
     /// # Shapes
     /// `sample`: as the walk's own.
@@ -181,8 +183,9 @@ impl<B: Backend, const D: usize> Walk<B, D> {
         Ok(())
     }
 
-    /// The clean sample `x_0` that an output for the current [`input`](Self::input) implies, clipped where
-    /// that is configured: a preview, before [`absorb`](Self::absorb) takes the output.
+    /// The clean sample `x_0` that an output for the current [`input`](Self::input) implies,
+    /// clipped if so configured. It serves as a preview, before [`absorb`](Self::absorb) takes the
+    /// output.
     ///
     /// # Shapes
     /// `output` and the result: as the sample.
@@ -198,8 +201,8 @@ impl<B: Backend, const D: usize> Walk<B, D> {
 
     /// Takes the network's output for the current [`input`](Self::input), and moves to the next call.
     ///
-    /// `output` is `ε̂`, `x̂_0` or `v̂` as the plan's prediction type says; `noise` is standard normal,
-    /// and ignored where [`needs_noise`](Self::needs_noise) is false.
+    /// `output` is `ε̂`, `x̂_0` or `v̂` as the plan's prediction type says; `noise` is standard
+    /// normal, and ignored if [`needs_noise`](Self::needs_noise) is false.
     ///
     /// # Shapes
     /// `output`, `noise`: as the sample.

@@ -19,7 +19,7 @@ const SIGMOID_END: f64 = 3.0;
 /// The temperature `τ` of the sigmoid schedule.
 const SIGMOID_TAU: f64 = 1.0;
 
-/// How the variance `β_t` of the forward process grows with `t`.
+/// The growth of the variance `β_t` of the forward process with `t`.
 ///
 /// | variant | table | first noisy `t` |
 /// | --- | --- | --- |
@@ -41,7 +41,7 @@ pub enum BetaSchedule {
     /// `T` evenly spaced entries from 1e-4 to 0.02, as in [DDPM](https://arxiv.org/abs/2006.11239),
     /// section 4.
     Linear,
-    /// [`Linear`](Self::Linear) with end points of one's own.
+    /// [`Linear`](Self::Linear) with custom end points.
     LinearBetween {
         /// Variance of the first timestep.
         beta_start: f64,
@@ -61,7 +61,7 @@ pub enum BetaSchedule {
     /// The sigmoid schedule of [Jabri et al.](https://arxiv.org/abs/2212.11972), algorithm 1, from
     /// start −3 to end 3 at temperature 1.
     Sigmoid,
-    /// Variances from a file, one a timestep.
+    /// Variances from a file, one for each timestep.
     Trained {
         /// The variances, each above 0 and below 1.
         betas: Vec<f64>,

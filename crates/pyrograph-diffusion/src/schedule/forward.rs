@@ -1,4 +1,4 @@
-//! The forward process on tensors: noisy samples, and what the network must predict of them.
+//! The forward process on tensors: noisy samples, and the training targets.
 
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
@@ -7,20 +7,20 @@ use super::NoiseSchedule;
 use crate::DiffusionError;
 use crate::ops::{Factor, require_shape};
 
-/// How much noise [`NoiseSchedule::add_noise`] mixes in.
+/// The amount of noise that [`NoiseSchedule::add_noise`] adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ForwardNoise {
     /// `√ᾱ x_0 + √(1 − ᾱ) ε`, as in DDPM and in every sampler here.
     #[default]
     Standard,
-    /// `√ᾱ x_0 + (1 − ᾱ) ε`, without the root: the sprite course's slip, with which its published
-    /// weights were trained. Noise is then too weak (0.191 instead of 0.437 at `t = 100`) and
-    /// training disagrees with the samplers, so it is here for comparison only.
+    /// `√ᾱ x_0 + (1 − ᾱ) ε`, without the root: a mistake of the sprite course, with which its
+    /// published weights were trained. The noise is too weak (0.191 instead of 0.437 at `t = 100`)
+    /// and training does not match the samplers, so this variant is for comparison only.
     Course,
 }
 
-/// What the network's output stands for.
+/// The quantity that the network predicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PredictionType {
@@ -61,7 +61,7 @@ impl NoiseSchedule {
         Ok(signal.times(x0) + spread.times(noise))
     }
 
-    /// What the network must predict of [`add_noise`](Self::add_noise)'s output, in the standard
+    /// The training target for the output of [`add_noise`](Self::add_noise), in the standard
     /// forward process: `ε`, `x_0`, or `v = √ᾱ_t ε − √(1 − ᾱ_t) x_0`.
     ///
     /// # Shapes

@@ -23,11 +23,11 @@ const COURSE_TIMESTEPS: usize = 500;
 /// Timesteps of DDPM, and of nearly everything published since.
 const DDPM_TIMESTEPS: usize = 1000;
 
-/// What a [`NoiseSchedule`] is built from.
+/// Configuration of a [`NoiseSchedule`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NoiseScheduleConfig {
-    /// How the variances grow.
+    /// The growth of the variances.
     pub kind: BetaSchedule,
     /// The number `T` of noisy timesteps, 1 to 1 000 000.
     pub timesteps: usize,
@@ -43,7 +43,7 @@ fn is_off(switch: &bool) -> bool {
 }
 
 impl NoiseScheduleConfig {
-    /// A schedule as `kind` has it, without rescaling.
+    /// A schedule of `kind`, without rescaling.
     pub fn new(kind: BetaSchedule, timesteps: usize) -> Self {
         Self {
             kind,
@@ -80,7 +80,7 @@ impl NoiseScheduleConfig {
 /// | `T` | [`timesteps`](Self::timesteps) | number of noisy timesteps |
 /// | `β_t` | [`beta`](Self::beta) | variance added by step `t` |
 /// | `α_t` | `1 − β_t` | |
-/// | `ᾱ_t` | [`alpha_cumprod`](Self::alpha_cumprod) | `∏_{s ≤ t} α_s`, the share of signal in the variance |
+/// | `ᾱ_t` | [`alpha_cumprod`](Self::alpha_cumprod) | `∏_{s ≤ t} α_s`, the fraction of signal in the variance |
 ///
 /// Immutable and shared freely between threads; it holds no tensor and reads no device.
 ///
@@ -103,9 +103,10 @@ impl NoiseSchedule {
     /// Computes the tables.
     ///
     /// # Errors
-    /// [`DiffusionError::Timesteps`] for a `T` of 0 or above 1 000 000, [`DiffusionError::BetaRange`]
-    /// for end points that are no variances, [`DiffusionError::DegenerateSchedule`] where the
-    /// product of so many steps leaves no signal, or so small a variance no noise.
+    /// [`DiffusionError::Timesteps`] for a `T` of 0 or above 1 000 000,
+    /// [`DiffusionError::BetaRange`] for end points that are not variances,
+    /// [`DiffusionError::DegenerateSchedule`] if the product over all steps leaves no signal, or a
+    /// variance is too small to leave noise.
     pub fn new(config: &NoiseScheduleConfig) -> Result<Self, DiffusionError> {
         if !(1..=MAX_TIMESTEPS).contains(&config.timesteps) {
             return Err(DiffusionError::Timesteps {
@@ -189,7 +190,7 @@ impl NoiseSchedule {
             .ok_or_else(|| self.out_of_range(t))
     }
 
-    /// The share `ᾱ_t` of the signal in the variance of `x_t`; 1 at the course's `t = 0`.
+    /// The fraction `ᾱ_t` of the signal in the variance of `x_t`; 1 at the course's `t = 0`.
     ///
     /// # Errors
     /// [`DiffusionError::TimestepOutOfRange`] above [`last_timestep`](Self::last_timestep).
@@ -209,8 +210,8 @@ impl NoiseSchedule {
         Ok(alpha_cumprod / (1.0 - alpha_cumprod))
     }
 
-    /// What a network that wants its time in (0, 1] sees: `t/T` for the course, `(t + 1)/T` for the
-    /// schedules whose first timestep is 0.
+    /// The time in (0, 1] for networks that take it in this range: `t/T` for the course,
+    /// `(t + 1)/T` for the schedules whose first timestep is 0.
     pub fn time_fraction(&self, t: f64) -> f64 {
         (t + 1.0 - self.first_timestep() as f64) / self.timesteps() as f64
     }

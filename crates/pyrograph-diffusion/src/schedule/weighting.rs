@@ -1,4 +1,4 @@
-//! How much each timestep counts in the training loss.
+//! The weights of timesteps in the training loss.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,8 @@ pub enum LossWeighting {
     /// 1 for every timestep: the simple loss of [DDPM](https://arxiv.org/abs/2006.11239), equation 14.
     #[default]
     Uniform,
-    /// Min-SNR-γ ([Hang et al.](https://arxiv.org/abs/2303.09556), section 3.4): the `x_0` weight `min(SNR, γ)`, carried over
-    /// to what the network predicts.
+    /// Min-SNR-γ ([Hang et al.](https://arxiv.org/abs/2303.09556), section 3.4): the `x_0` weight
+    /// `min(SNR, γ)`, converted to the quantity that the network predicts.
     MinSnr {
         /// γ; the paper's is 5.
         gamma: f64,

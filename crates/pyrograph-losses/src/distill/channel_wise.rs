@@ -14,10 +14,10 @@ use crate::LossError;
 /// Channel-wise knowledge distillation (CWD,
 /// [Shu et al., 2021](https://arxiv.org/abs/2011.13256), section 3).
 ///
-/// Per level: `T² / (C·N) · Σ_{n,c} KL(softmax(F_t[n,c] / T) ‖ softmax(F_s[n,c] / T))`, the softmax
-/// over the H·W places of a channel, C channels, N images; summed over the levels. `F_s` is the
-/// student's map behind its projector, resized bilinearly to the teacher's size. A level of one
-/// place adds 0. The only term is `cwd`.
+/// Per level: `T² / (C·N) · Σ_{n,c} KL(softmax(F_t[n,c] / T) ‖ softmax(F_s[n,c] / T))`, with the
+/// softmax over the H·W places of a channel, for C channels and N images, summed over the levels.
+/// `F_s` is the student's map behind its projector, resized bilinearly to the teacher's size. A
+/// level with a single place contributes 0. The only term is `cwd`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChannelWiseKl {

@@ -17,30 +17,32 @@ use crate::{
 
 /// SSD's loss with a teacher ([Chen et al., 2017](https://papers.nips.cc/paper/6676)).
 ///
-/// With `N` the priors of the batch that have an object, each term over max(1, N):
+/// `N` is the number of priors of the batch that have an object. Each term is divided by max(1, N):
 ///
 /// - soft: `T² · Σᵢ Σ_c w_c · p_t(c) · (ln p_t(c) − ln p_s(c))` with `p = softmax(z / T)`, over the
-///   priors `i` that count in the cross-entropy (positives and mined negatives). `w` is
-///   `background_weight` for the background and `foreground_weight` for all other classes. This is
-///   the class-weighted KL divergence `KL(p_t ‖ p_s)`. The paper's equation 3 is
-///   the class-weighted cross-entropy `−Σ_c w_c · p_t(c) · ln p_s(c)`, which has the same gradient.
+///   priors `i` of the cross-entropy (positives and mined negatives). `w` is `background_weight`
+///   for the background and `foreground_weight` for all other classes. This is the class-weighted
+///   KL divergence `KL(p_t ‖ p_s)`. The paper's equation 3 is the class-weighted cross-entropy
+///   `−Σ_c w_c · p_t(c) · ln p_s(c)`, which has the same gradient.
 /// - bounded: the paper's teacher-bounded regression, for each positive prior: the student's
-///   `‖loc_s − y‖²` where `‖loc_s − y‖² + margin > ‖loc_t − y‖²`, else 0; `y` are the offsets of
+///   `‖loc_s − y‖²` if `‖loc_s − y‖² + margin > ‖loc_t − y‖²`, otherwise 0; `y` are the offsets of
 ///   the object.
 /// - conf and loc: the cross-entropy and the smooth L1 distance of [`MultiBoxLoss`].
 ///
-/// Class weights act only with a `background_weight` above 1. With one of 1 or less every class
-/// weighs 1, whatever `foreground_weight` says, and the soft term is the plain KL divergence. The
-/// plain divergence is least, 0, where student and teacher agree. The class-weighted one is not: it
-/// draws the student towards the classes of larger weight, and it can fall below 0.
+/// Class weights apply only if `background_weight` is above 1. Otherwise every class has the weight
+/// 1, for any `foreground_weight`, and the soft term is the plain KL divergence. The plain
+/// divergence has its minimum, 0, where student and teacher agree. The class-weighted divergence
+/// does not: it draws the student towards classes of larger weight, and it can be negative.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MultiBoxLossKd {
     /// The temperature T of the soft term, above 0; 1.
     pub temperature: f64,
-    /// How much the student's squared error may stay below that of the teacher and still count; 0.
+    /// The margin: the student's squared error counts if it exceeds the teacher's squared error
+    /// minus `margin`; 0.
     pub margin: f64,
-    /// The weight of the background class in the soft term; 1.5. Class weights act only above 1.
+    /// The weight of the background class in the soft term; 1.5. Class weights apply only if it is
+    /// above 1.
     pub background_weight: f64,
     /// The weight of the other classes in the soft term; 1.
     pub foreground_weight: f64,
@@ -82,15 +84,15 @@ pub struct MultiBoxKdTerms<B: Backend> {
     pub loc: Tensor<B, 1>,
     /// Priors with an object: N.
     pub positives: usize,
-    /// Priors without one that count.
+    /// Mined negatives.
     pub negatives: usize,
 }
 
 impl MultiBoxLossKd {
-    /// Checks the numbers.
+    /// Checks the fields.
     ///
     /// # Errors
-    /// Names the first that is not allowed.
+    /// Names the first field that is not allowed.
     pub fn check(&self) -> Result<(), LossError> {
         check_temperature(self.temperature)?;
         check_weights(&[
@@ -104,14 +106,15 @@ impl MultiBoxLossKd {
         ])
     }
 
-    /// The terms of a batch against its objects, one list an image. No gradient reaches `teacher`.
+    /// The terms for a batch, with one list of objects for each image. No gradient reaches
+    /// `teacher`.
     ///
     /// # Shapes
     /// As in [`MultiBoxLoss::forward`], for student and teacher.
     ///
     /// # Errors
-    /// When a number of this loss or of `hard` is out of its range, when the student's outputs do
-    /// not fit priors and objects, or when those of the teacher have other shapes.
+    /// When a field of this loss or of `hard` is out of its range, when the student's outputs do
+    /// not fit priors and objects, or when the teacher's outputs have other shapes.
     pub fn forward<B: Backend>(
         &self,
         hard: &MultiBoxLoss,

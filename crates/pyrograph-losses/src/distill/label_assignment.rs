@@ -13,15 +13,15 @@ use crate::LossError;
 ///
 /// [`PriorMatcher::matches_by_teacher`](crate::PriorMatcher::matches_by_teacher) ranks the
 /// candidates of an object by `teacher's probability of its class · IoU(teacher's box, object)` and
-/// keeps as many as the plain match gives it. The terms `lad_loc` and `lad_conf` are those of
-/// [`MultiBoxLoss`](crate::MultiBoxLoss) on that matching, with hard negatives that the student
-/// mines anew. Both are over max(1, N) with the N of the plain match. The objective takes over both
-/// hard terms. The paper's detector scores anchors by its own losses; for SSD the product of score
-/// and IoU stands for them.
+/// keeps as many as the plain match gives to the object. The terms `lad_loc` and `lad_conf` are
+/// those of [`MultiBoxLoss`](crate::MultiBoxLoss) on that matching, with hard negatives mined again
+/// from the student's logits. Both are divided by max(1, N) with the N of the plain match. The
+/// objective replaces both hard terms. The paper's detector scores anchors by its own losses; for
+/// SSD the product of score and IoU takes their place.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LabelAssignment {
-    /// The IoU with an object from which a prior is its candidate; 0.25. Above 0, up to 1.
+    /// The least IoU of a prior with an object to be its candidate; 0.25. Above 0, up to 1.
     pub candidate_iou: f32,
 }
 

@@ -11,10 +11,10 @@ use super::{
 };
 use crate::LossError;
 
-/// A distillation method with its numbers.
+/// A distillation method with its parameters.
 ///
-/// A file has the name with its numbers, such as `{"cwd": {"temperature": 2.0}}`; every number has
-/// a default. A name alone parses to the defaults.
+/// In a file a method is its name with its parameters, such as `{"cwd": {"temperature": 2.0}}`;
+/// every parameter has a default. A name alone parses to the defaults.
 ///
 /// ```
 /// # mod pyrograph { pub use pyrograph_losses as losses; }
@@ -34,10 +34,10 @@ pub enum DistillMethod {
     Cwd(ChannelWiseKl),
     /// Pearson correlation of feature maps, `pkd`.
     Pkd(PearsonLoss),
-    /// Squared distance of feature maps by the teacher's scores, `score-l2`.
+    /// Squared distance of feature maps, weighted by the teacher's scores, `score-l2`.
     #[serde(rename = "score-l2")]
     ScoreL2(ScoreWeightedL2),
-    /// Distance of outputs by the teacher's scores, `response`.
+    /// Distance of outputs, weighted by the teacher's scores, `response`.
     Response(ResponseLoss),
     /// Label assignment by the teacher, `lad`.
     Lad(LabelAssignment),

@@ -55,10 +55,10 @@ pub trait Objective {
     /// The name that selects the objective, such as `cwd`.
     fn name(&self) -> &'static str;
 
-    /// Checks the numbers.
+    /// Checks the fields.
     ///
     /// # Errors
-    /// Names the first that is not allowed.
+    /// Names the first field that is not allowed.
     fn check(&self) -> Result<(), LossError>;
 
     /// The parts of a step that the objective reads.
@@ -71,8 +71,8 @@ pub trait Objective {
 
     /// The terms of one step.
     ///
-    /// [`DistillStep::check`] says whether the step fits; the caller calls it first. Terms of a
-    /// step without objects, or without anything to compare, are 0 and can be differentiated. No
-    /// gradient reaches the teacher.
+    /// The caller first checks the step by [`DistillStep::check`]. For a step without objects, or
+    /// without anything to compare, the terms are 0 and differentiable. No gradient reaches the
+    /// teacher.
     fn terms<B: VisionBackend>(&self, step: &DistillStep<'_, B>) -> Vec<Term<B>>;
 }

@@ -14,15 +14,15 @@ const EPSILON: f64 = 1e-6;
 /// [Cao et al., 2022](https://arxiv.org/abs/2207.02039), section 3).
 ///
 /// Per level: `mean((F̂_s − F̂_t)²) / 2`, where `F̂ = (F − mean) / (std + 1e-6)` for each channel
-/// over (N, H, W), with the unbiased standard deviation; summed over the levels. Up to the ratio
-/// (n − 1)/n it is 1 minus the mean Pearson correlation of the channels. `F_s` is the student's map
+/// over (N, H, W), with the unbiased standard deviation; summed over the levels. Up to the ratio (n
+/// − 1)/n it is 1 minus the mean Pearson correlation of the channels. `F_s` is the student's map
 /// behind its projector, resized bilinearly to the teacher's size. A level with fewer than two
-/// values a channel has no deviation and is left out. The only term is `pkd`.
+/// values in a channel has no standard deviation and is skipped. The only term is `pkd`.
 ///
 /// A channel with a standard deviation of 1e-6 or less counts as constant: it normalises to 0 and
-/// gets no gradient. The formula alone would give its gradient a factor of up to 1e6.
+/// gets no gradient. By the formula alone its gradient would have a factor of up to 1e6.
 ///
-/// The objective has no numbers.
+/// The objective has no parameters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PearsonLoss {}

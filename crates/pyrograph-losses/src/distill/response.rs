@@ -20,7 +20,7 @@ const LEAST_SCORES: f64 = 1e-9;
 /// the batch, with `p = softmax(z / T)`, the smooth L1 distance (β = 1) summed over the four
 /// offsets, and `sᵢ` the teacher's highest foreground probability at temperature 1. The soft
 /// targets are those of [Hinton et al., 2015](https://arxiv.org/abs/1503.02531), section 2; the
-/// weight by the teacher's score is that of the box loss of
+/// weight by the teacher's score is taken from the box loss of
 /// [CrossKD](https://arxiv.org/abs/2306.11369). The terms are `response_cls` and `response_loc`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

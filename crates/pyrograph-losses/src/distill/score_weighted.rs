@@ -25,11 +25,11 @@ const EPSILON: f64 = 1e-9;
 /// over the priors of a cell. `F_s` is the student's map behind its projector, resized bilinearly
 /// to the teacher's size. The only term is `score_l2`.
 ///
-/// The source has a further factor B, the batch size: it belongs to that program's losses, which
-/// are all multiplied by the batch size. The losses here are not, so the factor is left out. The
-/// source takes sigmoid scores; SSD's classes share a softmax.
+/// The source has a further factor B, the batch size, because all losses of that program are
+/// multiplied by the batch size. The losses here are not, so the factor is omitted. The source uses
+/// sigmoid scores; SSD's classes share a softmax.
 ///
-/// Priors lie level by level, cell by cell in row-major order, prior by prior.
+/// The order of priors is: levels, cells in row-major order, priors of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScoreWeightedL2 {

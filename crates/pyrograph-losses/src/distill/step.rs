@@ -1,4 +1,4 @@
-//! One training step as the objectives see it.
+//! The inputs of the objectives in one training step.
 
 use burn::tensor::{Tensor, backend::Backend};
 
@@ -24,8 +24,8 @@ pub struct DistillStep<'a, B: Backend> {
     pub student: &'a PriorOutputs<B>,
     /// The teacher's outputs.
     pub teacher: &'a PriorOutputs<B>,
-    /// The student's source maps behind the projectors, [batch, channels, height, width] each;
-    /// empty without an objective that needs maps.
+    /// The student's source maps after the projectors, [batch, channels, height, width] each; empty
+    /// without an objective that needs maps.
     pub student_maps: &'a [Tensor<B, 4>],
     /// The teacher's source maps, with the channels of `student_maps`.
     pub teacher_maps: &'a [Tensor<B, 4>],

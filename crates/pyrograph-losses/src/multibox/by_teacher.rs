@@ -24,16 +24,16 @@ impl PriorMatcher {
     /// Matches the objects of every image by the predictions of a teacher
     /// ([LAD, Nguyen et al., WACV 2022](https://arxiv.org/abs/2108.10520)).
     ///
-    /// Candidates of an object are the priors whose own IoU with it is `candidate_iou` or more, and
-    /// those that `plain` gave to it. Candidates rank by
+    /// Candidates of an object are the priors whose own IoU with the object is `candidate_iou` or
+    /// more, and the priors that `plain` gave to the object. Candidates rank by
     ///
     /// `teacher's softmax probability of the object's class · IoU(teacher's decoded box, object)`
     ///
     /// and the first n are the object's positives, where n is the number of priors that `plain`
-    /// gave to it. Of equal scores the lower prior counts first; a score that is not a number
-    /// counts last. Where two objects claim one prior, the higher score has it, then the earlier
-    /// object; the other object gets no replacement. So this matching never has more positives than
-    /// `plain`. The divisor of the losses stays that of `plain`, so that losses of
+    /// gave to the object. Ties go to the lower prior; a score that is NaN ranks last. If two
+    /// objects claim one prior, the object with the higher score gets it, then the earlier object;
+    /// the other object gets no replacement. So this matching never has more positives than
+    /// `plain`. The divisor of the losses is that of `plain`, so that losses of
     /// [parts](MatchedBoxes::part) of a batch still add up to the loss of the batch.
     ///
     /// # Shapes

@@ -1,4 +1,4 @@
-//! The loss itself.
+//! The MultiBox loss.
 
 use burn::tensor::{Element, Int, Tensor, TensorData, activation::log_softmax, backend::Backend};
 use serde::{Deserialize, Serialize};
@@ -11,20 +11,23 @@ use crate::LossError;
 
 /// SSD's loss ([Liu et al., 2016](https://arxiv.org/abs/1512.02325), equation 1): `(L_conf + L_loc) / max(1, N)` with
 ///
-/// - `N` the priors of the batch that have an object (see [`PriorMatcher::matches`]);
-/// - `L_loc` the sum over them of the smooth L1 distance (β = 1) between the offsets and the encoded object;
-/// - `L_conf` the sum of the cross-entropy over them and over the hardest negatives of each image.
+/// - `N` the number of priors of the batch that have an object (see [`PriorMatcher::matches`]);
+/// - `L_loc` the sum over these priors of the smooth L1 distance (β = 1) between the offsets and
+///   the encoded object;
+/// - `L_conf` the sum of the cross-entropy over these priors and over the hardest negatives of each
+///   image.
 ///
-/// Two departures from the paper, which has no loss for a batch without objects: there this one divides by 1, and an image without
-/// objects has `negatives_for_hard` negatives, so that a network also learns what holds nothing.
+/// There are two differences to the paper, which has no loss for a batch without objects: the loss
+/// of such a batch is divided by 1, and an image without objects has `negatives_for_hard`
+/// negatives, so that the network also learns from empty images.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MultiBoxLoss {
-    /// The IoU from which a prior has an object; 0.5.
+    /// The least IoU at which a prior is matched to an object; 0.5.
     pub iou_threshold: f32,
-    /// Negatives that count for each positive of an image; 3. At least 1.
+    /// Hard negatives for each positive of an image; 3. At least 1.
     pub negatives_per_positive: usize,
-    /// Negatives that count in an image without objects; 100.
+    /// Hard negatives of an image without objects; 100.
     pub negatives_for_hard: usize,
 }
 
@@ -38,7 +41,7 @@ impl Default for MultiBoxLoss {
     }
 }
 
-/// Both parts of a loss, each over max(1, N) of the whole batch.
+/// Both parts of a loss, each divided by the max(1, N) of the whole batch.
 #[derive(Clone, Debug)]
 pub struct MultiBoxTerms<B: Backend> {
     /// `[1]`: the smooth L1 distance of the offsets.
@@ -47,22 +50,22 @@ pub struct MultiBoxTerms<B: Backend> {
     pub conf: Tensor<B, 1>,
     /// Priors with an object: N.
     pub positives: usize,
-    /// Priors without one that count.
+    /// Mined negatives.
     pub negatives: usize,
 }
 
 impl<B: Backend> MultiBoxTerms<B> {
-    /// What is minimised: the sum, `[1]`.
+    /// The loss to minimise: the sum of both parts, `[1]`.
     pub fn total(&self) -> Tensor<B, 1> {
         self.loc.clone() + self.conf.clone()
     }
 }
 
 impl MultiBoxLoss {
-    /// Checks the numbers.
+    /// Checks the fields.
     ///
     /// # Errors
-    /// Names the first that is not allowed.
+    /// Names the first field that is not allowed.
     pub fn check(&self) -> Result<(), LossError> {
         if !(self.iou_threshold > 0.0 && self.iou_threshold <= 1.0) {
             return Err(LossError::Range {
@@ -81,16 +84,17 @@ impl MultiBoxLoss {
         Ok(())
     }
 
-    /// The loss of a batch against its objects, one list an image.
+    /// The loss of a batch, with one list of objects for each image.
     ///
-    /// Matching and mining are host work: the logits are read from the device once.
+    /// Matching and mining run on the host: the logits are read from the device once.
     ///
     /// # Shapes
     /// `loc` [batch, priors, 4], `conf` [batch, priors, classes], the background first.
     ///
     /// # Errors
-    /// When the shapes, the number of priors, or that of lists does not fit, when there are no images, no priors or no class beside
-    /// the background, or when an object is of a class that is not there.
+    /// When the shapes, the number of priors or the number of lists do not fit, when there are no
+    /// images, no priors or no class besides the background, or when an object has an unknown
+    /// class.
     pub fn forward<B: Backend>(
         &self,
         loc: Tensor<B, 3>,
@@ -104,7 +108,8 @@ impl MultiBoxLoss {
         Ok(self.forward_matched(loc, conf, &matched))
     }
 
-    /// The loss against what is matched already; shapes as in [`forward`](Self::forward), and checked by the caller.
+    /// The loss for boxes that are already matched. Shapes are as in [`forward`](Self::forward);
+    /// the caller checks them.
     pub fn forward_matched<B: Backend>(
         &self,
         loc: Tensor<B, 3>,
@@ -117,7 +122,7 @@ impl MultiBoxLoss {
 
     /// Selects the priors of the cross-entropy: all positives and the hardest negatives.
     ///
-    /// Mining is host work: the logits are read from the device.
+    /// Mining runs on the host: the logits are read from the device.
     ///
     /// # Shapes
     /// `conf` [batch, priors, classes], the background first.

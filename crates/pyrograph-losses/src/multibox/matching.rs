@@ -1,20 +1,20 @@
-//! Which prior is to find which object.
+//! Matching of priors to objects.
 
 use std::ops::Range;
 
 use burn::tensor::{Element, Tensor, TensorData, backend::Backend};
 use pyrograph_vision::{BoundingBox, BoxCoder, CenterBox};
 
-/// An object that a detector is to find.
+/// A ground-truth object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TruthBox {
-    /// Where it is, in shares of the image's sides.
+    /// The box, in fractions of the image's sides.
     pub bbox: BoundingBox,
     /// The class, from 0, background not counted.
     pub class: usize,
 }
 
-/// Sets priors against objects ([SSD](https://arxiv.org/abs/1512.02325), section 2.2).
+/// Matches priors to objects ([SSD](https://arxiv.org/abs/1512.02325), section 2.2).
 #[derive(Clone, Debug)]
 pub struct PriorMatcher {
     pub(super) centers: Vec<CenterBox>,
@@ -25,7 +25,7 @@ pub struct PriorMatcher {
 /// What stands for the overlap of a prior that is forced: above any other.
 const FORCED: f32 = 2.0;
 
-/// What every prior of a batch is to say.
+/// The targets of every prior of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MatchedBoxes {
     pub(super) priors: usize,
@@ -45,7 +45,8 @@ impl MatchedBoxes {
         self.classes.len() / self.priors.max(1)
     }
 
-    /// These images of the batch alone. Losses of parts are divided by the objects of the whole, so that their sum is its loss.
+    /// Selects some images of the batch. The loss of a part is divided by the positives of the
+    /// whole batch, so that the losses of all parts add up to the loss of the batch.
     pub fn part(&self, images: Range<usize>) -> Self {
         let places = images.start * self.priors..images.end * self.priors;
         let (positives, objects) = self
@@ -117,14 +118,15 @@ impl MatchedBoxes {
         &self.classes
     }
 
-    /// Every prior with an object, by its place in [`classes`](Self::classes), and the offsets it is to say.
+    /// Every prior with an object, by its index in [`classes`](Self::classes), with its target
+    /// offsets.
     pub fn positives(&self) -> &[(usize, [f32; 4])] {
         &self.positives
     }
 }
 
 impl PriorMatcher {
-    /// For these priors, in shares of the image's sides.
+    /// A matcher for `priors`, which are in fractions of the image's sides.
     pub fn new(priors: Vec<CenterBox>, coder: BoxCoder) -> Self {
         let corners = priors
             .iter()
@@ -144,9 +146,11 @@ impl PriorMatcher {
 
     /// Matches the objects of every image of a batch.
     ///
-    /// A prior gets the object it overlaps most, if their IoU is `threshold` or more. The best prior of every object gets that
-    /// object whatever the IoU; where two objects have one best prior, the later has it. Of equal overlaps the first counts. An
-    /// object without an area, or with corners that are no numbers, has no prior. A threshold that is no number is met by none.
+    /// A prior gets the object that it overlaps most, if their IoU is `threshold` or more. In
+    /// addition the best prior of every object gets that object for any IoU; if two objects have
+    /// the same best prior, the later object gets it. Ties go to the first. An object without an
+    /// area, or with a corner that is not finite, gets no prior. With a NaN threshold no IoU
+    /// reaches it.
     pub fn matches(&self, truths: &[Vec<TruthBox>], threshold: f32) -> MatchedBoxes {
         let priors = self.centers.len();
         let mut matched = MatchedBoxes::background(truths.len(), priors);

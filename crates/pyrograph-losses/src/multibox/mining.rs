@@ -1,17 +1,17 @@
-//! Which of the very many priors without an object count.
+//! Hard negative mining.
 
 use super::MatchedBoxes;
 
-/// The priors that count in the cross-entropy: the positives and the mined negatives of a batch.
+/// The priors of the cross-entropy: the positives and the mined negatives of a batch.
 ///
-/// [`MultiBoxLoss::select`](crate::MultiBoxLoss::select) makes one.
+/// [`MultiBoxLoss::select`](crate::MultiBoxLoss::select) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HardPriors {
     places: Vec<usize>,
 }
 
 impl HardPriors {
-    /// The places of the priors in [batch · priors], ascending.
+    /// The indices of the priors in [batch · priors], ascending.
     pub fn places(&self) -> &[usize] {
         &self.places
     }
@@ -29,9 +29,9 @@ impl HardPriors {
     }
 }
 
-/// The places of the priors that count in the cross-entropy, ascending: those with an object and, image by image, the
-/// negatives of the largest loss: `ratio` for each positive, or `for_empty` in an image without objects. Of equal losses the
-/// first count.
+/// The places of the priors that count in the cross-entropy, ascending: those with an object and,
+/// image by image, the negatives of the largest loss: `ratio` for each positive, or `for_empty` in
+/// an image without objects. Of equal losses the first count.
 fn kept(logits: &[f32], matched: &MatchedBoxes, ratio: usize, for_empty: usize) -> Vec<usize> {
     let priors = matched.priors;
     let classes = logits.len() / matched.classes.len().max(1);

@@ -1,8 +1,8 @@
-//! How well a detector finds objects: average precision as Pascal VOC and as COCO count it.
+//! Evaluation of detectors: average precision by the rules of Pascal VOC and COCO.
 //!
 //! [`scorer`] collects truths and detections, [`overlap`] measures two boxes, [`precision`] turns a
-//! ranking of hits and misses into an average precision. What is a hit differs between the two
-//! protocols: [`voc`] and [`coco`].
+//! ranking of hits and misses into an average precision. The two protocols, [`voc`] and [`coco`],
+//! define a hit differently.
 
 mod coco;
 mod overlap;

@@ -1,18 +1,18 @@
-//! From hits and misses by falling score to precisions.
+//! Precision and recall from hits and misses by falling score.
 
-/// What is kept at one score, of the detections of a class.
+/// The precision and recall of a class at one score threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OperatingPoint {
     /// Detections with at least this score are kept.
     pub score: f32,
-    /// The share of the kept detections that are right, in [0, 1].
+    /// The fraction of the kept detections that are correct, in [0, 1].
     pub precision: f64,
-    /// The share of the objects that are found, in [0, 1].
+    /// The fraction of the objects that are found, in [0, 1].
     pub recall: f64,
 }
 
 impl OperatingPoint {
-    /// The harmonic mean of precision and recall, in [0, 1]; 0 where both are 0.
+    /// The harmonic mean of precision and recall, in [0, 1]; 0 if both are 0.
     pub fn f1(&self) -> f64 {
         let sum = self.precision + self.recall;
         if sum > 0.0 {

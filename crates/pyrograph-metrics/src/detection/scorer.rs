@@ -1,4 +1,4 @@
-//! Truths and detections, collected image by image and kept by class.
+//! Truths and detections, collected image by image and grouped by class.
 
 use pyrograph_vision::{BoundingBox, Detection};
 
@@ -6,11 +6,11 @@ use super::overlap::area;
 use super::{Truth, TruthKind};
 use crate::MetricsError;
 
-/// Collects the truths and detections of a set of images, then scores them as Pascal VOC
-/// ([`voc`](Self::voc)) and as COCO ([`coco`](Self::coco)) do.
+/// Collects the truths and detections of a set of images, then scores them by the rules of Pascal
+/// VOC ([`voc`](Self::voc)) and COCO ([`coco`](Self::coco)).
 ///
-/// It keeps 32 bytes a detection and 40 a truth. Scoring changes nothing, so that figures may be
-/// taken on the way.
+/// It stores 32 bytes for each detection and 40 for each truth. Scoring does not change the
+/// collection, so intermediate figures may be taken.
 ///
 /// # Example
 ///
@@ -36,7 +36,7 @@ use crate::MetricsError;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetectionScorer {
-    /// Images so far.
+    /// The number of images so far.
     images: usize,
     /// One a class.
     pub(super) classes: Vec<ClassItems>,
@@ -89,7 +89,7 @@ impl ClassItems {
 }
 
 impl DetectionScorer {
-    /// For detectors of `classes` classes, background not counted.
+    /// A scorer for detectors of `classes` classes, without the background.
     ///
     /// # Errors
     /// [`MetricsError::Zero`] without a class.
@@ -105,22 +105,21 @@ impl DetectionScorer {
         })
     }
 
-    /// Images so far.
+    /// The number of images so far.
     pub fn images(&self) -> usize {
         self.images
     }
 
-    /// Adds an image: what is in it, and what was found in it, in pixels of that image. Either may
-    /// be empty. Only the order of the scores counts; detections of equal score rank in the order
-    /// in which they came.
+    /// Adds the truths and detections of an image, in pixels of that image. Either list may be
+    /// empty. Only the order of the scores matters; detections of equal score rank in their order.
     ///
-    /// A box may be without area, as one that was clipped is: it overlaps with nothing.
+    /// A box may have no area, for example after clipping; it overlaps with nothing.
     ///
     /// # Errors
     /// [`MetricsError::BoxCorners`] for a box that is inverted, infinite or not a number,
     /// [`MetricsError::Class`] for a class beyond their number, [`MetricsError::Score`] for a score
-    /// that is NaN or infinite, [`MetricsError::Area`] for an area that is none, each with its place
-    /// in the list. The image is then left out as a whole.
+    /// that is NaN or infinite, [`MetricsError::Area`] for an invalid area, each with its index in
+    /// the list. The image is then not added.
     pub fn push(&mut self, truths: &[Truth], detections: &[Detection]) -> Result<(), MetricsError> {
         let classes = self.classes.len();
         for (position, truth) in truths.iter().enumerate() {

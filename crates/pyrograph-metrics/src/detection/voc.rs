@@ -1,4 +1,4 @@
-//! Average precision as Pascal VOC's development kit counts it.
+//! Average precision by the rules of Pascal VOC's development kit.
 
 use super::overlap::{Over, overlap};
 use super::precision::{Envelope, OperatingPoint};
@@ -9,21 +9,21 @@ use crate::MetricsError;
 /// The least overlap of a hit in the challenges.
 const IOU: f64 = 0.5;
 
-/// How the precisions of a class become one figure.
+/// The averaging of the precisions of a class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VocInterpolation {
-    /// The mean of the interpolated precision at the recalls 0, 0.1, … 1: VOC up to 2009, and
-    /// what papers state for VOC 2007.
+    /// The mean of the interpolated precision at the recalls 0, 0.1, … 1: VOC up to 2009, and the
+    /// figure of papers on VOC 2007.
     ElevenPoint,
     /// The area under the interpolated precision: VOC from 2010 on.
     #[default]
     Area,
 }
 
-/// What counts as a hit, and how hits are averaged.
+/// Options of the VOC evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct VocConfig {
-    /// How the precisions of a class become one figure; the default is the area.
+    /// The averaging of the precisions of a class; the default is the area.
     pub interpolation: VocInterpolation,
     /// The least intersection over union of a hit, above 0 and at most 1; the default is 0.5.
     pub iou: f64,
@@ -38,30 +38,30 @@ impl Default for VocConfig {
     }
 }
 
-/// What a detector achieves by Pascal VOC's rules.
+/// The figures of a detector by Pascal VOC's rules.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VocReport {
-    /// The mean of the average precisions of the classes that have one, in [0, 1]; `None` where
-    /// none has.
+    /// The mean of the average precisions of the classes that have one, in [0, 1]; `None` if no
+    /// class has one.
     pub map: Option<f64>,
-    /// One for each class.
+    /// The figures of each class.
     pub classes: Vec<VocClass>,
 }
 
-/// What a detector achieves on one class.
+/// The figures of a detector on one class.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VocClass {
-    /// The average precision, in [0, 1]; `None` where there is no object to be found.
+    /// The average precision, in [0, 1]; `None` if the class has no objects.
     pub ap: Option<f64>,
-    /// Objects to be found: the difficult ones are not counted.
+    /// The number of objects, without difficult ones.
     pub truths: usize,
-    /// Detections that count: those of difficult objects do not.
+    /// The number of detections, without those of difficult objects.
     pub detections: usize,
-    /// What is kept at each distinct score, from the highest down, before any interpolation; empty
-    /// where there is no object to be found.
+    /// Precision and recall at each distinct score, from the highest down, before any
+    /// interpolation; empty if the class has no objects.
     pub curve: Vec<OperatingPoint>,
-    /// The point of the curve with the largest F1, and the highest score of several; `None` where
-    /// no object is found.
+    /// The point of the curve with the largest F1, and the highest score of several; `None` if no
+    /// object is found.
     pub best: Option<OperatingPoint>,
 }
 
@@ -69,18 +69,18 @@ impl DetectionScorer {
     /// Average precisions by the rules of Pascal VOC's development kit (Everingham et al. 2010,
     /// <https://doi.org/10.1007/s11263-009-0275-4>).
     ///
-    /// The detections of a class are taken over all images by falling score; equal ones rank by
-    /// image, then as they came. Each is held to the truth of its class and image with which it
-    /// overlaps most, the first of several. Below the least overlap it is a miss. Otherwise it is a hit
-    /// if the truth was not found before, and a miss if it was: no other truth is tried. Where the
-    /// truth is difficult the detection is left out. The recall is the share of the truths that are not
-    /// difficult.
+    /// The detections of a class in all images are sorted by falling score; equal scores rank by
+    /// image, then by their order. Each detection is compared with the truth of its class and image
+    /// that it overlaps most, the first of several. Below the least overlap it is a miss. Otherwise
+    /// it is a hit if the truth was not found before, and a miss if it was; no other truth is
+    /// tried. If the truth is difficult, the detection is ignored. The recall is relative to the
+    /// truths that are not difficult.
     ///
-    /// Two details differ from the kit. The overlap is the area of the intersection over that of the
-    /// union, with nothing added; the kit adds one to each side, as its boxes end **in** their last
-    /// pixel. Boxes of VOC's files overlap as they do in the kit once 1 is taken from x1 and y1, which
-    /// makes them end at the edges of pixels. And the eleven recalls are compared exactly: in the kit
-    /// 3 of 10 do not reach 0.3, which is 3 · 0.1 there and rounded up.
+    /// Two details differ from the kit. First, the overlap is the area of the intersection divided
+    /// by that of the union; the kit adds one to each side, since its boxes end **in** their last
+    /// pixel. Boxes of VOC's files have the kit's overlaps if 1 is subtracted from x1 and y1, which
+    /// makes them end at the edges of pixels. Second, the eleven recalls are compared exactly: in
+    /// the kit 3 of 10 do not reach 0.3, because it computes 3 · 0.1, which is rounded up.
     ///
     /// # Errors
     /// [`MetricsError::Range`] for a least overlap that is not above 0 and at most 1.

@@ -1,4 +1,4 @@
-//! Principal components: the simplest model of normal images that anomalies stand out from.
+//! Principal components, a simple baseline for anomaly detection.
 //!
 //! [`subspace`] finds the components, with the products of [`scatter`] and the small eigenvalue
 //! problems of [`eigen`].
@@ -17,8 +17,8 @@ use subspace::leading;
 /// Items that one thread takes at a time.
 const BLOCK: usize = 8;
 
-/// The principal components of a set of images, and what they leave unexplained of others: a
-/// baseline for anomaly detection, since an image unlike those fitted has a large residual.
+/// The principal components of a set of images. The residual of other images is a baseline for
+/// anomaly detection: an image unlike the fitted ones has a large residual.
 ///
 /// With the mean μ of the items and the matrix V of the leading eigenvectors of their covariance as
 /// rows (Pearson 1901, <https://doi.org/10.1080/14786440109462720>)
@@ -26,7 +26,7 @@ const BLOCK: usize = 8;
 /// twin(x) = μ + Vᵀ V (x − μ), residual(x) = ‖x − twin(x)‖₂
 ///
 /// as `inverse_transform(transform(x))` of scikit-learn's `PCA` without whitening. The result
-/// depends on the arguments only.
+/// depends only on the arguments.
 ///
 /// ```
 /// # mod pyrograph { pub use pyrograph_metrics as metrics; }
@@ -51,18 +51,18 @@ pub struct Pca {
 
 impl Pca {
     /// Finds the `components` directions in which the items vary most, by subspace iteration in
-    /// f32: residuals agree with those of an exact decomposition to a thousandth. It takes memory
+    /// f32: residuals agree with those of an exact decomposition to a thousandth. It needs memory
     /// for a second copy of `values`.
     ///
     /// `values` holds item after item, `dim` values each; n items allow up to min(n − 1, `dim`)
     /// components. Directions in which the items do not vary (by less than a millionth of the
-    /// variance along the first) are left out, so that there can be fewer components than asked for.
+    /// variance along the first) are dropped, so there can be fewer components than requested.
     ///
     /// # Errors
-    /// [`MetricsError::Empty`], [`MetricsError::Length`], [`MetricsError::Value`] for a set that does
-    /// not consist of whole items of values within ±10¹⁵, [`MetricsError::Zero`] for a `dim` or
-    /// `components` of 0, [`MetricsError::Components`] for more than the items allow,
-    /// [`MetricsError::NoVariance`] where all items are equal.
+    /// [`MetricsError::Empty`], [`MetricsError::Length`], [`MetricsError::Value`] for a set that
+    /// does not consist of whole items of values within ±10¹⁵, [`MetricsError::Zero`] for a `dim`
+    /// or `components` of 0, [`MetricsError::Components`] for more than the items allow,
+    /// [`MetricsError::NoVariance`] if all items are equal.
     pub fn fit(values: &[f32], dim: usize, components: usize) -> Result<Self, MetricsError> {
         let items = item_count("the set to fit", values, dim)?;
         if components == 0 {
@@ -108,8 +108,8 @@ impl Pca {
         &self.mean
     }
 
-    /// The components, one after the other with `dim` values each: orthonormal, that of the largest
-    /// variance first, with the value of the largest size positive.
+    /// The components, one after the other with `dim` values each: orthonormal, with the largest
+    /// variance first, and with a positive value of the largest magnitude.
     pub fn components(&self) -> &[f32] {
         &self.components
     }
@@ -143,9 +143,9 @@ impl Pca {
         Ok(twins)
     }
 
-    /// For each item the L2 norm of what the components leave unexplained, ‖x − twin(x)‖₂, in the
-    /// unit of the values times the root of `dim`: higher is more anomalous. `values` holds item
-    /// after item, `dim` values each.
+    /// For each item the L2 norm of the residual, ‖x − twin(x)‖₂, in the unit of the values times
+    /// the root of `dim`: higher is more anomalous. `values` holds item after item, `dim` values
+    /// each.
     ///
     /// # Errors
     /// Those of [`Pca::reconstruct`].

@@ -3,20 +3,20 @@
 use super::Ranking;
 use crate::MetricsError;
 
-/// The area under the ROC curve, in [0, 1]: the chance that an anomalous item scores higher than a
-/// normal one, where equal scores count half (the Mann–Whitney U statistic over the number of
-/// pairs; Hanley and McNeil 1982, <https://doi.org/10.1148/radiology.143.1.7063747>):
+/// The area under the ROC curve, in [0, 1]: the probability that an anomalous item scores higher
+/// than a normal one, with equal scores counted half (the Mann–Whitney U statistic over the number
+/// of pairs; Hanley and McNeil 1982, <https://doi.org/10.1148/radiology.143.1.7063747>):
 ///
 /// AUROC = (#{s⁺ > s⁻} + ½ · #{s⁺ = s⁻}) / (n⁺ · n⁻)
 ///
-/// 0.5 is chance, 1 a perfect ranking, 0 a perfectly inverted one. `scores` and `anomalous` hold one
-/// entry an item, in any order. The pairs are counted exactly; the value is that of scikit-learn's
-/// `roc_auc_score`.
+/// 0.5 is chance, 1 a perfect ranking, 0 a perfectly inverted one. `scores` and `anomalous` have
+/// one entry for each item, in any order. The pairs are counted exactly; the value is that of
+/// scikit-learn's `roc_auc_score`.
 ///
 /// # Errors
 /// [`MetricsError::Labels`] for lists of different length, [`MetricsError::Empty`] for empty ones,
-/// [`MetricsError::Score`] with the place of the first score that is NaN or infinite,
-/// [`MetricsError::OneClass`] unless there are both anomalous and normal items.
+/// [`MetricsError::Score`] with the index of the first score that is NaN or infinite,
+/// [`MetricsError::OneClass`] unless there are anomalous and normal items.
 pub fn auroc(scores: &[f32], anomalous: &[bool]) -> Result<f64, MetricsError> {
     let ranking = Ranking::new(scores, anomalous)?;
     // Twice the sum, which is whole. It fits: there are fewer than 2⁶² items in a memory.
@@ -38,9 +38,9 @@ pub fn auroc(scores: &[f32], anomalous: &[bool]) -> Result<f64, MetricsError> {
 ///
 /// AP = Σ_k (R_k − R_{k−1}) · P_k
 ///
-/// over the distinct scores, without interpolation (scikit-learn's `average_precision_score`). A
-/// random ranking has about the share of anomalous items. `scores` and `anomalous` hold one entry
-/// an item, in any order.
+/// over the distinct scores, without interpolation (scikit-learn's `average_precision_score`). For
+/// a random ranking it is about the fraction of anomalous items. `scores` and `anomalous` have one
+/// entry for each item, in any order.
 ///
 /// # Errors
 /// Those of [`auroc`].

@@ -1,9 +1,9 @@
-//! What one threshold does.
+//! The errors at one threshold.
 
 use super::check;
 use crate::MetricsError;
 
-/// How the items of a test set fall by label and by call.
+/// The counts of a test set by label and by decision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Confusion {
     /// Anomalous items that are called anomalous.
@@ -12,12 +12,13 @@ pub struct Confusion {
     pub false_positives: usize,
     /// Anomalous items that are missed.
     pub false_negatives: usize,
-    /// Normal items that are left alone.
+    /// Normal items that are called normal.
     pub true_negatives: usize,
 }
 
 impl Confusion {
-    /// The share of the called items that are anomalous; `None` where nothing is called.
+    /// The fraction of the items called anomalous that are anomalous; `None` if no item is called
+    /// anomalous.
     pub fn precision(&self) -> Option<f64> {
         share(
             self.true_positives,
@@ -25,7 +26,8 @@ impl Confusion {
         )
     }
 
-    /// The share of the anomalous items that are called; `None` where none is anomalous.
+    /// The fraction of the anomalous items that are called anomalous; `None` without anomalous
+    /// items.
     pub fn recall(&self) -> Option<f64> {
         share(
             self.true_positives,
@@ -33,20 +35,21 @@ impl Confusion {
         )
     }
 
-    /// The harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN); `None` where nothing is
-    /// anomalous and nothing is called. It is 0 where one of the two is undefined and the other 0.
+    /// The harmonic mean of precision and recall, 2 TP / (2 TP + FP + FN); `None` if no item is
+    /// anomalous and none is called anomalous. It is 0 if one of the two is undefined and the other
+    /// is 0.
     pub fn f1(&self) -> Option<f64> {
         let hits = 2 * self.true_positives;
         share(hits, hits + self.false_positives + self.false_negatives)
     }
 
-    /// The share of the items that are called rightly; `None` without items.
+    /// The fraction of the items with a correct decision; `None` without items.
     pub fn accuracy(&self) -> Option<f64> {
         let right = self.true_positives + self.true_negatives;
         share(right, right + self.false_positives + self.false_negatives)
     }
 
-    /// The share of the normal items that are called anomalous; `None` where none is normal.
+    /// The fraction of the normal items that are called anomalous; `None` without normal items.
     pub fn false_alarm_rate(&self) -> Option<f64> {
         share(
             self.false_positives,
@@ -59,14 +62,14 @@ fn share(part: usize, whole: usize) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-/// Counts what `threshold` does: an item is called anomalous where its score is **above** it.
+/// Counts the decisions at `threshold`: an item is called anomalous if its score is **above** it.
 ///
-/// `scores` and `anomalous` hold one entry an item. The threshold has the unit of the scores; ±∞
-/// call nothing and everything. Sets of one class are counted as well.
+/// `scores` and `anomalous` have one entry for each item. The threshold has the unit of the scores;
+/// at ∞ no item is called anomalous, at −∞ every item. Sets of one class are allowed.
 ///
 /// # Errors
 /// [`MetricsError::Labels`] for lists of different length, [`MetricsError::Empty`] for empty ones,
-/// [`MetricsError::Score`] with the place of the first score that is NaN or infinite,
+/// [`MetricsError::Score`] with the index of the first score that is NaN or infinite,
 /// [`MetricsError::Range`] for a threshold that is NaN.
 pub fn confusion_at(
     scores: &[f32],

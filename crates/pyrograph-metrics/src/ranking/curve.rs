@@ -1,4 +1,4 @@
-//! What happens at every threshold.
+//! Curves over all thresholds.
 
 use super::Ranking;
 use crate::MetricsError;
@@ -6,30 +6,31 @@ use crate::MetricsError;
 /// A point of a [`RocCurve`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RocPoint {
-    /// The share of normal items that are called anomalous, in [0, 1].
+    /// The fraction of normal items that are called anomalous, in [0, 1].
     pub fpr: f64,
-    /// The share of anomalous items that are called anomalous, in [0, 1].
+    /// The fraction of anomalous items that are called anomalous, in [0, 1].
     pub tpr: f64,
-    /// Items with a score above this are called: the highest score that is not; -∞ for the point
-    /// at which all are.
+    /// Items with a score above this are called anomalous. It is the highest score that is not
+    /// called, and -∞ for the point at which all items are called.
     pub threshold: f32,
 }
 
-/// The receiver operating characteristic: false against true alarms as the threshold sinks from
+/// The receiver operating characteristic: false and true positive rates as the threshold falls from
 /// the highest score to below the lowest, from (0, 0) to (1, 1) (Fawcett 2006,
 /// <https://doi.org/10.1016/j.patrec.2005.10.010>).
 ///
-/// There is one point for each distinct score, and the first for no alarm. They are those of
-/// scikit-learn's `roc_curve(…, drop_intermediate=False)`, whose threshold of a point is the lowest
-/// score called; here it is the highest that is not.
+/// There is one point for each distinct score, and a first point without any alarm. The points are
+/// those of scikit-learn's `roc_curve(…, drop_intermediate=False)`. There the threshold of a point
+/// is the lowest score that is called anomalous; here it is the highest score that is not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RocCurve {
-    /// The points, with both shares rising and the thresholds falling.
+    /// The points, with both rates rising and the thresholds falling.
     pub points: Vec<RocPoint>,
 }
 
 impl RocCurve {
-    /// The curve of a test set: one entry an item in both lists, in any order.
+    /// The curve of a test set: `scores` and `anomalous` have one entry for each item, in any
+    /// order.
     ///
     /// # Errors
     /// Those of [`auroc`](crate::auroc).
@@ -56,21 +57,21 @@ impl RocCurve {
 /// A point of a [`PrecisionRecallCurve`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PrecisionRecallPoint {
-    /// The share of anomalous items that are called anomalous, in [0, 1].
+    /// The fraction of anomalous items that are called anomalous, in [0, 1].
     pub recall: f64,
-    /// The share of the called items that are anomalous, in [0, 1].
+    /// The fraction of the items called anomalous that are anomalous, in [0, 1].
     pub precision: f64,
-    /// Items with a score above this are called: the highest score that is not; -∞ for the point
-    /// at which all are.
+    /// Items with a score above this are called anomalous. It is the highest score that is not
+    /// called, and -∞ for the point at which all items are called.
     pub threshold: f32,
 }
 
-/// Precision against recall as the threshold sinks from the highest score to below the lowest.
+/// Precision and recall as the threshold falls from the highest score to below the lowest.
 ///
-/// There is one point for each distinct score, and the first for no alarm, where the recall is 0
-/// and the precision is 1 by convention. They are those of scikit-learn's `precision_recall_curve`
-/// in reverse, with thresholds as in [`RocCurve`]. The recall between two points belongs to the
-/// precision of the second: draw steps, not slopes.
+/// There is one point for each distinct score, and a first point without any alarm, whose recall is
+/// 0 and whose precision is 1 by convention. The points are those of scikit-learn's
+/// `precision_recall_curve` in reverse, with thresholds as in [`RocCurve`]. Between two points the
+/// precision is that of the second point: draw steps, not slopes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PrecisionRecallCurve {
     /// The points, with the recall rising from 0 to 1 and the thresholds falling.
@@ -78,7 +79,8 @@ pub struct PrecisionRecallCurve {
 }
 
 impl PrecisionRecallCurve {
-    /// The curve of a test set: one entry an item in both lists, in any order.
+    /// The curve of a test set: `scores` and `anomalous` have one entry for each item, in any
+    /// order.
     ///
     /// # Errors
     /// Those of [`auroc`](crate::auroc).

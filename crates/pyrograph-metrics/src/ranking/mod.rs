@@ -1,8 +1,8 @@
-//! How well scores tell anomalous items from normal ones.
+//! Evaluation of anomaly scores.
 //!
-//! One rule holds everywhere: a higher score is more anomalous, and an item is called anomalous
-//! where its score lies **above** the threshold. [`area`] ranks without a threshold, [`curve`] goes
-//! through all of them, [`threshold`] picks one, [`confusion`] counts what one does.
+//! One rule holds everywhere: a higher score is more anomalous, and an item is called anomalous if
+//! its score lies **above** the threshold. [`area`] needs no threshold, [`curve`] covers all
+//! thresholds, [`threshold`] chooses one, [`confusion`] counts the decisions at one.
 
 mod area;
 mod confusion;

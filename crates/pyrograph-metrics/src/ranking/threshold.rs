@@ -1,33 +1,33 @@
-//! Where to draw the line between normal and anomalous.
+//! Choosing a threshold between normal and anomalous.
 
 use super::{Ranking, check};
 use crate::MetricsError;
 use crate::quantile::quantile;
 
-/// The threshold of a test set with the largest F1, and what it achieves there.
+/// The threshold with the largest F1 on a test set, and its figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BestThreshold {
     /// Items with a score above this are called anomalous.
     pub threshold: f32,
     /// The harmonic mean of precision and recall, in (0, 1].
     pub f1: f64,
-    /// The share of the called items that are anomalous, in (0, 1].
+    /// The fraction of the items called anomalous that are anomalous, in (0, 1].
     pub precision: f64,
-    /// The share of the anomalous items that are called, in (0, 1].
+    /// The fraction of the anomalous items that are called anomalous, in (0, 1].
     pub recall: f64,
 }
 
-/// The threshold with the largest F1 = 2 TP / (2 TP + FP + FN) on a test set. It knows the labels,
-/// so it is what the scores could achieve at best, not what a threshold chosen beforehand does
+/// The threshold with the largest F1 = 2 TP / (2 TP + FP + FN) on a test set. It uses the labels,
+/// so its figures are an upper bound, not those of a threshold that is chosen beforehand
 /// ([`quantile_threshold`]).
 ///
-/// The threshold lies midway between two neighbouring distinct scores, so that it separates them
-/// also after it was written with a few decimals. Where all items are called it lies as far below
-/// the lowest score as half way to the next one above, or half the score's size (at least ½) where
-/// all scores are equal. Of several thresholds with the same F1 it is the highest, which has the
-/// fewest false alarms; F1 values are compared exactly.
+/// The threshold lies midway between two neighbouring distinct scores, so that it still separates
+/// them when it is written with few decimals. If all items are called anomalous, it lies below the
+/// lowest score by half the distance to the next score, or by half the score's magnitude (at least
+/// ½) if all scores are equal. Of several thresholds with the same F1 it is the highest, which has
+/// the fewest false alarms; F1 values are compared exactly.
 ///
-/// `scores` and `anomalous` hold one entry an item, in any order.
+/// `scores` and `anomalous` have one entry for each item, in any order.
 ///
 /// # Errors
 /// Those of [`auroc`](crate::auroc).
@@ -81,15 +81,16 @@ impl Ranking {
     }
 }
 
-/// The threshold that a given share of normal items stays at or below, known without any anomaly:
-/// the `quantile` of their scores, 0.95 for about one false alarm in twenty. It is interpolated
-/// linearly between neighbouring scores, as `numpy.quantile` does; 1 is the highest score.
+/// The threshold that a given fraction of normal items does not exceed, computed without any
+/// anomaly: the `quantile` of their scores, 0.95 for about one false alarm in twenty. It is
+/// interpolated linearly between neighbouring scores, as `numpy.quantile` does; 1 is the highest
+/// score.
 ///
-/// Take the scores from normal items that were not used for training, whose scores are lower.
+/// Use normal items that were not used for training, since training items have lower scores.
 ///
 /// # Errors
 /// [`MetricsError::Range`] for a quantile outside (0, 1], [`MetricsError::Empty`] without scores,
-/// [`MetricsError::Score`] with the place of the first score that is NaN or infinite.
+/// [`MetricsError::Score`] with the index of the first score that is NaN or infinite.
 pub fn quantile_threshold(normal_scores: &[f32], quantile: f64) -> Result<f32, MetricsError> {
     if !(quantile > 0.0 && quantile <= 1.0) {
         return Err(MetricsError::Range {

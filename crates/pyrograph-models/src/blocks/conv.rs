@@ -12,14 +12,14 @@ use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
 use super::{BatchNorm2d, NormMode, ParamInit};
 
-/// A convolution's window: one number each for both axes.
+/// The kernel of a convolution: size, stride and padding, equal for both axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kernel {
-    /// Its side.
+    /// Side of the kernel in pixels.
     pub size: usize,
-    /// The pixels from one window to the next.
+    /// Stride in pixels.
     pub stride: usize,
-    /// The pixels added on every side.
+    /// Padding in pixels on every side.
     pub padding: usize,
 }
 
@@ -52,14 +52,14 @@ impl<B: Backend> Conv2d<B> {
         }
     }
 
-    /// A convolution of each of `channels` by itself (groups = channels), with bias.
+    /// A depthwise convolution of `channels` (groups = channels), with bias.
     pub fn depthwise(init: &mut ParamInit<'_, B>, channels: usize, kernel: Kernel) -> Self {
         let mut layer = Self::new(init, [1, channels], kernel);
         layer.groups = channels;
         layer
     }
 
-    /// The same with `dilation` pixels from one tap of the window to the next.
+    /// Sets the dilation: the distance of neighbouring kernel elements, in pixels.
     pub fn dilated(self, dilation: usize) -> Self {
         Self { dilation, ..self }
     }
@@ -74,7 +74,7 @@ impl<B: Backend> Conv2d<B> {
         Self::new(init, channels, kernel)
     }
 
-    /// The same without a bias.
+    /// Removes the bias.
     pub fn without_bias(self) -> Self {
         Self { bias: None, ..self }
     }
@@ -90,7 +90,8 @@ impl<B: VisionBackend> Conv2d<B> {
         vision::conv2d(x, self.weight.val(), bias, self.options(), act)
     }
 
-    /// Convolution, bias, and a shift of every channel: one for all items, or for each its own.
+    /// Convolution, bias, and a shift of every channel, either one for the whole batch or one for
+    /// each item.
     ///
     /// # Shapes
     /// `shift` [1 or batch, out]; else as [`forward`](Self::forward).
@@ -113,7 +114,7 @@ impl<B: VisionBackend> Conv2d<B> {
         vision::conv2d(x, weight, Some(shift), self.options(), Activation::Identity)
     }
 
-    /// The convolution alone, without bias: what it does to a direction.
+    /// The convolution without bias: the linear map that it applies to a direction (tangent).
     ///
     /// # Shapes
     /// As [`forward`](Self::forward).
@@ -127,7 +128,8 @@ impl<B: VisionBackend> Conv2d<B> {
         )
     }
 
-    /// Convolution, batch norm and activation. In [`NormMode::Eval`] the norm is a part of the convolution's weights.
+    /// Convolution, batch norm and activation. In [`NormMode::Eval`] the norm is folded into the
+    /// convolution's weights.
     ///
     /// # Shapes
     /// [batch, in, height, width] → [batch, out, height′, width′].
@@ -146,8 +148,9 @@ impl<B: VisionBackend> Conv2d<B> {
         vision::conv2d_scaled(x, self.weight.val(), scale, shift, self.options(), act)
     }
 
-    /// One convolution in the place of this one and the norm after it, as [`NormMode::Eval`] has it. Weights in half
-    /// precision become f32: they are rounded once, when they are loaded.
+    /// Folds the norm that follows into this convolution, with the running statistics of
+    /// [`NormMode::Eval`]. Half-precision weights become f32, so that they are not rounded a second
+    /// time.
     pub fn folded(&self, norm: &BatchNorm2d<B>) -> Self {
         let [scale, shift] = norm.scale_and_shift();
         let shift = shift_with(&self.bias, &scale, shift);
@@ -195,7 +198,8 @@ impl<B: Backend> ConvTranspose2d<B> {
         }
     }
 
-    /// Enlarges height and width by `factor`: every input pixel becomes a block.
+    /// A transposed convolution with kernel and stride `factor`, which enlarges height and width by
+    /// `factor`: every input pixel becomes a block.
     pub fn enlarging(init: &mut ParamInit<'_, B>, channels: [usize; 2], factor: usize) -> Self {
         let kernel = Kernel {
             size: factor,
@@ -205,7 +209,7 @@ impl<B: Backend> ConvTranspose2d<B> {
         Self::new(init, channels, kernel)
     }
 
-    /// The same without a bias.
+    /// Removes the bias.
     pub fn without_bias(self) -> Self {
         Self { bias: None, ..self }
     }
@@ -215,7 +219,8 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
     /// Transposed convolution, bias and activation.
     ///
     /// # Shapes
-    /// [batch, in, height, width] → [batch, out, height′, width′], height′ = (height − 1) · stride − 2 · padding + kernel.
+    /// [batch, in, height, width] → [batch, out, height′, width′], height′ = (height − 1) · stride
+    /// − 2 · padding + kernel.
     pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
         let options =
             ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [0, 0], [1, 1], 1);
@@ -223,7 +228,8 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
         vision::conv_transpose2d(x, weight, bias, options, act)
     }
 
-    /// Transposed convolution, batch norm and activation. In [`NormMode::Eval`] the norm is a part of the weights.
+    /// Transposed convolution, batch norm and activation. In [`NormMode::Eval`] the norm is folded
+    /// into the weights.
     ///
     /// # Shapes
     /// As [`forward`](Self::forward).
@@ -240,8 +246,9 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
         }
     }
 
-    /// One transposed convolution in the place of this one and the norm after it, as [`NormMode::Eval`] has it. Weights in
-    /// half precision become f32: they are rounded once, when they are loaded.
+    /// Folds the norm that follows into this transposed convolution, with the running statistics of
+    /// [`NormMode::Eval`]. Half-precision weights become f32, so that they are not rounded a second
+    /// time.
     pub fn folded(&self, norm: &BatchNorm2d<B>) -> Self {
         let [scale, shift] = norm.scale_and_shift();
         let shift = shift_with(&self.bias, &scale, shift);
@@ -254,7 +261,7 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
     }
 }
 
-/// A value made from parameters, which may be tracked and is no parameter itself.
+/// A value computed from parameters: it may be tracked by autodiff, but is not a parameter.
 fn derived<B: Backend, const D: usize>(value: Tensor<B, D>) -> Param<Tensor<B, D>> {
     Param::initialized(ParamId::new(), value)
 }

@@ -1,4 +1,4 @@
-//! A table of vectors by number.
+//! The embedding layer.
 
 use burn::{
     module::{Module, Param},
@@ -22,7 +22,7 @@ impl<B: Backend> Embedding<B> {
         }
     }
 
-    /// The vectors of `ids`, which the caller has checked to be below the number of entries.
+    /// The vectors of `ids`. The caller checks that every id is below the number of entries.
     ///
     /// # Shapes
     /// [batch, length] → [batch, length, features].

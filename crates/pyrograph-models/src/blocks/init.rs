@@ -1,4 +1,4 @@
-//! Initial parameters, the same on every backend for one seed.
+//! Initial values of parameters; a seed gives the same values on every backend.
 
 use burn::{
     module::{Param, ParamId},
@@ -6,19 +6,24 @@ use burn::{
 };
 use pyrograph_backend::rng::{NoiseKey, Purpose, host_tensor};
 
-/// How the weights of a convolution or a linear layer begin, all uniform in (−bound, bound).
+/// The initial distribution of the weights of a convolution or a linear layer: uniform in (−bound,
+/// bound).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InitScheme {
-    /// bound = 1/√fan_in, biases too: what PyTorch's `reset_parameters` gives (Kaiming uniform with a = √5).
+    /// bound = 1/√fan_in for weights and biases, as PyTorch's `reset_parameters` (Kaiming uniform
+    /// with a = √5).
     #[default]
     Torch,
-    /// bound = √(6/fan_in), biases 0: keeps the variance through ReLU ([He et al., 2015](https://arxiv.org/abs/1502.01852)).
+    /// bound = √(6/fan_in), biases 0: keeps the variance through ReLU ([He et al.,
+    /// 2015](https://arxiv.org/abs/1502.01852)).
     He,
-    /// bound = √(6/(fan_in + fan_out)), biases 0 ([Glorot and Bengio, 2010](https://proceedings.mlr.press/v9/glorot10a.html)).
+    /// bound = √(6/(fan_in + fan_out)), biases 0 ([Glorot and Bengio,
+    /// 2010](https://proceedings.mlr.press/v9/glorot10a.html)).
     Xavier,
 }
 
-/// Makes the parameters of a new model one after the other, each from its own stream of the seed.
+/// Creates the parameters of a new model one after the other, each from its own random stream of
+/// the seed.
 #[derive(Debug)]
 pub struct ParamInit<'a, B: Backend> {
     device: &'a B::Device,
@@ -45,8 +50,8 @@ impl<'a, B: Backend> ParamInit<'a, B> {
         }
     }
 
-    /// Parameters that loading replaces: they have a shape and neither values nor memory. One that is used without having been
-    /// loaded is zero.
+    /// Parameters that loading replaces: they have a shape, but no values and no memory. A
+    /// parameter that is used before it is loaded is zero.
     pub fn lazy(device: &'a B::Device) -> Self {
         Self {
             device,
@@ -55,12 +60,12 @@ impl<'a, B: Backend> ParamInit<'a, B> {
         }
     }
 
-    /// The layers that follow begin by `scheme`.
+    /// Sets the scheme for all layers that are created afterwards.
     pub fn set_scheme(&mut self, scheme: InitScheme) {
         self.scheme = scheme;
     }
 
-    /// A layer's weight, of whose values `fans` [in, out] meet in one sum, forwards and backwards.
+    /// The weight of a layer; `fans` is [fan-in, fan-out].
     pub fn weight<const D: usize>(
         &mut self,
         shape: [usize; D],
@@ -75,7 +80,7 @@ impl<'a, B: Backend> ParamInit<'a, B> {
         self.uniform(shape, bound)
     }
 
-    /// The bias of a layer with this fan.
+    /// The bias of a layer with this fan-in.
     pub fn bias(&mut self, size: usize, fan_in: usize) -> Param<Tensor<B, 1>> {
         match self.scheme {
             InitScheme::Torch => self.uniform([size], 1.0 / (fan_in as f32).sqrt()),
@@ -97,7 +102,7 @@ impl<'a, B: Backend> ParamInit<'a, B> {
         Param::from_tensor(host_tensor(values, shape, self.device))
     }
 
-    /// A trained parameter that starts at one value.
+    /// A trained parameter whose `size` initial values are all `value`.
     pub fn constant(&mut self, size: usize, value: f32) -> Param<Tensor<B, 1>> {
         match self.source {
             Source::Drawn { .. } => {

@@ -61,7 +61,7 @@ impl<B: VisionBackend> Linear<B> {
         vision::linear_plus(x, self.weight.val(), bias, residual)
     }
 
-    /// The numbers of an attention between the outputs of such layers: its products go as theirs do.
+    /// Options of an attention over the outputs of such layers, with the same kind of products.
     pub(crate) fn attention(&self, scale: f64) -> AttentionOptions {
         AttentionOptions {
             scale,

@@ -27,7 +27,8 @@ pub struct GroupNorm<B: Backend> {
 }
 
 impl<B: Backend> GroupNorm<B> {
-    /// A norm over `groups` groups of `channels`, with PyTorch's epsilon of 1e-5; the caller has checked that they divide.
+    /// A norm over `groups` groups of `channels`, with PyTorch's epsilon of 1e-5. The caller checks
+    /// that `groups` divides `channels`.
     pub fn new(init: &mut ParamInit<'_, B>, groups: usize, channels: usize) -> Self {
         Self {
             weight: init.constant(channels, 1.0),
@@ -37,7 +38,7 @@ impl<B: Backend> GroupNorm<B> {
         }
     }
 
-    /// The same norm with another `epsilon`.
+    /// Sets `epsilon`.
     pub fn with_epsilon(self, epsilon: f64) -> Self {
         Self { epsilon, ..self }
     }
@@ -54,13 +55,13 @@ impl<B: VisionBackend> GroupNorm<B> {
     }
 }
 
-/// Which statistics batch norm uses. It is an argument, not a property of the backend: a search through a frozen model
-/// needs gradients with the running statistics.
+/// The statistics that batch norm uses. The mode is an argument, not a property of the backend,
+/// because a search through a frozen model needs gradients with the running statistics.
 #[derive(Debug)]
 pub enum NormMode<'a, B: Backend> {
-    /// The running statistics: a result does not depend on its neighbours in the batch.
+    /// The running statistics: a result does not depend on the other items of the batch.
     Eval,
-    /// The batch's own, which are collected for [`BatchStatistics::update`].
+    /// The statistics of the batch, which are collected for [`BatchStatistics::update`].
     Train(&'a mut BatchStatistics<B>),
 }
 
@@ -78,7 +79,7 @@ pub struct BatchNorm2d<B: Backend> {
 }
 
 impl<B: Backend> BatchNorm2d<B> {
-    /// A fresh norm: scale 1, shift 0, running mean 0 and variance 1.
+    /// A new norm: scale 1, shift 0, running mean 0, running variance 1.
     pub fn new(init: &mut ParamInit<'_, B>, channels: usize) -> Self {
         Self {
             weight: init.constant(channels, 1.0),
@@ -119,7 +120,8 @@ impl<B: VisionBackend> BatchNorm2d<B> {
 }
 
 impl<B: Backend> BatchNorm2d<B> {
-    /// The norm by the running statistics as a scale and a shift of each channel, both `[channels]`.
+    /// The norm with the running statistics, as a scale and a shift of each channel, both
+    /// `[channels]`.
     pub fn scale_and_shift(&self) -> [Tensor<B, 1>; 2] {
         vision::plain::scale_and_shift(
             self.weight.val(),
@@ -131,30 +133,32 @@ impl<B: Backend> BatchNorm2d<B> {
     }
 }
 
-/// n/(n − 1) times the biased variance; one value alone has none and keeps its zero.
+/// n/(n − 1) times the biased variance; for a single value the variance stays 0.
 fn unbiased<B: Backend>(variance: Tensor<B, 1>, count: usize) -> Tensor<B, 1> {
     variance * (count as f64 / count.saturating_sub(1).max(1) as f64)
 }
 
-/// The batch statistics of one forward pass in [`NormMode::Train`], by the running buffer that they belong to.
+/// The batch statistics of one forward pass in [`NormMode::Train`], keyed by the running buffer
+/// that they update.
 ///
-/// Collecting them beside the pass, instead of writing them into the module, keeps `forward` free of side effects: copies
-/// of a module (an EMA, a snapshot) share nothing.
+/// Collecting them beside the pass, instead of writing them into the module, keeps `forward` free
+/// of side effects: copies of a module (an EMA, a snapshot) share no state.
 #[derive(Debug, Default)]
 pub struct BatchStatistics<B: Backend> {
     observed: HashMap<ParamId, Vec<Tensor<B, 1>>>,
 }
 
 impl<B: Backend> BatchStatistics<B> {
-    /// Nothing observed yet.
+    /// Empty statistics.
     pub fn new() -> Self {
         Self {
             observed: HashMap::new(),
         }
     }
 
-    /// What parts of one batch observed, each of so many images, as one observation on `device`: their mean. The variance within
-    /// a part stands for that within the batch, as it does wherever devices share a batch.
+    /// Averages the statistics of the parts of one batch, weighted by the number of images of each
+    /// part, on `device`. The variance within a part is taken for the variance within the batch, as
+    /// is usual when devices share a batch.
     pub fn averaged(parts: Vec<(usize, Self)>, device: &B::Device) -> Self {
         let images: usize = parts.iter().map(|(images, _)| images).sum();
         let mut average = Self::new();
@@ -179,7 +183,8 @@ impl<B: Backend> BatchStatistics<B> {
         self.observed.entry(buffer).or_default().push(values);
     }
 
-    /// Moves `module`'s running statistics towards what was observed, in the order of the passes.
+    /// Moves the running statistics of `module` towards the observed statistics, in the order of
+    /// the passes.
     pub fn update<M: Module<B>>(mut self, module: M) -> M {
         module.map(&mut self)
     }

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Tensor, backend::Backend};
 
-/// `x` with a row of zeros below it and a column of zeros to its right, of its own type: burn's `pad` takes the default
-/// type of the device (docs/upstream.md).
+/// Adds a row of zeros below `x` and a column of zeros to its right, in the type of `x`. (burn's
+/// `pad` uses the default type of the device, see docs/upstream.md.)
 ///
 /// # Shapes
 /// [batch, channels, height, width] → [batch, channels, height + 1, width + 1].

@@ -82,7 +82,7 @@ impl<B: VisionBackend> ResidualConvBlock<B> {
     }
 }
 
-/// Two blocks and a halving.
+/// Two residual blocks and a downsampling by 2.
 #[derive(Module, Debug)]
 pub(super) struct UnetDown<B: Backend> {
     block1: ResidualConvBlock<B>,
@@ -107,7 +107,7 @@ impl<B: VisionBackend> UnetDown<B> {
     }
 }
 
-/// A doubling of what comes from below beside the skip, and two blocks.
+/// Concatenation of the lower level and the skip, an upsampling by 2, and two residual blocks.
 #[derive(Module, Debug)]
 pub(super) struct UnetUp<B: Backend> {
     enlarge: ConvTranspose2d<B>,
@@ -166,7 +166,8 @@ impl<B: VisionBackend> Embedding<B> {
     }
 }
 
-/// The mean over 4×4 pixels, which leaves one at every legal height, and GELU. [batch, n, h, h] → [batch, n, 1, 1].
+/// The mean over 4×4 pixels, which leaves one pixel at every legal height, and GELU. [batch, n, h,
+/// h] → [batch, n, 1, 1].
 pub(super) fn pool_to_vector<B: VisionBackend>(x: Tensor<B, 4>) -> Tensor<B, 4> {
     let x = vision::avg_pool2d(x, Window::tiles(POOL));
     vision::activate(x, Activation::Gelu)

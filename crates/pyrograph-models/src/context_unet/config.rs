@@ -1,12 +1,12 @@
-//! The numbers of a ContextUnet, and what they must be.
+//! Configuration of a ContextUnet, and its checks.
 
 use serde::{Deserialize, Serialize};
 
 use super::{GROUPS, MODEL};
 use crate::ModelError;
 
-/// The heights that the architecture can run: multiples of 4 (two halvings and back) whose quarter is 4 to 7, because the
-/// hidden vector is an average over 4×4 pixels.
+/// The heights that the architecture can run: multiples of 4 (two halvings and back) whose quarter
+/// is 4 to 7, because the hidden vector is an average over 4×4 pixels.
 pub const LEGAL_HEIGHTS: [usize; 4] = [16, 20, 24, 28];
 
 /// Sixteen times the course's width. The network has about 500·n² parameters, here half a billion: 2 GB.
@@ -16,30 +16,30 @@ const MAX_CHANNELS: usize = 1024;
 /// Enough for a text embedding or any set of classes; each costs 3·n parameters.
 const MAX_CONTEXT: usize = 65_536;
 
-/// What the first block adds where its channels change.
+/// The residual of the first block, which changes the number of channels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Residual {
-    /// The output of its first convolution.
+    /// The output of the block's first convolution.
     #[default]
     FirstConv,
     /// A 1×1 convolution of the input, trained, with the key `init_conv.shortcut`.
     Learned,
 }
 
-/// The numbers of a [`ContextUnet`](super::ContextUnet).
+/// Configuration of a [`ContextUnet`](super::ContextUnet).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContextUnetConfig {
     /// Channels of an image.
     pub in_channels: usize,
-    /// Width of the network; a multiple of 8.
+    /// Width of the network in channels; a multiple of 8.
     pub n_feat: usize,
-    /// Width of the context.
+    /// Length of the context vector.
     pub n_cfeat: usize,
     /// Side of an image; one of [`LEGAL_HEIGHTS`].
     pub height: usize,
-    /// What the first block adds.
+    /// The residual of the first block.
     #[serde(skip_serializing_if = "is_default")]
     pub residual: Residual,
 }
@@ -49,7 +49,7 @@ fn is_default(residual: &Residual) -> bool {
 }
 
 impl Default for ContextUnetConfig {
-    /// The course's: 3 channels, 64 features, 5 classes, 16×16 sprites.
+    /// The course's configuration: 3 channels, 64 features, 5 classes, 16×16 sprites.
     fn default() -> Self {
         Self {
             in_channels: 3,
@@ -62,7 +62,7 @@ impl Default for ContextUnetConfig {
 }
 
 impl ContextUnetConfig {
-    /// Checks every number.
+    /// Checks every field.
     ///
     /// # Errors
     /// Names the first field that is not allowed, and why.
@@ -97,7 +97,8 @@ impl ContextUnetConfig {
         Ok(())
     }
 
-    /// Checks the shapes of one forward pass, so that [`ContextUnet::forward`](super::ContextUnet::forward) cannot panic.
+    /// Checks the shapes of one forward pass, so that
+    /// [`ContextUnet::forward`](super::ContextUnet::forward) cannot panic.
     ///
     /// # Errors
     /// Names the first input whose shape is wrong.

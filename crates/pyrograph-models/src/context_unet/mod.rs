@@ -1,11 +1,12 @@
 //! The ContextUnet: a small U-Net that predicts the noise in a sprite, given a time and a context.
 //!
-//! From the course "How Diffusion Models Work" (DeepLearning.AI, 2023), after T. Pearce's Conditional_Diffusion_MNIST. Input
-//! [batch, channels, h, h], time in (0, 1], context [batch, n_cfeat]; the context scales and the time shifts two stages of the
-//! way up: `up(c·x + t)`.
+//! From the course "How Diffusion Models Work" (DeepLearning.AI, 2023), after T. Pearce's
+//! Conditional_Diffusion_MNIST. Input [batch, channels, h, h], time in (0, 1], context [batch,
+//! n_cfeat]; the context scales and the time shifts two stages of the way up: `up(c·x + t)`.
 //!
-//! Where it departs: where a residual block changes its channels, the course draws a new random 1×1 convolution at every
-//! call, which nothing can reproduce. [`Residual::FirstConv`] adds the first convolution's output there, as in Pearce's code,
+//! Difference to the course: in a residual block that changes the number of channels, the course
+//! draws a new random 1×1 convolution at every call, which cannot be reproduced.
+//! [`Residual::FirstConv`] instead adds the output of the first convolution, as in Pearce's code,
 //! and needs no weights; [`Residual::Learned`] trains a 1×1 convolution.
 
 mod blocks;
@@ -33,10 +34,11 @@ const GROUPS: usize = 8;
 const MODEL: &str = "context-unet";
 
 impl ContextUnetConfig {
-    /// A model with fresh parameters; the same `seed` gives the same parameters on every backend.
+    /// A model with random initial parameters; the same `seed` gives the same parameters on every
+    /// backend.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init<B: Backend>(
         &self,
         device: &B::Device,
@@ -45,10 +47,10 @@ impl ContextUnetConfig {
         self.init_with(&mut ParamInit::new(device, seed))
     }
 
-    /// A model whose parameters `init` makes.
+    /// A model whose parameters `init` creates.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_with<B: Backend>(
         &self,
         init: &mut ParamInit<'_, B>,
@@ -90,12 +92,13 @@ pub struct ContextUnet<B: Backend> {
 }
 
 impl<B: VisionBackend> ContextUnet<B> {
-    /// The noise that the model sees, with the running statistics of its batch norms: for sampling.
+    /// The predicted noise, with the running statistics of the batch norms: for sampling.
     ///
     /// # Shapes
     /// - `x` [batch, channels, h, h]
     /// - `t` `[batch]`, or `[1]` for one time shared by the batch; in (0, 1]
-    /// - `c` [batch, n_cfeat]; none means zeros, the context that training drops to
+    /// - `c` [batch, n_cfeat]; `None` means zeros, the context that context dropout uses in
+    ///   training
     /// - result: as `x`
     pub fn forward(
         &self,
@@ -106,7 +109,8 @@ impl<B: VisionBackend> ContextUnet<B> {
         self.run(x, t, c, NormMode::Eval)
     }
 
-    /// The same with the statistics of this batch, which are added to `statistics`: for training.
+    /// Like [`forward`](Self::forward), with the statistics of this batch, which are added to
+    /// `statistics`: for training.
     ///
     /// # Shapes
     /// As [`forward`](Self::forward).

@@ -1,4 +1,4 @@
-//! The numbers of both networks, and what an input must be.
+//! Configuration of generator, discriminator and encoder, and checks of inputs.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,8 @@ use super::{CORE, HALF};
 use crate::{ModelError, blocks::Kernel};
 
 const MODEL: &str = "dcgan";
-/// At these bounds the widest layers, from 2^(blocks-1)·width channels to half as many and from a latent vector, have 34 million
-/// parameters.
+/// At these bounds the widest layers, from 2^(blocks-1)·width channels to half as many and from a
+/// latent vector, have 34 million parameters.
 const MAX_WIDTH: usize = 512;
 const MAX_Z: usize = 1024;
 const MAX_CHANNELS: usize = 16;
@@ -15,31 +15,33 @@ const MAX_BLOCKS: usize = 6;
 /// Channels of the widest layer.
 const MAX_HIDDEN: usize = 2048;
 
-/// The numbers of a generator, a discriminator and an encoder that belong together.
+/// Configuration of a generator, a discriminator and an encoder that belong together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DcganConfig {
-    /// Width of a latent vector.
+    /// Length of a latent vector.
     pub z_dim: usize,
-    /// Channels of the layer nearest to the image; every layer further in has twice as many.
+    /// Channels of the layer nearest to the image; every further layer has twice as many as the one
+    /// before.
     pub width: usize,
     /// Channels of an image.
     pub channels: usize,
-    /// Times the side is halved on the way to 4 pixels: images are 4·2^blocks wide.
+    /// Number of halvings from the image side to 4 pixels: images are 4·2^blocks pixels wide.
     pub blocks: usize,
-    /// Whether the generator's convolutions have a bias; PyTorch's own example does without.
+    /// Whether the generator's convolutions have a bias; in PyTorch's own example they have none.
     #[serde(skip_serializing_if = "is_true")]
     pub generator_bias: bool,
-    /// What discriminators differ in.
+    /// The variant of the discriminator.
     #[serde(skip_serializing_if = "is_default")]
     pub discriminator: DiscriminatorConfig,
 }
 
-/// What discriminators differ in; the default is the reference's.
+/// Variants of discriminators; the default is the reference's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiscriminatorConfig {
-    /// Batch norm after every block. WGAN-GP needs it off: its penalty is of single images.
+    /// Batch norm after every block. WGAN-GP needs it off, because its penalty is defined for
+    /// single images.
     pub norm: bool,
     /// Batch norm after the first block too; the DCGAN paper leaves it out there.
     pub first_norm: bool,
@@ -62,7 +64,7 @@ fn is_default(config: &DiscriminatorConfig) -> bool {
 }
 
 impl Default for DcganConfig {
-    /// The reference's: latent vectors of 20, width 64, grey images of 64×64.
+    /// The reference's configuration: latent vectors of length 20, width 64, grey images of 64×64.
     fn default() -> Self {
         Self {
             z_dim: 20,
@@ -89,8 +91,9 @@ impl Default for DiscriminatorConfig {
 }
 
 impl DcganConfig {
-    /// The discriminator of PyTorch's DCGAN example as it is published for 28×28 digits (csinva/gan-vae-pretrained-pytorch):
-    /// three blocks without bias, no norm on the first, and a last convolution of stride 2.
+    /// The discriminator of PyTorch's DCGAN example as it is published for 28×28 digits
+    /// (csinva/gan-vae-pretrained-pytorch): three blocks without bias, no norm on the first, and a
+    /// last convolution of stride 2.
     pub fn pytorch_example_28() -> Self {
         Self {
             z_dim: 100,
@@ -125,7 +128,7 @@ impl DcganConfig {
         }
     }
 
-    /// Checks every number.
+    /// Checks every field.
     ///
     /// # Errors
     /// Names the first field that is not allowed, and why.
@@ -171,7 +174,8 @@ impl DcganConfig {
         Ok(())
     }
 
-    /// Checks the shape of latent vectors, [batch, z_dim] or [batch, z_dim, 1, 1]; gives the batch.
+    /// Checks the shape of latent vectors, [batch, z_dim] or [batch, z_dim, 1, 1]; returns the
+    /// batch size.
     ///
     /// # Errors
     /// Names the shape seen and the one allowed.
@@ -190,7 +194,8 @@ impl DcganConfig {
         }
     }
 
-    /// Checks the shape of images for the discriminator, whose last convolution has to leave one pixel; gives the batch.
+    /// Checks the shape of images for the discriminator, whose last convolution has to leave one
+    /// pixel; returns the batch size.
     ///
     /// # Errors
     /// Names the shape seen and those allowed.

@@ -1,4 +1,4 @@
-//! From images to how real they look.
+//! The discriminator.
 
 use burn::{
     module::Module,
@@ -13,10 +13,11 @@ use crate::{
 };
 
 impl DcganConfig {
-    /// A discriminator with fresh parameters; the same `seed` gives the same parameters on every backend.
+    /// A discriminator with random initial parameters; the same `seed` gives the same parameters on
+    /// every backend.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_discriminator<B: Backend>(
         &self,
         device: &B::Device,
@@ -25,10 +26,10 @@ impl DcganConfig {
         self.init_discriminator_with(&mut ParamInit::new(device, seed))
     }
 
-    /// The same with parameters that `init` makes.
+    /// A discriminator whose parameters `init` creates.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_discriminator_with<B: Backend>(
         &self,
         init: &mut ParamInit<'_, B>,
@@ -72,16 +73,17 @@ pub(super) fn feature_network<B: Backend>(
     blocks
 }
 
-/// What a [`Discriminator`] says of images.
+/// The output of a [`Discriminator`].
 #[derive(Clone, Debug)]
 pub struct Judgement<B: Backend> {
-    /// [batch, 1, 1, 1], above 0 where an image looks real; the sigmoid makes it a probability.
+    /// [batch, 1, 1, 1]: above 0 for an image that looks real; its sigmoid is a probability.
     pub logit: Tensor<B, 4>,
-    /// [batch, features · 4 · 4], the last block's output: what AnoGAN compares.
+    /// [batch, features · 4 · 4]: the output of the last block, which AnoGAN compares.
     pub feature: Tensor<B, 2>,
 }
 
-/// Convolutions of 4×4 and stride 2 with batch norm and leaky ReLU, then one convolution over what is left.
+/// Convolutions of 4×4 and stride 2 with batch norm and leaky ReLU, then one convolution over the
+/// remaining pixels.
 #[derive(Module, Debug)]
 pub struct Discriminator<B: Backend> {
     feature_network: Vec<Block<B>>,
@@ -89,7 +91,8 @@ pub struct Discriminator<B: Backend> {
 }
 
 impl<B: VisionBackend> Discriminator<B> {
-    /// Logits and features, with the running statistics of the batch norms: they do not depend on an image's neighbours.
+    /// Logits and features, with the running statistics of the batch norms: the result of an image
+    /// does not depend on the other images of the batch.
     ///
     /// # Shapes
     /// `x` [batch, channels, side, side]; see [`Judgement`] and [`DcganConfig::check_images`].
@@ -97,7 +100,8 @@ impl<B: VisionBackend> Discriminator<B> {
         self.run(x, NormMode::Eval)
     }
 
-    /// The same with the statistics of this batch, which are added to `statistics`: for training.
+    /// Like [`forward`](Self::forward), with the statistics of this batch, which are added to
+    /// `statistics`: for training.
     ///
     /// # Shapes
     /// As [`forward`](Self::forward).
@@ -117,7 +121,7 @@ impl<B: VisionBackend> Discriminator<B> {
         }
     }
 
-    /// The features alone; see [`Judgement::feature`].
+    /// Only the features; see [`Judgement::feature`].
     ///
     /// # Shapes
     /// `x` [batch, channels, side, side] → [batch, features · 4 · 4].
@@ -125,8 +129,9 @@ impl<B: VisionBackend> Discriminator<B> {
         features(&self.feature_network, x, &mut NormMode::Eval).flatten(1, 3)
     }
 
-    /// The logits' derivative along `direction` at `x`: forward-mode differentiation, so that an ordinary backward pass through
-    /// its result yields what a gradient penalty's second derivative would. Norms act as in [`forward`](Self::forward).
+    /// The derivative of the logits along `direction` at `x`, by forward-mode differentiation. An
+    /// ordinary backward pass through the result yields the gradient of a gradient penalty, without
+    /// a second derivative. Norms act as in [`forward`](Self::forward).
     ///
     /// # Shapes
     /// `x` and `direction` [batch, channels, side, side] → [batch, 1, 1, 1].
@@ -138,9 +143,10 @@ impl<B: VisionBackend> Discriminator<B> {
         self.critic_network.forward_linear(direction)
     }
 
-    /// The same function of [`forward`](Self::forward) with every norm folded into its convolution, and no parameter that
-    /// asks for a gradient: for a search through the frozen network. Weights in half precision keep their norms, so that
-    /// they are multiplied in their type.
+    /// A network with the same [`forward`](Self::forward), every norm folded into its convolution,
+    /// and no parameter that requires a gradient: for a search through the frozen network. Norms
+    /// after half-precision weights are not folded, so that these weights are multiplied in their
+    /// own type.
     pub fn frozen(&self) -> Self {
         Self {
             feature_network: self.feature_network.iter().map(Block::frozen).collect(),

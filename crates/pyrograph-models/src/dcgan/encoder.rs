@@ -1,4 +1,4 @@
-//! From images back to latent vectors.
+//! The encoder, from images to latent vectors.
 
 use burn::{
     module::Module,
@@ -15,15 +15,17 @@ use crate::{
     blocks::{BatchStatistics, Conv2d, NormMode, ParamInit},
 };
 
-/// Encoded vectors stay within ±3: where 99.7 % of a standard normal prior lies, and what the generator has seen. f-AnoGAN's
-/// own code bounds them to ±1 by a tanh, which leaves most of the prior out.
+/// The bound of encoded vectors, ±3: 99.7 % of a standard normal prior, from which the generator's
+/// training vectors are drawn, lie within it. f-AnoGAN's own code bounds them to ±1 by a tanh,
+/// which excludes much of the prior.
 pub const LATENT_BOUND: f64 = 3.0;
 
 impl DcganConfig {
-    /// An encoder with fresh parameters; the same `seed` gives the same parameters on every backend.
+    /// An encoder with random initial parameters; the same `seed` gives the same parameters on
+    /// every backend.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_encoder<B: Backend>(
         &self,
         device: &B::Device,
@@ -32,10 +34,10 @@ impl DcganConfig {
         self.init_encoder_with(&mut ParamInit::new(device, seed))
     }
 
-    /// The same with parameters that `init` makes.
+    /// An encoder whose parameters `init` creates.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_encoder_with<B: Backend>(
         &self,
         init: &mut ParamInit<'_, B>,
@@ -49,8 +51,8 @@ impl DcganConfig {
     }
 }
 
-/// The encoder of f-AnoGAN: the discriminator's blocks, and a convolution over what is left that yields a latent vector in
-/// ±[`LATENT_BOUND`].
+/// The encoder of f-AnoGAN: the discriminator's blocks, and a convolution over the remaining pixels
+/// that yields a latent vector within ±[`LATENT_BOUND`].
 #[derive(Module, Debug)]
 pub struct Encoder<B: Backend> {
     feature_network: Vec<Block<B>>,
@@ -66,7 +68,8 @@ impl<B: VisionBackend> Encoder<B> {
         self.run(x, NormMode::Eval)
     }
 
-    /// The same with the statistics of this batch, which are added to `statistics`: for training.
+    /// Like [`forward`](Self::forward), with the statistics of this batch, which are added to
+    /// `statistics`: for training.
     ///
     /// # Shapes
     /// As [`forward`](Self::forward).

@@ -1,4 +1,4 @@
-//! From latent vectors to images.
+//! The generator, from latent vectors to images.
 
 use burn::{
     module::Module,
@@ -13,10 +13,11 @@ use crate::{
 };
 
 impl DcganConfig {
-    /// A generator with fresh parameters; the same `seed` gives the same parameters on every backend.
+    /// A generator with random initial parameters; the same `seed` gives the same parameters on
+    /// every backend.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_generator<B: Backend>(
         &self,
         device: &B::Device,
@@ -25,10 +26,10 @@ impl DcganConfig {
         self.init_generator_with(&mut ParamInit::new(device, seed))
     }
 
-    /// The same with parameters that `init` makes.
+    /// A generator whose parameters `init` creates.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_generator_with<B: Backend>(
         &self,
         init: &mut ParamInit<'_, B>,
@@ -52,15 +53,16 @@ impl DcganConfig {
     }
 }
 
-/// Transposed convolutions of 4×4 with batch norm and ReLU, the last with tanh alone: from [batch, z_dim] to images in
-/// (−1, 1).
+/// Transposed convolutions of 4×4 with batch norm and ReLU, the last one with tanh and no norm:
+/// from [batch, z_dim] to images in (−1, 1).
 #[derive(Module, Debug)]
 pub struct Generator<B: Backend> {
     generator_network: Vec<Block<B>>,
 }
 
 impl<B: VisionBackend> Generator<B> {
-    /// Images, with the running statistics of the batch norms: an image does not depend on its neighbours.
+    /// Images, with the running statistics of the batch norms: an image does not depend on the
+    /// other images of the batch.
     ///
     /// # Shapes
     /// `z` [batch, z_dim] → [batch, channels, side, side].
@@ -68,7 +70,8 @@ impl<B: VisionBackend> Generator<B> {
         self.run(z, NormMode::Eval)
     }
 
-    /// The same with the statistics of this batch, which are added to `statistics`: for training.
+    /// Like [`forward`](Self::forward), with the statistics of this batch, which are added to
+    /// `statistics`: for training.
     ///
     /// # Shapes
     /// As [`forward`](Self::forward).
@@ -91,14 +94,15 @@ impl<B: VisionBackend> Generator<B> {
         self.generator_network[last].forward(x, Activation::Tanh, &mut mode)
     }
 
-    /// The number type of its weights.
+    /// The number type of the generator's weights.
     pub fn weight_type(&self) -> DType {
         // `init_generator` has made one block at least.
         self.generator_network[0].conv.weight.val().dtype()
     }
 
-    /// The same function of [`forward`](Self::forward) with every norm folded into its convolution, and no parameter that
-    /// asks for a gradient: for a search through the frozen network. Folded weights in half precision are f32.
+    /// A network with the same [`forward`](Self::forward), every norm folded into its convolution,
+    /// and no parameter that requires a gradient: for a search through the frozen network. Folded
+    /// weights are f32, also if they were in half precision.
     pub fn frozen(&self) -> Self {
         let folded = self.generator_network.iter().map(Block::folded).collect();
         Self {

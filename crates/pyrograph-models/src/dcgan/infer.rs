@@ -1,13 +1,13 @@
-//! The numbers of a network, read from the shapes of its weights.
+//! Configuration of a network, inferred from the shapes of its weights.
 
 use super::{CORE, DcganConfig, DiscriminatorConfig};
 use crate::weights::StateDict;
 
-/// The slope of leaky ReLUs in the DCGAN paper and in PyTorch's example, whose discriminators have no norm on their first
-/// block.
+/// The slope of leaky ReLUs in the DCGAN paper and in PyTorch's example, whose discriminators have
+/// no norm on their first block.
 const PAPERS_SLOPE: f32 = 0.2;
 
-/// The numbers of a generator.
+/// The configuration of a generator.
 pub(super) fn generator(weights: &StateDict) -> Option<DcganConfig> {
     let layers = layers(weights, "generator_network");
     let ([z_dim, widest], [width, channels]) = (*layers.first()?, *layers.last()?);
@@ -26,7 +26,8 @@ pub(super) fn generator(weights: &StateDict) -> Option<DcganConfig> {
     })
 }
 
-/// The numbers of a discriminator, but for the slope of its leaky ReLUs and the stride and padding of its last convolution.
+/// The configuration of a discriminator, except the slope of its leaky ReLUs and the stride and
+/// padding of its last convolution.
 pub(super) fn discriminator(weights: &StateDict) -> Option<DcganConfig> {
     let layers = layers(weights, "feature_network");
     let [width, channels] = *layers.first()?;
@@ -53,7 +54,8 @@ pub(super) fn discriminator(weights: &StateDict) -> Option<DcganConfig> {
     })
 }
 
-/// Sets what a discriminator's weights do not tell, and says so.
+/// Sets the fields that a discriminator's weights do not determine, and returns a remark for each
+/// guess.
 pub(super) fn assume(config: &mut DcganConfig) -> Vec<String> {
     let options = &mut config.discriminator;
     if options.norm && !options.first_norm {

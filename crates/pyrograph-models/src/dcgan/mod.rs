@@ -1,12 +1,13 @@
-//! The DCGAN of the anomaly job: a generator of images from latent vectors, a discriminator that tells them from real ones,
-//! and an encoder that goes back from images to latent vectors.
+//! The DCGAN of the anomaly job: a generator of images from latent vectors, a discriminator that
+//! distinguishes them from real images, and an encoder from images to latent vectors.
 //!
-//! - [`Generator`] and [`Discriminator`]: [DCGAN](https://arxiv.org/abs/1511.06434) with the layers of the public AnoGAN
-//!   that this project was measured against (wsj-create/AnoGAN-pytorch): 4×4 kernels, batch norm on every layer of the
-//!   discriminator, the first included, and leaky ReLU of 0.1.
-//! - [`Encoder`]: [f-AnoGAN](https://doi.org/10.1016/j.media.2019.01.010)'s, the discriminator's layers with a latent vector
-//!   at their end.
-//! - [`Dcgan`] and [`AnoGan`]: what a training and a fitted scorer keep in one file.
+//! - [`Generator`] and [`Discriminator`]: [DCGAN](https://arxiv.org/abs/1511.06434) with the layers
+//!   of the public AnoGAN that this project was measured against (wsj-create/AnoGAN-pytorch): 4×4
+//!   kernels, batch norm on every layer of the discriminator, the first included, and leaky ReLU of
+//!   0.1.
+//! - [`Encoder`]: [f-AnoGAN](https://doi.org/10.1016/j.media.2019.01.010)'s, the discriminator's
+//!   layers with a latent vector at their end.
+//! - [`Dcgan`] and [`AnoGan`]: the networks that a training and a fitted scorer store in one file.
 //!
 //! Images are 4·2^blocks pixels wide: 64 with the default of four blocks.
 

@@ -1,11 +1,11 @@
-//! What belongs together in one file.
+//! Networks that are stored in one file.
 
 use burn::{module::Module, tensor::backend::Backend};
 
 use super::{DcganConfig, Discriminator, Encoder, Generator};
 use crate::{ModelError, blocks::ParamInit};
 
-/// A generator and its discriminator: what adversarial training keeps.
+/// A generator and its discriminator, the networks of adversarial training.
 #[derive(Module, Debug)]
 pub struct Dcgan<B: Backend> {
     /// From latent vectors to images.
@@ -14,12 +14,12 @@ pub struct Dcgan<B: Backend> {
     pub discriminator: Discriminator<B>,
 }
 
-/// A generator, its discriminator and an encoder: what scores anomalies.
+/// A generator, its discriminator and an encoder, the networks of an anomaly scorer.
 #[derive(Module, Debug)]
 pub struct AnoGan<B: Backend> {
     /// From latent vectors to images.
     pub generator: Generator<B>,
-    /// Whose features are compared.
+    /// The discriminator, whose features are compared.
     pub discriminator: Discriminator<B>,
     /// From images to latent vectors.
     pub encoder: Encoder<B>,
@@ -29,10 +29,10 @@ pub struct AnoGan<B: Backend> {
 const APART: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl DcganConfig {
-    /// A generator and a discriminator with fresh parameters.
+    /// A generator and a discriminator with random initial parameters.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Result<Dcgan<B>, ModelError> {
         Ok(Dcgan {
             generator: self.init_generator(device, seed)?,
@@ -40,10 +40,10 @@ impl DcganConfig {
         })
     }
 
-    /// A generator, a discriminator and an encoder with fresh parameters.
+    /// A generator, a discriminator and an encoder with random initial parameters.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_anogan<B: Backend>(
         &self,
         device: &B::Device,

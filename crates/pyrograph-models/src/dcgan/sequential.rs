@@ -7,9 +7,9 @@ use std::{
 
 use crate::weights::{StateDict, TensorEntry};
 
-/// Lists of layers that have our names already.
+/// Lists of layers that already have pyrograph's names.
 const PUBLISHED: [&str; 2] = ["generator_network.", "feature_network."];
-/// A layer's numbers in its Sequential, and in that of its block where it has one.
+/// The indices of a layer: in its Sequential, and in the Sequential of its block if there is one.
 type Place = Vec<usize>;
 /// Fields of a convolution, and of the norm after it.
 const FIELDS: [&[&str]; 2] = [
@@ -17,12 +17,12 @@ const FIELDS: [&[&str]; 2] = [
     &["weight", "bias", "running_mean", "running_var"],
 ];
 
-/// How the layers of a network are named, and how its weights lie.
+/// The names of a network's layers, and the layout of its weights.
 pub(super) struct Layout<F> {
-    /// The prefix of convolution `conv` of `convs`, and of the norm after it, which is part 0 and 1; none where the network
-    /// has no such layer.
+    /// The prefix of convolution `conv` of `convs` (part 0), or of the norm after it (part 1);
+    /// `None` if the network has no such layer.
     pub(super) name: F,
-    /// The axis of a weight that counts the outputs.
+    /// The output axis of a weight.
     pub(super) outputs: usize,
 }
 
@@ -33,9 +33,9 @@ struct Network {
     norms: Vec<Option<Place>>,
 }
 
-/// The tensors of every network in the layout of one Sequential (`main.0.weight`, `net.0.1.bias`) under our keys. A layer that
-/// is neither a convolution nor the norm after one keeps its name, so that loading names it. None where there is no such
-/// network.
+/// The tensors of every network in the layout of one Sequential (`main.0.weight`, `net.0.1.bias`)
+/// under our keys. A layer that is neither a convolution nor the norm after one keeps its name, so
+/// that loading names it in an error. `None` if there is no such network.
 pub(super) fn translate(
     dict: &StateDict,
     layout: &Layout<impl Fn(usize, usize, usize) -> Option<String>>,
@@ -74,7 +74,8 @@ pub(super) fn translate(
     Some(renamed)
 }
 
-/// Gives convolutions without a bias one of zeros where others of the network have one.
+/// Adds a bias of zeros to convolutions without a bias if other convolutions of the network have
+/// one.
 fn add_biases(
     dict: &mut StateDict,
     list: &str,
@@ -102,7 +103,7 @@ fn add_biases(
     }
 }
 
-/// Whether this key is the weight of a convolution: one that is not read may be.
+/// Whether this key may be the weight of a convolution, including tensors that are not read.
 fn is_conv(dict: &StateDict, key: &str) -> bool {
     match (dict.get(key), key.strip_suffix("weight")) {
         (Some(tensor), _) => tensor.shape().len() == 4,
@@ -115,8 +116,8 @@ fn keys(dict: &StateDict) -> impl Iterator<Item = &str> {
     dict.keys().chain(dict.unread_keys())
 }
 
-/// The lists with the number of their convolutions. Blocks hold one convolution each; a list within a list that holds more is a
-/// network of several.
+/// The lists of layers, with the number of their convolutions. A block holds one convolution; a
+/// nested list with more convolutions is a network of its own.
 fn lists(dict: &StateDict) -> BTreeMap<&str, usize> {
     let mut lists = BTreeMap::new();
     for key in keys(dict).filter(|key| is_conv(dict, key)) {
@@ -174,7 +175,8 @@ fn joined(place: &[usize]) -> String {
     numbers.join(".")
 }
 
-/// A key's list, place and field: one number where the list holds several convolutions, and two elsewhere.
+/// The list, the place and the field of a key. The place is one index if the list holds several
+/// convolutions, and two otherwise.
 fn split_within<'a>(
     lists: &BTreeMap<&str, usize>,
     key: &'a str,
@@ -186,7 +188,7 @@ fn split_within<'a>(
     }
 }
 
-/// `netG.main.3.weight` as `netG.main.`, 3 and `weight`, with as many as `levels` numbers.
+/// Splits `netG.main.3.weight` into `netG.main.`, 3 and `weight`, with at most `levels` indices.
 fn split(key: &str, levels: usize) -> Option<(&str, Place, &str)> {
     let (layer, field) = key.rsplit_once('.')?;
     let (mut list, mut place) = (layer, Vec::new());

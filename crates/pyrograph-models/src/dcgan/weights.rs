@@ -20,14 +20,14 @@ const RENAMES: &[Rename] = &[
 ];
 /// A counter that eval mode does not use.
 const IGNORED: &[&str] = &["num_batches_tracked"];
-/// Model files that hold these networks side by side.
+/// Models whose files contain these networks.
 const HOLDERS: &[&str] = &[DCGAN, ANOGAN];
 /// A convolution, a norm and an activation a block.
 const GENERATOR: Layout<Naming> = Layout {
     name: |conv, _, part| Some(format!("generator_network.{conv}.{part}.")),
     outputs: 1,
 };
-/// The same, and one convolution more.
+/// The layout of a generator, plus one more convolution.
 const DISCRIMINATOR: Layout<Naming> = Layout {
     name: |conv, convs, part| match (conv + 1 == convs, part) {
         (true, 0) => Some("critic_network.".into()),
@@ -38,7 +38,8 @@ const DISCRIMINATOR: Layout<Naming> = Layout {
 };
 type Naming = fn(usize, usize, usize) -> Option<String>;
 
-/// The networks of a file by prefix: a generator or a discriminator of a DCGAN, in one Sequential.
+/// The networks of a file by prefix, if it is a generator or a discriminator of a DCGAN in one
+/// Sequential.
 pub(crate) fn networks_in(dict: &StateDict) -> Vec<(String, &'static str)> {
     let mut found = Vec::new();
     for (layout, key, infer, kind) in [

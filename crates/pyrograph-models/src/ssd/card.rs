@@ -1,4 +1,4 @@
-//! What a detector's file says besides its weights.
+//! The description of a detector in its model file.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use crate::{ModelError, weights::StateDict};
 /// The key in a model file's header under which the card stands, as JSON.
 const KEY: &str = "pyrograph.detector";
 
-/// What one needs to know to use a detector.
+/// The class names and the normalisation of a detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectorCard {
     /// The classes by name, without the background.
     pub classes: Vec<String>,
-    /// How pixels become values.
+    /// The normalisation of pixels.
     pub normalisation: ColourNormalisation,
 }
 
@@ -25,7 +25,7 @@ impl DetectorCard {
     /// The card as a note for [`save_model`](crate::weights::save_model).
     ///
     /// # Errors
-    /// When a number of the normalisation is none that JSON has.
+    /// When a number of the normalisation cannot be written as JSON.
     pub fn to_note(&self) -> Result<HashMap<String, String>, ModelError> {
         let text = serde_json::to_string(self).map_err(|error| ModelError::Io {
             path: KEY.into(),
@@ -34,10 +34,10 @@ impl DetectorCard {
         Ok(HashMap::from([(KEY.to_owned(), text)]))
     }
 
-    /// The card that a model file carries, if it has one.
+    /// The card of a model file, if it has one.
     ///
     /// # Errors
-    /// When it does not read, or is not of a detector with these numbers.
+    /// When the card cannot be parsed, or does not fit a detector of this configuration.
     pub fn of(dict: &StateDict, config: &SsdConfig) -> Result<Option<Self>, ModelError> {
         let Some(text) = dict.metadata().get(KEY) else {
             return Ok(None);
@@ -50,10 +50,11 @@ impl DetectorCard {
         Ok(Some(card))
     }
 
-    /// Whether it is of a detector with these numbers.
+    /// Checks that the card fits a detector of this configuration.
     ///
     /// # Errors
-    /// When the names are not as many as the classes, or the normalisation is not allowed.
+    /// When the number of names differs from the number of classes, or the normalisation is not
+    /// allowed.
     pub fn check(&self, config: &SsdConfig) -> Result<(), ModelError> {
         let classes = config.num_classes.saturating_sub(1);
         if self.classes.len() != classes {

@@ -1,4 +1,4 @@
-//! The numbers of a detector, and what its input must be.
+//! Configuration of a detector, and checks of its input.
 
 use std::{fmt, str::FromStr};
 
@@ -17,13 +17,14 @@ const SIDE: usize = 300;
 const MAX_CLASSES: usize = 1001;
 const MAX_WIDTH: f64 = 2.0;
 const MIN_WIDTH: f64 = 0.03125;
-/// A layer of VGG16 is never narrower than this.
+/// The least number of channels of a layer of VGG16.
 const MIN_CHANNELS: usize = 8;
 
 /// The network in front of the heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SsdBackbone {
-    /// VGG16 without its classifier, fc6 and fc7 as dilated convolutions, and eight more layers.
+    /// VGG16 without its classifier, with fc6 and fc7 as dilated convolutions, and eight more
+    /// layers.
     #[serde(rename = "vgg16")]
     Vgg16,
     /// MobileNetV2 with separable heads.
@@ -35,15 +36,15 @@ pub enum SsdBackbone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PriorTable {
-    /// ssd.pytorch's for Pascal VOC.
+    /// ssd.pytorch's table for Pascal VOC.
     #[serde(alias = "VOC")]
     Voc,
-    /// ssd.pytorch's for COCO, whose smallest objects are smaller.
+    /// ssd.pytorch's table for COCO, which has smaller objects.
     #[serde(alias = "COCO")]
     Coco,
-    /// torchvision's `ssd300_vgg16`: COCO's sizes, of which width and height alone are clipped.
+    /// torchvision's `ssd300_vgg16`: COCO's sizes; only width and height are clipped.
     Torchvision,
-    /// qfgaohao/pytorch-ssd's for the MobileNets: 3,000 priors from a map of 19×19 down.
+    /// qfgaohao/pytorch-ssd's table for the MobileNets: 3,000 priors, on maps from 19×19 down.
     #[serde(alias = "mobilenet-v2")]
     Mobilenet,
 }
@@ -95,26 +96,28 @@ impl PriorTable {
     }
 }
 
-/// The numbers of a detector.
+/// Configuration of a detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SsdConfig {
-    /// Classes, the background (class 0) counted: 21 for Pascal VOC.
+    /// Number of classes, including the background (class 0): 21 for Pascal VOC.
     pub num_classes: usize,
     /// The network in front of the heads.
     #[serde(default = "vgg16")]
     pub backbone: SsdBackbone,
-    /// What every number of channels is multiplied with.
+    /// The width multiplier of all numbers of channels.
     #[serde(default = "one")]
     pub width: f64,
-    /// The prior boxes; none for the backbone's own: VOC's or the MobileNets' (see [`with_priors_of`](Self::with_priors_of)).
+    /// The prior boxes. `None` means the backbone's own table: VOC's or the MobileNets' (see
+    /// [`with_priors_of`](Self::with_priors_of)).
     #[serde(default)]
     pub priors: Option<PriorTable>,
-    /// Which numbers of the priors are held within the image; none for what the table has.
+    /// Which numbers of the priors are clipped to the image; `None` for the table's own rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip: Option<PriorClip>,
-    /// Batch norm after every convolution of VGG16 and of the layers behind it: for training from nothing, which the plain network
-    /// hardly survives ([Zhu et al., 2019](https://arxiv.org/abs/1810.08425)). MobileNetV2 always has it.
+    /// Batch norm after every convolution of VGG16 and of the layers behind it: for training from
+    /// random weights, which often fails without norms ([Zhu et al.,
+    /// 2019](https://arxiv.org/abs/1810.08425)). MobileNetV2 always has it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub batch_norm: bool,
 }
@@ -132,7 +135,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl SsdConfig {
-    /// SSD300 as it was published, for `num_classes` with the background.
+    /// The published SSD300, for `num_classes` classes including the background.
     pub fn vgg16(num_classes: usize) -> Self {
         Self {
             num_classes,
@@ -152,7 +155,7 @@ impl SsdConfig {
         }
     }
 
-    /// MobileNetV2-SSDLite, for `num_classes` with the background.
+    /// MobileNetV2-SSDLite, for `num_classes` classes including the background.
     pub fn mobilenet_v2(num_classes: usize) -> Self {
         Self {
             backbone: SsdBackbone::MobilenetV2,
@@ -160,16 +163,17 @@ impl SsdConfig {
         }
     }
 
-    /// The numbers that a model file carries.
+    /// The configuration in a model file.
     ///
     /// # Errors
-    /// When it carries none, or those of another model.
+    /// When the file has no configuration, or that of another model.
     pub fn of(dict: &StateDict) -> Result<Self, ModelError> {
         config_of(dict, NAME, &[])
     }
 
-    /// The numbers that the shapes and names of a published detector's weights tell, of the first one in `dict` or in its part
-    /// of the name `part`; the prior boxes are torchvision's or not known. None where there is no such detector.
+    /// The configuration of a published detector, inferred from the names and shapes of its
+    /// weights: of the first detector in `dict`, or in the part named `part`. The prior boxes are
+    /// torchvision's, or unknown. `None` if there is no such detector.
     pub fn inferred(dict: &StateDict, part: Option<&str>) -> Option<Self> {
         let of_part = part.map(|part| under_part(dict, part));
         let dict = of_part.as_ref().unwrap_or(dict);
@@ -182,7 +186,8 @@ impl SsdConfig {
             .map(|config| config.with_priors_of(dict))
     }
 
-    /// The same with the prior boxes that `dict`'s detector was trained with, where none are named and its keys tell: torchvision's.
+    /// Sets the prior boxes, if none are set, to torchvision's if the keys of `dict` are
+    /// torchvision's.
     pub fn with_priors_of(mut self, dict: &StateDict) -> Self {
         if self.priors.is_none() && torchvision::is_of_torchvision(dict) {
             self.priors = Some(PriorTable::Torchvision);
@@ -203,7 +208,7 @@ impl SsdConfig {
         })
     }
 
-    /// How the prior boxes are made.
+    /// The rules that generate the prior boxes.
     pub fn prior_config(&self) -> PriorConfig {
         let mut config = self.prior_table().config();
         if let Some(clip) = self.clip {
@@ -212,10 +217,10 @@ impl SsdConfig {
         config
     }
 
-    /// The prior boxes, in the order of the network's outputs; shares of the image's sides.
+    /// The prior boxes, in the order of the network's outputs, as fractions of the image's sides.
     ///
     /// # Errors
-    /// When a number is not allowed.
+    /// When a field is not allowed.
     pub fn prior_boxes(&self) -> Result<Vec<CenterBox>, ModelError> {
         self.check()?;
         // The tables are constants of ours.
@@ -234,7 +239,7 @@ impl SsdConfig {
         ((channels as f64 * self.width) as usize).max(1)
     }
 
-    /// Checks every number.
+    /// Checks every field.
     ///
     /// # Errors
     /// Names the first field that is not allowed, and why.
@@ -273,7 +278,7 @@ impl SsdConfig {
         }
     }
 
-    /// Checks the shape of images, [batch, 3, 300, 300]; gives the batch.
+    /// Checks the shape of images, [batch, 3, 300, 300]; returns the batch size.
     ///
     /// # Errors
     /// Names the shape seen and the one allowed.

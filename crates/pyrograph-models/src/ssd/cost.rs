@@ -26,7 +26,7 @@ impl SsdConfig {
     /// Counts the parameters and the operations from the layers' shapes, without making a network.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn cost(&self) -> Result<SsdCost, ModelError> {
         self.check()?;
         let mut walk = Walk::new(self.side());
@@ -40,7 +40,7 @@ impl SsdConfig {
     }
 }
 
-/// A walk through the layers, in the order of the forward pass.
+/// Counts over the layers, in the order of the forward pass.
 struct Walk {
     /// Height and width of the current feature map.
     side: usize,
@@ -77,7 +77,7 @@ impl Walk {
         self.vectors(2, channels[1]);
     }
 
-    /// Notes the side of a map that has heads.
+    /// Records the side of a map with heads.
     fn map(&mut self) {
         self.map_sides.push(self.side);
     }

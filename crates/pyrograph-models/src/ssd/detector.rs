@@ -1,4 +1,4 @@
-//! From pictures to objects.
+//! The detector, from pictures to objects.
 
 use burn::tensor::{Element, Int, Tensor, TensorData};
 use pyrograph_backend::{rng::host_tensor, vision::VisionBackend};
@@ -9,8 +9,8 @@ use pyrograph_vision::{
 use super::{DetectorCard, Ssd, SsdConfig, SsdFeatures, SsdOutput};
 use crate::ModelError;
 
-/// A picture as the network takes it, and its size: it takes no more memory than the network's side asks for, however large the
-/// picture is.
+/// A picture resized and normalised for the network, with the size of the original. Its memory
+/// depends on the side of the network's input, not on the size of the picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DetectorInput {
     /// Channels first, of the network's side.
@@ -20,7 +20,8 @@ pub struct DetectorInput {
 }
 
 impl DetectorInput {
-    /// `image` for a network of these numbers with this card. It is resized without regard to its shape, as SSD is trained.
+    /// Prepares `image` for a network of this configuration and card. The image is resized to a
+    /// square without keeping its aspect ratio, as in SSD's training.
     ///
     /// # Errors
     /// When the picture has no pixels.
@@ -52,7 +53,8 @@ impl DetectorInput {
     }
 }
 
-/// A network with all that stands between it and pictures: prior boxes, normalisation, names.
+/// A network with its prior boxes, normalisation and class names, which takes pictures and returns
+/// boxes.
 #[derive(Debug)]
 pub struct Detector<B: VisionBackend> {
     network: Ssd<B>,
@@ -61,16 +63,16 @@ pub struct Detector<B: VisionBackend> {
     priors: Vec<CenterBox>,
     coder: BoxCoder,
     device: B::Device,
-    /// The columns of the network's logits that count, the background first; none for all as they
-    /// are.
+    /// The columns of the network's logits that are used, the background first; `None` for all
+    /// columns.
     columns: Option<Vec<i64>>,
 }
 
 impl<B: VisionBackend> Detector<B> {
-    /// A detector on `device`, where the network's weights are.
+    /// A detector on `device`, which must hold the network's weights.
     ///
     /// # Errors
-    /// When the card is not of a network with these numbers.
+    /// When the card does not fit the network's configuration.
     pub fn new(
         network: Ssd<B>,
         config: SsdConfig,
@@ -89,11 +91,11 @@ impl<B: VisionBackend> Detector<B> {
         })
     }
 
-    /// The same detector for other classes: `classes` names them, and `theirs` has this detector's
-    /// name of each. Logits of its other classes are left out.
+    /// Restricts and renames the classes of this detector: `classes` are the new names, and
+    /// `theirs` has this detector's name for each of them. Logits of all other classes are dropped.
     ///
     /// # Errors
-    /// When the lists differ in length, or a name of `theirs` is none of its classes.
+    /// When the lists differ in length, or a name in `theirs` is not a class of this detector.
     pub fn for_classes(self, classes: &[String], theirs: &[String]) -> Result<Self, ModelError> {
         let refuse = |seen: String, allowed: String| ModelError::Config {
             model: super::NAME,
@@ -131,22 +133,24 @@ impl<B: VisionBackend> Detector<B> {
         &self.card.classes
     }
 
-    /// Its numbers.
+    /// The configuration of the network.
     pub fn config(&self) -> &SsdConfig {
         &self.config
     }
 
-    /// What is known of the network beside its numbers.
+    /// The class names and the normalisation of the network.
     pub fn card(&self) -> &DetectorCard {
         &self.card
     }
 
-    /// The objects in each of the pictures, which may differ in size, by falling score; boxes in pixels of the picture.
+    /// Detects the objects in each picture, sorted by falling score, with boxes in pixels of the
+    /// picture. Pictures may differ in size.
     ///
-    /// Pictures are resized to the network's side as [`DetectorInput::new`] says.
+    /// [`DetectorInput::new`] describes how pictures are resized.
     ///
     /// # Errors
-    /// When an option is not allowed, a picture has no pixels, or the network puts out what is no number.
+    /// When an option is not allowed, a picture has no pixels, or an output of the network is not
+    /// finite.
     pub fn detect(
         &self,
         images: &[RgbImage],
@@ -160,11 +164,12 @@ impl<B: VisionBackend> Detector<B> {
         self.detect_each(&asked)
     }
 
-    /// The objects in each of the pictures, of each by its own options: one forward pass for all of them. Each gets what
-    /// [`detect`](Self::detect) finds in it.
+    /// Detects the objects in each picture with options of its own, by one forward pass for all
+    /// pictures. The result of each picture equals that of [`detect`](Self::detect).
     ///
     /// # Errors
-    /// When an option is not allowed, a picture is for a network of another side, or the network puts out what is no number.
+    /// When an option is not allowed, a picture was prepared for another input size, or an output
+    /// of the network is not finite.
     pub fn detect_each(
         &self,
         pictures: &[(&DetectorInput, &DetectOptions)],
@@ -176,10 +181,10 @@ impl<B: VisionBackend> Detector<B> {
         self.objects(self.forward(&inputs)?, pictures)
     }
 
-    /// The offsets and logits of a batch of pictures, one at least.
+    /// The offsets and logits of a batch of at least one picture.
     ///
     /// # Errors
-    /// When a picture is for a network of another side, or there is none.
+    /// When a picture was prepared for another input size, or there is no picture.
     pub fn forward(&self, pictures: &[&DetectorInput]) -> Result<SsdOutput<B>, ModelError> {
         let (count, side) = (pictures.len(), self.config.side());
         let mut values = Vec::with_capacity(count * 3 * side * side);
@@ -214,12 +219,12 @@ impl<B: VisionBackend> Detector<B> {
         }
     }
 
-    /// The objects that an output of [`forward`](Self::forward) says are in its pictures, of each
-    /// by its own options.
+    /// Decodes an output of [`forward`](Self::forward) into the objects of each picture, with
+    /// options for each picture.
     ///
     /// # Errors
-    /// When an option is not allowed, the output is not of so many pictures, or it holds what is no
-    /// number.
+    /// When an option is not allowed, when the output has another number of pictures, or when a
+    /// value is not finite.
     pub fn objects(
         &self,
         output: SsdOutput<B>,
@@ -262,7 +267,7 @@ impl<B: VisionBackend> Detector<B> {
             .collect()
     }
 
-    /// The output with the logits of this detector's classes alone.
+    /// The output with only the logits of this detector's classes.
     fn of_classes(&self, output: SsdOutput<B>) -> SsdOutput<B> {
         let Some(columns) = &self.columns else {
             return output;

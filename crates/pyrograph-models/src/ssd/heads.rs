@@ -1,4 +1,4 @@
-//! From six feature maps to one row a prior.
+//! The outputs of the heads, from six feature maps to one row for each prior.
 
 use burn::tensor::{Tensor, backend::Backend};
 

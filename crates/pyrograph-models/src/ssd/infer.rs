@@ -1,4 +1,4 @@
-//! The numbers of a detector, read from the shapes of its weights.
+//! Configuration of a detector, inferred from the shapes of its weights.
 
 use super::{
     MAPS, SsdBackbone, SsdConfig,
@@ -13,7 +13,7 @@ const MAX_DECIMALS: i32 = 6;
 /// Numbers of a box.
 const BOX: usize = 4;
 
-/// The numbers of a detector, but for its prior boxes.
+/// The configuration of a detector, except its prior boxes.
 pub(super) fn infer(weights: &StateDict) -> Option<SsdConfig> {
     vgg(weights).or_else(|| mobilenet(weights))
 }
@@ -66,8 +66,8 @@ fn mobilenet(weights: &StateDict) -> Option<SsdConfig> {
     })
 }
 
-/// `config` with the width of the fewest decimals at which `layers`, channels at width 1 and in the file, are those of the
-/// file, and which `fits`.
+/// `config` with the width of the fewest decimals that gives the channels in the file and that
+/// `fits` accepts. `layers` are pairs of channels: at width 1, and in the file.
 fn with_width(
     config: SsdConfig,
     layers: &[(usize, usize)],
@@ -110,7 +110,7 @@ fn outputs(weights: &StateDict, key: &str) -> Option<usize> {
     }
 }
 
-/// The prior boxes where nothing tells them, in words.
+/// A remark on the assumed prior boxes, if the file does not tell them.
 pub(super) fn assumed_priors(config: &SsdConfig) -> Option<String> {
     let is_vgg = config.backbone == SsdBackbone::Vgg16 && config.priors.is_none();
     is_vgg.then(|| {

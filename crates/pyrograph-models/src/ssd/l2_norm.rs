@@ -9,10 +9,10 @@ use pyrograph_backend::vision::{self, VisionBackend};
 
 use crate::blocks::ParamInit;
 
-/// The scale it begins with (Liu et al., 2016, section 3.1).
+/// The initial scale (Liu et al., 2016, section 3.1).
 const SCALE: f32 = 20.0;
-/// Every pixel's channels divided by their Euclidean norm, times a learned scale a channel
-/// ([ParseNet](https://arxiv.org/abs/1506.04579)): `weight · x / ‖x‖₂`.
+/// Divides the channels of each pixel by their Euclidean norm, and multiplies each channel by a
+/// learned scale ([ParseNet](https://arxiv.org/abs/1506.04579)): `weight · x / ‖x‖₂`.
 #[derive(Module, Debug)]
 pub struct L2Norm<B: Backend> {
     /// `[channels]`.

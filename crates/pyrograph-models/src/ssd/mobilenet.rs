@@ -23,9 +23,9 @@ const ROWS: [(usize, usize, usize, usize); 7] = [
 ];
 /// The block whose expansion is the first feature map, 19×19: the first of the row of 160 channels.
 pub(super) const FIRST_MAP: usize = 13;
-/// Channels of the last convolution, which widths below 1 leave.
+/// Channels of the last convolution, which widths below 1 do not change.
 pub(super) const LAST: usize = 1280;
-/// Channels and share of hidden channels of the blocks behind, which no width changes.
+/// Channels, and fraction of hidden channels, of the extra blocks, which no width changes.
 const EXTRAS: [(usize, f64); 4] = [(512, 0.2), (256, 0.25), (256, 0.5), (64, 0.25)];
 pub(super) const POINT: Kernel = Kernel {
     size: 1,
@@ -94,12 +94,12 @@ pub struct MobilenetSsd<B: Backend> {
     classification_headers: Vec<Head<B>>,
     regression_headers: Vec<Head<B>>,
     num_classes: usize,
-    /// So many of the first layers stay as they are: `stem`, and blocks.
+    /// The number of frozen layers, counted from the first: `stem`, then blocks.
     frozen: usize,
 }
 
 impl<B: Backend> MobilenetSsd<B> {
-    /// Fresh parameters; the config was checked.
+    /// Random initial parameters; the caller checks the config.
     pub(super) fn new(init: &mut ParamInit<'_, B>, config: &SsdConfig) -> Self {
         init.set_scheme(InitScheme::He);
         let stem = config.mobilenet_channels(STEM);
@@ -132,7 +132,7 @@ impl<B: Backend> MobilenetSsd<B> {
         }
     }
 
-    /// The same with the first convolution and `layers` − 1 blocks as constants.
+    /// Freezes the first `layers` layers: the first convolution and `layers` − 1 blocks.
     pub(super) fn freeze(mut self, layers: usize) -> Self {
         self.frozen = layers.min(1 + self.blocks.len());
         if self.frozen > 0 {
@@ -225,10 +225,11 @@ impl<B: VisionBackend> ConvNorm<B> {
     }
 }
 
-/// Expansion by 1×1, 3×3 of each channel, and a linear 1×1; what comes in is added where the shapes agree.
+/// Expansion by a 1×1 convolution, a depthwise 3×3 convolution, and a linear 1×1 convolution; the
+/// input is added if the shapes agree.
 #[derive(Module, Debug)]
 struct InvertedResidual<B: Backend> {
-    /// None where nothing is expanded.
+    /// `None` if the block does not expand its channels.
     expand: Option<ConvNorm<B>>,
     depthwise: ConvNorm<B>,
     project: ConvNorm<B>,
@@ -272,7 +273,8 @@ impl<B: VisionBackend> InvertedResidual<B> {
     }
 }
 
-/// A head: 3×3 of each channel with norm, and 1×1; on the last map, of one cell, 1×1 alone.
+/// A head: a depthwise 3×3 convolution with norm, and a 1×1 convolution; on the last map, of one
+/// cell, only the 1×1 convolution.
 #[derive(Module, Debug)]
 struct Head<B: Backend> {
     depthwise: Option<ConvNorm<B>>,

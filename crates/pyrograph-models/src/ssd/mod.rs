@@ -1,10 +1,11 @@
 //! SSD, the single-shot detector ([Liu et al., 2016](https://arxiv.org/abs/1512.02325)), for images of 300×300.
 //!
-//! A backbone yields six feature maps; at each cell of each map, two convolutions (the heads) say for every prior box there
-//! how it is to be moved (`loc`) and what it holds (`conf`). Two backbones: VGG16 with dilated fc6 and fc7, which reads the
-//! files of ssd.pytorch and of torchvision's `ssd300_vgg16`, and MobileNetV2 with separable heads (SSDLite,
-//! [Sandler et al., 2018](https://arxiv.org/abs/1801.04381)), which reads those of qfgaohao/pytorch-ssd. A width multiplier
-//! makes either narrower.
+//! A backbone yields six feature maps. At each cell of each map two convolutions (the heads)
+//! predict, for every prior box of the cell, how the box must be moved (`loc`) and the class of the
+//! object in it (`conf`). Two backbones: VGG16 with dilated fc6 and fc7, which reads the files of
+//! ssd.pytorch and of torchvision's `ssd300_vgg16`, and MobileNetV2 with separable heads (SSDLite,
+//! [Sandler et al., 2018](https://arxiv.org/abs/1801.04381)), which reads those of
+//! qfgaohao/pytorch-ssd. A width multiplier makes either narrower.
 //!
 //! [`Ssd::forward_features`] returns the six maps too, and [`Projectors`] map a student's maps to
 //! the channels of a teacher, for knowledge distillation.
@@ -56,7 +57,7 @@ pub use model::{Ssd, SsdFeatures, SsdOutput};
 pub use projectors::{ProjectorConfig, ProjectorKind, Projectors};
 pub use transfer::{Start, Transfer};
 
-/// Its name on the command line and in model files.
+/// The name of the model on the command line and in model files.
 const NAME: &str = "ssd300";
 /// Feature maps that have heads.
 const MAPS: usize = 6;

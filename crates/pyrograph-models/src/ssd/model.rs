@@ -1,4 +1,4 @@
-//! The detector, whatever its backbone.
+//! The network of the detector, with either backbone.
 
 use burn::{
     module::Module,
@@ -13,19 +13,20 @@ use crate::{
 };
 
 impl SsdConfig {
-    /// A detector with fresh parameters; the same `seed` gives the same parameters on every backend. Convolutions begin by He's
-    /// scheme, the last layers of the heads by Xavier's.
+    /// A detector with random initial parameters; the same `seed` gives the same parameters on
+    /// every backend. Convolutions are initialised by He's scheme, the last layers of the heads by
+    /// Xavier's.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init<B: Backend>(&self, device: &B::Device, seed: u64) -> Result<Ssd<B>, ModelError> {
         self.init_with(&mut ParamInit::new(device, seed))
     }
 
-    /// A detector whose parameters `init` makes.
+    /// A detector whose parameters `init` creates.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_with<B: Backend>(&self, init: &mut ParamInit<'_, B>) -> Result<Ssd<B>, ModelError> {
         self.check()?;
         Ok(match self.backbone {
@@ -35,10 +36,10 @@ impl SsdConfig {
     }
 }
 
-/// What a detector says of images, in the order of [`SsdConfig::prior_boxes`].
+/// The output of a detector, in the order of [`SsdConfig::prior_boxes`].
 #[derive(Clone, Debug)]
 pub struct SsdOutput<B: Backend> {
-    /// [batch, priors, 4]: how each prior is to be moved, encoded (see `pyrograph_vision::BoxCoder`).
+    /// [batch, priors, 4]: the encoded offsets of each prior (see `pyrograph_vision::BoxCoder`).
     pub loc: Tensor<B, 3>,
     /// [batch, priors, classes]: logits, the background first.
     pub conf: Tensor<B, 3>,
@@ -66,8 +67,9 @@ pub enum Ssd<B: Backend> {
 }
 
 impl<B: Backend> Ssd<B> {
-    /// The same with the first `layers` of the backbone as constants, whose norms keep their statistics: for fine-tuning. A layer is a
-    /// convolution of VGG16, or the first convolution or a block of MobileNetV2; of more than there are, all are frozen.
+    /// Freezes the first `layers` layers of the backbone and the statistics of their norms, for
+    /// fine-tuning. A layer is a convolution of VGG16, or the first convolution or a block of
+    /// MobileNetV2. If `layers` exceeds their number, all of them are frozen.
     pub fn freeze(self, layers: usize) -> Self {
         match self {
             Self::Vgg16(network) => Self::Vgg16(network.freeze(layers)),
@@ -83,7 +85,8 @@ impl<B: Backend> Ssd<B> {
 }
 
 impl<B: VisionBackend> Ssd<B> {
-    /// Offsets and logits, with the running statistics of batch norms: they do not depend on an image's neighbours.
+    /// Offsets and logits, with the running statistics of batch norms: the result of an image does
+    /// not depend on the other images of the batch.
     ///
     /// # Shapes
     /// `x` [batch, 3, 300, 300], normalised; see [`SsdOutput`] and [`SsdConfig::check_images`].
@@ -99,7 +102,8 @@ impl<B: VisionBackend> Ssd<B> {
         self.run(x, &mut NormMode::Eval)
     }
 
-    /// The same with the statistics of this batch, which are added to `statistics`: for training.
+    /// Like [`forward`](Self::forward), with the statistics of this batch, which are added to
+    /// `statistics`: for training.
     ///
     /// # Shapes
     /// As [`forward`](Self::forward).

@@ -2,14 +2,14 @@
 
 use crate::weights::StateDict;
 
-/// The first convolution, as a Sequential within a Sequential names it.
+/// The key of the first convolution in a Sequential within a Sequential.
 const FIRST: &str = "0.0.weight";
-/// What stands before it in a classifier.
+/// The prefix of this key in a classifier.
 const FEATURES: &str = "features.";
 /// The backbone in a detector of qfgaohao/pytorch-ssd.
 const BACKBONE: &str = "base_net.";
 
-/// The tensors of a MobileNetV2 under pytorch-ssd's names; none where it is no such file.
+/// The tensors of a MobileNetV2 under pytorch-ssd's names; `None` for any other file.
 pub(super) fn translate(dict: &StateDict) -> Option<StateDict> {
     let prefixes = dict.keys().filter_map(|key| key.strip_suffix(FIRST));
     let prefix = prefixes

@@ -3,15 +3,16 @@
 use super::weights::VGG_PLACES;
 use crate::weights::{StateDict, TensorEntry};
 
-/// fc6 and fc7 keep every so many-th feature, and fc6 every so many-th pixel of its window of 7×7 (ssd.pytorch's
-/// `vgg16_reducedfc`, after Chen et al., [DeepLab](https://arxiv.org/abs/1412.7062)).
+/// fc6 and fc7 keep every `FC_STEP`-th feature, and fc6 keeps every `FC_STEP`-th row and column of
+/// its 7×7 window (ssd.pytorch's `vgg16_reducedfc`, after Chen et al.,
+/// [DeepLab](https://arxiv.org/abs/1412.7062)).
 const FC_STEP: usize = 4;
 const WINDOW_STEP: usize = 3;
 /// The window that fc6 covers in the classifier.
 const FC6_WINDOW: usize = 7;
 
-/// The tensors of a VGG16 under ssd.pytorch's names; none where it is no such file. `wanted` tells how wide the layers of the
-/// detector are.
+/// The tensors of a VGG16 under ssd.pytorch's names; `None` for any other file. `wanted` has the
+/// shapes of the detector's layers.
 pub(super) fn translate(dict: &StateDict, wanted: &StateDict) -> Option<StateDict> {
     if let Some(wrapper) = dict
         .keys()
@@ -24,8 +25,8 @@ pub(super) fn translate(dict: &StateDict, wanted: &StateDict) -> Option<StateDic
         .map(|_| dict.renamed(|key| format!("vgg.{key}")))
 }
 
-/// Whether the tensor of this name is of fc6 or fc7, which files of the convolutions alone lack; torchvision's that are made for SSD
-/// have them without values.
+/// Whether the tensor of this name belongs to fc6 or fc7. Files with only the convolutions do not
+/// have these layers; torchvision's files for SSD have them without values.
 pub(super) fn is_of_fc(key: &str) -> bool {
     let [.., fc6, fc7] = VGG_PLACES;
     [fc6, fc7]
@@ -59,8 +60,8 @@ fn torchvision_classifier(
     Some(backbone)
 }
 
-/// A dense layer's weight [out, in·7·7] or [out, in], or its bias `[out]`, as that of a convolution of `shape`; none where the
-/// numbers do not go together.
+/// A dense layer's weight [out, in·7·7] or [out, in], or its bias `[out]`, as that of a convolution
+/// of `shape`; `None` if the sizes do not fit.
 fn thinned(dense: &TensorEntry, shape: &[usize]) -> Option<TensorEntry> {
     let from = dense.to_f32();
     let values = match (dense.shape(), shape) {

@@ -32,7 +32,7 @@ pub enum ProjectorKind {
 
 named!(ProjectorKind, "projector", ["linear" => Self::Linear, "mlp" => Self::Mlp]);
 
-/// The numbers of [`Projectors`].
+/// Configuration of [`Projectors`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProjectorConfig {
@@ -40,12 +40,12 @@ pub struct ProjectorConfig {
     pub kind: ProjectorKind,
     /// Channels of the student's feature maps.
     pub student_channels: Vec<usize>,
-    /// Channels of the teacher's feature maps, as many maps as the student has.
+    /// Channels of the teacher's feature maps, for as many maps as the student has.
     pub teacher_channels: Vec<usize>,
 }
 
 impl ProjectorConfig {
-    /// Checks that both networks have as many maps, each with a channel or more.
+    /// Checks that both networks have equally many maps, each with at least one channel.
     ///
     /// # Errors
     /// Names the first list that is not allowed, and why.
@@ -72,16 +72,17 @@ impl ProjectorConfig {
     }
 }
 
-/// A projector for each feature map of a student, which gives the map the channels of the teacher's
-/// map of the same level ([Romero et al., 2015](https://arxiv.org/abs/1412.6550), section 2.2).
-/// They train beside the student and are no part of it.
+/// One projector for each feature map of a student, which converts the map to the channels of the
+/// teacher's map of the same level ([Romero et al., 2015](https://arxiv.org/abs/1412.6550), section
+/// 2.2). They are trained with the student and are not part of it.
 #[derive(Module, Debug)]
 pub struct Projectors<B: Backend> {
     projectors: Vec<Projector<B>>,
 }
 
 impl<B: Backend> Projectors<B> {
-    /// Fresh projectors by He's scheme; the same `seed` gives the same parameters on every backend.
+    /// New projectors, initialised by He's scheme; the same `seed` gives the same parameters on
+    /// every backend.
     ///
     /// # Errors
     /// When the lists differ in length or hold a 0.
@@ -108,8 +109,8 @@ impl<B: Backend> Projectors<B> {
         self.projectors.is_empty()
     }
 
-    /// Writes a safetensors file, whole or not at all, with the keys of a `torch.nn.ModuleList`
-    /// named `projectors`.
+    /// Writes a safetensors file atomically, with the keys of a `torch.nn.ModuleList` named
+    /// `projectors`.
     ///
     /// # Errors
     /// When a tensor cannot be read from its device or the file cannot be written.
@@ -128,7 +129,8 @@ impl<B: Backend> Projectors<B> {
 }
 
 impl<B: VisionBackend> Projectors<B> {
-    /// Reads a file that [`save`](Self::save) wrote, or PyTorch, for maps of these channels.
+    /// Reads a file that [`save`](Self::save) or PyTorch wrote, for maps with the channels of the
+    /// config.
     ///
     /// # Errors
     /// When the lists differ in length or hold a 0; when the file cannot be read, or its keys,
@@ -144,11 +146,11 @@ impl<B: VisionBackend> Projectors<B> {
         build_model(&config, &StateDict::open(path)?, device)
     }
 
-    /// Every map through its projector; no map where there are no projectors.
+    /// Applies to every map its projector; returns no maps if there are no projectors.
     ///
     /// # Shapes
     /// Each [batch, student channels, height, width] → [batch, teacher channels, height, width];
-    /// as many `maps` as projectors.
+    /// the number of `maps` equals that of projectors.
     pub fn forward(&self, maps: &[Tensor<B, 4>]) -> Vec<Tensor<B, 4>> {
         debug_assert!(self.is_empty() || maps.len() == self.projectors.len());
         let pairs = self.projectors.iter().zip(maps);

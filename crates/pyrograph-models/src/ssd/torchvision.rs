@@ -3,18 +3,18 @@
 use super::weights::VGG_PLACES;
 use crate::weights::StateDict;
 
-/// The key that tells: the scale of the L2 norm.
+/// The key that identifies torchvision's files: the scale of the L2 norm.
 const SCALE: &str = "backbone.scale_weight";
 /// conv5_1 follows a pooling, which is number 0 of torchvision's `extra.0` and number 23 of ssd.pytorch's `vgg`.
 const CONV5_AFTER: usize = 23;
 
-/// Whether the keys are those of torchvision's.
+/// Whether the keys are torchvision's.
 pub(super) fn is_of_torchvision(dict: &StateDict) -> bool {
     dict.keys().any(|key| key.ends_with(SCALE))
 }
 
-/// The tensors of a file of torchvision's under ssd.pytorch's names, also where it holds several networks, such as one and its
-/// average; none where it is no such file.
+/// The tensors of a torchvision file under ssd.pytorch's names, also of a file with several
+/// networks, such as a network and its average. `None` for any other file.
 pub(super) fn translate(dict: &StateDict) -> Option<StateDict> {
     let wrappers: Vec<&str> = dict
         .keys()

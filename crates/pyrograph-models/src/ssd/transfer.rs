@@ -1,4 +1,4 @@
-//! A detector that begins from the weights of another model.
+//! A detector that starts from the weights of another model.
 
 use burn::tensor::backend::Backend;
 use pyrograph_backend::vision::VisionBackend;
@@ -13,39 +13,40 @@ use crate::{
     },
 };
 
-/// What is taken from a file of weights; the rest begins afresh.
+/// The tensors that are taken from a file of weights; all others are initialised at random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transfer {
-    /// Everything: the classes have to be as many.
+    /// All tensors; the number of classes must be equal.
     All,
-    /// Everything but the heads that tell classes: for other classes than the file's.
+    /// All tensors except the classification heads: for classes other than the file's.
     ReplaceHeads,
-    /// The backbone: of a detector, a plain VGG16 (torchvision's `vgg16`, or its `features` alone, behind which fc6 and fc7 begin
-    /// afresh; ssd.pytorch's `vgg16_reducedfc.pth`), or a MobileNetV2 by the layout of qfgaohao/pytorch-ssd.
+    /// The backbone: of a detector, a plain VGG16 (torchvision's `vgg16`, or only its `features`,
+    /// in which case fc6 and fc7 are initialised at random; ssd.pytorch's `vgg16_reducedfc.pth`),
+    /// or a MobileNetV2 by the layout of qfgaohao/pytorch-ssd.
     Backbone,
 }
 
-/// A detector, and what of it was taken from a file.
+/// A detector, and a count of the tensors that were taken from a file.
 #[derive(Debug)]
 pub struct Start<B: Backend> {
     /// The detector.
     pub model: Ssd<B>,
     /// Tensors that come from the file.
     pub taken: usize,
-    /// Tensors that begin afresh.
+    /// Tensors that are initialised at random.
     pub fresh: usize,
-    /// Which part of the file was taken, and what is left.
+    /// The part of the file that was taken, and the parts that were left.
     pub source: WeightsSource,
 }
 
 impl SsdConfig {
-    /// A detector of these numbers that begins with tensors of `dict`, or of its part of the name `part`; the others as
-    /// [`init`](Self::init) draws them by `seed`.
+    /// A detector of this configuration that starts with tensors of `dict`, or of its part named
+    /// `part`. [`init`](Self::init) draws all other tensors from `seed`.
     ///
     /// # Errors
-    /// When a number is not allowed; when the file has no such part, lacks a tensor that is to be taken, has one of another shape, or one that is
-    /// not finite.
+    /// When a field is not allowed; when the file has no such part; when a tensor to be taken is
+    /// missing, has another shape, or is not finite.
     pub fn init_from<B: VisionBackend>(
         &self,
         dict: &StateDict,

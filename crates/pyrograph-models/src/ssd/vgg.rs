@@ -32,7 +32,7 @@ pub(super) const FC6: Kernel = Kernel {
     padding: 6,
 };
 const FC6_DILATION: usize = 6;
-/// The layers behind: channels and window. Every other one yields a feature map.
+/// The extra layers: channels and kernel. Every second one yields a feature map.
 const EXTRAS: [(usize, Kernel); 8] = [
     (256, POINT),
     (512, HALVING),
@@ -113,12 +113,12 @@ pub struct VggSsd<B: Backend> {
     loc: Vec<Conv2d<B>>,
     conf: Vec<Conv2d<B>>,
     num_classes: usize,
-    /// So many of the first layers of `vgg` stay as they are.
+    /// The number of frozen layers of `vgg`, counted from the first.
     frozen: usize,
 }
 
 impl<B: Backend> VggSsd<B> {
-    /// Fresh parameters; the config was checked.
+    /// Random initial parameters; the caller checks the config.
     pub(super) fn new(init: &mut ParamInit<'_, B>, config: &SsdConfig) -> Self {
         let norm = config.batch_norm;
         init.set_scheme(InitScheme::He);
@@ -153,7 +153,7 @@ impl<B: Backend> VggSsd<B> {
         }
     }
 
-    /// The same with the first `layers` convolutions as constants.
+    /// Freezes the first `layers` convolutions.
     pub(super) fn freeze(mut self, layers: usize) -> Self {
         self.frozen = layers.min(self.vgg.len());
         let rest = self.vgg.split_off(self.frozen);
@@ -219,7 +219,7 @@ impl<B: VisionBackend> VggSsd<B> {
     }
 }
 
-/// A convolution, perhaps a norm, ReLU.
+/// A convolution, an optional norm, and ReLU.
 #[derive(Module, Debug)]
 struct Layer<B: Backend> {
     conv: Conv2d<B>,

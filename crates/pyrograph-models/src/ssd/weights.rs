@@ -18,7 +18,7 @@ pub(super) const TELLING_KEYS: &[&str] = &["vgg.0.weight", "base_net.0.0.weight"
 impl<B: Backend> NamedModel<B> for Ssd<B> {
     type Config = SsdConfig;
     const NAME: &'static str = super::NAME;
-    /// None: layers' numbers need more than a rule, and `published_key` has them.
+    /// No rules: `published_key` computes the indices of layers.
     const RENAMES: &'static [Rename] = &[];
     /// A counter that eval mode does not use, and the prior boxes, which some files carry and which the config gives.
     const IGNORED_SUFFIXES: &'static [&'static str] = &["num_batches_tracked", "priors"];

@@ -113,7 +113,8 @@ impl ConfigFields {
         }
     }
 
-    /// Refuses any list of `field` whose `count` entries are not all `kind`; `default` entries stand for a missing field.
+    /// Refuses any list of `field` whose `count` entries are not all `kind`; `default` entries
+    /// stand for a missing field.
     pub(crate) fn expect_blocks(
         &mut self,
         field: &str,

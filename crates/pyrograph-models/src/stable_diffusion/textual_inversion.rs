@@ -31,7 +31,8 @@ pub struct TextualInversion {
 }
 
 impl TextualInversion {
-    /// Opens a file of diffusers (`{token: rows}`) or of AUTOMATIC1111 (`emb_params`, or `string_to_param` in a PyTorch file).
+    /// Opens a file of diffusers (`{token: rows}`) or of AUTOMATIC1111 (`emb_params`, or
+    /// `string_to_param` in a PyTorch file).
     ///
     /// # Errors
     /// When the file cannot be read, or holds no rows or several tokens.
@@ -80,7 +81,7 @@ impl TextualInversion {
         })
     }
 
-    /// The token: the one that the file tells, else the file's name without its ending.
+    /// The token: the one stored in the file, or else the file's name without its extension.
     pub fn token(&self) -> &str {
         &self.token
     }
@@ -90,8 +91,9 @@ impl TextualInversion {
         self.vectors.shape()[0]
     }
 
-    /// Puts the rows into the table of a text encoder at `ids`, which the tokenizer gave to the token, and counts them in the
-    /// config's `vocab_size`. Rows behind the table's end must follow it without a gap.
+    /// Writes the rows into the embedding table of a text encoder at `ids`, the ids that the
+    /// tokenizer assigned to the token, and updates `vocab_size` in the config. Rows beyond the end
+    /// of the table must follow it without a gap.
     ///
     /// # Errors
     /// When the rows have another width than the table, or when `ids` do not fit.

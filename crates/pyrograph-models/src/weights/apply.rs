@@ -1,4 +1,4 @@
-//! From keys to parameters.
+//! Loading the tensors of a state dict into the parameters of a model.
 
 use std::collections::HashMap;
 
@@ -14,15 +14,16 @@ use super::{
 };
 use crate::{ModelError, blocks::ParamInit, error::KeyReport};
 
-/// How parameters are loaded.
+/// Options of loading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// The number type of the parameters; none: the float type of the backend.
+    /// The number type of the parameters; `None` means the float type of the backend.
     pub precision: Option<Precision>,
-    /// The number type of parameters of one axis (biases, scales, the parameters and running statistics of norms); none:
-    /// that of [`precision`](Self::precision).
+    /// The number type of parameters with one axis (biases, scales, the parameters and running
+    /// statistics of norms); `None` means that of [`precision`](Self::precision).
     pub vectors: Option<Precision>,
-    /// Whether values that are not finite and variances below zero are refused, which reads all values once.
+    /// Whether to refuse values that are not finite and negative variances. The check reads all
+    /// values once.
     pub check_values: bool,
 }
 
@@ -38,8 +39,8 @@ impl Default for LoadOptions {
 }
 
 impl LoadOptions {
-    /// The weights of convolutions and linear layers as `precision` says, every parameter of one axis as f32: few numbers,
-    /// whose rounding would move a whole channel.
+    /// Loads the weights of convolutions and linear layers in `precision`, and every parameter with
+    /// one axis in f32: these are few values, and rounding one of them would shift a whole channel.
     pub fn of_weights(precision: Precision) -> Self {
         Self {
             precision: Some(precision),
@@ -48,7 +49,7 @@ impl LoadOptions {
         }
     }
 
-    /// What is asked for of a parameter with `axes` axes.
+    /// The requested precision of a parameter with `axes` axes.
     fn precision_of(&self, axes: usize) -> Option<Precision> {
         match axes {
             0 | 1 => self.vectors.or(self.precision),
@@ -65,14 +66,14 @@ impl LoadOptions {
     }
 }
 
-/// What PyTorch calls the running variance of a batch norm, whose root is taken.
+/// PyTorch's name of the running variance of a batch norm, whose square root is taken.
 const VARIANCE_SUFFIX: &str = "running_var";
 
-/// A model of `config` with the weights of `dict` in the float type of the backend. Its parameters are not made before their
-/// shapes were found to be those of the file.
+/// Builds a model of `config` with the weights of `dict` in the float type of the backend. No
+/// parameter is allocated before its shape has been compared with the file.
 ///
 /// # Errors
-/// When a number is not allowed, and as [`load_weights`].
+/// When a field of the config is not allowed, and the errors of [`load_weights`].
 pub fn build_model<B: VisionBackend, M: NamedModel<B>>(
     config: &M::Config,
     dict: &StateDict,
@@ -81,10 +82,10 @@ pub fn build_model<B: VisionBackend, M: NamedModel<B>>(
     build_model_by(config, dict, &LoadOptions::default(), device)
 }
 
-/// The same with parameters of the type that `precision` says.
+/// Like [`build_model`], with parameters in the type `precision`.
 ///
 /// # Errors
-/// As [`build_model`]; when the backend lacks the type.
+/// As [`build_model`]; also when the backend does not support the type.
 pub fn build_model_with<B: VisionBackend, M: NamedModel<B>>(
     config: &M::Config,
     dict: &StateDict,
@@ -98,7 +99,7 @@ pub fn build_model_with<B: VisionBackend, M: NamedModel<B>>(
     build_model_by(config, dict, &options, device)
 }
 
-/// The same with every option.
+/// Like [`build_model`], with all options.
 ///
 /// # Errors
 /// As [`build_model_with`].
@@ -112,10 +113,11 @@ pub fn build_model_by<B: VisionBackend, M: NamedModel<B>>(
     load_by(model, dict, options)
 }
 
-/// Loads every parameter of `model` from `dict`, or none.
+/// Loads all parameters of `model` from `dict`, or returns an error.
 ///
-/// The keys may stand under what training scripts put around a model, in any combination (`state_dict.`, `model.`, `module.`,
-/// …); see [`WeightsSource`](super::WeightsSource) for which are taken where a file holds several.
+/// The keys may have the prefixes that training scripts add, in any combination (`state_dict.`,
+/// `model.`, `module.`, …). [`WeightsSource`](super::WeightsSource) describes which prefix is taken
+/// if a file has several.
 ///
 /// # Errors
 /// When keys are missing or unused, when shapes differ, when a value is not finite, or when a variance is negative.
@@ -172,11 +174,11 @@ fn load_by<B: VisionBackend, M: NamedModel<B>>(
     }
 }
 
-/// The tensors of `dict` that a model of `config` takes, under the model's published keys, and how the keys differ from those of
-/// the model. No parameter is made.
+/// The tensors of `dict` that a model of `config` takes, under the model's published keys, and the
+/// differences between the keys of the file and of the model. No parameter is allocated.
 ///
 /// # Errors
-/// When a number of the config is not allowed.
+/// When a field of the config is not allowed.
 pub fn match_keys<B: Backend, M: NamedModel<B>>(
     config: &M::Config,
     dict: &StateDict,
@@ -274,7 +276,7 @@ impl Loader<'_> {
         Ok(quantised_weight(numbers, scales, device))
     }
 
-    /// That every tensor found a parameter.
+    /// Checks that every tensor was loaded into a parameter.
     fn check_used(&self) -> Result<(), ModelError> {
         match self.tensors.keys().min() {
             Some(path) => Err(self.unapplied(path, "no parameter took its tensor")),

@@ -1,4 +1,4 @@
-//! Bytes of one number type as numbers of another.
+//! Conversion of bytes of one number type to numbers of another.
 
 use burn::tensor::{DType, TensorData};
 use burn_std::{bf16, f16};
@@ -9,8 +9,8 @@ use super::{shared_bytes::SharedBytes, stored_type::StoredType};
 /// Bytes that are converted before their pages are given back (8 MiB): a multiple of every type's size.
 const CHUNK: usize = 1 << 23;
 
-/// The values of `bytes` as host data of the type `to`. The pages of a mapped file are given back as they are read, so that
-/// source and result are never in memory as a whole at the same time.
+/// The values of `bytes` as host data of the type `to`. The pages of a mapped file are given back
+/// as they are read, so that source and result are never in memory as a whole at the same time.
 pub(super) fn convert(
     bytes: &SharedBytes,
     shape: &[usize],
@@ -93,8 +93,8 @@ fn extend<T>(values: &mut Vec<T>, bytes: &[u8], from: StoredType, to: &impl Fn(f
     }
 }
 
-/// The place and value of the first number that is NaN or infinite, each type as f32. The pages of a mapped file stay in memory
-/// where they are to be `kept`.
+/// The place and value of the first number that is NaN or infinite, each type as f32. The pages of
+/// a mapped file stay in memory where they are to be `kept`.
 pub(super) fn find_non_finite(
     source: &SharedBytes,
     stored: StoredType,
@@ -114,8 +114,8 @@ pub(super) fn find_non_finite(
     })
 }
 
-/// Whether the exponent of any number has all its bits set. There is no early exit, so that many are tested at once. Numbers of
-/// f64 are tested as f32.
+/// Whether the exponent of any number has all its bits set. There is no early exit, so that many
+/// are tested at once. Numbers of f64 are tested as f32.
 fn any_non_finite(bytes: &[u8], stored: StoredType) -> bool {
     let any_u16 = |mask: u16| {
         let (numbers, _) = bytes.as_chunks::<2>();

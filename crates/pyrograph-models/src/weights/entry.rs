@@ -9,9 +9,10 @@ pub(crate) use super::stored_type::type_name;
 use super::{Precision, convert, int8, shared_bytes::SharedBytes, stored_type::StoredType};
 use crate::ModelError;
 
-/// A tensor on the host: its shape, its number type, and its bytes in a mapped file or in memory. Clones share the bytes.
+/// A tensor on the host: its shape, its number type, and its bytes in a mapped file or in memory.
+/// Clones share the bytes.
 ///
-/// A weight in int8 has a scale for each output, by which its numbers count.
+/// An int8 weight has a scale for each output, by which its numbers are multiplied.
 #[derive(Clone)]
 pub struct TensorEntry {
     shape: Vec<usize>,
@@ -48,12 +49,12 @@ impl TensorEntry {
     /// A tensor of f32.
     ///
     /// # Panics
-    /// When `shape` does not hold as many values.
+    /// When the number of values does not fit `shape`.
     pub fn from_f32(shape: Vec<usize>, values: Vec<f32>) -> Self {
         Self::from_data(TensorData::new(values, shape))
     }
 
-    /// A tensor of the values and the type of burn's host data, which is not copied.
+    /// A tensor with the values and the type of burn's host data, without a copy.
     pub fn from_data(data: TensorData) -> Self {
         if let DType::QFloat(scheme) = data.dtype {
             let quantised = QuantizedBytes {
@@ -81,18 +82,19 @@ impl TensorEntry {
         }
     }
 
-    /// Whether it is a weight in int8 with a scale for each output.
+    /// Whether the tensor is an int8 weight with a scale for each output.
     pub fn is_quantised(&self) -> bool {
         self.scales.is_some()
     }
 
-    /// The scales of a weight in int8, one for each output.
+    /// The scales of an int8 weight, one for each output.
     pub fn scales(&self) -> Option<&[f32]> {
         self.scales.as_deref()
     }
 
-    /// The weight in int8 with a scale for each output, which is its largest absolute value divided by 127, or 1 for an output of
-    /// zeros; none for whole numbers, and for shapes that burn has no scheme for. A weight in int8 stays as it is.
+    /// Quantises the weight to int8 with a scale for each output: the largest absolute value of the
+    /// output divided by 127, or 1 for an output of zeros. `None` for whole numbers, and for shapes
+    /// that burn has no scheme for. An int8 weight is returned unchanged.
     pub fn to_int8(&self) -> Option<Self> {
         if self.is_quantised() {
             return Some(self.clone());
@@ -112,8 +114,8 @@ impl TensorEntry {
         is_weight.then(|| int8::scales_of(&self.to_f32(), self.shape[0]))
     }
 
-    /// Whether the tensor has the form of int8 in a network of this precision; `of_int8_layer` says whether the network
-    /// names it.
+    /// Whether a network of this precision holds the tensor in int8; `of_int8_layer` is whether the
+    /// network names its layer as an int8 layer.
     pub fn takes_int8(&self, precision: Precision, of_int8_layer: bool) -> bool {
         match precision {
             Precision::AsStored => self.is_quantised(),
@@ -143,7 +145,7 @@ impl TensorEntry {
         self.stored.widened()
     }
 
-    /// Whether the numbers are stored as 8-bit floats, a type that no parameter has.
+    /// Whether the numbers are stored as 8-bit floats, which parameters cannot have.
     pub fn is_float8(&self) -> bool {
         matches!(self.stored, StoredType::Float8(_))
     }
@@ -153,7 +155,8 @@ impl TensorEntry {
         self.stored
     }
 
-    /// The name of the number type, such as `bf16` or `f8_e4m3`; `int8` for a weight in int8 with scales, `i8` for whole numbers.
+    /// The name of the number type, such as `bf16` or `f8_e4m3`; `int8` for an int8 weight with
+    /// scales, `i8` for whole numbers.
     pub fn type_name(&self) -> &'static str {
         match self.is_quantised() {
             true => "int8",
@@ -171,13 +174,13 @@ impl TensorEntry {
         &self.bytes
     }
 
-    /// Bytes of the values and of the scales.
+    /// The size of the values and the scales in bytes.
     pub fn stored_size(&self) -> usize {
         self.bytes.len() + self.scales().map_or(0, size_of_val)
     }
 
-    /// Bytes of the tensor in the memory of a network of this precision; `of_int8_layer` as for
-    /// [`takes_int8`](Self::takes_int8).
+    /// The size in bytes that the tensor has in memory in a network of this precision;
+    /// `of_int8_layer` as for [`takes_int8`](Self::takes_int8).
     pub fn size_in_memory(&self, precision: Precision, of_int8_layer: bool) -> usize {
         match self.takes_int8(precision, of_int8_layer) {
             true => self.count() + self.shape[0] * size_of::<f32>(),
@@ -185,12 +188,12 @@ impl TensorEntry {
         }
     }
 
-    /// Whether the values are still in their file, and read when they are needed.
+    /// Whether the values are in the mapped file, and are read when they are needed.
     pub fn is_mapped(&self) -> bool {
         self.bytes.is_mapped()
     }
 
-    /// Gives the memory of values that were read from a mapped file back to the system; they stay available.
+    /// Releases the memory of values that were read from a mapped file; the values stay available.
     pub fn release(&self) {
         self.bytes.release();
     }
@@ -203,9 +206,9 @@ impl TensorEntry {
         convert::to_f32(&self.bytes, self.stored)
     }
 
-    /// Host data of the type that `precision` asks for; integers stay what they are, 8-bit floats as stored are f32.
-    /// Where the type is the stored one, the data shares the bytes of this entry, if they lie at an address that the type
-    /// allows.
+    /// Host data in the type of `precision`. Integers keep their type; 8-bit floats become f32 if
+    /// `precision` is the stored type. If the type is the stored one and the bytes are aligned for
+    /// it, the data shares the bytes of this entry.
     pub fn to_data(&self, precision: Precision) -> TensorData {
         self.data_of(self.stored_type(precision))
     }
@@ -241,7 +244,7 @@ impl TensorEntry {
         }
     }
 
-    /// The rows `range` of the first axis, which share the bytes; rows beyond the last are left out.
+    /// The rows `range` of the first axis, without a copy; rows beyond the last are ignored.
     pub fn rows(&self, range: Range<usize>) -> Self {
         let Some((&rows, rest)) = self.shape.split_first() else {
             return self.clone();
@@ -259,8 +262,8 @@ impl TensorEntry {
         }
     }
 
-    /// The same values in another shape; a shape of another number of values leaves the tensor as it is, so that the strict
-    /// comparison on loading names it.
+    /// The same values in another shape. If the number of values does not fit, the tensor is
+    /// returned unchanged, and the strict comparison on loading names it.
     pub fn reshaped(&self, shape: Vec<usize>) -> Self {
         let shape = match size_of_values(&shape, self.stored) {
             Some(size) if size == self.bytes.len() => shape,
@@ -275,7 +278,7 @@ impl TensorEntry {
         }
     }
 
-    /// The same values as numbers of the type `dtype`.
+    /// The values converted to the type `dtype`.
     pub fn cast(&self, dtype: DType) -> Self {
         if self.stored == dtype.into() {
             return self.clone();
@@ -320,7 +323,7 @@ impl TensorEntry {
 }
 
 impl PartialEq for TensorEntry {
-    /// The same shape, type and bytes.
+    /// Equal if shape, type and bytes are equal.
     fn eq(&self, other: &Self) -> bool {
         self.shape == other.shape
             && self.stored == other.stored

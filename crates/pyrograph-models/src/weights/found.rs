@@ -1,4 +1,4 @@
-//! A model in a file that holds other things too.
+//! Finding a model in a file that holds other networks or data too.
 
 use std::collections::BTreeSet;
 
@@ -16,27 +16,29 @@ use crate::{ModelError, blocks::ParamInit, error::first};
 /// Parts of a file that may hold the model; more are not tried.
 const MAX_CANDIDATES: usize = 64;
 
-/// The weights of one model in a file, with its numbers.
+/// The weights of one model in a file, and the model's configuration.
 #[derive(Clone, Debug)]
 pub struct FoundModel<C> {
-    /// The numbers.
+    /// The configuration.
     pub config: C,
     /// The tensors that are taken, under the model's published keys.
     pub weights: StateDict,
-    /// Which part of the file they are, and what is left.
+    /// The part of the file that was taken, and the parts that were left.
     pub source: WeightsSource,
-    /// What a user should know of them.
+    /// Remarks for the user.
     pub remarks: Vec<String>,
 }
 
-/// Finds the model `M` in a file: in the part that is named, or in the one that fits best (see [`WeightsSource`]).
+/// Finds the model `M` in a file: in the part named `part`, or in the part that fits best (see
+/// [`WeightsSource`]).
 ///
-/// `config_of` gives the numbers, from those that the weights of a part tell by their shapes where they tell any. Weights
-/// that spectral norm, weight norm or a pruning mask keeps in parts are put together. No parameter is made.
+/// `config_of` returns the configuration; its argument is the configuration that the shapes of the
+/// weights determine, if they determine one. Weights that are stored in parts (by spectral norm,
+/// weight norm or a pruning mask) are composed. No parameter is allocated.
 ///
 /// # Errors
-/// Those of `config_of`; when a number is not allowed; when the file has no such part; when keys are missing or unused, or when
-/// shapes differ.
+/// Those of `config_of`; when a field of the config is not allowed; when the file has no such part;
+/// when keys are missing or unused, or when shapes differ.
 pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
     dict: &StateDict,
     part: Option<&str>,
@@ -114,7 +116,7 @@ pub fn find_model<B: Backend, M: NamedModel<B>, E: From<ModelError>>(
     })
 }
 
-/// A remark on weights that are no floating-point numbers.
+/// A remark on weights that are not floating-point numbers.
 fn whole_numbers(weights: &StateDict) -> Option<String> {
     let tensors = weights
         .keys()
@@ -140,7 +142,7 @@ fn no_network<B: Backend, M: NamedModel<B>>(dict: &StateDict, reason: &str) -> M
     }
 }
 
-/// What a file holds in which the model is not found.
+/// A description of the contents of a file without the model.
 fn held_instead<B: Backend, M: NamedModel<B>>(dict: &StateDict) -> String {
     let is_telling = |key: &&str| M::TELLING_KEYS.iter().any(|end| key.ends_with(end));
     let mut unread = dict.unread_keys().filter(is_telling);
@@ -178,7 +180,7 @@ fn candidates<'a, B: Backend, M: NamedModel<B>>(
     found.into_iter().take(MAX_CANDIDATES).collect()
 }
 
-/// Numbers that are not allowed, so that the error names them.
+/// An inferred configuration that may be invalid, so that the error can name its fields.
 fn infer_any<B: Backend, M: NamedModel<B>>(
     dict: &StateDict,
     preference: &Preference<'_>,
@@ -218,7 +220,7 @@ pub(crate) fn under_part(dict: &StateDict, part: &str) -> StateDict {
     kept
 }
 
-/// That no part of this name holds the model, with those that do.
+/// The error that no part of this name holds the model, with the parts that do.
 fn no_part<B: Backend, M: NamedModel<B>>(dict: &StateDict, part: &str) -> ModelError {
     let quoted = |prefix: &str| format!("`{}`", prefix.trim_end_matches('.'));
     let fitting: Vec<String> = candidates::<B, M>(dict, &Preference::default())

@@ -1,4 +1,4 @@
-//! How the parameters of a model and the tensors of a file go together.
+//! Matching the parameters of a model with the tensors of a file.
 
 use std::{
     borrow::Cow,
@@ -104,7 +104,7 @@ pub(super) fn places<B: Backend, M: NamedModel<B>>(model: &M) -> Vec<Place> {
     places
 }
 
-/// How many of the places the tensors under `prefix` fill.
+/// The number of places that the tensors under `prefix` fill.
 pub(super) fn score(places: &[Place], dict: &StateDict, prefix: &str) -> Score {
     let mut score = Score::default();
     for place in places {

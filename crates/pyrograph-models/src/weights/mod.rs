@@ -1,15 +1,17 @@
-//! Weights by their published names.
+//! Weights under their published names.
 //!
-//! - [`StateDict`] opens PyTorch files (zip and legacy), safetensors files and their indexes, and writes safetensors. Its
-//!   [`TensorEntry`]s keep their number type, and stay in the mapped file until they are used.
-//!   A weight in int8 and its scales are one entry.
-//! - [`NamedModel`] says how a model's fields map to published keys; [`build_model`], [`build_model_with`] and [`load_weights`]
-//!   are strict. [`Precision`] and [`LoadOptions`] say as what numbers parameters are loaded.
-//! - [`find_model`] finds a model in a checkpoint of several networks, and its numbers in the shapes of its weights;
-//!   [`WeightsSource`] says under which of the checkpoint's prefixes they stand.
-//! - [`save_model`] and [`load_model`]: a safetensors file under published names that carries its config, so that one path is
-//!   enough, and PyTorch reads it too.
-//! - [`random_weights`] and [`parameter_shapes`]: weights without a meaning, for measurements.
+//! - [`StateDict`] opens PyTorch files (zip and legacy), safetensors files and their indexes, and
+//!   writes safetensors. Its [`TensorEntry`]s keep their number type, and stay in the mapped file
+//!   until they are used. An int8 weight and its scales are one entry.
+//! - [`NamedModel`] maps a model's fields to published keys; [`build_model`], [`build_model_with`]
+//!   and [`load_weights`] load strictly. [`Precision`] and [`LoadOptions`] set the number types of
+//!   the loaded parameters.
+//! - [`find_model`] finds a model in a checkpoint of several networks, and infers its configuration
+//!   from the shapes of its weights; [`WeightsSource`] tells the prefix of the weights in the
+//!   checkpoint.
+//! - [`save_model`] and [`load_model`]: a safetensors file under published names that carries its
+//!   config, so that one path is enough, and PyTorch reads it too.
+//! - [`random_weights`] and [`parameter_shapes`]: random weights, for measurements.
 
 mod apply;
 mod convert;

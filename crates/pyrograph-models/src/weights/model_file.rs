@@ -18,7 +18,8 @@ struct Header {
     config: serde_json::Value,
 }
 
-/// Writes `model` and its config to `path`, whole or not at all. `notes` go into the header too, under their own keys.
+/// Writes `model` and its config to `path` atomically. The entries of `notes` are added to the
+/// header.
 ///
 /// # Errors
 /// When a tensor cannot be read from its device or the file cannot be written.
@@ -42,10 +43,10 @@ pub fn save_model<B: Backend, M: NamedModel<B>>(
     state_dict_of(model)?.save(path.as_ref(), metadata)
 }
 
-/// The config that a model file carries.
+/// The config in a model file.
 ///
 /// # Errors
-/// When it carries none, or one of another model.
+/// When the file has no config, or the config of another model.
 pub fn read_config<B: Backend, M: NamedModel<B>>(
     dict: &StateDict,
 ) -> Result<M::Config, ModelError> {
@@ -58,12 +59,12 @@ pub(crate) fn model_header(dict: &StateDict) -> Option<(String, serde_json::Valu
     Some((header.model, header.config))
 }
 
-/// The name of the model that a model file of pyrograph holds; nothing for any other file.
+/// The name of the model in a model file of pyrograph; `None` for any other file.
 pub fn model_name(dict: &StateDict) -> Option<String> {
     Some(model_header(dict)?.0)
 }
 
-/// The config of the model `name`, which files of `holders` hold too.
+/// The config of the model `name`, also from the file of a model in `holders`, which contains it.
 pub(crate) fn config_of<C: DeserializeOwned>(
     dict: &StateDict,
     name: &str,
@@ -88,7 +89,7 @@ pub(crate) fn config_of<C: DeserializeOwned>(
 /// Reads a model and its config from a file that [`save_model`] wrote.
 ///
 /// # Errors
-/// When the file cannot be read, carries no config, or its tensors do not fit it.
+/// When the file cannot be read, has no config, or its tensors do not fit the config.
 pub fn load_model<B: VisionBackend, M: NamedModel<B>>(
     path: impl AsRef<Path>,
     device: &B::Device,

@@ -8,63 +8,68 @@ use crate::{ModelError, blocks::ParamInit};
 
 /// A model with published checkpoints.
 pub trait NamedModel<B: Backend>: Module<B> + Sized {
-    /// Its config, which its model file carries.
+    /// The model's config, which its model file contains.
     type Config: serde::Serialize + serde::de::DeserializeOwned;
-    /// Its name on the command line and in model files.
+    /// The model's name on the command line and in model files.
     const NAME: &'static str;
-    /// Applied in order to each field path.
+    /// The rules that turn a field path into a published key, applied in order.
     const RENAMES: &'static [Rename];
-    /// Keys of published files that a forward pass has no use for.
+    /// Suffixes of keys in published files that a forward pass does not use.
     const IGNORED_SUFFIXES: &'static [&'static str];
 
-    /// Names of model files that hold this model among others, with the same config.
+    /// Names of models whose files contain this model among others, with the same config.
     const HOLDERS: &'static [&'static str] = &[];
 
-    /// Words that name this network among others of a checkpoint, as `g` and `generator` in `netG` and `ema_generator`.
+    /// Words that identify this network in a checkpoint of several, such as `g` and `generator` in
+    /// `netG` and `ema_generator`.
     const ROLES: &'static [&'static str] = &[];
 
-    /// Keys of which every file of this model has one, by which it is found before its numbers are known; none where
-    /// [`infer`](Self::infer) reads none.
+    /// Keys of which every file of this model has at least one; they locate the model before its
+    /// configuration is known. Empty if [`infer`](Self::infer) is not implemented.
     const TELLING_KEYS: &'static [&'static str] = &[];
 
-    /// The model's numbers as the shapes of its weights tell them, under the published keys; those that they do not tell have
-    /// their defaults. None where the weights are of another model.
+    /// Infers the model's configuration from the shapes of `weights`, which have published keys.
+    /// Fields that the shapes do not determine have their defaults. `None` if the weights are of
+    /// another model.
     fn infer(weights: &StateDict) -> Option<Self::Config> {
         let _ = weights;
         None
     }
 
-    /// Sets what [`infer`](Self::infer) cannot read to what the names of `file` tell or to what is most likely, and says each
-    /// guess.
+    /// Sets the fields that [`infer`](Self::infer) cannot determine, from the key names of `file`
+    /// or to the most likely value, and returns a remark for each guess.
     fn assume(config: &mut Self::Config, file: &StateDict) -> Vec<String> {
         let _ = (config, file);
         Vec::new()
     }
 
-    /// Whether this key of a file is of a transposed convolution, whose weight has its outputs as the second axis.
+    /// Whether the key `key` of a file belongs to a transposed convolution, whose weight has its
+    /// outputs on the second axis.
     fn is_transposed(key: &str) -> bool {
         let _ = key;
         false
     }
 
-    /// Whether the weight under this published key is of a layer that [`Precision::Int8`](super::Precision::Int8) means. Norms and
-    /// biases are vectors, and have no place in int8 in any case.
+    /// Whether [`Precision::Int8`](super::Precision::Int8) applies to the layer of this published
+    /// key. Norms and biases are vectors and are never int8.
     fn is_int8_layer(key: &str) -> bool {
         let _ = key;
         false
     }
 
-    /// The tensors of `dict` under this model's published keys, where they stand under other names of the same layers.
+    /// Translates `dict` to this model's published keys, if it uses other names for the same
+    /// layers.
     fn translate(dict: &StateDict) -> Option<StateDict> {
         let _ = dict;
         None
     }
 
-    /// A model of these numbers, with any parameters. Loading makes it with [`ParamInit::lazy`], so that no number of a config
-    /// costs memory before the parameters' shapes were compared with those of the file.
+    /// A model of this config; `init` creates the parameters. Loading uses [`ParamInit::lazy`], so
+    /// that a config takes no memory before the shapes of the parameters have been compared with
+    /// the file.
     ///
     /// # Errors
-    /// When a number is not allowed.
+    /// When a field of the config is not allowed.
     fn from_config(config: &Self::Config, init: &mut ParamInit<'_, B>) -> Result<Self, ModelError>;
 
     /// The published key of the parameter at this field path.
@@ -75,7 +80,7 @@ pub trait NamedModel<B: Backend>: Module<B> + Sized {
     }
 }
 
-/// The model's tensors under their published names, each in its own type.
+/// The tensors of `model` under their published names, each in its own type.
 ///
 /// # Errors
 /// When a tensor cannot be read from its device.

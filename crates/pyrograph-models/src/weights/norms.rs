@@ -1,9 +1,9 @@
-//! Weights that a file keeps in parts: under spectral norm, weight norm or a pruning mask.
+//! Weights that a file stores in parts: under spectral norm, weight norm or a pruning mask.
 //!
-//! PyTorch replaces a layer's `weight` by its parts and puts them together at every call; here they are put together once, as
-//! in eval mode. The names are those of `torch.nn.utils.{spectral_norm, weight_norm, prune}` (`weight_orig`, `weight_u`,
-//! `weight_g`, `weight_v`, `weight_mask`) and of `torch.nn.utils.parametrizations` (`parametrizations.weight.original`,
-//! `.original0`, …).
+//! PyTorch replaces a layer's `weight` by its parts and composes the weight at every call; here it
+//! is composed once, as in eval mode. The names are those of `torch.nn.utils.{spectral_norm,
+//! weight_norm, prune}` (`weight_orig`, `weight_u`, `weight_g`, `weight_v`, `weight_mask`) and of
+//! `torch.nn.utils.parametrizations` (`parametrizations.weight.original`, `.original0`, …).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,8 @@ use burn::tensor::TensorData;
 
 use super::{StateDict, TensorEntry};
 
-/// How many times over the bytes of the file's tensors the weights may be that are put together: tied layers share parts.
+/// How many times over the bytes of the file's tensors the weights may be that are put together:
+/// tied layers share parts.
 const MAX_FOLDED: usize = 8;
 const PARAMETRIZATIONS: &str = "parametrizations.";
 
@@ -44,8 +45,9 @@ struct Parts {
     factors: Vec<String>,
 }
 
-/// `dict` with whole weights in the place of their parts, and a remark that says so; none where it holds none in parts.
-/// `is_transposed` tells by a key whether a layer is a transposed convolution, whose outputs are the second axis.
+/// `dict` with whole weights instead of their parts, and a remark about it; `None` if no weight is
+/// stored in parts. `is_transposed` tells from a key whether a layer is a transposed convolution,
+/// whose outputs are on the second axis.
 pub(super) fn folded(
     dict: &StateDict,
     is_transposed: impl Fn(&str) -> bool,
@@ -157,7 +159,7 @@ fn parts_of(dict: &StateDict, key: &str) -> Option<Parts> {
     }
 }
 
-/// The values of the whole weight; none where the shapes of the parts do not go together.
+/// The values of the whole weight; `None` if the shapes of the parts do not fit.
 fn put_together(
     dict: &StateDict,
     parts: &Parts,

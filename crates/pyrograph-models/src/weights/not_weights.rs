@@ -1,4 +1,4 @@
-//! What a file is that holds no weights.
+//! Recognising files that hold no weights.
 
 /// The begin of the text that git-lfs keeps in the place of a file.
 const GIT_LFS: &[u8] = b"version https://git-lfs.github.com/spec";
@@ -66,7 +66,7 @@ const SHOWN: usize = 80;
 /// Bytes of a text that are looked at.
 const LOOKED_AT: usize = 4096;
 
-/// What a file is that holds no weights, and what to do.
+/// A description of a file that holds no weights, with advice.
 pub(super) fn described(bytes: &[u8]) -> String {
     if bytes.is_empty() {
         return "the file is empty (0 bytes)".into();
@@ -117,7 +117,7 @@ pub(super) fn described(bytes: &[u8]) -> String {
     })
 }
 
-/// Whether these are a length below 128 and as many letters.
+/// Whether the bytes are a length below 128 followed by that number of letters.
 fn is_short_text(bytes: &[u8]) -> bool {
     let Some((length, rest)) = bytes.split_first() else {
         return false;

@@ -1,4 +1,4 @@
-//! What the name of a checkpoint's part tells.
+//! The meaning of the names of a checkpoint's parts.
 
 /// What training scripts put around a state dict: keys of a bigger checkpoint, the prefixes of `DataParallel` and
 /// `torch.compile`, and fields of the modules that hold the network.
@@ -30,7 +30,8 @@ const AVERAGES: &[&str] = &[
     "teacher", "target", "momentum",
 ];
 
-/// How likely the weights under a prefix are those that a user means; the least is the likeliest.
+/// The likelihood that the weights under a prefix are those that a user wants; the smallest value
+/// is the most likely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct PartName {
     /// Names of averages.

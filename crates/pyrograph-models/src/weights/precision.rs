@@ -7,7 +7,8 @@ use burn::tensor::DType;
 /// The number type of a model's parameters in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// f32, bf16, f16 and int8 with scales as the file has them; 8-bit floats are refused, any other type becomes f32.
+    /// The type in the file, for f32, bf16, f16 and int8 with scales. 8-bit floats are refused; any
+    /// other type becomes f32.
     #[default]
     AsStored,
     /// 32-bit floats.
@@ -16,7 +17,8 @@ pub enum Precision {
     Bf16,
     /// Half precision: values up to 65,504, 11 bits of precision.
     F16,
-    /// int8 with a scale for each output, for the layers that the model names; bf16 for all others.
+    /// int8 with a scale for each output for the layers that the model names; bf16 for all other
+    /// layers.
     Int8,
 }
 

@@ -1,4 +1,4 @@
-//! Weights without a meaning, for measurements.
+//! Random weights, for measurements.
 
 use burn::tensor::{DType, backend::Backend};
 use pyrograph_backend::rng::{NoiseKey, Purpose};
@@ -9,10 +9,11 @@ use crate::{ModelError, blocks::ParamInit};
 /// Values that are drawn; tensors repeat them. A prime, so that rows of a weight differ.
 const DRAWN: usize = 65_537;
 
-/// The published keys of a model of `config` and the shapes of their tensors. No parameter is made.
+/// The published keys of a model of `config` and the shapes of their tensors. No parameter is
+/// allocated.
 ///
 /// # Errors
-/// When a number of the config is not allowed.
+/// When a field of the config is not allowed.
 pub fn parameter_shapes<B: Backend, M: NamedModel<B>>(
     config: &M::Config,
     device: &B::Device,
@@ -22,15 +23,15 @@ pub fn parameter_shapes<B: Backend, M: NamedModel<B>>(
     Ok(shapes.map(|place| (place.key, place.shape)).collect())
 }
 
-/// Weights without a meaning for a model of `config`, in the types that `precision` has for f32: for
-/// measurements of time and memory, which take a second for a billion weights.
+/// Random weights for a model of `config`, in the type that `precision` gives to f32, for
+/// measurements of time and memory. A billion weights take a second.
 ///
 /// Weights of rank 2 and above are uniform in ±1/√fan_in, where fan_in is the product of all axes
-/// but the first, as PyTorch's layers begin; those of norms are 1, biases 0. The values of a tensor
-/// repeat 65,537 drawn ones.
+/// but the first, as in PyTorch's initialisation; weights of norms are 1, biases 0. The values of
+/// all tensors repeat 65,537 drawn values.
 ///
 /// # Errors
-/// When a number of the config is not allowed.
+/// When a field of the config is not allowed.
 pub fn random_weights<B: Backend, M: NamedModel<B>>(
     config: &M::Config,
     precision: Precision,

@@ -1,7 +1,8 @@
-//! Rules from our field paths to published keys.
+//! Rules that turn pyrograph's field paths into published keys.
 
-/// A part of our field path and what published keys have in its place. Both are whole segments of a path (`norm1` is not a
-/// part of `norm10`); a dot at an end demands a further segment there.
+/// Replaces a part of a field path by the corresponding part of a published key. Both are whole
+/// segments of a path (`norm1` does not match `norm10`); a dot at an end requires another segment
+/// at that end.
 #[derive(Clone, Copy, Debug)]
 pub struct Rename {
     ours: &'static str,
@@ -9,7 +10,7 @@ pub struct Rename {
 }
 
 impl Rename {
-    /// Every `ours` in a field path becomes `theirs`.
+    /// Replaces every `ours` in a field path by `theirs`.
     pub const fn new(ours: &'static str, theirs: &'static str) -> Self {
         Self { ours, theirs }
     }

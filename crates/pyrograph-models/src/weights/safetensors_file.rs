@@ -134,8 +134,8 @@ pub(super) fn read(file: &SharedBytes) -> Result<Contents, String> {
     })
 }
 
-/// Writes a file, one tensor after the other, each as `dtype_of` says; `seen` is shown every tensor as it is written. The same
-/// tensors and metadata make the same bytes.
+/// Writes a file, one tensor after the other, each as `dtype_of` says; `seen` is shown every tensor
+/// as it is written. The same tensors and metadata make the same bytes.
 pub(super) fn write(
     tensors: &Tensors,
     metadata: &Metadata,

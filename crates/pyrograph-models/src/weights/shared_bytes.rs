@@ -54,7 +54,8 @@ impl SharedBytes {
         }))
     }
 
-    /// The bytes as a tensor of a backend holds them, without a copy; none where they do not lie at a multiple of `align`.
+    /// The bytes as a tensor of a backend holds them, without a copy; none where they do not lie at
+    /// a multiple of `align`.
     pub(crate) fn to_tensor_bytes(&self, align: usize) -> Option<Bytes> {
         if !self.as_ptr().addr().is_multiple_of(align) {
             return None;

@@ -1,4 +1,4 @@
-//! Where in a checkpoint a model's weights stand.
+//! The position of a model's weights in a checkpoint.
 
 use std::{
     cmp::Reverse,
@@ -8,11 +8,12 @@ use std::{
 
 use super::{StateDict, part_names::PartName};
 
-/// Under which prefix a file holds a model's weights.
+/// The prefix under which a file holds a model's weights.
 ///
-/// The prefix with most of the model's keys, in the model's shapes, is taken, whatever its name. Where several hold as many,
-/// as in `{"model": …, "ema": …}`, the trained weights come before their moving average, then a name of this network (`netG`
-/// for a generator), then the usual names, then the shorter prefix.
+/// The prefix with the most keys and shapes of the model is taken, independent of its name. If
+/// several prefixes have equally many, as in `{"model": …, "ema": …}`, trained weights are
+/// preferred to their moving average, then names of this network (`netG` for a generator), then the
+/// usual names, then the shorter prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WeightsSource {
     taken: String,
@@ -127,27 +128,28 @@ impl WeightsSource {
         self
     }
 
-    /// The prefix of the keys that are taken; empty where they stand by themselves.
+    /// The prefix that is taken; empty if the keys have no prefix.
     pub fn taken(&self) -> &str {
         &self.taken
     }
 
-    /// Prefixes under which the file holds as many of the model's keys, and which are left.
+    /// Prefixes with equally many of the model's keys, which are not taken.
     pub fn left(&self) -> &[String] {
         &self.left
     }
 
-    /// What else the file holds: prefixes with their dot, and single keys.
+    /// The other contents of the file: prefixes with their dot, and single keys.
     pub fn beside(&self) -> &[String] {
         &self.beside
     }
 
-    /// Whether the file holds this model alone, under no prefix.
+    /// Whether the file holds only this model, without a prefix.
     pub fn is_whole_file(&self) -> bool {
         self.taken.is_empty() && self.left.is_empty()
     }
 
-    /// Whether a key under the taken prefix belongs to another part within it, such as an average that the network itself keeps.
+    /// Whether a key under the taken prefix belongs to another part within it, such as an average
+    /// that the network itself keeps.
     pub(super) fn is_of_another_part(&self, key: &str) -> bool {
         let within = self
             .left
@@ -163,7 +165,8 @@ impl WeightsSource {
 const NAMED: usize = 8;
 
 impl fmt::Display for WeightsSource {
-    /// As in ``the weights under `model.`; those under `ema.` (EMA) are left; not of this model: `netD.` ``. EMA marks averages.
+    /// Example: ``the weights under `model.`; those under `ema.` (EMA) are left; not of this model:
+    /// `netD.` ``. EMA marks averages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let quoted = |prefix: &str| match prefix {
             "" => "no prefix".to_owned(),

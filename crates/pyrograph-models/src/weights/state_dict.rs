@@ -13,8 +13,8 @@ use burn::tensor::DType;
 use super::{Precision, TensorEntry, int8, open, safetensors_file};
 use crate::ModelError;
 
-/// Named tensors, as `torch.save(model.state_dict())` or safetensors keep them. The tensors of a file stay in it until they are
-/// used.
+/// Named tensors, as in a file of `torch.save(model.state_dict())` or safetensors. The tensors of a
+/// file are read when they are used.
 #[derive(Clone, Debug, Default)]
 pub struct StateDict {
     path: PathBuf,
@@ -26,16 +26,18 @@ pub struct StateDict {
 }
 
 impl StateDict {
-    /// An empty one.
+    /// An empty state dict.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Opens a PyTorch file (zip or legacy), a safetensors file, or the index of several (`*.index.json`); the content decides,
-    /// not the file's name. The file is mapped, and its header is checked against its length.
+    /// Opens a PyTorch file (zip or legacy), a safetensors file, or the index of several files
+    /// (`*.index.json`). The content determines the format, not the file's name. The file is
+    /// mapped, and its header is checked against its length.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged, or is of no known format; when a shard is missing or lacks a tensor.
+    /// When the file cannot be read, is damaged, or is of no known format; when a shard or a tensor
+    /// of a shard is missing.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         open::open(path.as_ref())
     }
@@ -92,11 +94,11 @@ impl StateDict {
         }
     }
 
-    /// Writes a safetensors file, whole or not at all: each tensor in its own type, one after the other. `metadata` goes into
-    /// the header.
+    /// Writes a safetensors file atomically, tensor by tensor, each in its own type. `metadata`
+    /// goes into the header.
     ///
     /// # Errors
-    /// When the file cannot be written, or a tensor is of 8-bit floats.
+    /// When the file cannot be written, or when a tensor has 8-bit floats.
     pub fn save(
         &self,
         path: impl AsRef<Path>,
@@ -105,11 +107,12 @@ impl StateDict {
         self.save_as(path, &metadata, Precision::AsStored, |_, _| Ok(()))
     }
 
-    /// The same with floating-point tensors in the type that `precision` says, of which one at a time is in memory. `seen` is shown
-    /// every tensor as it is written, and may refuse it.
+    /// Like [`save`](Self::save), with floating-point tensors converted to the type of `precision`,
+    /// one at a time. `seen` is called with every tensor as it is written, and may refuse it.
     ///
     /// # Errors
-    /// When the file cannot be written, when 8-bit floats are to be written as stored, and those of `seen`.
+    /// When the file cannot be written, when `precision` keeps a tensor of 8-bit floats, and the
+    /// errors of `seen`.
     pub fn save_as(
         &self,
         path: impl AsRef<Path>,
@@ -122,8 +125,8 @@ impl StateDict {
         self.save_by(path.as_ref(), metadata, form_of, seen)
     }
 
-    /// The same with each tensor in the type that `form_of` says: for `DType::I8` weights become int8 with scales, which are
-    /// a tensor of their own.
+    /// The same with each tensor in the type that `form_of` says: for `DType::I8` weights become
+    /// int8 with scales, which are a tensor of their own.
     pub(crate) fn save_by(
         &self,
         path: &Path,
@@ -167,7 +170,7 @@ impl StateDict {
         })
     }
 
-    /// The file it was read from; empty for one made in memory.
+    /// The file that the state dict was read from; empty if it was made in memory.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -187,8 +190,8 @@ impl StateDict {
         self.tensors.get(key)
     }
 
-    /// Why the tensor `key` of the file is not read, as one of complex numbers; none where it is read or where the file has no
-    /// such tensor.
+    /// The reason why the tensor `key` is not read, such as complex numbers; `None` if it is read
+    /// or does not exist.
     pub fn unread(&self, key: &str) -> Option<&str> {
         self.unread.get(key).map(String::as_str)
     }
@@ -203,12 +206,13 @@ impl StateDict {
         self.tensors.insert(key.into(), tensor);
     }
 
-    /// Takes a tensor out.
+    /// Removes a tensor and returns it.
     pub fn remove(&mut self, key: &str) -> Option<TensorEntry> {
         self.tensors.remove(key)
     }
 
-    /// The tensors whose keys begin with `prefix`, which is taken off: one of several state dicts in a file.
+    /// The tensors whose keys begin with `prefix`, without the prefix: one of several state dicts
+    /// in a file.
     pub fn part(&self, prefix: &str) -> Self {
         Self {
             path: self.path.clone(),
@@ -219,7 +223,7 @@ impl StateDict {
         }
     }
 
-    /// The same tensors under the names that `rename` gives them.
+    /// Renames all tensors by `rename`.
     pub fn renamed(&self, rename: impl Fn(&str) -> String) -> Self {
         let (tensors, unread) = (self.tensors.iter(), self.unread.iter());
         Self {

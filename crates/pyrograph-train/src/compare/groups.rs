@@ -1,4 +1,4 @@
-//! Runs that differ in their seed alone.
+//! Groups of runs that differ only in their seed.
 
 use std::{
     collections::HashSet,
@@ -13,21 +13,21 @@ use crate::{TrainError, checks::refuse, run_folder::RunFolder, ssd::SsdRun};
 /// A run that is compared with others.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ComparedRun {
-    /// Its folder.
+    /// The run's folder.
     pub path: PathBuf,
-    /// The name of its group; none to take it from the folders.
+    /// The name of the run's group; `None` takes it from the folders.
     pub name: Option<String>,
-    /// Its config as it stands in the folder.
+    /// The run's config, as stored in the folder.
     pub config: Value,
-    /// Its seed.
+    /// The run's seed.
     pub seed: u64,
 }
 
 impl ComparedRun {
-    /// The run in the folder `path`, in a group with this name.
+    /// Opens the run in the folder `path`; `name` is the name of its group.
     ///
     /// # Errors
-    /// When this is no folder of a detector's run.
+    /// When the folder is not that of a detector's run.
     pub fn open(path: impl Into<PathBuf>, name: Option<String>) -> Result<Self, TrainError> {
         let folder = RunFolder::open(path)?;
         let run: SsdRun = folder.plan()?;
@@ -40,14 +40,14 @@ impl ComparedRun {
     }
 }
 
-/// Runs of one config, which differ in their seed alone.
+/// Runs of one config that differ only in their seed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunGroup {
-    /// Its name, which no other group has.
+    /// The unique name of the group.
     pub name: String,
-    /// The places of its runs in the list that was grouped, by rising seed.
+    /// The indices of the group's runs in the grouped list, by rising seed.
     pub runs: Vec<usize>,
-    /// Their seeds, rising.
+    /// The seeds of the runs, rising.
     pub seeds: Vec<u64>,
     pub(super) identity: Identity,
 }
@@ -55,11 +55,12 @@ pub struct RunGroup {
 /// Groups runs by their configs without the seed and the numbers that follow it, in the order of
 /// their first runs.
 ///
-/// A group has the name that its runs ask for, or the common part of their folders: `cwd` for
-/// `cwd/seed-0` and `cwd/seed-1`.
+/// The name of a group is the one that its runs give, or the common part of their folders: `cwd`
+/// for `cwd/seed-0` and `cwd/seed-1`.
 ///
 /// # Errors
-/// When a group has a seed twice, when its runs ask for two names, or when two groups ask for one.
+/// When a group has a seed twice, when its runs give two names, or when two groups have the same
+/// name.
 pub fn group_runs(runs: &[ComparedRun]) -> Result<Vec<RunGroup>, TrainError> {
     let identities: Vec<_> = runs
         .iter()

@@ -1,12 +1,12 @@
-//! Finished detector runs against each other: means over seeds, and gains over a baseline.
+//! Comparison of finished detector runs: means over seeds, and gains over a baseline.
 //!
-//! [`ComparedRun`] is a run with its config, [`group_runs`] puts runs together that differ in their
-//! seed alone, [`Comparison`] finds the baseline of each group, and [`Comparison::rows`] sums up
-//! the measured figures.
+//! [`ComparedRun`] is a run with its config, [`group_runs`] groups runs that differ only in their
+//! seed, [`Comparison`] finds the baseline of each group, and [`Comparison::rows`] sums up the
+//! measured figures.
 //!
 //! A gain is paired: the mean over the common seeds of the difference from the baseline's run of
-//! the same seed. The seed also draws the data and the batches, so a pair has them in common and
-//! their spread does not enter the gain.
+//! the same seed. The seed also draws the data and the batches, so both runs of a pair share them,
+//! and their spread does not enter the gain.
 
 mod groups;
 mod identity;

@@ -1,4 +1,4 @@
-//! The table: a row for each group.
+//! The rows of the comparison table, one for each group.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct RunFigures {
 /// The cost of the network of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupFigures {
-    /// Trained numbers.
+    /// Number of trained parameters.
     pub params: u64,
     /// Floating-point operations of one image: twice the multiply-adds of the convolutions.
     pub flops: u64,
@@ -31,13 +31,13 @@ pub struct GroupFigures {
 /// The figures of a group: means over its runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonRow {
-    /// The group's name; of a single run its folder.
+    /// The group's name, or the folder of a single run.
     pub name: String,
     /// The group's name.
     pub group: String,
     /// The seeds of its runs, rising.
     pub seeds: Vec<u64>,
-    /// Trained numbers of the network.
+    /// Number of trained parameters of the network.
     pub params: u64,
     /// Floating-point operations of one image: twice the multiply-adds of the convolutions.
     pub flops: u64,
@@ -45,17 +45,19 @@ pub struct ComparisonRow {
     pub latency_ms: f64,
     /// Mean average precision at an overlap of 0.5, by Pascal VOC's rules.
     pub ap50: f64,
-    /// Its sample standard deviation; none for one run.
+    /// The sample standard deviation of this figure; `None` for one run.
     pub ap50_std: Option<f64>,
     /// COCO's average precision over overlaps of 0.5 to 0.95.
     pub ap: f64,
-    /// Its sample standard deviation; none for one run.
+    /// The sample standard deviation of this figure; `None` for one run.
     pub ap_std: Option<f64>,
-    /// The group that `gain` is measured from; none for a baseline, and for a group without one.
+    /// The baseline group of `gain`; `None` for a baseline itself, and for a group without a
+    /// baseline.
     pub baseline: Option<String>,
-    /// The mean over the common seeds of `ap` above the baseline's run of the same seed.
+    /// The mean over the common seeds of the difference of `ap` to the baseline's run of the same
+    /// seed.
     pub gain: Option<f64>,
-    /// Its sample standard deviation; none for one seed.
+    /// The sample standard deviation of the gain; `None` for one seed.
     pub gain_std: Option<f64>,
 }
 
@@ -70,9 +72,10 @@ pub struct Comparison {
 impl Comparison {
     /// Groups `runs` and finds baselines.
     ///
-    /// The baseline of a group is the first group of the same network and data that learned without
-    /// a teacher, and `baseline` by name for all groups of its network. A group without one has no
-    /// gain, as the teacher of a smaller network.
+    /// The baseline of a group is the first group of the same network and data that was trained
+    /// without a teacher. If `baseline` names a group, it is the baseline of all groups of its
+    /// network. A group without a baseline has no gain, for example the teacher of a smaller
+    /// network.
     ///
     /// # Errors
     /// As [`group_runs`], and when no group is called `baseline`.
@@ -93,14 +96,14 @@ impl Comparison {
         &self.groups
     }
 
-    /// The baseline of the group at `place`.
+    /// The baseline of the group with index `place`.
     pub fn baseline(&self, place: usize) -> Option<&RunGroup> {
         let baseline = self.baselines.get(place).copied().flatten()?;
         self.groups.get(baseline)
     }
 
-    /// Demands that every group has the seeds of its baseline, or of the first group of its network
-    /// where it has none.
+    /// Checks that every group has the same seeds as its baseline, or as the first group of its
+    /// network if it has no baseline.
     ///
     /// # Errors
     /// Names the first group with other seeds.
@@ -120,7 +123,8 @@ impl Comparison {
         Ok(())
     }
 
-    /// A row for each group, of the figures of every run and of every group, each in its order.
+    /// One row for each group, computed from the figures of all runs and of all groups, in their
+    /// order.
     ///
     /// # Errors
     /// When there are fewer figures than runs or groups.
@@ -188,7 +192,7 @@ impl Comparison {
     }
 }
 
-/// How far each run of `group` is above the run of `baseline` with the same seed.
+/// The difference of each run of `group` to the run of `baseline` with the same seed.
 fn gains(group: &RunGroup, baseline: &RunGroup, figures: &[RunFigures]) -> Vec<f64> {
     let pair = |(&run, seed): (&usize, &u64)| {
         let same = baseline.seeds.iter().position(|other| other == seed)?;

@@ -1,6 +1,6 @@
-//! Figures of a few numbers.
+//! Statistics of a few numbers.
 
-/// The mean; none of no values.
+/// The mean; `None` without values.
 pub fn mean(values: &[f64]) -> Option<f64> {
     match values {
         [] => None,
@@ -8,7 +8,7 @@ pub fn mean(values: &[f64]) -> Option<f64> {
     }
 }
 
-/// The sample standard deviation, `√(Σ(x − mean)² / (n − 1))`; none of fewer than two values.
+/// The sample standard deviation, `√(Σ(x − mean)² / (n − 1))`; `None` for fewer than two values.
 pub fn sample_deviation(values: &[f64]) -> Option<f64> {
     if values.len() < 2 {
         return None;
@@ -18,7 +18,7 @@ pub fn sample_deviation(values: &[f64]) -> Option<f64> {
     Some((squares / (values.len() - 1) as f64).sqrt())
 }
 
-/// The middle value, the mean of both middle ones of an even number; none of no values.
+/// The median; for an even number of values the mean of the two middle ones. `None` without values.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! What an adversarial training is asked to do.
+//! Configuration of an adversarial training.
 
 use pyrograph_data::{Jitter, LabelledImages};
 use pyrograph_losses::{AdversarialLoss, GradientPenalty, LossError};
@@ -16,7 +16,8 @@ use crate::{
 const DEFAULT_EPOCHS: u64 = 12;
 /// And steps that are taken at least, which few images want.
 const DEFAULT_STEPS: u64 = 2500;
-/// So few images that the discriminator would learn them by heart: they are jittered, and the penalty is twice as strong.
+/// So few images that the discriminator would learn them by heart: they are jittered, and the
+/// penalty is twice as strong.
 const FEW: usize = 1000;
 /// What 400 digits were trained with (docs/anomaly.md).
 const FEW_JITTER: Jitter = Jitter {
@@ -28,59 +29,62 @@ const FEW_JITTER: Jitter = Jitter {
 /// More steps of the discriminator than anyone takes for one of the generator.
 const MAX_DISCRIMINATOR_STEPS: u64 = 100;
 
-/// How a DCGAN is trained on normal images.
+/// Configuration of the training of a DCGAN on normal images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DcganTraining {
     /// Both networks.
     pub model: DcganConfig,
-    /// How pixels become values.
+    /// The normalisation of pixels.
     pub normalisation: Normalisation,
-    /// What both minimise.
+    /// The adversarial loss.
     pub loss: AdversarialLoss,
-    /// What holds the discriminator's slope.
+    /// The gradient penalty of the discriminator.
     pub penalty: Option<GradientPenalty>,
-    /// Steps from one penalty to the next, which then counts as many times: 1 is every step (lazy regularisation,
-    /// [StyleGAN2](https://arxiv.org/abs/1912.04958), appendix B).
+    /// Steps from one penalty to the next; the penalty is multiplied by this number. 1 means every
+    /// step (lazy regularisation, [StyleGAN2](https://arxiv.org/abs/1912.04958), appendix B).
     pub penalty_every: u64,
     /// Adam's rate for the generator at the start.
     pub generator_rate: f64,
     /// Adam's rate for the discriminator at the start.
     pub discriminator_rate: f64,
-    /// The share of both rates that is left at the end; they fall linearly.
+    /// The fraction of both rates that is left at the end; the rates fall linearly.
     pub final_rate: f64,
     /// Adam's β₁ and β₂.
     pub betas: [f64; 2],
-    /// Steps of the discriminator for one of the generator.
+    /// Steps of the discriminator for each step of the generator.
     pub discriminator_steps: u64,
-    /// The label of real images in the cross-entropy: below 1 it is smoothed.
+    /// The label of real images in the cross-entropy; below 1 is label smoothing.
     pub real_label: f64,
-    /// Deviation of the normal noise on all that the discriminator sees at the start; it falls linearly to 0 over four
-    /// fifths of the run ([Sønderby et al.](https://arxiv.org/abs/1610.04490)).
+    /// Initial standard deviation of the normal noise on all inputs of the discriminator; it falls
+    /// linearly to 0 over four fifths of the run ([Sønderby et
+    /// al.](https://arxiv.org/abs/1610.04490)).
     pub instance_noise: f64,
-    /// How training images are moved at random.
+    /// The random jitter of training images.
     pub jitter: Jitter,
-    /// Images a step.
+    /// Images in a step.
     pub batch_size: usize,
     /// Passes over the data.
     pub epochs: Option<u64>,
-    /// Steps of the generator in all.
+    /// Total number of generator steps.
     pub steps: Option<u64>,
-    /// Minutes in all. A run that ends by time is not repeatable to the bit: its rates follow the clock.
+    /// Total number of minutes. A run that ends by time cannot be repeated to the bit, since its
+    /// learning rates follow the clock.
     pub max_minutes: Option<f64>,
-    /// Decay of the generator's moving average; none turns it off.
+    /// Decay of the generator's moving average; `None` turns it off.
     pub ema: Option<f64>,
-    /// Steps between pictures, 0 for none but the last.
+    /// Steps between pictures; 0 for only the last picture.
     pub sample_every: u64,
-    /// Steps between checkpoints, 0 for none but the last.
+    /// Steps between checkpoints; 0 for only the last checkpoint.
     pub checkpoint_every: u64,
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     pub seed: u64,
 }
 
 impl DcganTraining {
-    /// The recipe that scores anomalies best of those tried (docs/anomaly.md): cross-entropy with R₁ on a discriminator without
-    /// norms, an averaged generator. Fewer than 1,000 images are jittered besides, and the penalty is twice as strong.
+    /// The recipe with the best anomaly scores of those tried (docs/anomaly.md): cross-entropy with
+    /// R₁ on a discriminator without norms, and an averaged generator. For fewer than 1,000 images
+    /// it adds jitter and doubles the penalty.
     pub fn for_set(set: &LabelledImages) -> Self {
         let mut model = DcganConfig {
             width: 32,
@@ -117,8 +121,9 @@ impl DcganTraining {
         }
     }
 
-    /// The public article's recipe (wsj-create/AnoGAN-pytorch) with pixels in tanh's range: cross-entropy, batch 128, Adam 1e-4 and
-    /// 4e-4 with β 0 and 0.9, width 64, 300 epochs. Its discriminator wins outright on 400 digits.
+    /// The public article's recipe (wsj-create/AnoGAN-pytorch) with pixels in tanh's range:
+    /// cross-entropy, batch 128, Adam 1e-4 and 4e-4 with β 0 and 0.9, width 64, 300 epochs. On 400
+    /// digits its discriminator becomes far stronger than its generator.
     pub fn article(set: &LabelledImages) -> Self {
         Self {
             model: DcganConfig {
@@ -138,12 +143,13 @@ impl DcganTraining {
         }
     }
 
-    /// Steps of one pass over `items` images; the last batch may be smaller, but never one image: a batch norm needs two.
+    /// Steps of one pass over `items` images; the last batch may be smaller, but never one image: a
+    /// batch norm needs two.
     pub fn steps_per_epoch(&self, items: usize) -> u64 {
         batches_per_epoch(items, self.batch_size)
     }
 
-    /// When the run ends.
+    /// The limits of the run.
     pub fn limits(&self, items: usize) -> Limits {
         // An epoch's batches are shared out over the steps of the discriminator.
         let per_epoch = self
@@ -166,7 +172,7 @@ impl DcganTraining {
         [self.generator_rate * share, self.discriminator_rate * share]
     }
 
-    /// Checks every number, and that the images fit the networks.
+    /// Checks every field, and that the images fit the networks.
     ///
     /// # Errors
     /// Names the first field that is not allowed.

@@ -34,24 +34,26 @@ const LOG_EVERY: u64 = 10;
 /// What to do after a divergence.
 const ADVICE: &str = "train the encoder again with a lower `learning_rate`";
 
-/// How an encoder is trained: [f-AnoGAN](https://doi.org/10.1016/j.media.2019.01.010)'s izi_f on real images, and beside it the
-/// distance `mean((z − E(G(z)))²)` of generated ones, its ziz, which shows the encoder latent vectors from all of the prior.
+/// Configuration of the training of an encoder:
+/// [f-AnoGAN](https://doi.org/10.1016/j.media.2019.01.010)'s loss izi_f on real images, plus its
+/// loss ziz, the distance `mean((z − E(G(z)))²)` on generated images, which shows the encoder
+/// latent vectors from the whole prior.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderTraining {
-    /// izi_f, with its κ.
+    /// The loss izi_f, with its κ.
     pub loss: EncoderLoss,
-    /// Weight of ziz; 0 turns it off, as f-AnoGAN's final choice has it.
+    /// Weight of ziz; 0 turns it off, as in f-AnoGAN's final version.
     pub latent_weight: f64,
     /// Adam's rate at the start; it falls linearly to 0.
     pub learning_rate: f64,
-    /// Images a step.
+    /// Images in a step.
     pub batch_size: usize,
-    /// Steps in all.
+    /// Total number of steps.
     pub steps: u64,
-    /// How training images are moved at random.
+    /// The random jitter of training images.
     pub jitter: Jitter,
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     pub seed: u64,
 }
 
@@ -70,7 +72,7 @@ impl Default for EncoderTraining {
 }
 
 impl EncoderTraining {
-    /// Checks every number.
+    /// Checks every field.
     ///
     /// # Errors
     /// Names the first field that is not allowed.
@@ -98,21 +100,22 @@ impl EncoderTraining {
     }
 }
 
-/// What is known of the encoder's training so far.
+/// The progress of the encoder's training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EncoderRecord {
     /// Steps taken.
     pub step: u64,
-    /// The loss of the last one.
+    /// The loss of the last step.
     pub loss: f32,
     /// Seconds so far.
     pub seconds: f64,
 }
 
-/// Trains an encoder through `generator` and `discriminator`, which stay as they are. `logged` is called every ten steps.
+/// Trains an encoder through `generator` and `discriminator`, which do not change. `logged` is
+/// called every ten steps.
 ///
 /// # Errors
-/// When a number is not allowed, the images do not fit, or the loss is no longer a number.
+/// When a field is not allowed, the images do not fit, or the loss is not finite.
 #[allow(clippy::too_many_arguments)] // Networks, their numbers, the data and how they are read.
 pub fn train_encoder<B: VisionAutodiff>(
     config: &EncoderTraining,

@@ -1,4 +1,4 @@
-//! What an adversarial training writes down.
+//! The log of an adversarial training.
 
 use burn::tensor::{Tensor, backend::Backend};
 use serde::{Deserialize, Serialize};
@@ -16,20 +16,21 @@ pub struct AdversarialRecord {
     pub discriminator_loss: f32,
     /// The generator's loss.
     pub generator_loss: f32,
-    /// The gradient penalty, where this step took one.
+    /// The gradient penalty, if this step has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub penalty: Option<f32>,
-    /// The share of real images that the discriminator took for real.
+    /// The fraction of real images that the discriminator classified as real.
     pub real_accuracy: f32,
-    /// The share of generated images that it took for generated.
+    /// The fraction of generated images that the discriminator classified as generated.
     pub fake_accuracy: f32,
-    /// Mean distance between two generated images over that between two real ones, where it was measured: near 1 in good
-    /// health, near 0 when the generator makes one image.
+    /// Mean distance between two generated images, divided by that between two real ones, if it was
+    /// measured: near 1 for a healthy generator, near 0 for a generator that always makes the same
+    /// image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diversity: Option<f32>,
     /// The generator's learning rate.
     pub generator_rate: f64,
-    /// The discriminator's.
+    /// The discriminator's learning rate.
     pub discriminator_rate: f64,
 }
 

@@ -1,4 +1,4 @@
-//! A DCGAN trained on normal images, and the encoder that goes back through its generator.
+//! Training of a DCGAN on normal images, and of an encoder through its generator.
 
 mod batch;
 mod config;

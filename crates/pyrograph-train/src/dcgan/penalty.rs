@@ -11,7 +11,8 @@ use pyrograph_backend::{
 use pyrograph_losses::GradientPenalty;
 use pyrograph_models::dcgan::Discriminator;
 
-/// The penalty's value, and a loss whose gradient for the discriminator is that of the penalty; see [`GradientPenalty`].
+/// The penalty's value, and a loss whose gradient for the discriminator is that of the penalty; see
+/// [`GradientPenalty`].
 pub(super) fn penalise<B: VisionAutodiff>(
     penalty: GradientPenalty,
     discriminator: &Discriminator<B>,

@@ -14,22 +14,23 @@ use crate::{
     run_folder::{RunKind, RunPlan},
 };
 
-/// Where images with labels come from.
+/// The source of labelled images.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageSource {
-    /// A file or folder that [`LabelledImages::open`] reads; none for the built-in stroke digits. Absolute in the config of a
-    /// run, which may be resumed from anywhere.
+    /// A file or folder that [`LabelledImages::open`] reads; `None` means the built-in stroke
+    /// digits. The path is absolute in the config of a run, so that the run can be resumed from any
+    /// folder.
     pub path: Option<PathBuf>,
-    /// With the built-in digits, how many of each class are drawn.
+    /// The number of built-in digits of each class.
     pub per_class: usize,
-    /// The classes that are taken, by name; none for all.
+    /// The names of the classes to take; empty for all.
     pub classes: Vec<String>,
-    /// How many images are taken, from the first on; none for all.
+    /// The number of images to take, from the first on; `None` for all.
     pub limit: Option<usize>,
     /// The seed that draws the built-in digits.
     pub seed: u64,
-    /// How a file or folder is read.
+    /// Options of reading a file or folder.
     #[serde(default, skip_serializing_if = "LabelledOptions::is_default")]
     pub options: LabelledOptions,
 }
@@ -43,7 +44,7 @@ impl ImageSource {
     /// Reads or draws the images, resized to `side` by `side` pixels.
     ///
     /// # Errors
-    /// When the data do not read, or the filters leave nothing.
+    /// When the data cannot be read, or the filters leave no image.
     pub fn load(&self, split: Split, side: usize) -> Result<LabelledImages, TrainError> {
         Ok(self.read(self.reader(split, side), &mut |_, _| ())?.images)
     }
@@ -57,11 +58,11 @@ impl ImageSource {
         }
     }
 
-    /// Reads or draws the images as `reader` says, with what was guessed or left out. `progress` hears how many files of
-    /// how many were read.
+    /// Reads or draws the images with `reader`; the result includes remarks on guesses and skipped
+    /// items. `progress` is called with the number of files read and the total number.
     ///
     /// # Errors
-    /// When the data do not read, or the filters leave nothing.
+    /// When the data cannot be read, or the filters leave no image.
     pub fn read(
         &self,
         reader: LabelledReader,
@@ -111,15 +112,15 @@ impl ImageSource {
     }
 }
 
-/// A whole run: the normal images, what of them is held out, and the training.
+/// The config of a whole run: the normal images, the held-out fraction, and the training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DcganRun {
     /// The normal images.
     pub data: ImageSource,
-    /// What they were when the run was begun.
+    /// The fingerprint of these images when the run was begun.
     pub fingerprint: DataFingerprint,
-    /// The share held out, from which thresholds are drawn; 0 to below 1.
+    /// The fraction of images that is held out for thresholds, 0 to below 1.
     pub held_out: f64,
     /// The training.
     pub training: DcganTraining,
@@ -133,10 +134,11 @@ impl RunPlan for DcganRun {
 }
 
 impl DcganRun {
-    /// The training images, and those held out if there are some.
+    /// The training images, and the held-out images if there are any.
     ///
     /// # Errors
-    /// When the data do not read or are not those that the run was begun with, or when the share is not allowed.
+    /// When the data cannot be read or differ from those that the run was begun with, or when the
+    /// fraction is not allowed.
     pub fn load_data(&self) -> Result<(LabelledImages, Option<LabelledImages>), TrainError> {
         self.split(&self.data.load(Split::Train, self.training.model.side())?)
     }
@@ -144,7 +146,8 @@ impl DcganRun {
     /// The training part and the held-out part of `set`, the run's whole data.
     ///
     /// # Errors
-    /// When the set is not the one that the run was begun with, or when the share is not allowed.
+    /// When the set differs from the one that the run was begun with, or when the fraction is not
+    /// allowed.
     pub fn split(
         &self,
         set: &LabelledImages,
@@ -166,7 +169,7 @@ impl DcganRun {
         Ok((set.subset(training), Some(set.subset(held_out))))
     }
 
-    /// The names of the classes that `set` shows: the normal ones.
+    /// The names of the classes in `set`, which are the normal classes.
     pub fn normal_names(&self, set: &LabelledImages) -> Vec<String> {
         let counts = set.class_counts();
         let names = set.class_names().iter().zip(counts);

@@ -24,7 +24,7 @@ use crate::{
     run_folder::RunFolder,
 };
 
-/// The key in a model file's header under which its normalisation stands, as JSON.
+/// The key of the normalisation in a model file's header, as JSON.
 pub const NORMALISATION_KEY: &str = "pyrograph.normalisation";
 
 /// Checkpoints that stay on disk.

@@ -1,4 +1,4 @@
-//! The loop.
+//! The training loop.
 
 use std::{error::Error, time::Instant};
 
@@ -28,17 +28,17 @@ use crate::{DataFingerprint, TrainError, run_folder::RunFolder, step_log::StepLo
 /// Steps between measurements of the generator's diversity, which go through the host.
 const DIVERSITY_EVERY: u64 = 100;
 
-/// What a caller does while training goes on.
+/// Callbacks of a caller during training.
 pub trait DcganHooks<B: Backend> {
-    /// Figures were read; `progress` is the share of the run that is done.
+    /// Called when figures were read; `progress` is the fraction of the run that is done.
     fn logged(&mut self, records: &[AdversarialRecord], progress: f64) {
         let _ = (records, progress);
     }
 
-    /// It is time for a picture by `generator`, the one to sample from, after `step` steps.
+    /// Called when a picture is due after `step` steps; `generator` is the one to sample from.
     ///
     /// # Errors
-    /// Ends the run after a checkpoint.
+    /// An error ends the run after a checkpoint.
     fn sample(
         &mut self,
         step: u64,
@@ -48,12 +48,12 @@ pub trait DcganHooks<B: Backend> {
         Ok(())
     }
 
-    /// Something that the user should know but that does not end the run.
+    /// Called with a remark for the user that does not end the run.
     fn remark(&mut self, text: &str) {
         let _ = text;
     }
 
-    /// Whether to stop after a checkpoint; asked before every step.
+    /// Whether to stop after a checkpoint; called before every step.
     fn stop_requested(&self) -> bool {
         false
     }
@@ -62,30 +62,32 @@ pub trait DcganHooks<B: Backend> {
 /// No hooks.
 impl<B: Backend> DcganHooks<B> for () {}
 
-/// What training yields.
+/// The result of training.
 #[derive(Debug)]
 pub struct TrainedDcgan<B: Backend> {
     /// The generator to sample from: the moving average, unless it is turned off.
     pub generator: Generator<B>,
     /// The discriminator.
     pub discriminator: Discriminator<B>,
-    /// Steps taken, over every resume.
+    /// Total steps taken, over all resumes.
     pub steps: u64,
-    /// Seconds trained, over every resume.
+    /// Total seconds of training, over all resumes.
     pub seconds: f64,
-    /// The last figures that were read.
+    /// The last logged figures.
     pub last: Option<AdversarialRecord>,
-    /// Whether a hook asked to stop before a limit was reached.
+    /// Whether a hook stopped the run before a limit was reached.
     pub interrupted: bool,
 }
 
-/// Trains a generator and a discriminator on `data`, normal images alone, from `run`'s last whole checkpoint if it has one.
+/// Trains a generator and a discriminator on `data`, which holds only normal images, from the last
+/// complete checkpoint of `run` if there is one.
 ///
-/// A resumed run takes the same steps with the same losses as an unbroken one, on the same machine and backend.
+/// A resumed run takes the same steps with the same losses as an uninterrupted one, on the same
+/// machine and backend.
 ///
 /// # Errors
-/// When the config, the data or the run folder is not right, when another process trains there, or when a loss is no
-/// longer a number; the last checkpoint is whole in every case.
+/// When the config, the data or the run folder is invalid, when another process trains there, or
+/// when a loss is not finite; in every case the last checkpoint stays complete.
 pub fn train_dcgan<B: VisionAutodiff>(
     config: &DcganTraining,
     data: &LabelledImages,

@@ -1,4 +1,4 @@
-//! What a run trains, so that a run of another kind is named as such.
+//! The kind of a run, so that errors can name a run of another kind.
 
 use std::{fmt, fs};
 
@@ -8,14 +8,14 @@ use serde_json::Value;
 use super::{CONFIG, RunFolder};
 use crate::TrainError;
 
-/// What a run trains.
+/// The kind of network that a run trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RunKind {
     /// A diffusion model of sprites.
     Sprites,
     /// A generator and a discriminator.
     Dcgan,
-    /// A detector, with a teacher or without.
+    /// A detector, with or without a teacher.
     Detector,
 }
 
@@ -26,7 +26,7 @@ pub trait RunPlan: Serialize + DeserializeOwned {
 }
 
 impl RunKind {
-    /// The kind of the run that has this config; none where it is of no known kind.
+    /// The kind of the run with this config; `None` for an unknown kind.
     pub fn of(config: &Value) -> Option<Self> {
         let training = config.get("training")?;
         let has = |key: &str| training.get(key).is_some();
@@ -41,7 +41,7 @@ impl RunKind {
         }
     }
 
-    /// What a run of this kind is for.
+    /// The commands that use a run of this kind.
     fn uses(self) -> &'static str {
         match self {
             Self::Sprites => "`sample sprites`, `eval sprites` and `train sprites --resume`",
@@ -64,10 +64,10 @@ impl fmt::Display for RunKind {
 }
 
 impl RunFolder {
-    /// What the run trains; none where its config is of no known kind.
+    /// The kind of the run; `None` for an unknown kind.
     ///
     /// # Errors
-    /// When the config does not read.
+    /// When the config cannot be read.
     pub fn kind(&self) -> Result<Option<RunKind>, TrainError> {
         Ok(RunKind::of(&self.config::<Value>()?))
     }
@@ -75,7 +75,7 @@ impl RunFolder {
     /// Refuses a run of another kind.
     ///
     /// # Errors
-    /// When the run is of another kind, which the error names, or its config does not read.
+    /// When the run is of another kind, which the error names, or its config cannot be read.
     pub fn expect_kind(&self, wanted: RunKind) -> Result<(), TrainError> {
         match self.kind()? {
             Some(seen) if seen != wanted => Err(TrainError::Run {
@@ -92,7 +92,7 @@ impl RunFolder {
     /// The whole config of a run of one kind.
     ///
     /// # Errors
-    /// When the run is of another kind, which the error names, or when the config does not read.
+    /// When the run is of another kind, which the error names, or when the config cannot be read.
     pub fn plan<P: RunPlan>(&self) -> Result<P, TrainError> {
         self.expect_kind(P::KIND)?;
         self.config()

@@ -1,4 +1,4 @@
-//! What a run keeps on disk.
+//! The files of a run.
 //!
 //! ```text
 //! RUN/config.json             what was asked for
@@ -8,8 +8,8 @@
 //! RUN/run.lock                held by the process that trains here
 //! ```
 //!
-//! A checkpoint is written under a temporary name and renamed when it is whole, so a killed run leaves nothing that a
-//! later one would trust.
+//! A checkpoint is written under a temporary name and renamed when it is complete, so a killed run
+//! never leaves a partial checkpoint.
 
 mod kind;
 mod lock;
@@ -51,11 +51,12 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Begins a run and locks its folder, which must be new or empty, so that nothing is overwritten. What a run that was
-    /// killed while it was begun leaves counts as empty.
+    /// Begins a run and locks its folder, which must be new or empty, so that nothing is
+    /// overwritten. The files of a run that was killed before its first step are ignored.
     ///
     /// # Errors
-    /// When the folder holds something, when another process trains in it, or when it cannot be made or written.
+    /// When the folder is not empty, when another process trains in it, or when it cannot be
+    /// created or written.
     pub fn create(path: impl Into<PathBuf>, config: &impl Serialize) -> Result<Self, TrainError> {
         let path = path.into();
         fs::create_dir_all(&path).map_err(|error| TrainError::io(&path, error))?;
@@ -78,7 +79,7 @@ impl RunFolder {
     }
 
     /// A run that keeps nothing on disk: no config, no log and no checkpoints, so that it cannot be
-    /// resumed. Its figures go to the hooks, and its networks come back from the training function.
+    /// resumed. Hooks receive its figures, and the training function returns its networks.
     pub fn in_memory() -> Self {
         Self {
             path: PathBuf::new(),
@@ -92,10 +93,10 @@ impl RunFolder {
         self.in_memory
     }
 
-    /// Opens the folder of a run that was begun, to read it.
+    /// Opens the folder of an existing run for reading.
     ///
     /// # Errors
-    /// When there is no such folder, or no config in it.
+    /// When the folder does not exist, or has no config.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, TrainError> {
         let path = path.into();
         if Self::is_begun(&path) {
@@ -114,7 +115,7 @@ impl RunFolder {
         path.join(CONFIG).is_file()
     }
 
-    /// Opens the folder of a run that was begun and locks it, to train on.
+    /// Opens the folder of an existing run and locks it, to continue training.
     ///
     /// # Errors
     /// As [`open`](Self::open), and when another process trains in the folder.
@@ -124,8 +125,8 @@ impl RunFolder {
         Ok(Self { lock, ..run })
     }
 
-    /// Removes a run that was refused before its first step, so that nothing half-begun is left; a
-    /// run that has a checkpoint or a log, and a file that no run writes there, stay.
+    /// Removes the files of a run that was refused before its first step. A run that has a
+    /// checkpoint or a log is kept, and so are files that a run does not write.
     ///
     /// # Errors
     /// When a file cannot be removed.
@@ -167,7 +168,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// Where pictures go.
+    /// The folder of pictures.
     pub fn samples(&self) -> PathBuf {
         self.path.join(SAMPLES)
     }
@@ -177,10 +178,10 @@ impl RunFolder {
         self.path.join(METRICS)
     }
 
-    /// What was asked for.
+    /// The config of the run.
     ///
     /// # Errors
-    /// When the file does not read.
+    /// When the file cannot be read.
     pub fn config<C: DeserializeOwned>(&self) -> Result<C, TrainError> {
         let path = self.path.join(CONFIG);
         let text = fs::read(&path).map_err(|error| TrainError::io(&path, error))?;
@@ -192,7 +193,7 @@ impl RunFolder {
         })
     }
 
-    /// Replaces what was asked for, as when a resumed run is given another limit.
+    /// Replaces the config, for example when a resumed run gets another limit.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -209,7 +210,7 @@ impl RunFolder {
         Ok(atomic_write(self.path.join(name), bytes)?)
     }
 
-    /// The whole checkpoints, by step, oldest first.
+    /// The complete checkpoints by step, oldest first.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -242,7 +243,7 @@ impl RunFolder {
         Ok(found)
     }
 
-    /// The last whole checkpoint.
+    /// The last complete checkpoint.
     ///
     /// # Errors
     /// When there is none.
@@ -258,10 +259,12 @@ impl RunFolder {
         Some(self.checkpoints().ok()?.last()?.0)
     }
 
-    /// Writes a checkpoint by `fill`, and removes all but the last `keep`; in memory, does nothing.
+    /// Writes a checkpoint by `fill`, and removes all but the last `keep` checkpoints; does nothing
+    /// for a run in memory.
     ///
     /// # Errors
-    /// What `fill` yields, or when the folder cannot be written; the older checkpoints are then still there.
+    /// The errors of `fill`, or when the folder cannot be written; the older checkpoints are then
+    /// kept.
     pub fn write_checkpoint(
         &self,
         step: u64,
@@ -309,7 +312,7 @@ impl RunFolder {
         Ok(aside)
     }
 
-    /// Appends lines to the log of steps; in memory, does nothing.
+    /// Appends lines to the log of steps; does nothing for a run in memory.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -332,11 +335,11 @@ impl RunFolder {
             .map_err(|error| TrainError::io(&path, error))
     }
 
-    /// Every whole line of the log.
+    /// All complete lines of the log.
     ///
     /// # Errors
-    /// When the file or a line of it does not read. A missing file has no lines; the torn last line of a killed run,
-    /// which has no line end, is passed over.
+    /// When the file or a line of it cannot be read. A missing file has no lines; an incomplete
+    /// last line of a killed run is ignored.
     pub fn metrics<L: DeserializeOwned>(&self) -> Result<Vec<L>, TrainError> {
         if self.in_memory {
             return Ok(Vec::new());
@@ -365,7 +368,7 @@ impl RunFolder {
             .collect()
     }
 
-    /// Replaces the log, whole or not at all: a resumed run drops the lines of steps that it takes again.
+    /// Replaces the log atomically: a resumed run drops the lines of steps that it takes again.
     ///
     /// # Errors
     /// When the file cannot be written.

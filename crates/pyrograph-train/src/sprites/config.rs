@@ -1,4 +1,4 @@
-//! What a run is asked to do.
+//! Configuration of a run.
 
 use pyrograph_data::SpriteSet;
 use pyrograph_diffusion::{
@@ -17,7 +17,7 @@ const DEFAULT_EPOCHS: u64 = 32;
 /// A hundred times what anyone trains with; ancestral sampling takes every one as a step.
 const MAX_TIMESTEPS: usize = 100_000;
 
-/// How a ContextUnet is trained on sprites.
+/// Configuration of the training of a ContextUnet on sprites.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpriteTraining {
@@ -25,43 +25,46 @@ pub struct SpriteTraining {
     pub model: ContextUnetConfig,
     /// The noise schedule.
     pub schedule: NoiseScheduleConfig,
-    /// What the network predicts.
+    /// The quantity that the network predicts.
     pub prediction_type: PredictionType,
-    /// How noise is mixed in.
+    /// The mixing of noise and image.
     pub forward_noise: ForwardNoise,
-    /// Names of the context's entries.
+    /// Names of the entries of a context.
     pub context_names: Vec<String>,
-    /// Images a step.
+    /// Images in a step.
     pub batch_size: usize,
     /// Adam's rate at the start; it falls linearly to 0.
     pub learning_rate: f64,
     /// Passes over the data.
     pub epochs: Option<u64>,
-    /// Steps in all.
+    /// Total number of steps.
     pub steps: Option<u64>,
-    /// Minutes in all. A run that ends by time is not repeatable to the bit: its learning rate follows the clock.
+    /// Total number of minutes. A run that ends by time cannot be repeated to the bit, since its
+    /// learning rate follows the clock.
     pub max_minutes: Option<f64>,
-    /// The share of items whose context is dropped.
+    /// The probability that the context of an item is dropped.
     pub context_drop: f64,
-    /// Decay of the weights' moving average; none turns it off.
+    /// Decay of the weights' moving average; `None` turns it off.
     pub ema: Option<f64>,
-    /// The norm to which gradients are clipped; none turns it off.
+    /// The norm to which gradients are clipped; `None` turns clipping off.
     pub clip_norm: Option<f64>,
-    /// How timesteps are weighted in the loss.
+    /// The weights of timesteps in the loss.
     pub loss_weighting: LossWeighting,
-    /// Mirror half of the images. Off by default: side-facing sprites would lose their meaning.
+    /// Whether half of the images are flipped horizontally. Off by default, since side-facing
+    /// sprites would lose their meaning.
     pub horizontal_flip: bool,
     /// Epochs between pictures.
     pub sample_every: u64,
     /// Epochs between checkpoints.
     pub checkpoint_every: u64,
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     pub seed: u64,
 }
 
 impl SpriteTraining {
-    /// The course's recipe (batch 100, Adam 1e-3 falling to 0, 32 epochs, context dropped for a tenth) with an EMA of 0.995
-    /// and gradients clipped to 1, for images and contexts like those of `set`.
+    /// The course's recipe (batch 100, Adam 1e-3 falling to 0, 32 epochs, context dropped for a
+    /// tenth) with an EMA of 0.995 and gradients clipped to 1, for images and contexts of the shape
+    /// of `set`.
     pub fn for_set(set: &SpriteSet) -> Self {
         Self {
             model: ContextUnetConfig {
@@ -90,7 +93,7 @@ impl SpriteTraining {
         }
     }
 
-    /// What a sampler must know of the model that this training yields.
+    /// The information on the trained model that a sampler needs.
     pub fn card(&self) -> DiffusionCard {
         DiffusionCard {
             schedule: self.schedule.clone(),
@@ -104,7 +107,7 @@ impl SpriteTraining {
         items.div_ceil(self.batch_size.max(1)) as u64
     }
 
-    /// When the run ends.
+    /// The limits of the run.
     pub fn limits(&self, items: usize) -> Limits {
         Limits::new(
             self.epochs,
@@ -115,7 +118,7 @@ impl SpriteTraining {
         )
     }
 
-    /// Checks every number, and that the images fit the network.
+    /// Checks every field, and that the images fit the network.
     ///
     /// # Errors
     /// Names the first field that is not allowed.

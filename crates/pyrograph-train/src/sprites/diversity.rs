@@ -34,8 +34,8 @@ impl ClassSpread {
         }
     }
 
-    /// The distance between two samples of a class over that of two real images, the mean over the classes that have two
-    /// of both; none where no class has.
+    /// The distance between two samples of a class over that of two real images, the mean over the
+    /// classes that have two of both; none where no class has.
     pub(super) fn diversity(
         &self,
         samples: &[f32],

@@ -1,4 +1,5 @@
-//! How good samples are: are they like the real ones, new, and of the class asked for?
+//! The quality of samples: similarity to real images, novelty, and agreement with the requested
+//! class.
 
 use pyrograph_backend::vision::{VisionAutodiff, VisionBackend};
 use pyrograph_data::SpriteSet;
@@ -15,40 +16,45 @@ use super::{
 };
 use crate::TrainError;
 
-/// Root mean square difference below which a sample counts as a near copy: four steps of a byte, in [−1, 1].
+/// Root mean square difference below which a sample counts as a near copy: four steps of a byte,
+/// for values in [−1, 1].
 const NEAR_COPY: f32 = 4.0 * 2.0 / 255.0;
 
-/// The figures of one set of samples, and what real images score by the same measure.
+/// The figures of one set of samples, and the same figures of real images.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SpriteReport {
-    /// Samples judged.
+    /// Number of samples.
     pub samples: usize,
     /// Sliced Wasserstein distance to the held-out images; lower is better.
     pub sliced_wasserstein: f64,
-    /// That of the training images: the floor.
+    /// The sliced Wasserstein distance of the training images to the held-out images, a lower bound
+    /// in practice.
     pub sliced_wasserstein_training: f64,
-    /// Mean distance to the nearest training image.
+    /// Mean distance of a sample to the nearest training image.
     pub nearest_training: f64,
-    /// That of the held-out images.
+    /// The same figure of the held-out images.
     pub nearest_training_held_out: f64,
-    /// The share of samples that equal a training image but for rounding.
+    /// The fraction of samples that equal a training image up to rounding.
     pub near_copies: f64,
-    /// That of the held-out images.
+    /// The same figure of the held-out images.
     pub near_copies_held_out: f64,
-    /// The share of samples in which the judge sees the class asked for; none where no class was asked for.
+    /// The fraction of samples that the classifier assigns to the requested class; `None` if no
+    /// class was requested.
     pub class_agreement: Option<f64>,
-    /// That of the held-out images: the judge's own accuracy.
+    /// The same fraction of the held-out images: the accuracy of the classifier.
     pub class_agreement_held_out: f64,
-    /// The share by class, in the order of the context; none for a class not asked for.
+    /// The fraction for each class, in the order of the context; `None` for a class that was not
+    /// requested.
     pub class_agreement_by_class: Vec<Option<f64>>,
-    /// Mean distance between two samples of a class (L2 norm), over that of two training images of it: 1 for samples as
-    /// varied as the data, 0 where all of a class look the same. None where no class has two samples.
+    /// Mean distance between two samples of a class (L2 norm), divided by that of two training
+    /// images of the class: 1 for samples as varied as the data, 0 if all samples of a class are
+    /// equal. `None` if no class has two samples.
     pub diversity: Option<f64>,
-    /// That of the held-out images.
+    /// The same figure of the held-out images.
     pub diversity_held_out: Option<f64>,
 }
 
-/// Judges samples against one split of one data set. The judge of classes is trained once, here.
+/// Evaluates samples against one split of a data set, with a classifier that is trained once.
 #[derive(Debug)]
 pub struct SpriteJudge<B: VisionBackend> {
     training: Vec<f32>,
@@ -65,7 +71,7 @@ pub struct SpriteJudge<B: VisionBackend> {
 }
 
 impl<B: VisionBackend> SpriteJudge<B> {
-    /// Prepares the figures of the real images, and trains the judge on the training images.
+    /// Computes the figures of the real images, and trains the classifier on the training images.
     ///
     /// # Errors
     /// When one of the sets is empty.
@@ -106,10 +112,12 @@ impl<B: VisionBackend> SpriteJudge<B> {
         })
     }
 
-    /// Judges `samples`, images [channels, side, side] one after another; `asked` is the class asked for of each, if any was.
+    /// Evaluates `samples`, images [channels, side, side] one after another; `asked` is the
+    /// requested class of each sample, if classes were requested.
     ///
     /// # Errors
-    /// When the samples are no whole images, not finite, or not as many as the classes asked for.
+    /// When the samples are not whole images, are not finite, or differ in number from the
+    /// requested classes.
     pub fn judge(
         &self,
         samples: &[f32],

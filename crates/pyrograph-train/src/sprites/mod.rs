@@ -1,4 +1,4 @@
-//! Sprites: a ContextUnet trained as a diffusion model.
+//! Sprites: training of a ContextUnet as a diffusion model.
 
 mod batch;
 mod classifier;

@@ -12,24 +12,25 @@ use crate::{
     run_folder::{RunKind, RunPlan},
 };
 
-/// Where the sprites come from.
+/// The source of the sprites.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DataSource {
     /// The built-in set, drawn by code.
     Procedural {
-        /// How many sprites.
+        /// The number of sprites.
         count: usize,
         /// The seed that draws them.
         seed: u64,
     },
     /// A folder: the course's `.npy` pair, or images.
     Folder {
-        /// The folder; absolute in the config of a run, which may be resumed from anywhere.
+        /// The folder. Its path is absolute in the config of a run, so that the run can be resumed
+        /// from any folder.
         path: PathBuf,
-        /// The side to which every image is resized; none leaves them as they are.
+        /// The side to which every image is resized; `None` does not resize.
         side: Option<usize>,
-        /// How it is read.
+        /// Options of reading the folder.
         #[serde(default, skip_serializing_if = "SpriteOptions::is_default")]
         options: SpriteOptions,
     },
@@ -39,16 +40,16 @@ impl DataSource {
     /// Reads or draws the whole set.
     ///
     /// # Errors
-    /// When the folder does not read.
+    /// When the folder cannot be read.
     pub fn load(&self) -> Result<SpriteSet, TrainError> {
         Ok(self.read(&mut |_, _| ())?.sprites)
     }
 
-    /// Reads or draws the whole set, with what was guessed or left out. `progress` hears how many files of how many were
-    /// read.
+    /// Reads or draws the whole set, with remarks on guesses and skipped files. `progress` is
+    /// called with the number of files read and the total number.
     ///
     /// # Errors
-    /// When the folder does not read.
+    /// When the folder cannot be read.
     pub fn read(
         &self,
         progress: &mut dyn FnMut(usize, usize),
@@ -73,15 +74,15 @@ impl DataSource {
     }
 }
 
-/// A whole run: the data, what of them is held out, and the training.
+/// The config of a whole run: the data, the held-out fraction, and the training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpriteRun {
     /// The data.
     pub data: DataSource,
-    /// What the data were when the run was begun.
+    /// The fingerprint of the data when the run was begun.
     pub fingerprint: DataFingerprint,
-    /// The share held out for evaluation, 0 to below 1.
+    /// The fraction that is held out for evaluation, 0 to below 1.
     pub held_out: f64,
     /// The training.
     pub training: SpriteTraining,
@@ -95,7 +96,8 @@ impl SpriteRun {
     /// The training set and the held-out set.
     ///
     /// # Errors
-    /// When the data do not read or are not those that the run was begun with, or when the share is not allowed.
+    /// When the data cannot be read or differ from those that the run was begun with, or when the
+    /// fraction is not allowed.
     pub fn load_data(&self) -> Result<(SpriteSet, SpriteSet), TrainError> {
         self.split(&self.data.load()?)
     }
@@ -103,7 +105,8 @@ impl SpriteRun {
     /// The training part and the held-out part of `set`, the run's whole data.
     ///
     /// # Errors
-    /// When the set is not the one that the run was begun with, or when the share leaves nothing to train on.
+    /// When the set differs from the one that the run was begun with, or when the fraction leaves
+    /// nothing to train on.
     pub fn split(&self, set: &SpriteSet) -> Result<(SpriteSet, SpriteSet), TrainError> {
         self.fingerprint.check(set)?;
         let seen = || number(self.held_out);

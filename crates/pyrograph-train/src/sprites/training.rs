@@ -1,4 +1,4 @@
-//! The loop.
+//! The training loop.
 
 use std::{error::Error, time::Instant};
 
@@ -36,13 +36,13 @@ pub struct StepRecord {
     pub step: u64,
     /// The epoch it belongs to, from 0.
     pub epoch: u64,
-    /// Its loss.
+    /// The loss of the step.
     pub loss: f32,
-    /// Its learning rate.
+    /// The learning rate of the step.
     pub learning_rate: f64,
 }
 
-/// Where a run stands when a picture is due.
+/// The position of a run at which a picture is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Steps taken.
@@ -51,17 +51,17 @@ pub struct Moment {
     pub epochs: u64,
 }
 
-/// What a caller does while training goes on.
+/// Callbacks of a caller during training.
 pub trait SpriteHooks<B: Backend> {
-    /// Losses were read; `progress` is the share of the run that is done.
+    /// Called when losses were read; `progress` is the fraction of the run that is done.
     fn logged(&mut self, records: &[StepRecord], progress: f64) {
         let _ = (records, progress);
     }
 
-    /// It is time for a picture by `model`, the one to sample from.
+    /// Called when a picture is due; `model` is the one to sample from.
     ///
     /// # Errors
-    /// Ends the run after a checkpoint.
+    /// An error ends the run after a checkpoint.
     fn sample(
         &mut self,
         moment: Moment,
@@ -71,19 +71,20 @@ pub trait SpriteHooks<B: Backend> {
         Ok(())
     }
 
-    /// Whether the picture of `moment` is there already. Asked when a run is resumed, which may have been killed while the
-    /// picture was made; if not, [`sample`](Self::sample) is called.
+    /// Whether the picture of `moment` exists already. Called when a run is resumed, since it may
+    /// have been killed while the picture was made; if this returns false, [`sample`](Self::sample)
+    /// is called.
     fn has_sample(&self, moment: Moment) -> bool {
         let _ = moment;
         true
     }
 
-    /// Something that the user should know but that does not end the run.
+    /// Called with a remark for the user that does not end the run.
     fn remark(&mut self, text: &str) {
         let _ = text;
     }
 
-    /// Whether to stop after a checkpoint; asked before every step.
+    /// Whether to stop after a checkpoint; called before every step.
     fn stop_requested(&self) -> bool {
         false
     }
@@ -92,28 +93,29 @@ pub trait SpriteHooks<B: Backend> {
 /// No hooks.
 impl<B: Backend> SpriteHooks<B> for () {}
 
-/// What training yields.
+/// The result of training.
 #[derive(Debug)]
 pub struct Trained<B: Backend> {
     /// The model to sample from: the moving average, unless it is turned off.
     pub model: ContextUnet<B>,
-    /// Steps taken, over every resume.
+    /// Total steps taken, over all resumes.
     pub steps: u64,
-    /// Seconds trained, over every resume.
+    /// Total seconds of training, over all resumes.
     pub seconds: f64,
     /// The last loss that was read.
     pub last_loss: Option<f32>,
-    /// Whether a hook asked to stop before a limit was reached.
+    /// Whether a hook stopped the run before a limit was reached.
     pub interrupted: bool,
 }
 
-/// Trains on `data`, from `run`'s last whole checkpoint if it has one.
+/// Trains on `data`, from the last complete checkpoint of `run` if there is one.
 ///
-/// A resumed run takes the same steps with the same losses as an unbroken one, on the same machine and backend.
+/// A resumed run takes the same steps with the same losses as an uninterrupted one, on the same
+/// machine and backend.
 ///
 /// # Errors
-/// When the config, the data or the run folder is not right, when another process trains there, or when the loss is no
-/// longer a number; the last checkpoint is whole in every case.
+/// When the config, the data or the run folder is invalid, when another process trains there, or
+/// when the loss is not finite; in every case the last checkpoint stays complete.
 pub fn train_sprites<B: VisionAutodiff>(
     config: &SpriteTraining,
     data: &SpriteSet,

@@ -24,7 +24,7 @@ const AHEAD: usize = 2;
 /// What the seed of the pseudo-labelled images' order differs by from that of the labelled ones.
 const PSEUDO_ORDER: u64 = 0x5EED_0F7E_AC4E_2500;
 
-/// One step's images, and what the network is to say of them.
+/// One step's images and targets.
 pub(super) struct Batch {
     /// [images, 3, side, side]: bytes, which each network normalises in its own way.
     pub(super) pixels: Vec<f32>,
@@ -175,7 +175,7 @@ impl Recipe {
         })
     }
 
-    /// The augmentations of an image that repeat; none where each epoch draws its own.
+    /// The number of augmentations of an image that repeat; `None` if each epoch draws its own.
     fn draws(&self) -> Option<u64> {
         let distillation = self.training.distillation.as_ref()?;
         Some(distillation.cache.as_ref()?.draws)

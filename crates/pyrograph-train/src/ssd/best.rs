@@ -54,11 +54,11 @@ pub(super) fn best_of(run: &RunFolder, known: Option<f64>) -> Option<f64> {
     }
 }
 
-/// The weights to detect with: of the best evaluation, or of the last whole checkpoint in a run
-/// without evaluations.
+/// The weights to use for detection: those of the best evaluation, or of the last complete
+/// checkpoint in a run without evaluations.
 ///
 /// # Errors
-/// When there is neither yet, or no checkpoint that is as it was written.
+/// When there is neither yet, or every checkpoint is damaged.
 pub fn best_weights(run: &RunFolder) -> Result<PathBuf, TrainError> {
     let best = best_path(run);
     match !run.is_in_memory() && best.is_file() {

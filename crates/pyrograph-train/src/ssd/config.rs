@@ -1,4 +1,4 @@
-//! What a training of a detector is asked to do.
+//! Configuration of the training of a detector.
 
 use std::path::PathBuf;
 
@@ -20,115 +20,121 @@ const DEFAULT_EPOCHS: u64 = 120;
 /// More loader threads than any machine feeds a trainer with.
 const MAX_LOADERS: usize = 64;
 
-/// How the learning rate goes on after the warm-up.
+/// The schedule of the learning rate after the warm-up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RateSchedule {
-    /// Half a cosine from the full rate to nothing.
+    /// Half a cosine from the full rate to 0.
     Cosine,
-    /// Times a tenth after each of these shares of the run, ascending: the published recipes' way.
+    /// The rate is multiplied by 0.1 after each of these fractions of the run, in ascending order,
+    /// as in the published recipes.
     Steps(Vec<f64>),
-    /// Times this factor after every epoch: `torch.optim.lr_scheduler.ExponentialLR`.
+    /// The rate is multiplied by this factor after every epoch:
+    /// `torch.optim.lr_scheduler.ExponentialLR`.
     Exponential(f64),
 }
 
-/// The second leg of a training that begins with frozen layers.
+/// The second phase of a training that starts with frozen layers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unfreeze {
-    /// The share of the run after which every layer is trained, between 0 and 1.
+    /// The fraction of the run after which every layer is trained, between 0 and 1.
     pub at: f64,
-    /// The learning rate from there on, by a schedule that begins anew; none to go on with the
-    /// first leg's schedule.
+    /// The learning rate of the second phase, whose schedule then starts again; `None` continues
+    /// the schedule of the first phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
 }
 
-/// What takes gradients to steps.
+/// The optimizer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SsdOptimizer {
-    /// Stochastic gradient descent with momentum: the published recipes'.
+    /// Stochastic gradient descent with momentum, as in the published recipes.
     Sgd,
-    /// AdamW, whose rates are far lower (1e-3); from nothing it gets further in minutes.
+    /// AdamW, with much lower learning rates (1e-3); in short trainings from random weights it
+    /// reaches a higher mAP.
     AdamW,
 }
 
-/// Weights of another model to begin from.
+/// Weights of another model to start from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartFrom {
-    /// The file; absolute in the config of a run, which may be resumed from anywhere.
+    /// The file. Its path is absolute in the config of a run, so that the run can be resumed from
+    /// any folder.
     pub path: PathBuf,
-    /// What is taken from it.
+    /// The tensors to take from the file.
     pub transfer: Transfer,
-    /// Of a file with several networks, the part that is taken; none for the one that fits.
+    /// For a file with several networks the part to take; `None` takes the part that fits best.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<String>,
 }
 
-/// How a detector is trained.
+/// Configuration of the training of a detector.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SsdTraining {
     /// The network.
     pub model: SsdConfig,
-    /// Weights to begin from; none for fresh ones.
+    /// Weights to start from; `None` for random weights.
     pub start: Option<StartFrom>,
-    /// How pixels become values.
+    /// The normalisation of pixels.
     pub normalisation: ColourNormalisation,
-    /// What is minimised.
+    /// The loss.
     pub loss: MultiBoxLoss,
-    /// What happens to training images and their boxes.
+    /// The augmentation of training images and their boxes.
     pub augment: SsdAugment,
-    /// Whether objects that Pascal VOC calls difficult are trained on.
+    /// Whether to train on objects that Pascal VOC marks as difficult.
     pub difficult: bool,
-    /// Images a step.
+    /// Images in a step.
     pub batch_size: usize,
-    /// What takes gradients to steps.
+    /// The optimizer.
     pub optimizer: SsdOptimizer,
-    /// The rate after the warm-up.
+    /// The learning rate after the warm-up.
     pub learning_rate: f64,
-    /// Steps over which the rate rises linearly from nothing.
+    /// Steps over which the learning rate rises linearly from 0.
     pub warm_up: u64,
-    /// How it falls.
+    /// The schedule by which the learning rate falls.
     pub schedule: RateSchedule,
     /// SGD's momentum, or Adam's β₁.
     pub momentum: f64,
-    /// Weight decay of convolutions' weights; biases and norms have none.
+    /// Weight decay of the weights of convolutions; biases and norms have no weight decay.
     pub weight_decay: f64,
-    /// The norm that all gradients together are clipped to; none for no clipping.
+    /// The norm to which all gradients together are clipped; `None` for no clipping.
     pub clip_norm: Option<f64>,
-    /// Decay of the weights' moving average; none turns it off.
+    /// Decay of the weights' moving average; `None` turns it off.
     pub ema: Option<f64>,
-    /// Number of the backbone's first layers that stay as they are.
+    /// The number of frozen layers of the backbone, counted from the first.
     pub freeze: usize,
-    /// When the frozen layers join the training; none for never.
+    /// The phase in which the frozen layers are trained too; `None` for no such phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unfreeze: Option<Unfreeze>,
-    /// What the network learns from a teacher; none for a plain training.
+    /// The distillation from a teacher; `None` for a plain training.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distillation: Option<Distillation>,
     /// Passes over the data.
     pub epochs: Option<u64>,
-    /// Steps in all.
+    /// Total number of steps.
     pub steps: Option<u64>,
-    /// Minutes in all. A run that ends by time is not repeatable to the bit: its rates follow the clock.
+    /// Total number of minutes. A run that ends by time cannot be repeated to the bit, since its
+    /// learning rates follow the clock.
     pub max_minutes: Option<f64>,
-    /// Steps between checkpoints, 0 for none but the last.
+    /// Steps between checkpoints; 0 for only the last checkpoint.
     pub checkpoint_every: u64,
-    /// Steps between evaluations on the validation images, 0 for none but the last.
+    /// Steps between evaluations on the validation images; 0 for only the last evaluation.
     pub evaluate_every: u64,
-    /// What counts as found in an evaluation.
+    /// The options of detection in an evaluation.
     pub detect: DetectOptions,
     /// Threads that read and augment images.
     pub loaders: usize,
-    /// Seed of everything random.
+    /// Seed of all random numbers.
     pub seed: u64,
 }
 
 impl SsdTraining {
-    /// A recipe for training from nothing on `set`: batch norm, SGD with a cosine, SSD's augmentation, an averaged network.
+    /// A recipe for training from random weights on `set`: batch norm, SGD with cosine decay, SSD's
+    /// augmentation, and a moving average of the weights.
     pub fn for_set(set: &DetectionSet, backbone: SsdBackbone, width: f64) -> Self {
         let num_classes = set.class_names().len() + 1;
         let (model, normalisation) = match backbone {
@@ -204,7 +210,7 @@ impl SsdTraining {
         batches_per_epoch(items, self.labelled_per_batch())
     }
 
-    /// When the run ends.
+    /// The limits of the run.
     pub fn limits(&self, items: usize) -> Limits {
         let per_epoch = self.steps_per_epoch(items);
         Limits::new(
@@ -300,11 +306,11 @@ impl SsdTraining {
         counts.iter().any(|count| *count > 0)
     }
 
-    /// Refuses whole data with nothing to learn from: a training would go on to its end all the same. With a teacher there is
-    /// always something.
+    /// Refuses data without any object to train on, since a training would run to its end without
+    /// learning. With a teacher such data are allowed.
     ///
     /// # Errors
-    /// Says why no object of `set` is trained on.
+    /// The reason why no object of `set` is trained on.
     pub fn check_objects(&self, set: &DetectionSet) -> Result<(), TrainError> {
         if self.distillation.is_some() || self.trains_on_some(set) {
             return Ok(());
@@ -335,7 +341,7 @@ impl SsdTraining {
         Err(refuse("the number of objects to train on", seen, allowed))
     }
 
-    /// Checks every number, and that the images fit the network.
+    /// Checks every field, and that the images fit the network.
     ///
     /// # Errors
     /// Names the first field that is not allowed.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{TrainError, checks::refuse};
 
-/// Whether a run may take so many devices: one, or more with the feature `several-devices`.
+/// Checks the number of devices of a run: 1, or more with the feature `several-devices`.
 ///
 /// # Errors
 /// [`TrainError::Config`].

@@ -12,7 +12,7 @@ use crate::{
     checks::{number, refuse},
 };
 
-/// A method and how much it counts.
+/// A method and its weight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WeightedMethod {
@@ -22,26 +22,27 @@ pub struct WeightedMethod {
     pub weight: f64,
 }
 
-/// Images without boxes, which join with the teacher's confident detections as their objects.
+/// Images without boxes, which are trained on with the teacher's confident detections as objects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Unlabelled {
     /// The images.
     pub images: UnlabelledSource,
-    /// Their share of every batch, between 0 and 1; rounded to whole images, one at least.
+    /// The fraction of every batch that these images make up, between 0 and 1; rounded to whole
+    /// images, at least one.
     pub share: f64,
-    /// Which detections count as objects.
+    /// The choice of detections that become objects.
     #[serde(default)]
     pub labelling: PseudoLabelling,
 }
 
-/// Where images without boxes come from.
+/// The source of images without boxes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum UnlabelledSource {
-    /// Every image below a folder; the path is absolute in the config of a run.
+    /// All images below a folder; the path is absolute in the config of a run.
     Folder(PathBuf),
-    /// A source of images whose boxes are not looked at.
+    /// A source of images whose boxes are ignored.
     Source(DetectionSource),
 }
 
@@ -53,38 +54,38 @@ impl Unlabelled {
     }
 }
 
-/// What a detector (the student) learns from another one (the teacher), beside the boxes.
+/// Configuration of a distillation: training a detector (the student) on boxes and on the outputs
+/// of another detector (the teacher).
 ///
-/// The total that a step minimises is `(1 − Σ w·tₗ)·L_loc + (1 − Σ w·t꜀)·L_conf + Σ w·Σ terms`,
-/// with a weight `w` for each method and the shares `tₗ` and `t꜀` of the hard losses that the
-/// method takes over ([`Objective::takes_over`](pyrograph_losses::Objective::takes_over)).
+/// A step minimises `(1 − Σ w·tₗ)·L_loc + (1 − Σ w·t꜀)·L_conf + Σ w·Σ terms`, with a weight `w` for
+/// each method, and `tₗ` and `t꜀` the fractions of the hard losses that the method replaces
+/// ([`Objective::takes_over`](pyrograph_losses::Objective::takes_over)).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Distillation {
     /// The teacher's model file; absolute in the config of a run.
     pub teacher: PathBuf,
-    /// CRC-32 of that file when the run was begun.
+    /// CRC-32 of the teacher's file when the run was begun.
     pub teacher_checksum: u32,
-    /// For each class of the student, the teacher's name of it; empty where both have the same
+    /// For each class of the student the teacher's name of that class; empty if both have the same
     /// names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub teacher_classes: Vec<String>,
     /// The methods, each with its weight.
     pub methods: Vec<WeightedMethod>,
-    /// The share of the run that uses the teacher, above 0 and up to 1.
+    /// The fraction of the run that uses the teacher, above 0 and up to 1.
     #[serde(default = "one")]
     pub until: f64,
     /// Steps between two uses of the teacher; the steps between are plain.
     #[serde(default = "each")]
     pub every: u64,
-    /// The layers that fit the student's maps to the teacher's.
+    /// The layers that convert the student's maps to the channels of the teacher's.
     #[serde(default)]
     pub projector: ProjectorKind,
-    /// The teacher's outputs are kept; none for asking it each time.
+    /// The cache of the teacher's outputs; `None` runs the teacher at each step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheOptions>,
-    /// Whether a teacher may be one that finds next to nothing, or less than the student does at
-    /// its start.
+    /// Whether to allow a teacher with a mAP near 0, or below that of the student at its start.
     #[serde(default)]
     pub any_teacher: bool,
     /// Images without boxes that join the training.
@@ -92,13 +93,13 @@ pub struct Distillation {
     pub unlabelled: Option<Unlabelled>,
 }
 
-/// How the teacher's outputs are kept on disk.
+/// The cache of the teacher's outputs on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CacheOptions {
-    /// Augmentations that are drawn for each image; they repeat after so many epochs.
+    /// The number of augmentations of each image, which repeat after this number of epochs.
     pub draws: u64,
-    /// The file; none for `teacher-cache.bin` in the run folder.
+    /// The file; `None` for `teacher-cache.bin` in the run folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
 }
@@ -149,10 +150,10 @@ impl Distillation {
         })
     }
 
-    /// Checks every number.
+    /// Checks every field.
     ///
     /// # Errors
-    /// Names the first that is not allowed.
+    /// Names the first field that is not allowed.
     pub fn check(&self, batch_size: usize) -> Result<(), TrainError> {
         if self.methods.is_empty() && self.unlabelled.is_none() {
             return Err(refuse(

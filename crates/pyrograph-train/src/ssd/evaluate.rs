@@ -1,4 +1,4 @@
-//! How well a detector finds what is there.
+//! The evaluation of a detector.
 
 use pyrograph_backend::vision::VisionBackend;
 use pyrograph_data::detection::{BoxObject, DetectionSet};
@@ -10,11 +10,11 @@ use pyrograph_vision::DetectOptions;
 use super::SsdTraining;
 use crate::TrainError;
 
-/// Sets what `detector` finds in every image of `set`, `batch` at a time, against its objects. `each` hears how many images are
-/// done.
+/// Compares the detections of `detector` in all images of `set`, in batches of `batch` images, with
+/// the objects. `each` is called with the number of finished images.
 ///
 /// # Errors
-/// When an image does not read, or an option is not allowed.
+/// When an image cannot be read, or an option is not allowed.
 pub fn score_set<B: VisionBackend>(
     detector: &Detector<B>,
     set: &DetectionSet,

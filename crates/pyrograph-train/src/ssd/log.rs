@@ -1,4 +1,4 @@
-//! What the training of a detector writes down.
+//! The log of the training of a detector.
 
 use std::collections::BTreeMap;
 
@@ -20,27 +20,27 @@ pub struct DetectionRecord {
     pub step: u64,
     /// The epoch it belongs to, from 0.
     pub epoch: u64,
-    /// The smooth L1 distance of the offsets, over the priors with an object.
+    /// The smooth L1 distance of the offsets, divided by the number of priors with an object.
     pub loc_loss: f32,
-    /// The cross-entropy, over the priors with an object.
+    /// The cross-entropy, divided by the number of priors with an object.
     pub conf_loss: f32,
-    /// Priors with an object.
+    /// Number of priors with an object.
     pub positives: usize,
-    /// The norm of all gradients together, before clipping; none without clipping.
+    /// The norm of all gradients together before clipping; `None` without clipping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gradient_norm: Option<f32>,
     /// The learning rate.
     pub rate: f64,
-    /// The terms of a distillation by name; none in a step that asked no teacher.
+    /// The terms of a distillation by name; empty in a step without the teacher.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub distillation: BTreeMap<String, TermRecord>,
-    /// Mean average precision at IoU 0.5 on the validation images, where it was measured.
+    /// Mean average precision at IoU 0.5 on the validation images, if it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub map: Option<f64>,
-    /// The loss of the boxes on the validation images, where it was measured.
+    /// The loss of the boxes on the validation images, if it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_loc_loss: Option<f32>,
-    /// The loss of the classes on the validation images, where it was measured.
+    /// The loss of the classes on the validation images, if it was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_conf_loss: Option<f32>,
 }
@@ -48,10 +48,10 @@ pub struct DetectionRecord {
 /// A term of a distillation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TermRecord {
-    /// Its value times the weight of its method.
+    /// The value of the term times the weight of its method.
     pub loss: f32,
-    /// That value over the detection loss, the sum of `loc_loss` and `conf_loss`; 0 where that is
-    /// 0.
+    /// `loss` divided by the detection loss, the sum of `loc_loss` and `conf_loss`; 0 if the
+    /// detection loss is 0.
     pub ratio: f32,
 }
 
@@ -222,7 +222,7 @@ const FIGURES: [&str; 3] = [
     "norm of the gradients",
 ];
 
-/// The first figure that is no number. The terms of a distillation come first, as they are part of
+/// The first figure that is not finite. The terms of a distillation come first, as they are part of
 /// the norm.
 fn not_finite(values: &[f32], names: &[&'static str]) -> Option<(String, f32)> {
     let (figures, terms) = values.split_at(FIGURES.len());

@@ -1,4 +1,4 @@
-//! SSD trained on images with boxes, and how well it finds them.
+//! Training of SSD on images with boxes, and its evaluation.
 
 mod batch;
 mod best;

@@ -31,8 +31,8 @@ pub(super) fn sgd<B: AutodiffBackend, M: AutodiffModule<B>>(
     }
 }
 
-/// PyTorch's AdamW ([Loshchilov and Hutter](https://arxiv.org/abs/1711.05101)): β₁ is the momentum, β₂ 0.999, and weights of
-/// convolutions alone shrink by `η·λ` a step.
+/// PyTorch's AdamW ([Loshchilov and Hutter](https://arxiv.org/abs/1711.05101)): β₁ is the momentum,
+/// β₂ 0.999, and weights of convolutions alone shrink by `η·λ` a step.
 pub(super) fn adam_w<B: AutodiffBackend, M: AutodiffModule<B>>(
     momentum: f64,
     weight_decay: f64,

@@ -1,4 +1,5 @@
-//! Several devices through burn-train: its step on many devices, a thread for each, which copies the network to the device.
+//! Several devices through burn-train: its step on many devices, a thread for each, which copies
+//! the network to the device.
 
 use std::{
     any::Any,
@@ -48,7 +49,8 @@ impl<B: VisionAutodiff> Pool<B> {
         }
     }
 
-    /// What the shares of a batch come to, on `main`: gradients and losses sum, since each is divided by the objects of the batch.
+    /// What the shares of a batch come to, on `main`: gradients and losses sum, since each is
+    /// divided by the objects of the batch.
     pub(super) fn compute(
         &self,
         model: &Ssd<B>,
@@ -139,7 +141,7 @@ struct DetectionTask<B: Backend> {
     model: Ssd<B>,
 }
 
-/// What a thread hands back beside the gradients.
+/// The result of a thread besides the gradients.
 struct Done<B: VisionAutodiff> {
     place: usize,
     /// Or why it could not be computed: a thread that ended would leave burn-train waiting for ever.

@@ -1,4 +1,4 @@
-//! Labels that a teacher gives to images without any.
+//! Pseudo-labels: the labels that a teacher gives to unlabelled images.
 
 use pyrograph_backend::vision::VisionBackend;
 use pyrograph_data::{
@@ -22,7 +22,7 @@ const FLOOR: f64 = 0.5;
 /// where the softmax saturates.
 const OUT_OF_REACH: f64 = 2.0;
 
-/// How the detections of a teacher become labels.
+/// The rule by which detections of a teacher become labels.
 ///
 /// A detection becomes a label if its score reaches the threshold of its class. The thresholds
 /// maximise F1 on the validation images, class by class, as in "Non-iterative optimization of
@@ -32,7 +32,7 @@ const OUT_OF_REACH: f64 = 2.0;
 pub struct PseudoLabelling {
     /// The lowest threshold of a class, above 0 and at most 1.
     pub floor: f64,
-    /// How the outputs of the teacher become detections, on validation images and on others.
+    /// The options of detection, for validation images and unlabelled images.
     pub detect: DetectOptions,
 }
 
@@ -46,7 +46,7 @@ impl Default for PseudoLabelling {
 }
 
 impl PseudoLabelling {
-    /// Checks every number.
+    /// Checks every field.
     ///
     /// # Errors
     /// Names the first field that is not allowed.
@@ -59,12 +59,12 @@ impl PseudoLabelling {
         Ok(self.detect.check()?)
     }
 
-    /// The threshold of each class, of a report on validation images at an IoU of 0.5.
+    /// The threshold of each class, from a report on the validation images at an IoU of 0.5.
     ///
-    /// It is the score with the best F1, and at least the floor. A class without an object in the
-    /// validation images gets the mean threshold of the classes with a best F1, or the floor if
-    /// there is none. A class with objects of which the teacher finds none gets 2, which no score
-    /// reaches.
+    /// The threshold is the score with the best F1, and at least the floor. A class without an
+    /// object in the validation images gets the mean threshold of the classes with a best F1, or
+    /// the floor if there is none. A class whose objects the teacher never finds gets 2, which no
+    /// score reaches.
     pub fn thresholds(&self, validation: &VocReport) -> Vec<f64> {
         let best_of = |class: &VocClass| {
             let score = class.best.map(|point| f64::from(point.score));
@@ -84,30 +84,31 @@ impl PseudoLabelling {
     }
 }
 
-/// Images with the labels of a teacher.
+/// Images with a teacher's labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PseudoLabels {
     /// The images with at least one label, in the order of the unlabelled set.
     pub set: DetectionSet,
-    /// The threshold of each class: the score that its detections had to reach; above 1 for a class
-    /// that gives no labels.
+    /// The threshold of each class, the least score of its labels; above 1 for a class without
+    /// labels.
     pub thresholds: Vec<f64>,
     /// The number of unlabelled images.
     pub images: usize,
-    /// The number of them without a label, which the set leaves out.
+    /// The number of unlabelled images without a label, which the set does not contain.
     pub left_out: usize,
     scores: Vec<Vec<f32>>,
 }
 
 impl PseudoLabels {
-    /// The labels that `detections`, one list for each image of `unlabelled`, give by `thresholds`,
-    /// one for each class. Boxes are clipped to their image; one without an area in it is no label.
+    /// Makes labels of the detections that reach the threshold of their class. `detections` has one
+    /// list for each image of `unlabelled`, `thresholds` one value for each class. Boxes are
+    /// clipped to their image; a box without an area in its image is dropped.
     ///
     /// # Errors
-    /// - [`TrainError::Config`] if the thresholds are not as many as the classes, and, with the
-    ///   thresholds, if no image has a label;
-    /// - [`TrainError::Data`] if the lists are not as many as the images, or the set has not the
-    ///   class of a detection.
+    /// - [`TrainError::Config`] if the number of thresholds differs from the number of classes, or
+    ///   if no image has a label (the error then names the thresholds);
+    /// - [`TrainError::Data`] if the number of lists differs from the number of images, or if the
+    ///   set does not have the class of a detection.
     pub fn from_detections(
         unlabelled: DetectionSet,
         detections: &[Vec<Detection>],
@@ -159,7 +160,7 @@ impl PseudoLabels {
     /// The labels in the form of COCO's annotations, each with its `score`.
     ///
     /// # Errors
-    /// If [`set`](Self::set) was given other images or objects.
+    /// If the images or objects of [`set`](Self::set) were changed.
     pub fn to_coco(&self) -> Result<CocoInstances, DataError> {
         self.set.to_coco_with_scores(&self.scores)
     }
@@ -206,16 +207,18 @@ fn no_label(names: &[String], thresholds: &[f64]) -> TrainError {
 }
 
 /// Labels `unlabelled` by the confident detections of `teacher`, `batch` images at a time.
-/// Thresholds are chosen on `validation`, by [`PseudoLabelling::thresholds`]. Nothing is random.
+/// Thresholds are chosen on `validation`, by [`PseudoLabelling::thresholds`]. The result is
+/// deterministic.
 ///
-/// `each` hears how many images are done after each batch, those of `validation` first.
+/// `each` is called with the number of finished images after each batch; the validation images come
+/// first.
 ///
 /// # Errors
 /// - [`TrainError::Config`] for a floor that is not above 0 and at most 1, without validation
 ///   images or unlabelled images, for an unlabelled image that is a validation image too
-///   ([`DetectionSet::without`] leaves such images out), for sets whose classes are not the
-///   teacher's, and, with the thresholds, if no image has a confident detection;
-/// - when an image does not read, or the teacher puts out values that are not finite.
+///   ([`DetectionSet::without`] leaves such images out), for sets whose classes differ from the
+///   teacher's, and if no image has a confident detection (the error then names the thresholds);
+/// - when an image cannot be read, or an output of the teacher is not finite.
 pub fn label_by_teacher<B: VisionBackend>(
     teacher: &Detector<B>,
     validation: &DetectionSet,

@@ -13,38 +13,39 @@ use crate::{
     run_folder::{RunKind, RunPlan},
 };
 
-/// Where images with boxes come from.
+/// The source of images with boxes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DetectionSource {
     /// Built-in scenes of shapes, drawn by code.
     Scenes {
-        /// How many.
+        /// The number of scenes.
         count: usize,
-        /// Their width and height in pixels.
+        /// The width and height of a scene in pixels.
         side: u32,
-        /// The seed that draws them.
+        /// The seed that draws the scenes.
         seed: u64,
     },
     /// Files in a published layout.
     Files {
-        /// The folder, or COCO's annotation file; absolute in the config of a run, which may be resumed from anywhere.
+        /// The folder, or COCO's annotation file. The path is absolute in the config of a run, so
+        /// that the run can be resumed from any folder.
         path: PathBuf,
         /// The layout.
         format: DetectionFormat,
         /// The part, such as `train`.
         split: String,
-        /// How they are read.
+        /// Options of reading the files.
         options: DetectionOptions,
     },
 }
 
 impl DetectionSource {
-    /// Reads the annotations, or places the shapes. Where images with faults are left out, the header of every image is read
-    /// too, so that a set is the same each time.
+    /// Reads the annotations, or places the shapes. If images with faults are skipped, the header
+    /// of every image is read too, so that the set is the same each time.
     ///
     /// # Errors
-    /// When they do not read.
+    /// When the annotations cannot be read.
     pub fn load(&self) -> Result<DetectionSet, TrainError> {
         self.load_with(&mut || {})
     }
@@ -69,7 +70,7 @@ impl DetectionSource {
         }
     }
 
-    /// What happens to images with faults.
+    /// The handling of images with faults.
     pub fn faults(&self) -> Faults {
         match self {
             Self::Scenes { .. } => Faults::default(),
@@ -77,7 +78,8 @@ impl DetectionSource {
         }
     }
 
-    /// The same source read by the classes `classes`, as those of a model, or of the images trained on; scenes have their own.
+    /// Sets the classes by which the source is read, for example those of a model or of the
+    /// training images; scenes keep their own classes.
     #[must_use]
     pub fn with_classes(mut self, classes: &[String]) -> Self {
         if let Self::Files { options, .. } = &mut self {
@@ -86,12 +88,12 @@ impl DetectionSource {
         self
     }
 
-    /// The same source with another part: `split` of files, and scenes that no other part draws,
-    /// whose parts are `train`, `val`, `test` and `unlabelled`. The other part of an annotation file of COCO's is the file of
-    /// that part beside it.
+    /// The same source with another part: part `split` of the files, or scenes that no other part
+    /// contains (their parts are `train`, `val`, `test` and `unlabelled`). For a COCO annotation
+    /// file it is the file of that part beside it.
     ///
     /// # Errors
-    /// When scenes have no such part, or an annotation file has none beside it.
+    /// When scenes have no such part, or there is no such file beside the annotation file.
     pub fn part(&self, split: &str) -> Result<Self, TrainError> {
         /// Each part of the scenes is drawn from seeds that the others never use.
         const VALIDATION_SEEDS: u64 = 1 << 63;
@@ -144,22 +146,23 @@ impl DetectionSource {
     }
 }
 
-/// A whole run: the images, those it is judged by, and the training.
+/// The config of a whole run: the training images, the validation images, and the training.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SsdRun {
     /// The images.
     pub data: DetectionSource,
-    /// What they were when the run was begun.
+    /// The fingerprint of these images when the run was begun.
     pub fingerprint: DataFingerprint,
-    /// The images that the best network is chosen by; none for a share of `data`.
+    /// The validation images, which choose the best network; `None` holds out a fraction of `data`.
     pub validation: Option<DetectionSource>,
-    /// What they were when the run was begun; none where there is no `validation`.
+    /// The fingerprint of the validation images when the run was begun; `None` without
+    /// `validation`.
     #[serde(default)]
     pub validation_fingerprint: Option<DataFingerprint>,
-    /// The share of `data` that is held out where there is no `validation`, 0 to below 1.
+    /// The fraction of `data` that is held out if there is no `validation`, 0 to below 1.
     pub held_out: f64,
-    /// Number of the images to train on, chosen by the training's seed; none for all.
+    /// The number of training images, chosen by the training's seed; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<usize>,
     /// The classes by name, without the background.
@@ -173,11 +176,11 @@ impl RunPlan for SsdRun {
 }
 
 impl SsdRun {
-    /// The images to train on, and those that the best network is chosen by; the latter may be none.
+    /// The training images, and the validation images if there are any.
     ///
     /// # Errors
-    /// When the data do not read or are not those that the run was begun with, when an image is in both, or when the share is not
-    /// allowed.
+    /// When the data cannot be read or differ from those that the run was begun with, when an image
+    /// is in both, or when the fraction is not allowed.
     pub fn load_data(&self) -> Result<(DetectionSet, Option<DetectionSet>), TrainError> {
         self.split(self.data.load()?)
     }

@@ -187,7 +187,7 @@ where
     }
 }
 
-/// Projectors as the run begins with them; none where no method compares maps.
+/// The initial projectors; none if no method compares maps.
 fn fresh_projectors<B: VisionAutodiff>(
     config: &SsdTraining,
     teacher: Option<&SsdConfig>,

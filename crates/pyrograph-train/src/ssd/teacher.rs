@@ -129,10 +129,10 @@ impl<B: VisionBackend> Teacher<B> {
     }
 }
 
-/// Whether the teacher of a training can be loaded, and fits the student.
+/// Checks that the teacher of a training can be loaded and fits the student.
 ///
 /// # Errors
-/// When the file does not read, was changed since the run was begun, or is of other classes, priors
+/// When the file cannot be read, was changed since the run was begun, or has other classes, priors
 /// or images than the student.
 pub fn check_teacher<B: VisionBackend>(
     config: &SsdTraining,
@@ -145,10 +145,10 @@ pub fn check_teacher<B: VisionBackend>(
     }
 }
 
-/// CRC-32 of a teacher's file, by which a resumed run knows it again.
+/// CRC-32 of a teacher's file, by which a resumed run recognises the teacher.
 ///
 /// # Errors
-/// When the file does not read.
+/// When the file cannot be read.
 pub fn teacher_checksum(path: &Path) -> Result<u32, TrainError> {
     let mut file = fs::File::open(path).map_err(|error| TrainError::io(path, error))?;
     let mut hasher = Checksum(crc32fast::Hasher::new());

@@ -1,4 +1,4 @@
-//! The loop.
+//! The training loop.
 
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
@@ -23,24 +23,24 @@ use crate::{
     TrainError, TrainState, checkpoint, checks::refuse, clip_global_norm, run_folder::RunFolder,
 };
 
-/// What a caller does while training goes on.
+/// Callbacks of a caller during training.
 pub trait SsdHooks<B: Backend> {
-    /// Figures were read; `progress` is the share of the run that is done.
+    /// Called when figures were read; `progress` is the fraction of the run that is done.
     fn logged(&mut self, records: &[DetectionRecord], progress: f64) {
         let _ = (records, progress);
     }
 
-    /// The network to use was judged by the validation images after `step` steps.
+    /// Called after an evaluation on the validation images at step `step`.
     fn evaluated(&mut self, step: u64, report: &VocReport) {
         let _ = (step, report);
     }
 
-    /// Something that the user should know but that does not end the run.
+    /// Called with a remark for the user that does not end the run.
     fn remark(&mut self, text: &str) {
         let _ = text;
     }
 
-    /// Whether to stop after a checkpoint; asked before every step.
+    /// Whether to stop after a checkpoint; called before every step.
     fn stop_requested(&self) -> bool {
         false
     }
@@ -49,39 +49,42 @@ pub trait SsdHooks<B: Backend> {
 /// No hooks.
 impl<B: Backend> SsdHooks<B> for () {}
 
-/// What training yields.
+/// The result of training.
 #[derive(Debug)]
 pub struct TrainedSsd<B: Backend> {
-    /// The network as the last step left it: the moving average, unless it is turned off.
+    /// The network after the last step: the moving average, unless it is turned off.
     pub network: Ssd<B>,
-    /// Steps taken, over every resume.
+    /// Total steps taken, over all resumes.
     pub steps: u64,
-    /// Seconds trained, over every resume, evaluations included.
+    /// Total seconds of training and evaluation, over all resumes.
     pub seconds: f64,
-    /// The last figures that were read.
+    /// The last logged figures.
     pub last: Option<DetectionRecord>,
-    /// The best mean average precision of an evaluation; its network is what [`best_weights`](super::best_weights) gives.
+    /// The best mean average precision of an evaluation; [`best_weights`](super::best_weights)
+    /// returns the weights of its network.
     pub best: Option<f64>,
-    /// The network of that evaluation, where the run is in memory; a run on disk keeps it there.
+    /// The network of that evaluation for a run in memory; a run on disk stores it in a file.
     pub best_network: Option<Ssd<B>>,
-    /// Whether a hook asked to stop before a limit was reached.
+    /// Whether a hook stopped the run before a limit was reached.
     pub interrupted: bool,
 }
 
-/// Trains a detector on `data`, from `run`'s last whole checkpoint if it has one, and keeps the
-/// network that is best on `validation`. Where the config names a teacher, the network learns from
-/// it too, on the first of `devices`.
+/// Trains a detector on `data`, from the last complete checkpoint of `run` if there is one, and
+/// keeps the network that is best on `validation`. If the config names a teacher, the network
+/// learns from it too; the teacher runs on the first of `devices`.
 ///
-/// The first of `devices` is the main one. Further ones, with the feature `several-devices`, each take a share of every batch of two
-/// images or more; gradients are those of the whole batch, but for batch norms, which see the statistics of a share.
+/// The first of `devices` is the main one. With the feature `several-devices` each further device
+/// takes a part of every batch, of at least two images. The gradients are those of the whole batch,
+/// except that batch norms use the statistics of each part.
 ///
-/// A resumed run takes the same steps with the same losses as an unbroken one, on the same machine and backend.
+/// A resumed run takes the same steps with the same losses as an uninterrupted one, on the same
+/// machine and backend.
 ///
 /// # Errors
-/// When the config, the data, the devices, the teacher or the run folder is not right, when another
-/// process trains there, when an image does not read, after which the run can be resumed where it
-/// was, when a loss is no longer a number, which names the images of the batch, or when a term of
-/// the distillation teaches nothing; the last checkpoint is whole in every case.
+/// When the config, the data, the devices, the teacher or the run folder is invalid; when another
+/// process trains in the folder; when an image cannot be read (the run can then be resumed at that
+/// step); when a loss is not finite (the error names the images of the batch); or when a term of
+/// the distillation has no effect; in every case the last checkpoint stays complete.
 pub fn train_ssd<B: VisionAutodiff>(
     config: &SsdTraining,
     data: &DetectionSet,

@@ -1,4 +1,4 @@
-//! Boxes as offsets from priors, which is what a detector learns, and back.
+//! Encoding of boxes as offsets from priors, the targets of a detector, and decoding.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,22 +10,24 @@ use super::{BoundingBox, CenterBox};
 /// anyone drew is smaller, and the logarithm of what is degenerate stays finite.
 const SMALLEST_RATIO: f32 = 1e-6;
 
-/// The largest growth of a prior's side that is decoded, as in torchvision (`bbox_xform_clip`): from 16 pixels to a thousand.
+/// The largest growth of a prior's side that is decoded, as in torchvision (`bbox_xform_clip`):
+/// from 16 pixels to a thousand.
 const LARGEST_RATIO: f32 = 1000.0 / 16.0;
 
-/// How boxes become offsets from priors: those of [SSD](https://arxiv.org/abs/1512.02325), equation 2, each divided by
-/// a variance so that all four are of one size.
+/// The encoding of [SSD](https://arxiv.org/abs/1512.02325), equation 2: offsets from priors, each
+/// divided by a variance so that all four have a similar magnitude.
 ///
-/// Truths and priors are in the same unit, as shares of the image's sides.
+/// Truths and priors must have the same unit, such as fractions of the image's sides.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BoxCoder {
-    /// What the offsets of the centre and of the size are divided by; both are finite and above 0.
+    /// The divisors of the offsets of the centre and of the size; both are finite and above 0.
     pub variances: [f32; 2],
 }
 
 impl BoxCoder {
-    /// The variances of SSD: 0.1 for the centre, 0.2 for the size. torchvision's weights (10, 10, 5, 5) are their inverses.
+    /// The variances of SSD: 0.1 for the centre, 0.2 for the size. torchvision's weights (10, 10,
+    /// 5, 5) are their inverses.
     pub const SSD: Self = Self {
         variances: [0.1, 0.2],
     };
@@ -34,8 +36,8 @@ impl BoxCoder {
     ///
     /// `((t.cx − p.cx) / (v₀·p.w), (t.cy − p.cy) / (v₀·p.h), ln(t.w / p.w) / v₁, ln(t.h / p.h) / v₁)`
     ///
-    /// The ratios of a truth without width or height are taken for 1e-6, so that no finite truth gives an offset that is
-    /// infinite or not a number, as long as the prior has an area.
+    /// A ratio below 1e-6, as of a truth without width or height, is replaced by 1e-6, so the
+    /// offsets of a finite truth are finite if the prior has an area.
     pub fn encode(&self, truth: BoundingBox, prior: CenterBox) -> [f32; 4] {
         let [center, size] = self.variances;
         let CenterBox { cx, cy, w, h } = truth.to_center();
@@ -48,10 +50,10 @@ impl BoxCoder {
         ]
     }
 
-    /// The box that lies at `offsets` from `prior`: the inverse of [`encode`](Self::encode).
+    /// Decodes `offsets` from `prior` into a box: the inverse of [`encode`](Self::encode).
     ///
-    /// A side grows by 62.5 at most, as in torchvision, so that no finite offset of a size overflows. Offsets that are not
-    /// numbers give corners that are not.
+    /// A side grows by a factor of at most 62.5, as in torchvision, so that no finite offset
+    /// overflows. NaN offsets give NaN corners.
     pub fn decode(&self, offsets: [f32; 4], prior: CenterBox) -> BoundingBox {
         let [center, size] = self.variances;
         let [x, y, w, h] = offsets;

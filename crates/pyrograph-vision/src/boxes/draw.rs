@@ -1,4 +1,4 @@
-//! Boxes on a picture.
+//! Drawing boxes on a picture.
 
 use image::{Rgb, RgbImage};
 
@@ -14,16 +14,16 @@ const SIDE_OF_LARGE_TEXT: u32 = 900;
 /// Pixels of colour at the left and the right of a caption.
 const TAG_PAD: i64 = 3;
 
-/// A box to draw, with what is written at it.
+/// A box to draw, with a caption.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BoxLabel {
-    /// Where, in pixels of the picture.
+    /// The box, in pixels of the picture.
     pub bbox: BoundingBox,
     /// The colour of the outline and of the caption's tag.
     pub colour: Rgb<u8>,
-    /// What is written at the box, such as "RBC 0.93"; nothing where it is empty.
+    /// The caption of the box, such as "RBC 0.93"; empty for no caption.
     pub caption: String,
-    /// How important the box is: higher ones are drawn over lower ones.
+    /// The score: boxes of higher scores are drawn over boxes of lower scores.
     pub score: f32,
 }
 
@@ -39,11 +39,12 @@ impl BoxLabel {
     }
 }
 
-/// The image with outlines around boxes and captions on them.
+/// Draws outlines and captions of boxes on an image.
 ///
-/// Outlines come first and captions over them, each by rising score. A caption stands on a tag above its box, or within it
-/// where there is no room above, and is moved to be within the picture. Boxes that reach beyond the picture are cut; those
-/// without area, with corners that are not finite numbers or wholly outside the picture are left out.
+/// Outlines are drawn first and captions over them, each by rising score. A caption stands on a tag
+/// above its box, or inside the box if there is no room above, and is moved into the picture. Boxes
+/// that extend beyond the picture are clipped; boxes without an area, with corners that are not
+/// finite, or entirely outside the picture are skipped.
 pub fn draw_boxes(image: &RgbImage, items: &[BoxLabel]) -> RgbImage {
     let mut picture = image.clone();
     let (width, height) = image.dimensions();

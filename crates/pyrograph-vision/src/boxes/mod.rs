@@ -1,4 +1,4 @@
-//! Boxes around objects: forms, overlap, and what a detector found.
+//! Boxes around objects: representations, overlap, and detections.
 
 mod coder;
 mod draw;
@@ -17,9 +17,10 @@ pub use postprocess::{DetectOptions, postprocess};
 pub(crate) use priors::MAX_PRIORS;
 pub use priors::{PriorClip, PriorConfig, PriorMap};
 
-/// An axis-aligned box by its corners. The unit is that of the place it is used in: pixels of an image, or shares of its sides.
+/// An axis-aligned box by its corners. The unit depends on the use: pixels of an image, or
+/// fractions of its sides.
 ///
-/// A corner lies at the edge of a pixel, so that the width is `x2 − x1`, with no pixel added.
+/// Corners lie at the edges of pixels, so the width is `x2 − x1`, without an added pixel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BoundingBox {
@@ -34,18 +35,18 @@ pub struct BoundingBox {
 }
 
 impl BoundingBox {
-    /// From corners.
+    /// A box from its corners.
     pub const fn new(x1: f32, y1: f32, x2: f32, y2: f32) -> Self {
         Self { x1, y1, x2, y2 }
     }
 
-    /// From the centre, the width and the height.
+    /// A box from its centre, width and height.
     pub fn from_center(center: CenterBox) -> Self {
         let CenterBox { cx, cy, w, h } = center;
         Self::new(cx - w / 2.0, cy - h / 2.0, cx + w / 2.0, cy + h / 2.0)
     }
 
-    /// As centre, width and height.
+    /// The box as centre, width and height.
     pub fn to_center(self) -> CenterBox {
         CenterBox {
             cx: (self.x1 + self.x2) / 2.0,
@@ -76,19 +77,20 @@ impl BoundingBox {
         self.is_finite() && self.x1 < self.x2 && self.y1 < self.y2
     }
 
-    /// The area; 0 for a box that has none.
+    /// The area; 0 for a box without an area.
     pub fn area(self) -> f32 {
         self.width().max(0.0) * self.height().max(0.0)
     }
 
-    /// The area that both cover.
+    /// The area of the intersection of both boxes.
     pub fn intersection(self, other: Self) -> f32 {
         let width = self.x2.min(other.x2) - self.x1.max(other.x1);
         let height = self.y2.min(other.y2) - self.y1.max(other.y1);
         width.max(0.0) * height.max(0.0)
     }
 
-    /// Intersection over union, in [0, 1], never NaN: 0 where neither box has an area, or where a corner is infinite or no number.
+    /// Intersection over union, in [0, 1], never NaN: 0 if neither box has an area, or if a corner
+    /// is infinite or NaN.
     pub fn iou(self, other: Self) -> f32 {
         if !(self.is_finite() && other.is_finite()) {
             return 0.0;
@@ -103,8 +105,9 @@ impl BoundingBox {
         if union > 0.0 { both / union } else { 0.0 }
     }
 
-    /// The part within an image of `width` by `height`; a box outside of it becomes one without area at the edge, and
-    /// corners that are not numbers stay so. Sides of the image that are negative or not numbers count as 0.
+    /// Clips the box to an image of `width` by `height`. A box outside of the image becomes a box
+    /// without area at the edge; NaN corners stay NaN. A negative or NaN side of the image counts
+    /// as 0.
     pub fn clip(self, width: f32, height: f32) -> Self {
         // `max` also takes 0 for what is not a number, so that no `clamp` below can panic.
         let (width, height) = (width.max(0.0), height.max(0.0));
@@ -116,13 +119,14 @@ impl BoundingBox {
         }
     }
 
-    /// In other units: as from pixels to shares of the sides.
+    /// The box in other units, for example from pixels to fractions of the sides: x is multiplied
+    /// by `x`, y by `y`.
     pub fn scaled(self, x: f32, y: f32) -> Self {
         Self::new(self.x1 * x, self.y1 * y, self.x2 * x, self.y2 * y)
     }
 }
 
-/// A box by its centre, as priors are.
+/// A box by its centre and size, the form of priors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CenterBox {
@@ -136,15 +140,15 @@ pub struct CenterBox {
     pub h: f32,
 }
 
-/// What a detector found.
+/// A detection.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Detection {
-    /// Where.
+    /// The box.
     pub bbox: BoundingBox,
-    /// What: the class, from 0, background not counted.
+    /// The class, from 0, background not counted.
     pub class: usize,
-    /// How sure, in [0, 1].
+    /// The score, in [0, 1].
     pub score: f32,
 }
 

@@ -1,4 +1,4 @@
-//! Of boxes on the same object, the best one.
+//! Non-maximum suppression: keeps the best of several boxes on the same object.
 
 use std::collections::HashMap;
 
@@ -6,11 +6,13 @@ use super::BoundingBox;
 
 /// Greedy non-maximum suppression: the indices of the boxes that are kept, best score first.
 ///
-/// Boxes are taken by falling score, of equal scores the lower index first, and each one is kept unless its
-/// [IoU](BoundingBox::iou) with one kept before is above `iou_threshold`. It ends at `keep_at_most`.
+/// Boxes are processed by falling score, the lower index first for equal scores. A box is kept
+/// unless its [IoU](BoundingBox::iou) with a box kept before is above `iou_threshold`. At most
+/// `keep_at_most` boxes are kept.
 ///
-/// Boxes with a corner, or a score, that is infinite or not a number are never kept. A box without area overlaps nothing.
-/// Where `boxes` and `scores` differ in length, what is beyond the shorter counts as missing.
+/// Boxes with a corner, or a score, that is infinite or not a number are never kept. A box without
+/// area overlaps nothing. If `boxes` and `scores` differ in length, the extra entries of the longer
+/// one are ignored.
 pub fn nms(
     boxes: &[BoundingBox],
     scores: &[f32],
@@ -27,9 +29,10 @@ pub fn nms(
         .collect()
 }
 
-/// [`nms`] among the boxes of each class, as if each were alone, merged by falling score.
+/// [`nms`] separately for the boxes of each class; the results are merged by falling score.
 ///
-/// `keep_at_most` is for all classes together. What is beyond the shortest of the three slices counts as missing.
+/// `keep_at_most` applies to all classes together. Entries beyond the length of the shortest slice
+/// are ignored.
 pub fn nms_per_class(
     boxes: &[BoundingBox],
     scores: &[f32],

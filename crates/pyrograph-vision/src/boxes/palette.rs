@@ -1,9 +1,9 @@
-//! Colours that tell classes apart.
+//! Colours of classes.
 
 use image::Rgb;
 
-/// Colours of which each, from the first, is as far as possible from all before it in Oklab, with lightness between 0.42
-/// and 0.92 and a chroma above 0.11, so that none is lost on a grey picture.
+/// Colours of which each, from the first, is as far as possible from all before it in Oklab, with
+/// lightness between 0.42 and 0.92 and a chroma above 0.11, so that none is lost on a grey picture.
 const PALETTE: [[u8; 3]; 24] = [
     [225, 30, 45],
     [0, 255, 0],
@@ -31,7 +31,7 @@ const PALETTE: [[u8; 3]; 24] = [
     [150, 0, 60],
 ];
 
-/// The colour of a class: one of 24, which then start anew.
+/// The colour of a class: one of 24 colours, which then repeat.
 pub fn class_colour(class: usize) -> Rgb<u8> {
     Rgb(PALETTE[class % PALETTE.len()])
 }

@@ -1,26 +1,26 @@
-//! From what a detector puts out to what it found.
+//! Post-processing: from the outputs of a detector to detections.
 
 use serde::{Deserialize, Serialize};
 
 use super::{BoxCoder, CenterBox, Detection, MAX_PRIORS, nms_per_class};
 use crate::VisionError;
 
-/// Which of a detector's boxes are handed out.
+/// Options of post-processing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DetectOptions {
     /// Boxes whose score is not above this are dropped; in [0, 1].
     pub score_threshold: f32,
-    /// How many boxes of each class, the best ones, enter the suppression; at least 1.
+    /// The number of best boxes of each class that enter the suppression; at least 1.
     pub candidates: usize,
     /// Boxes whose IoU with a better one of their class is above this are dropped; in [0, 1].
     pub iou_threshold: f32,
-    /// How many boxes of all classes together are handed out; at least 1.
+    /// The number of boxes of all classes together that are returned; at least 1.
     pub keep: usize,
 }
 
 impl DetectOptions {
-    /// Those of torchvision's `ssd300_vgg16`, which are the default.
+    /// The options of torchvision's `ssd300_vgg16`, the default.
     pub const TORCHVISION: Self = Self {
         score_threshold: 0.01,
         candidates: 400,
@@ -28,7 +28,8 @@ impl DetectOptions {
         keep: 200,
     };
 
-    /// Those of ssd.pytorch, which has half as many candidates. It keeps 200 boxes of each class, here they are 200 in all.
+    /// The options of ssd.pytorch, with half as many candidates. ssd.pytorch keeps 200 boxes of
+    /// each class; here it is 200 in total.
     pub fn ssd_pytorch() -> Self {
         Self {
             candidates: 200,
@@ -36,10 +37,11 @@ impl DetectOptions {
         }
     }
 
-    /// Whether all numbers are within their ranges.
+    /// Checks that all options are within their ranges.
     ///
     /// # Errors
-    /// [`VisionError::Range`] for a threshold that is not in [0, 1], [`VisionError::Zero`] for `candidates` or `keep` of 0.
+    /// [`VisionError::Range`] for a threshold that is not in [0, 1], [`VisionError::Zero`] for
+    /// `candidates` or `keep` of 0.
     pub fn check(&self) -> Result<(), VisionError> {
         for (what, seen) in [
             ("the score threshold of a detection", self.score_threshold),
@@ -71,23 +73,25 @@ impl Default for DetectOptions {
     }
 }
 
-/// What a detector of the SSD kind found in one image, best first.
+/// Computes the detections of an SSD detector in one image, best first.
 ///
-/// `loc` holds the offsets of each of P priors (P·4 values), `logits` for each prior the background and then the classes
-/// (P·C values). As torchvision's `SSD.postprocess_detections` does it:
+/// `loc` holds the offsets of each of P priors (P·4 values), `logits` for each prior the background
+/// and then the classes (P·C values). The steps are those of torchvision's
+/// `SSD.postprocess_detections`:
 ///
-/// 1. scores are the softmax over a prior's logits; those above `score_threshold` count,
-/// 2. of each class the best `candidates` are decoded and cut at the image's edges,
-/// 3. of boxes of one class that overlap by more than `iou_threshold` the best stays,
-/// 4. of all classes together the best `keep` are handed out.
+/// 1. scores are the softmax over a prior's logits; scores above `score_threshold` count,
+/// 2. the best `candidates` of each class are decoded and clipped to the image,
+/// 3. of the boxes of a class that overlap by more than `iou_threshold` only the best is kept,
+/// 4. the best `keep` of all classes together are returned.
 ///
-/// Of equal scores the lower class comes first, then the lower prior. Boxes are in shares of the image's sides; the class
-/// of a [`Detection`] does not count the background. A prior yields nothing where one of its logits is not a number or
-/// +∞ or one of its offsets is not finite.
+/// For equal scores the lower class comes first, then the lower prior. Boxes are in fractions of
+/// the image's sides; the class of a [`Detection`] does not count the background. A prior with a
+/// logit that is NaN or +∞, or with an offset that is not finite, gives no detection.
 ///
 /// # Errors
-/// [`VisionError::Empty`] without priors, [`VisionError::HeadLength`] unless `loc` has 4 values for each prior and `logits`
-/// one number of values for each that is at least 2, otherwise those of [`DetectOptions::check`].
+/// [`VisionError::Empty`] without priors, [`VisionError::HeadLength`] unless `loc` has 4 values for
+/// each prior and `logits` an equal number of at least 2 values for each prior; also the errors of
+/// [`DetectOptions::check`].
 pub fn postprocess(
     loc: &[f32],
     logits: &[f32],
@@ -197,14 +201,15 @@ fn candidates(loc: &[f32], logits: &[f32], outputs: usize, threshold: f32) -> Ve
 
 /// By how much a background's logit leads where no class can score above the threshold.
 ///
-/// A score is at most `1 / (1 + exp(lead))`, as if background and class were all there is. A hundredth more makes up for
-/// rounding. Most priors see background, so this spares most of the exponentials.
+/// A score is at most `1 / (1 + exp(lead))`, as if background and class were all there is. A
+/// hundredth more makes up for rounding. Most priors see background, so this spares most of the
+/// exponentials.
 fn hopeless_lead(threshold: f32) -> f32 {
     const ROUNDING: f32 = 0.01;
     ((1.0 - threshold) / threshold).ln() + ROUNDING
 }
 
-/// The best so many candidates, best first, of equal scores the lower prior first.
+/// The best `limit` candidates, best first; for equal scores the lower prior first.
 fn best(candidates: &mut [Candidate], limit: usize) -> &[Candidate] {
     let order = |a: &Candidate, b: &Candidate| {
         let score = b.score.total_cmp(&a.score);

@@ -1,4 +1,4 @@
-//! The boxes that a detector starts from.
+//! Prior boxes, the reference boxes of a detector.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,11 +11,11 @@ pub(crate) const MAX_PRIORS: usize = 1_000_000;
 /// What a number has to be, in words.
 const POSITIVE: &str = "a finite number above 0";
 
-/// What of the priors is brought into the range from 0 to 1.
+/// The numbers of the priors that are clipped to the range from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PriorClip {
-    /// Nothing.
+    /// No clipping.
     None,
     /// Widths and heights, as torchvision does.
     Size,
@@ -29,13 +29,15 @@ pub enum PriorClip {
 pub struct PriorMap {
     /// The side of the map, in cells.
     pub size: usize,
-    /// The distance between the centres of two neighbours, in pixels of the input image.
+    /// The distance between the centres of neighbouring cells, in pixels of the input image.
     pub step: f32,
     /// The side of the small square, in pixels of the input image.
     pub min_size: f32,
-    /// The side of which the large square is the geometric mean with `min_size`: that of the next map's small square.
+    /// The side of the next map's small square. The side of the large square is the geometric mean
+    /// of `min_size` and `max_size`.
     pub max_size: f32,
-    /// The ratios of the boxes that are no squares. Each gives two: one lying, one standing.
+    /// The aspect ratios of the boxes that are not squares. Each ratio gives two boxes, a wide and
+    /// a tall one.
     pub ratios: Vec<f32>,
 }
 
@@ -47,7 +49,7 @@ pub struct PriorConfig {
     pub image_size: f32,
     /// The feature maps, in the order in which the detector's heads take them.
     pub maps: Vec<PriorMap>,
-    /// What is brought into the range from 0 to 1.
+    /// The numbers that are clipped to the range from 0 to 1.
     pub clip: PriorClip,
     /// The variances of the [`coder`](Self::coder).
     pub variances: [f32; 2],
@@ -123,7 +125,7 @@ impl PriorConfig {
         }
     }
 
-    /// Whether priors can be made of this.
+    /// Checks the configuration.
     ///
     /// # Errors
     /// [`VisionError::Empty`] without maps, [`VisionError::Range`] for an image size or a variance and
@@ -186,7 +188,7 @@ impl PriorConfig {
         self.maps.iter().map(PriorMap::per_cell).collect()
     }
 
-    /// The number of priors in all; `usize::MAX` where it is beyond counting.
+    /// The total number of priors; `usize::MAX` if it overflows.
     pub fn count(&self) -> usize {
         let of_map = |map: &PriorMap| {
             let cells = map.size.saturating_mul(map.size);
@@ -203,11 +205,11 @@ impl PriorConfig {
         }
     }
 
-    /// All priors, as shares of the image's sides: map by map, row by row, and in each cell the small square, the large
-    /// one, then for each ratio the lying and the standing box.
+    /// All priors, in fractions of the image's sides: map by map, row by row, and in each cell the
+    /// small square, the large square, then for each ratio the wide and the tall box.
     ///
-    /// With s = min_size / image_size, s' = √(s · max_size / image_size) and a ratio r their sizes are (s, s), (s', s'),
-    /// (s·√r, s/√r) and (s/√r, s·√r).
+    /// With s = min_size / image_size, s' = √(s · max_size / image_size) and a ratio r their sizes
+    /// are (s, s), (s', s'), (s·√r, s/√r) and (s/√r, s·√r).
     ///
     /// # Errors
     /// Those of [`check`](Self::check).

@@ -3,14 +3,14 @@
 use super::axis::widened;
 use super::range;
 
-/// What the height of a bar means.
+/// The meaning of the height of a bar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum HistogramScale {
     /// The number of values in the bin.
     #[default]
     Counts,
-    /// That number over all values of the distribution and over the width of the bin, so that the
-    /// bars have an area of 1 and sets of different size can be compared.
+    /// The number divided by the number of all values and by the width of the bin, so that the bars
+    /// have an area of 1 and sets of different size can be compared.
     Densities,
 }
 

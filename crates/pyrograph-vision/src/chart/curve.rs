@@ -1,4 +1,4 @@
-//! Shares against shares, such as ROC and precision–recall curves.
+//! Curves in the unit square, such as ROC and precision–recall curves.
 
 use image::{Rgb, RgbImage};
 
@@ -12,29 +12,29 @@ use crate::VisionError;
 const AROUND: f64 = 0.02;
 const DIAGONAL: Rgb<u8> = Rgb([150, 150, 150]);
 
-/// How the points of a curve are joined.
+/// The way in which the points of a curve are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Join {
     /// By straight lines, as a ROC curve.
     #[default]
     Slopes,
-    /// At the height of the right one of two points, as a precision–recall curve, whose area is the
-    /// average precision then.
+    /// By steps at the height of the right one of two points, as a precision–recall curve, whose
+    /// area is then the average precision.
     Steps,
 }
 
-/// How a chart of [`curve_chart`] looks.
+/// The look of a chart of [`curve_chart`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct CurveOptions {
-    /// Title above the chart, empty for none.
+    /// Title above the chart; empty for no title.
     pub title: String,
-    /// What the horizontal axis measures, empty for none.
+    /// The quantity along the horizontal axis; empty for no label.
     pub x_label: String,
-    /// What the vertical axis measures, empty for none.
+    /// The quantity along the vertical axis; empty for no label.
     pub y_label: String,
-    /// How points are joined.
+    /// The way in which points are joined.
     pub join: Join,
-    /// Whether the diagonal is drawn, on which the ROC curve of random scores lies.
+    /// Whether to draw the diagonal, the ROC curve of random scores.
     pub diagonal: bool,
     /// Width of the picture in pixels, 240 to 8192.
     pub width: u32,
@@ -43,7 +43,7 @@ pub struct CurveOptions {
 }
 
 impl CurveOptions {
-    /// True over false alarms, with the diagonal, on 560 by 620 pixels.
+    /// True positive rate over false positive rate, with the diagonal, on 560 by 620 pixels.
     pub fn roc() -> Self {
         Self {
             title: String::new(),
@@ -70,9 +70,9 @@ impl CurveOptions {
 
 /// Draws curves in the unit square: both axes go from 0 to 1, and a unit is as long on either.
 ///
-/// The points of each series come in the order of rising x; a single one is a dot. A legend such as
-/// "search 0.95" comes from the names. Points with a coordinate that is infinite or NaN are left out
-/// and break the curve.
+/// The points of each series must have rising x; a single point is a dot. The legend shows the
+/// names, such as "search 0.95". Points with an infinite or NaN coordinate are skipped and break
+/// the curve.
 ///
 /// # Errors
 /// [`VisionError::NothingToPlot`] when no point is left, [`VisionError::Range`] for a finite

@@ -1,4 +1,4 @@
-//! How values spread, such as the scores of normal and of anomalous images.
+//! Histograms, such as of the scores of normal and anomalous images.
 
 use image::{Rgb, RgbImage};
 
@@ -26,7 +26,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// The spread of `values`.
+    /// A distribution of `values`.
     pub fn new(name: impl Into<String>, values: Vec<f32>) -> Self {
         Self {
             name: name.into(),
@@ -38,9 +38,9 @@ impl Distribution {
 /// A vertical line across a chart, such as a threshold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// What is written beside the line, empty for nothing.
+    /// The text beside the line; empty for none.
     pub label: String,
-    /// Where it stands on the horizontal axis.
+    /// The position on the horizontal axis.
     pub x: f64,
 }
 
@@ -54,18 +54,19 @@ impl Mark {
     }
 }
 
-/// How a chart of [`histogram_chart`] looks.
+/// The look of a chart of [`histogram_chart`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct HistogramOptions {
-    /// Title above the chart, empty for none.
+    /// Title above the chart; empty for no title.
     pub title: String,
-    /// What the values are, empty for nothing.
+    /// The quantity along the horizontal axis; empty for no label.
     pub x_label: String,
-    /// What the bars count; `None` for "items" or "density" by the scale, empty for nothing.
+    /// The label of the vertical axis; `None` for "items" or "density" depending on the scale,
+    /// empty for no label.
     pub y_label: Option<String>,
     /// The number of bins, of one width and shared by all distributions, 1 to 1024.
     pub bins: usize,
-    /// What the height of a bar means.
+    /// The meaning of the height of a bar.
     pub scale: HistogramScale,
     /// Width of the picture in pixels, 240 to 8192.
     pub width: u32,
@@ -91,8 +92,8 @@ impl Default for HistogramOptions {
 /// Draws the distributions as translucent bars with an outline, one over the other, and the marks as
 /// dashed lines with their labels.
 ///
-/// The bins reach from the smallest to the largest value of all distributions. Values and marks that
-/// are infinite or NaN are left out; the axis is as long as the marks that are left need.
+/// The bins reach from the smallest to the largest value of all distributions. Infinite and NaN
+/// values and marks are skipped; the axis includes all other marks.
 ///
 /// # Errors
 /// [`VisionError::NothingToPlot`] when no value is left, [`VisionError::Range`] for a number of bins

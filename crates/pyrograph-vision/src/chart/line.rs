@@ -1,4 +1,4 @@
-//! Lines over an open range, such as losses over the steps of a training.
+//! Line charts, such as losses over the steps of a training.
 
 use image::{Rgb, RgbImage};
 
@@ -13,20 +13,20 @@ const FAINT: f32 = 0.25;
 /// The radius of the dot of a series of one point, in pixels.
 const LONE_POINT: f32 = 3.0;
 
-/// How a chart looks.
+/// The look of a line chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChartOptions {
-    /// Title above the chart, empty for none.
+    /// Title above the chart; empty for no title.
     pub title: String,
-    /// What the horizontal axis counts, empty for none.
+    /// The quantity along the horizontal axis; empty for no label.
     pub x_label: String,
-    /// What the vertical axis measures, empty for none.
+    /// The quantity along the vertical axis; empty for no label.
     pub y_label: String,
     /// Whether the vertical axis is logarithmic.
     pub log_y: bool,
-    /// How much of the past a smoothed line keeps at each point, in [0, 1): the weight of an
-    /// exponential moving average with its start corrected, as TensorBoard's slider. At 0 the raw
-    /// line stands alone, otherwise it lies faint under the smoothed one.
+    /// The weight of the exponential moving average of the smoothed line, in [0, 1), bias-corrected
+    /// as TensorBoard's slider. At 0 only the raw line is drawn; otherwise the raw line is drawn
+    /// faintly under the smoothed one.
     pub smoothing: f64,
     /// Width of the picture in pixels, 240 to 8192.
     pub width: u32,
@@ -51,8 +51,8 @@ impl Default for ChartOptions {
 
 /// Draws the series as lines: raw and faint, with the smoothed line over it.
 ///
-/// Points with a coordinate that is infinite, NaN or beyond 10¹⁰⁰ are left out and break the line,
-/// and so are those at or below zero on a logarithmic axis.
+/// Points with a coordinate that is infinite, NaN or beyond 10¹⁰⁰ are skipped and break the line,
+/// and so are points at or below zero on a logarithmic axis.
 ///
 /// # Errors
 /// [`VisionError::NothingToPlot`] when no point is left, [`VisionError::Range`] for a smoothing
@@ -61,13 +61,13 @@ pub fn line_chart(options: &ChartOptions, series: &[Series]) -> Result<RgbImage,
     line_chart_with_right(options, series, None)
 }
 
-/// Lines with an axis of their own at the right: of another unit than the others, as a share beside
+/// Lines with an axis of their own at the right, for another unit, such as a fraction beside
 /// losses. They are not smoothed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RightAxis {
-    /// What the axis measures.
+    /// The label of the axis.
     pub label: String,
-    /// The values at its lower and its upper end; values outside are drawn at the ends.
+    /// The values at the lower and the upper end of the axis; values outside are drawn at the ends.
     pub range: (f64, f64),
     /// The lines.
     pub series: Vec<Series>,

@@ -1,5 +1,5 @@
-//! Charts as pictures: [`line`] for losses over steps, [`curve`] for shares against shares,
-//! [`histogram`] for the spread of scores, [`scatter`] for labelled points.
+//! Charts as pictures: [`line`] for losses over steps, [`curve`] for ROC and precision–recall
+//! curves, [`histogram`] for distributions of scores, [`scatter`] for labelled points.
 //!
 //! [`frame`] draws what every chart has around its data (titles, axes, ticks, legend), [`axis`]
 //! chooses ticks and their labels, [`bins`] counts, [`stroke`] draws smooth lines, [`tags`] finds

@@ -21,9 +21,10 @@ const LEADER: f32 = 0.5;
 /// A labelled point of [`scatter_chart`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScatterPoint {
-    /// The text beside the point, empty for none.
+    /// The text beside the point; empty for none.
     pub label: String,
-    /// The points of one group have one colour, which the legend names; empty for no entry.
+    /// The group of the point. Points of a group have one colour, with an entry in the legend;
+    /// empty for no entry.
     pub group: String,
     /// The horizontal coordinate.
     pub x: f64,
@@ -36,7 +37,7 @@ pub struct ScatterPoint {
 /// The look of a chart of [`scatter_chart`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScatterOptions {
-    /// Title above the chart, empty for none.
+    /// Title above the chart; empty for no title.
     pub title: String,
     /// The quantity along the horizontal axis, empty for none.
     pub x_label: String,
@@ -66,7 +67,7 @@ impl Default for ScatterOptions {
 
 /// Draws labelled points with their spreads.
 ///
-/// Points with a coordinate that is infinite, NaN or beyond 10¹⁰⁰ are left out. A label that would
+/// Points with a coordinate that is infinite, NaN or beyond 10¹⁰⁰ are skipped. A label that would
 /// cover another one or a point moves up or down, and a thin line joins it to its point.
 ///
 /// # Errors

@@ -32,38 +32,38 @@ use crate::{
 
 #[derive(Args)]
 pub(crate) struct Fit {
-    /// The run folder of `pyrograph train dcgan`; the fitted model goes into it.
+    /// The run folder of `pyrograph train dcgan`; the fitted model is written into it.
     #[arg(long)]
     run: PathBuf,
-    /// Where the fitted model goes instead [default: in the run folder].
+    /// Another path for the fitted model [default: in the run folder].
     #[arg(long)]
     out: Option<PathBuf>,
-    /// The raw weights of the generator's last step, not their moving average.
+    /// Use the generator's weights of the last step instead of their moving average.
     #[arg(long)]
     no_ema: bool,
     /// λ: the weight of the discriminator's features in the score, 0 to 1.
     #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
     lambda: f64,
-    /// The share of normal images below the threshold.
+    /// The fraction of normal images below the threshold.
     #[arg(long, default_value_t = 0.95, allow_negative_numbers = true)]
     quantile: f64,
     /// The methods that get a threshold.
     #[arg(long, value_delimiter = ',', default_values_t = Method::ALL)]
     methods: Vec<Method>,
-    /// The held-out images that thresholds are drawn from, at most.
+    /// The largest number of held-out images that thresholds are drawn from.
     #[arg(long, default_value_t = 200, allow_negative_numbers = true)]
     calibration_images: usize,
     /// Steps of the encoder's training [default: 1000].
     #[arg(long, allow_negative_numbers = true)]
     encoder_steps: Option<u64>,
-    /// Adam's rate at the start of the encoder's training; it falls to 0 [default: 0.001].
+    /// Adam's learning rate at the start of the encoder's training; it falls to 0 [default: 0.001].
     #[arg(long, allow_negative_numbers = true)]
     encoder_rate: Option<f64>,
     /// κ: the weight of the features in the encoder's loss [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     kappa: Option<f64>,
-    /// Weight of the distance between generated images' latent vectors and those found [default:
-    /// 0.1].
+    /// Weight of the distance between the latent vectors of generated images and the encoder's
+    /// [default: 0.1].
     #[arg(long, allow_negative_numbers = true)]
     latent_weight: Option<f64>,
     #[command(flatten)]

@@ -23,7 +23,7 @@ use pyrograph::{
 pub(crate) enum Anomaly {
     /// Train the encoder of a run's generator, and draw the thresholds between normal and anomalous.
     Fit(Box<fit::Fit>),
-    /// Score images, and judge the scores where labels are known.
+    /// Score images, and evaluate the scores if labels are known.
     Score(Box<score::Score>),
 }
 
@@ -39,28 +39,31 @@ impl Anomaly {
 /// The model file that `fit` writes into a run folder.
 const FITTED: &str = "anomaly.safetensors";
 
-/// How latent vectors are searched for.
+/// Options of the search for latent vectors.
 #[derive(Args, Clone, Copy)]
 pub(crate) struct SearchOptions {
-    /// What the other flags of the search start from [default: usual, or for `score` the search of the fitted threshold].
+    /// The preset that the other flags of the search change [default: usual, or for `score` the
+    /// search of the fitted threshold].
     #[arg(long, value_enum)]
     search_preset: Option<SearchPreset>,
     /// Steps of the search [default: 60, or as the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     steps: Option<usize>,
-    /// Adam's rate at the start of the search; it falls to a tenth, but is constant with
+    /// Adam's learning rate at the start of the search; it falls to a tenth, but is constant with
     /// `--search-preset article` [default: 0.03, or as the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     rate: Option<f64>,
-    /// Starts of every image, of which the best counts [default: 2, or as the model was fitted].
+    /// Searches for each image from different starts, of which the best counts [default: 2, or as
+    /// the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     restarts: Option<usize>,
-    /// Random images that are made once; every search starts from the nearest of them. 0 starts
-    /// from vectors drawn for each image [default: 2000, or as the model was fitted].
+    /// Number of random images that are generated once; every search starts from the nearest of
+    /// them. With 0 a search starts from random vectors [default: 2000, or as the model was
+    /// fitted].
     #[arg(long, allow_negative_numbers = true)]
     pool: Option<usize>,
-    /// An image's search ends when its score has not fallen by this share of itself within 50
-    /// steps; 0 takes every step [default: 0, or as the model was fitted].
+    /// An image's search ends when its score has not fallen by this fraction of itself within 50
+    /// steps; 0 always takes all steps [default: 0, or as the model was fitted].
     #[arg(long, allow_negative_numbers = true)]
     early_stop: Option<f64>,
     /// Images searched for at once [default: 32, or as the model was fitted].
@@ -71,13 +74,14 @@ pub(crate) struct SearchOptions {
     seed: Option<u64>,
 }
 
-/// A search as a whole.
+/// A preset of the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum SearchPreset {
     /// Two starts from the nearest of a pool, 60 steps at a falling rate.
     Usual,
-    /// That of the article on MNIST: one random start, 5,000 steps of Adam at a constant 0.001, networks as in training, so
-    /// that images searched for together change each other's scores.
+    /// The search of the article on MNIST: one random start, 5,000 steps of Adam at a constant
+    /// 0.001, networks in training mode, so that the score of an image depends on the others of its
+    /// batch.
     Article,
 }
 

@@ -50,31 +50,34 @@ pub(crate) struct Score {
     /// A fitted model file.
     #[arg(long)]
     model: Option<PathBuf>,
-    /// The images: as for `train dcgan`, or without labels: a folder of images, one image, a CSV file of pixels alone;
-    /// without it, the built-in stroke digits.
+    /// The images: idx files of MNIST and its relatives, a CSV file, MVTec's folders, a folder for
+    /// each class, or images without labels (a folder of images, one image, a CSV file of pixels
+    /// only); docs/labelled-data.md lists the layouts. Without --data, the built-in stroke digits.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// Which part of the data.
+    /// The part of the data.
     #[arg(long, default_value_t = Split::Test)]
     split: Split,
-    /// Classes to score, by name [default: all; 2,7,8 of the built-in digits].
+    /// Names of the classes to score [default: all; of the built-in digits 2,7,8].
     #[arg(long, value_delimiter = ',')]
     classes: Vec<String>,
-    /// Classes that are normal, by name, or none where all are anomalous [default: those that the model was trained on].
+    /// Names of the normal classes, or none if all images are anomalous [default: those that the
+    /// model was trained on].
     #[arg(long, value_delimiter = ',')]
     normal: Vec<String>,
-    /// The first so many images.
+    /// Score only the first LIMIT images.
     #[arg(long, allow_negative_numbers = true)]
     limit: Option<usize>,
-    /// How many built-in digits of each class are drawn.
+    /// Number of built-in digits of each class.
     #[arg(long, default_value_t = 50, conflicts_with = "data")]
     per_class: usize,
-    /// How twins are found: search, encoder, or warm (a search from the encoder's vector).
+    /// The method that finds an image's latent vector: search, encoder, or warm (a search from the
+    /// encoder's vector).
     #[arg(long, default_value_t = Method::Search)]
     method: Method,
     #[command(flatten)]
     dtype: DtypeOption,
-    /// Another λ than the model was fitted with; there is no threshold then.
+    /// A λ other than that of the fitted model; there is then no threshold.
     #[arg(long, allow_negative_numbers = true)]
     lambda: Option<f64>,
     #[command(flatten)]
@@ -83,13 +86,14 @@ pub(crate) struct Score {
     reading: LabelledFlags,
     #[command(flatten)]
     faults: FaultFlags,
-    /// Scores as CSV, with the file of each image.
+    /// A CSV file for the scores, with the file of each image.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// A folder for pictures, named as the images: each image beside its twin and what differs, the histogram of scores, the ROC curve.
+    /// A folder for pictures, named after the images: each image beside its twin and a heat map of
+    /// the difference; also the histogram of scores and the ROC curve.
     #[arg(long)]
     heatmaps: Option<PathBuf>,
-    /// Judge a principal component analysis of the run's training images beside the model.
+    /// Also evaluate a principal component analysis of the run's training images.
     #[arg(long)]
     baseline: bool,
     #[command(flatten)]

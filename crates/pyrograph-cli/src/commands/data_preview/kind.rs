@@ -12,14 +12,14 @@ use crate::{
     reading::{LabelledFlags, LabelsName},
 };
 
-/// What is shown.
+/// The kind of data to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Kind {
-    /// Images with boxes as a detector is trained on them.
+    /// Images with boxes, as in the training of a detector.
     Ssd,
-    /// Sprites by class, of the data that `train sprites` takes; with --noise the forward process.
+    /// Sprites by class, from the data of `train sprites`; with --noise the forward process.
     Sprites,
-    /// Labelled images by class, of the data that `train dcgan` takes.
+    /// Labelled images by class, from the data of `train dcgan`.
     Digits,
     /// The tables and curves of a noise schedule.
     Schedule,
@@ -30,23 +30,25 @@ pub(super) enum Kind {
 pub(super) struct KindFlags {
     #[command(flatten)]
     pub(super) reading: LabelledFlags,
-    /// With --kind sprites: what the .npy array of labels holds [default: contexts].
+    /// With --kind sprites: the meaning of the .npy array of labels [default: contexts].
     #[arg(long, value_enum, requires = "data")]
     pub(super) labels: Option<LabelsName>,
-    /// With --kind sprites or digits: the side to which the images of --data are resized [default: as they are].
+    /// With --kind sprites or digits: the side to which the images of --data are resized [default:
+    /// not resized].
     #[arg(long)]
     pub(super) side: Option<u32>,
-    /// With --kind sprites: sprites with the noise of these timesteps, with commas, mixed by √(1−ᾱ) and, in a second row,
-    /// by 1−ᾱ as the course does. 0 is the clean image on the course's schedule.
+    /// With --kind sprites: show sprites with the noise of these timesteps, separated by commas.
+    /// Noise is scaled by √(1−ᾱ), and in a second row by 1−ᾱ as in the course. 0 is the clean image
+    /// on the course's schedule.
     #[arg(long, value_name = "T,T,…", value_delimiter = ',')]
     pub(super) noise: Vec<usize>,
     /// The noise schedule of --noise and --kind schedule [default: course].
     #[arg(long, value_enum)]
     pub(super) schedule: Option<ScheduleName>,
-    /// Its timesteps [default: 500].
+    /// Number of timesteps of the schedule [default: 500].
     #[arg(long)]
     pub(super) timesteps: Option<usize>,
-    /// With --kind schedule: the whole table as CSV.
+    /// With --kind schedule: a CSV file for the whole table.
     #[arg(long)]
     pub(super) table: Option<PathBuf>,
 }

@@ -25,44 +25,47 @@ use crate::{arguments::Common, outputs::check_outputs, progress, reading::counte
 
 #[derive(Clone, Copy, ValueEnum)]
 enum AugmentName {
-    /// Colours, expansion, crop and mirror, as SSD is trained.
+    /// SSD's full augmentation: colours, expansion, crop and flip.
     Ssd,
-    /// Colours and mirror: objects keep their size.
+    /// Colours and flips: objects keep their size.
     Light,
-    /// The images as they are.
+    /// No augmentation.
     None,
 }
 
 #[derive(Args)]
 pub(crate) struct DataPreview {
-    /// What the data are: images with boxes for an SSD, sprites with contexts, or labelled images such as digits; or the
-    /// tables of a noise schedule.
+    /// The kind of data: images with boxes for an SSD, sprites with contexts, labelled images such
+    /// as digits, or the tables of a noise schedule.
     #[arg(long, value_enum, default_value_t = Kind::Ssd)]
     kind: Kind,
     #[command(flatten)]
     set: SetFlags,
     #[command(flatten)]
     flags: KindFlags,
-    /// Which part of the data, of ssd and digits; VOC's part `all` is every annotation file [default: train].
+    /// The part of the data, for ssd and digits; VOC's part `all` is every annotation file
+    /// [default: train].
     #[arg(long)]
     split: Option<String>,
-    /// The picture.
+    /// The picture to write.
     #[arg(long, default_value = "preview.png")]
     out: PathBuf,
-    /// How many images [default: 16 of ssd, 10 of each class of sprites and digits, 1 with --noise]. Of a smaller set of
-    /// ssd some come again, augmented as in the next epoch.
+    /// Number of images [default: 16 for ssd, 10 of each class for sprites and digits, 1 with
+    /// --noise]. If an ssd set is smaller, some images are shown again, augmented as in the next
+    /// epoch.
     #[arg(long)]
     count: Option<usize>,
-    /// Images a row [default: 4 of ssd, 10 of sprites and digits].
+    /// Images in a row [default: 4 for ssd, 10 for sprites and digits].
     #[arg(long)]
     columns: Option<usize>,
-    /// What happens to an image of ssd on its way into a batch [default: ssd].
+    /// The augmentation of images of ssd [default: ssd].
     #[arg(long, value_enum)]
     augment: Option<AugmentName>,
-    /// Seed of the order, the augmentation, the noise and the built-in images, as a training has one.
+    /// Seed of the order, the augmentation, the noise and the built-in images, as in a training.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// The classes of ssd by name, in this order, with commas [default: those of the data].
+    /// The names of the classes of ssd, in this order, separated by commas [default: those of the
+    /// data].
     #[arg(long, value_delimiter = ',', requires = "data")]
     classes: Vec<String>,
     #[command(flatten)]
@@ -131,8 +134,8 @@ impl DataPreview {
         self.print(&set, count)
     }
 
-    /// The image that a training of this seed takes at `place`, as the network sees it, with the boxes that are trained on: neither
-    /// crowds nor difficult ones.
+    /// The image that a training of this seed takes at `place`, as the network sees it, with the
+    /// boxes that are trained on: neither crowds nor difficult ones.
     fn cell(&self, set: &DetectionSet, place: usize) -> anyhow::Result<RgbImage> {
         let augment = match self.augment.unwrap_or(AugmentName::Ssd) {
             AugmentName::Ssd => SsdAugment::ssd(),

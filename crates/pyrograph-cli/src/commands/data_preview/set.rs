@@ -30,41 +30,43 @@ const SIDE: u32 = 300;
 enum UnknownName {
     /// The data are refused.
     Refuse,
-    /// They are left out.
+    /// They are skipped.
     Skip,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ExifName {
-    /// Turned as their EXIF data say.
+    /// Rotated by their EXIF data.
     Upright,
-    /// As their pixels are stored.
+    /// With their pixels as stored.
     Stored,
 }
 
-/// How images with boxes are read.
+/// Options of reading images with boxes.
 #[derive(Args)]
 pub(crate) struct SetFlags {
-    /// A folder in the layout of Pascal VOC or COCO, as their tools write it, an annotation file of COCO, or `scenes`: built-in
-    /// scenes of shapes.
+    /// A folder in a layout of Pascal VOC (XML files) or COCO (JSON), an annotation file of COCO,
+    /// or `scenes` for built-in scenes of shapes; with other kinds of data an .npy pair, idx or CSV
+    /// files, or folders of images. docs/detection.md and docs/labelled-data.md list the layouts.
     #[arg(long)]
     pub(crate) data: Option<PathBuf>,
     /// The layout: voc or coco.
     #[arg(long, default_value = "voc", requires = "data")]
     format: DetectionFormat,
-    /// The corners of VOC's files count pixels from 1, as in the data of the VOC challenges; most tools count from 0.
+    /// Corners in VOC's files count pixels from 1, as in the data of the VOC challenges; most tools
+    /// count from 0.
     #[arg(long, requires = "data")]
     one_based: bool,
-    /// What becomes of objects of other classes than the known ones.
+    /// The handling of objects of unknown classes.
     #[arg(long, value_enum, default_value_t = UnknownName::Refuse, requires = "data")]
     unknown_classes: UnknownName,
-    /// How photographs are read that EXIF data turn; boxes are of the picture that is read.
+    /// How photographs with an EXIF orientation are read; boxes refer to the picture that is read.
     #[arg(long, value_enum, default_value_t = ExifName::Upright, requires = "data")]
     exif: ExifName,
     /// Stop at the first fault of the data, instead of listing all.
     #[arg(long, requires = "data", conflicts_with = "skip_broken")]
     strict: bool,
-    /// Leave out images whose annotations or files have faults, and say which.
+    /// Skip images whose annotations or files have faults, and name them.
     #[arg(long, requires = "data")]
     skip_broken: bool,
 }

@@ -29,37 +29,38 @@ const REPORT: &str = "detections.json";
 
 #[derive(Args)]
 pub(crate) struct Detect {
-    /// Images, and folders whose images are taken by name; not those of folders within.
+    /// Images, and folders of images; images of subfolders are not included.
     #[arg(required = true)]
     images: Vec<PathBuf>,
     #[command(flatten)]
     source: DetectorSource,
-    /// A folder for detections.json and a picture of each image with its boxes.
+    /// A folder for detections.json and, for each image, a picture with its boxes.
     #[arg(long, default_value = "detections")]
     out: PathBuf,
-    /// Objects that the detector is less sure of are left out, 0 to 1: at 0.5 few are shown that are wrong, at 0.01 all that an
-    /// evaluation counts.
+    /// Drop detections with a lower score, 0 to 1. At 0.5 few detections are wrong; 0.01 keeps all
+    /// that an evaluation counts.
     #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
     score: f32,
     #[command(flatten)]
     suppression: Suppression,
-    /// Write detections.json alone.
+    /// Write only detections.json, no pictures.
     #[arg(long)]
     no_pictures: bool,
     #[command(flatten)]
     common: Common,
 }
 
-/// Which of overlapping boxes stay, and how many images are taken at once.
+/// Options of non-maximum suppression, and the batch size.
 #[derive(Args)]
 pub(super) struct Suppression {
-    /// Of boxes of one class that overlap by more than this share (intersection over union) the best stays.
+    /// IoU threshold of non-maximum suppression: of boxes of one class that overlap by more, only
+    /// the best is kept.
     #[arg(long, default_value_t = 0.45, allow_negative_numbers = true)]
     nms: f32,
-    /// At most so many objects an image.
+    /// Largest number of objects in an image.
     #[arg(long, default_value_t = 200)]
     top_k: usize,
-    /// Images a forward pass; no more are in memory.
+    /// Images in a forward pass, which are in memory at once.
     #[arg(long, default_value_t = 4)]
     pub(super) batch: usize,
 }

@@ -23,21 +23,24 @@ use pyrograph::{
 use crate::{arguments::Common, checkpoint::PartOption, dtype::DtypeOption, outputs::files_of_run};
 
 // clap lets `requires` pass where the argument required is in conflict with one that is given: hence both below.
-/// The detector: a run, a model file of pyrograph, or published weights with their numbers.
+/// The detector: a run, a model file of pyrograph, or published weights.
 #[derive(Args)]
 pub(crate) struct DetectorSource {
     /// A run folder of `train ssd`; the weights of its best evaluation are used.
     #[arg(long, conflicts_with = "weights")]
     pub(crate) run: Option<PathBuf>,
-    /// A model file of pyrograph, or weights (.pth or .safetensors) by the names of ssd.pytorch, torchvision or pytorch-ssd.
+    /// A model file of pyrograph, or weights (.pth or .safetensors) with the key names of
+    /// ssd.pytorch, torchvision or pytorch-ssd.
     #[arg(long)]
     weights: Option<PathBuf>,
-    /// With published --weights: numbers as JSON that their shapes and names do not tell, as {"priors": "coco"} for ssd.pytorch's
-    /// of COCO; a model file of pyrograph carries all.
+    /// With published --weights: a JSON file with the settings that shapes and key names do not
+    /// tell, such as {"priors": "coco"} for ssd.pytorch's COCO models. A model file of pyrograph
+    /// contains all settings.
     #[arg(long, requires = "weights", conflicts_with = "run")]
     config: Option<PathBuf>,
-    /// With --weights: the names of the classes without the background, one a line [default: those that the file carries; of
-    /// published weights, Pascal VOC's for 20 classes, COCO's for 90, numbers otherwise].
+    /// With --weights: a file with the names of the classes without the background, one a line
+    /// [default: those in the model file; for published weights, Pascal VOC's for 20 classes,
+    /// COCO's for 90, numbers otherwise].
     #[arg(
         long,
         value_name = "FILE",

@@ -40,8 +40,8 @@ const PICTURE: &str = "compare.png";
 
 #[derive(Args)]
 pub(crate) struct EvalCompare {
-    /// Run folders of `train ssd` and `train distill`. Runs that differ in their seed alone are one
-    /// group, which is called by its folders, or by NAME where a run is given as NAME=PATH.
+    /// Run folders of `train ssd` and `train distill`. Runs that differ only in their seed are one
+    /// group. Its name is taken from the folders, or is NAME if a run is given as NAME=PATH.
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     runs: Vec<String>,
     #[command(flatten)]
@@ -49,24 +49,23 @@ pub(crate) struct EvalCompare {
     /// The part of the data.
     #[arg(long, default_value = "test")]
     split: String,
-    /// With built-in scenes: how many are drawn.
+    /// With built-in scenes: the number of scenes.
     #[arg(long, default_value_t = 200, value_name = "COUNT")]
     scenes: usize,
-    /// The seed that draws them; no run is trained on them.
+    /// With built-in scenes: the seed that draws them; no run is trained on these scenes.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Demand that every group has the seeds of its baseline.
+    /// Require that every group has the same seeds as its baseline.
     #[arg(long)]
     seeds: bool,
-    /// The group that gains are measured from, for all groups of its network [default: the first
-    /// group of the same network and data that was trained without a teacher].
+    /// The baseline group of the gains, for all groups of its network [default: the first group of
+    /// the same network and data that was trained without a teacher].
     #[arg(long, value_name = "NAME")]
     baseline: Option<String>,
-    /// Passes of one image that the latency of a group is the median of.
+    /// Number of passes of one image; the latency of a group is their median.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     repeat: u32,
-    /// Objects that a detector is less sure of do not count, 0 to 1. An average precision wants
-    /// nearly all.
+    /// Ignore detections with a lower score, 0 to 1. Average precision needs nearly all detections.
     #[arg(long, default_value_t = 0.01, allow_negative_numbers = true)]
     score: f32,
     #[command(flatten)]

@@ -39,16 +39,17 @@ pub(crate) struct EvalSsd {
     source: DetectorSource,
     #[command(flatten)]
     set: SetFlags,
-    /// Which part of the data; VOC's part `all` is every annotation file [default: test; with --run and without --data, the images that its best network was chosen by].
+    /// The part of the data; VOC's part `all` is every annotation file [default: test; with --run
+    /// and without --data, the validation images of the run].
     #[arg(long)]
     split: Option<String>,
-    /// How many built-in scenes are drawn, with --data scenes.
+    /// With --data scenes: the number of scenes.
     #[arg(long, default_value_t = 200, value_name = "COUNT", requires = "data")]
     scenes: usize,
-    /// The seed that draws them.
+    /// With --data scenes: the seed that draws the scenes.
     #[arg(long, default_value_t = 0, requires = "data")]
     seed: u64,
-    /// Objects that the detector is less sure of do not count, 0 to 1. An average precision wants nearly all.
+    /// Ignore detections with a lower score, 0 to 1. Average precision needs nearly all detections.
     #[arg(long, default_value_t = 0.01, allow_negative_numbers = true)]
     score: f32,
     #[command(flatten)]
@@ -56,7 +57,8 @@ pub(crate) struct EvalSsd {
     /// A folder for report.json, pr_curves.png and pictures.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// With --out: how many images are drawn, spread over the set: what was to be found in white, what was found in colours.
+    /// With --out: the number of images to draw, spread over the set, with annotated boxes in white
+    /// and detections in colours.
     #[arg(long, default_value_t = 8, requires = "out")]
     pictures: usize,
     #[command(flatten)]

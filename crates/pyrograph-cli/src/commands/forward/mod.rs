@@ -45,26 +45,29 @@ pub(crate) struct Forward {
     /// The model.
     #[arg(value_enum)]
     model: Model,
-    /// Its weights: .pth, .bin, .safetensors or .safetensors.index.json, by their published names.
+    /// The weights: .pth, .bin, .safetensors or .safetensors.index.json, with their published key
+    /// names.
     #[arg(long)]
     weights: PathBuf,
-    /// Its numbers as JSON, for sd-* the config.json of diffusers; a model file of pyrograph carries them, and those of
-    /// context-unet, dcgan-* and ssd300 that it leaves out are read from the shapes of the weights.
+    /// The model's configuration as JSON; for sd-* the config.json of diffusers. A model file of
+    /// pyrograph contains it. For context-unet, dcgan-* and ssd300, missing fields are read from
+    /// the shapes of the weights (docs/weights.md).
     #[arg(long)]
     config: Option<PathBuf>,
     #[command(flatten)]
     part: PartOption,
-    /// The input tensors, safetensors.
+    /// A safetensors file with the input tensors.
     #[arg(long)]
     input: PathBuf,
-    /// Where the output tensors go, safetensors, f32.
+    /// The safetensors file to write the output tensors to, in f32.
     #[arg(long)]
     output: PathBuf,
-    /// How weights are held: f32, bf16, f16, int8 for the layers of a UNet beside bf16, or stored for the type of each in its file [default: the device's float type].
+    /// Type of the weights in memory: f32, bf16, f16, int8 (for the layers of a UNet, with bf16 for
+    /// all other weights), or stored for the types in the file [default: the device's float type].
     #[arg(long, value_name = "TYPE")]
     dtype: Option<Precision>,
-    /// Run the pass N times more and print the median milliseconds of those and the peak memory of the process
-    /// (--json: median_ms, peak_memory_bytes).
+    /// Run the pass N more times, and print their median milliseconds and the peak memory of the
+    /// process (--json: median_ms, peak_memory_bytes).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     repeat: Option<u32>,
     #[command(flatten)]

@@ -8,10 +8,11 @@ use pyrograph_loadtest::{Arrivals, Load, LoadPlan};
 
 #[derive(Args)]
 pub(crate) struct LoadFlags {
-    /// The endpoint, as in http://127.0.0.1:8080/invocations.
+    /// The endpoint, such as http://127.0.0.1:8080/invocations.
     #[arg(long)]
     url: String,
-    /// Requests measured [default: 200; 10 with --preset article; no bound with --duration].
+    /// Number of measured requests [default: 200; 10 with --preset article; no limit with
+    /// --duration].
     #[arg(short = 'n', long)]
     requests: Option<u64>,
     /// Closed loop: clients, each of which waits for its answer before it sends again [default: 1].
@@ -20,19 +21,19 @@ pub(crate) struct LoadFlags {
     /// Open loop: requests a second, whether or not earlier ones are answered.
     #[arg(long, allow_negative_numbers = true)]
     rate: Option<f64>,
-    /// With --rate: how requests are spread.
+    /// With --rate: the distribution of the requests over time.
     #[arg(long, value_enum, default_value_t = ArrivalName::Constant, requires = "rate")]
     arrivals: ArrivalName,
     /// With --rate: requests at once; further ones wait, and the wait counts into their latency.
     #[arg(long, value_name = "COUNT", default_value_t = 1024, requires = "rate")]
     max_in_flight: usize,
-    /// Requests before the measurement, which enter no figure.
+    /// Number of requests before the measurement, which are not counted.
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     warmup: u64,
-    /// No request starts after so many seconds.
+    /// Seconds after which no request starts.
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     duration: Option<f64>,
-    /// Seconds that a request may take.
+    /// Time limit of a request in seconds.
     #[arg(
         long,
         value_name = "SECONDS",
@@ -43,7 +44,7 @@ pub(crate) struct LoadFlags {
     /// Seed of --arrivals poisson, --body-order drawn and the intervals of the percentiles.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// End the test when so many requests at its beginning find no connection; 0 for never.
+    /// End the test if this number of requests at its beginning find no connection; 0 for never.
     #[arg(long, value_name = "COUNT", default_value_t = 10)]
     give_up_after: u64,
     /// The settings of a published measurement.
@@ -53,7 +54,8 @@ pub(crate) struct LoadFlags {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Preset {
-    /// Stable Diffusion 2.1 on SageMaker: 10 calls by one client, no warm-up, P95, P90 and average beside the published ones.
+    /// Stable Diffusion 2.1 on SageMaker: 10 calls by one client, no warm-up, P95, P90 and average
+    /// beside the published ones.
     Article,
 }
 

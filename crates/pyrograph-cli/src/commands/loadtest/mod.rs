@@ -25,7 +25,7 @@ pub(crate) struct LoadTest {
     load: LoadFlags,
     #[command(flatten)]
     request: RequestFlags,
-    /// Exit with 1 when any request failed, not only when all did.
+    /// Exit with 1 if any request failed, not only if all did.
     #[arg(long)]
     fail_on_error: bool,
     /// Write the body of the first successful answer.
@@ -34,13 +34,13 @@ pub(crate) struct LoadTest {
     /// Write the report as JSON.
     #[arg(long, value_name = "FILE.json")]
     out: Option<PathBuf>,
-    /// Write a picture: latency over time, histogram and percentiles.
+    /// Write a picture of latency over time, histogram and percentiles.
     #[arg(long, value_name = "FILE.png")]
     plot: Option<PathBuf>,
     /// Print the report as JSON on standard output.
     #[arg(long)]
     json: bool,
-    /// No progress bar and no remarks.
+    /// Print neither a progress bar nor remarks.
     #[arg(long, short)]
     quiet: bool,
 }

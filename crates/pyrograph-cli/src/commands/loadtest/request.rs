@@ -12,28 +12,29 @@ use serde_json::{Value, json};
 
 #[derive(Args)]
 pub(crate) struct RequestFlags {
-    /// The body: a file, as JSON, PNG or JPEG by its extension. Without a body, requests are GET.
+    /// A file with the body; its extension tells JSON, PNG or JPEG. Without a body, requests are
+    /// GET.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "prompt", "bodies"])]
     body: Option<PathBuf>,
-    /// The body: JSON text.
+    /// The body as JSON text.
     #[arg(long, value_name = "JSON", conflicts_with_all = ["prompt", "bodies"])]
     data: Option<String>,
-    /// The body {"prompt": PROMPT}.
+    /// Send the body {"prompt": PROMPT}.
     #[arg(long, conflicts_with = "bodies")]
     prompt: Option<String>,
-    /// Bodies: JSON, one a line.
+    /// A file with JSON bodies, one a line.
     #[arg(long, value_name = "FILE.jsonl")]
     bodies: Option<PathBuf>,
-    /// With --bodies: one after the other, or drawn by --seed.
+    /// With --bodies: send the bodies one after the other, or drawn by --seed.
     #[arg(long, value_enum, default_value_t = OrderName::Turn, requires = "bodies")]
     body_order: OrderName,
     /// The type of the body [default: application/json, or by the extension of --body].
     #[arg(long)]
     content_type: Option<String>,
-    /// The type of answer that is asked for, as in image/png or application/json.
+    /// The requested type of the answer, such as image/png or application/json.
     #[arg(long)]
     accept: Option<String>,
-    /// A further header, as in 'X-Key: value'; may be repeated.
+    /// An additional header, such as 'X-Key: value'; may be repeated.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
     /// A file whose first line is a bearer token.

@@ -19,13 +19,14 @@ use crate::{
 /// The model, and where its archive goes.
 #[derive(Args)]
 pub(crate) struct Pack {
-    /// A diffusers folder, a single-file checkpoint, a model file, or a run folder, of which the model file is packed.
+    /// A diffusers folder, a single-file checkpoint, a model file, or a run folder, whose model
+    /// file is packed.
     #[arg(long, value_name = "DIR|FILE")]
     model: PathBuf,
     /// The archive to write; its name ends in .tar.gz or .tgz.
     #[arg(long, value_name = "FILE", default_value = "model.tar.gz")]
     out: PathBuf,
-    /// txt2img, sprites, anomaly or detect, where the model's files do not tell.
+    /// txt2img, sprites, anomaly or detect; needed if the model's files do not tell the task.
     #[arg(long, value_name = "TASK", value_parser = parse_task)]
     task: Option<TaskKind>,
     /// A file of options that becomes serving.properties in the archive [default: the one in the folder, if any].
@@ -34,7 +35,7 @@ pub(crate) struct Pack {
     /// Print the manifest and the size of the archive as JSON on standard output.
     #[arg(long)]
     json: bool,
-    /// No progress bar.
+    /// Print no progress bar.
     #[arg(long, short)]
     quiet: bool,
 }

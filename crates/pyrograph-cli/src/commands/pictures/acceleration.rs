@@ -5,33 +5,35 @@ use pyrograph::pipelines::stable_diffusion::Acceleration;
 
 use super::settings::Settings;
 
-/// Ways to make steps cheaper, which go together; a step is a UNet call here.
+/// Ways to make steps cheaper, which can be combined; a step is a UNet call here.
 #[derive(Args)]
 #[command(next_help_heading = "Cheaper steps (docs/text-to-image.md)")]
 pub(super) struct AccelerationOptions {
-    /// DeepCache: a full UNet call every N steps; the others run the layers of --cache-branch alone and take the rest
-    /// from the last full one [default: 1, which is off].
+    /// DeepCache: a full UNet call every N steps; the others run only the layers of --cache-branch
+    /// and reuse the rest from the last full call [default: 1, which is off].
     #[arg(long, value_name = "N")]
     cache_interval: Option<usize>,
-    /// Layers of the UNet that run at every step: 0 for the fewest, the last one alone; up to 11 with Stable Diffusion
-    /// [default: 0].
+    /// The branch of DeepCache, which sets the layers of the UNet that run at every step: 0 for
+    /// only the last layer; up to 11 with Stable Diffusion [default: 0].
     #[arg(long, value_name = "BRANCH")]
     cache_branch: Option<usize>,
-    /// T-GATE: after step M the UNet's attentions to the text keep their outputs, and guidance ends; as many as there
-    /// are steps is off [default: off].
+    /// T-GATE: after step M the UNet reuses the outputs of its attentions to the text, and guidance
+    /// ends; M equal to the number of steps is off [default: off].
     #[arg(long, value_name = "M")]
     gate_step: Option<usize>,
-    /// Token merging (ToMe): share of the image's tokens that are merged before self-attention, 0 to 0.75; 0 is off
-    /// [default: 0].
+    /// Token merging (ToMe): fraction of the image's tokens that are merged before self-attention,
+    /// 0 to 0.75; 0 is off [default: 0].
     #[arg(long, value_name = "R", allow_negative_numbers = true)]
     merge_ratio: Option<f64>,
-    /// Resolutions of the UNet at which tokens are merged, from the highest on [default: 1].
+    /// Number of resolutions of the UNet at which tokens are merged, from the highest on [default:
+    /// 1].
     #[arg(long, value_name = "LEVELS")]
     merge_levels: Option<usize>,
-    /// Share of the steps before guidance begins; outside of its interval a step takes half the time [default: 0].
+    /// Fraction of the steps after which guidance begins; without guidance a step takes half the
+    /// time [default: 0].
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     guidance_from: Option<f64>,
-    /// Share of the steps after which guidance ends [default: 1].
+    /// Fraction of the steps after which guidance ends [default: 1].
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     guidance_until: Option<f64>,
 }

@@ -26,7 +26,8 @@ pub(crate) struct Img2Img {
     /// The picture to start from [default: that of --like].
     #[arg(long, value_name = "FILE", required_unless_present = "like")]
     image: Option<PathBuf>,
-    /// Share of the steps that are taken, above 0 to 1: at 1 nothing of the picture stays [default: 0.8].
+    /// Fraction of the steps that are taken, above 0 to 1: at 1 nothing of the picture is kept
+    /// [default: 0.8].
     #[arg(long, allow_negative_numbers = true)]
     strength: Option<f64>,
     #[command(flatten)]
@@ -39,10 +40,11 @@ pub(crate) struct Inpaint {
     /// The picture; it is resized to --width and --height [default: that of --like].
     #[arg(long, value_name = "FILE", required_unless_present = "like")]
     image: Option<PathBuf>,
-    /// A picture of the same size, white where the picture is painted anew [default: that of --like].
+    /// A picture of the same size, white in the region to repaint [default: that of --like].
     #[arg(long, value_name = "FILE", required_unless_present = "like")]
     mask: Option<PathBuf>,
-    /// Share of the steps that are taken, above 0 to 1: at 1 nothing below the mask stays [default: 1].
+    /// Fraction of the steps that are taken, above 0 to 1: at 1 nothing below the mask is kept
+    /// [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     strength: Option<f64>,
     #[command(flatten)]

@@ -19,17 +19,18 @@ use crate::{
 /// default.
 #[derive(Args)]
 pub(crate) struct PictureOptions {
-    /// The prompt: a text that says what the picture shows. Each of several prompts makes pictures of its own
+    /// The prompt, a description of the picture. Each of several prompts gives pictures of its own
     /// [default: that of --like].
     #[arg(required_unless_present = "like", value_name = "PROMPT")]
     pub(super) prompts: Vec<String>,
     /// A diffusers folder, or a single-file checkpoint (.safetensors, .ckpt) [default: that of --like].
     #[arg(long, value_name = "DIR|FILE", required_unless_present = "like")]
     pub(super) model: Option<PathBuf>,
-    /// The negative prompt, which guidance leads away from; without effect at a guidance of 1 or less [default: empty].
+    /// The negative prompt, from which guidance leads away; no effect at a guidance of 1 or less
+    /// [default: empty].
     #[arg(long, value_name = "PROMPT")]
     pub(super) negative: Option<String>,
-    /// Denoising steps; img2img and inpaint take the share --strength of them [default: 50].
+    /// Denoising steps; img2img and inpaint take a fraction --strength of them [default: 50].
     #[arg(long)]
     pub(super) steps: Option<usize>,
     /// The scheduler; its settings are those of the model's scheduler file [default: that of the file].
@@ -40,11 +41,12 @@ pub(crate) struct PictureOptions {
     /// The quantity that the UNet predicts [default: that of the model's scheduler file; for a single 2.x file v].
     #[arg(long, value_enum)]
     prediction: Option<PredictionName>,
-    /// Scale of classifier-free guidance; at 1 and below there is none, and a step takes half the time [default: 7.5].
+    /// Scale of classifier-free guidance; at 1 and below guidance is off, and a step takes half the
+    /// time [default: 7.5].
     #[arg(long, allow_negative_numbers = true)]
     guidance: Option<f64>,
-    /// Share of the guided output that is rescaled to the standard deviation of the conditional output, 0 to 1
-    /// [default: 0].
+    /// Fraction of the guided output that is rescaled to the standard deviation of the conditional
+    /// output, 0 to 1 [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     guidance_rescale: Option<f64>,
     /// Width in pixels, a multiple of the VAE's factor (8) [default: the model's own; for img2img the picture's].
@@ -71,7 +73,8 @@ pub(crate) struct PictureOptions {
     /// A textual-inversion embedding, whose token the prompt then may use; may be given several times [default: none].
     #[arg(long, value_name = "FILE")]
     embedding: Vec<PathBuf>,
-    /// A tiny VAE (TAESD), which decodes, encodes and makes previews in place of the model's VAE [default: none].
+    /// A tiny VAE (TAESD), which replaces the model's VAE for decoding, encoding and previews
+    /// [default: none].
     #[arg(long, value_name = "DIR|FILE")]
     taesd: Option<PathBuf>,
     /// Start from the noise in the tensor `latents` of a safetensors file, of standard deviation 1 [default: noise of
@@ -86,11 +89,12 @@ pub(crate) struct PictureOptions {
     /// [default: none].
     #[arg(long, value_name = "N")]
     pub(super) preview_every: Option<usize>,
-    /// Decode in overlapping tiles of the VAE's `sample_size`: the VAE's memory does not grow with the picture
-    /// [default: off].
+    /// Decode in overlapping tiles of the VAE's `sample_size`, so that the VAE's memory does not
+    /// grow with the picture [default: off].
     #[arg(long)]
     tile: bool,
-    /// Brackets in prompts weight words: `(word:1.3)`, `(word)` by 1.1, `[word]` by 1/1.1 [default: brackets are text].
+    /// Weight words by brackets in prompts: `(word:1.3)`, `(word)` by 1.1, `[word]` by 1/1.1
+    /// [default: brackets are text].
     #[arg(long)]
     prompt_weights: bool,
     /// The picture to write; several are numbered: out-0.png, out-1.png.

@@ -23,9 +23,10 @@ use super::listed::{Listed, Several, all};
 #[derive(Args)]
 #[command(next_help_heading = "Models")]
 pub(super) struct ModelFlags {
-    /// A model: a diffusers folder, a single-file checkpoint, a model file, a run folder, or a folder that `pack` filled;
-    /// several with names, chosen by `model` in the body; the variable takes several between commas
-    /// [default: /opt/ml/model, where it is there].
+    /// A model: a diffusers folder, a single-file checkpoint, a model file, a run folder, or a
+    /// folder that `pack` filled. Several models need names, and a request chooses one by `model`
+    /// in its body; the variable takes several separated by commas [default: /opt/ml/model, if it
+    /// exists].
     #[arg(long = "model", value_name = "DIR|NAME=DIR", value_parser = Listed(parse_model), env = "PYROGRAPH_SERVE_MODEL")]
     pub(super) models: Vec<Several<ModelChoice>>,
     /// txt2img, sprites, anomaly or detect [default: that of the model's files].
@@ -37,23 +38,26 @@ pub(super) struct ModelFlags {
     /// Type of the weights in memory: auto, fp32, bf16, fp16 or int8 [default: auto, that of the files].
     #[arg(long, value_name = "TYPE", value_parser = parse_dtype, env = "PYROGRAPH_SERVE_DTYPE")]
     dtype: Option<Precision>,
-    /// A tiny VAE (TAESD), which decodes and makes previews in place of the model's VAE [default: none].
+    /// A tiny VAE (TAESD), which replaces the model's VAE for decoding and previews [default:
+    /// none].
     #[arg(long, value_name = "DIR|FILE", env = "PYROGRAPH_SERVE_TAESD")]
     taesd: Option<PathBuf>,
-    /// A LoRA file, and its scale after a colon [default scale: 1]; several, in the variable between commas, are added
-    /// together [default: none].
+    /// A LoRA file, and its scale after a colon [default scale: 1]; several, separated by commas in
+    /// the variable, are added together [default: none].
     #[arg(long, value_name = "FILE[:SCALE]", value_parser = Listed(parse_lora), env = "PYROGRAPH_SERVE_LORA")]
     lora: Vec<Several<LoraFile>>,
-    /// A textual-inversion embedding; may be given several times, in the variable between commas [default: none].
+    /// A textual-inversion embedding; may be given several times, in the variable separated by
+    /// commas [default: none].
     #[arg(long, value_name = "FILE", value_parser = Listed(PathBufValueParser::new()), env = "PYROGRAPH_SERVE_EMBEDDING")]
     embedding: Vec<Several<PathBuf>>,
-    /// A size to be ready for, which warm-up measures; may be given several times [default: the model's own].
+    /// A picture size that warm-up runs and measures; may be given several times [default: the
+    /// model's own].
     #[arg(long = "size", value_name = "WxH", value_delimiter = ',', value_parser = parse_size, env = "PYROGRAPH_SERVE_SIZE")]
     sizes: Vec<[usize; 2]>,
-    /// Steps of a request that names none [default: 20, or --max-steps where that is less].
+    /// Steps of a request that does not set them [default: 20, or --max-steps if that is less].
     #[arg(long, value_name = "N", value_parser = parse_count, env = "PYROGRAPH_SERVE_STEPS")]
     steps: Option<usize>,
-    /// Compare the checksums of a model that `pack` packed before it is loaded, not its sizes alone.
+    /// Before loading a model that `pack` packed, compare its checksums and not only its sizes.
     #[arg(long, env = "PYROGRAPH_SERVE_VERIFY")]
     verify: bool,
 }
@@ -65,10 +69,12 @@ pub(super) struct LimitFlags {
     /// Requests that may wait, for each model; a full queue answers 429 [default: 100].
     #[arg(long, value_name = "N", value_parser = parse_count, env = "PYROGRAPH_SERVE_QUEUE")]
     queue: Option<usize>,
-    /// The most rows of a batch, of which a guided image has two; warm-up measures how many of them pay [default: 16].
+    /// The most rows of a batch; a guided image has two rows. Warm-up measures the number of rows
+    /// up to which a batch is faster [default: 16].
     #[arg(long, value_name = "ROWS", value_parser = parse_count, env = "PYROGRAPH_SERVE_MAX_BATCH")]
     max_batch: Option<usize>,
-    /// Time that detection and anomaly scores wait for others [default: 2].
+    /// Time for which detection and anomaly scores wait for more requests, in milliseconds
+    /// [default: 2].
     #[arg(long, value_name = "MS", value_parser = parse_milliseconds, env = "PYROGRAPH_SERVE_MAX_BATCH_DELAY")]
     max_batch_delay: Option<Duration>,
     /// Time from the arrival of a request to its answer, else 504 [default: 600; as SageMaker's container 60].
@@ -101,20 +107,22 @@ pub(super) struct LimitFlags {
 #[derive(Args)]
 #[command(next_help_heading = "Server")]
 pub(super) struct ServerFlags {
-    /// The address of this machine to listen on; 0.0.0.0 for all [default: 127.0.0.1; as SageMaker's container 0.0.0.0].
+    /// The address of this machine to listen on; 0.0.0.0 for all [default: 127.0.0.1; as
+    /// SageMaker's container 0.0.0.0].
     #[arg(long, value_name = "ADDRESS", value_parser = parse_host, env = "PYROGRAPH_SERVE_HOST")]
     host: Option<IpAddr>,
     /// The port; 0 takes a free one [default: 8080].
     #[arg(long, value_parser = parse_port, env = "PYROGRAPH_SERVE_PORT")]
     port: Option<u16>,
-    /// Bearer tokens, one a line, `#` before comments, at least 16 characters each; every request but health checks must
-    /// carry one [default: none is asked for].
+    /// Bearer tokens, one a line, `#` before comments, at least 16 characters each; every request
+    /// except health checks must carry one [default: no tokens].
     #[arg(long, value_name = "FILE", env = "PYROGRAPH_SERVE_TOKENS")]
     tokens: Option<PathBuf>,
-    /// The folder below which a body may be read by reference [default: none may].
+    /// The folder below which a body may be read by reference [default: none].
     #[arg(long, value_name = "DIR", env = "PYROGRAPH_SERVE_INPUTS")]
     inputs: Option<PathBuf>,
-    /// Connections at once; further ones get health checks, and 503 for everything else [default: 1024].
+    /// Connections at once; further connections get answers to health checks, and 503 for
+    /// everything else [default: 1024].
     #[arg(long, value_name = "N", value_parser = parse_count, env = "PYROGRAPH_SERVE_CONNECTIONS")]
     connections: Option<usize>,
     /// Time for the headers of a request [default: 10].
@@ -129,7 +137,7 @@ pub(super) struct ServerFlags {
     /// Finished jobs that are kept [default: 100].
     #[arg(long, value_name = "N", value_parser = parse_count, env = "PYROGRAPH_SERVE_JOBS")]
     jobs: Option<usize>,
-    /// How long a finished job is kept [default: 600].
+    /// Time for which a finished job is kept [default: 600].
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, env = "PYROGRAPH_SERVE_JOB_TIME")]
     job_time: Option<Duration>,
     /// The form of the log on standard error: text or json [default: text; as SageMaker's container json].

@@ -22,33 +22,39 @@ use crate::{
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Options {
-    /// MNIST or EMNIST (a folder of idx files, gzipped or not, torchvision's included, or a CSV file), or a folder of
-    /// images with normal/ or good/ in it, MVTec's layout included; without it, the built-in stroke digits.
+    /// The data: idx files of MNIST and its relatives (a folder, gzipped or not, also
+    /// torchvision's), a CSV file, MVTec's folders (train/good, test/DEFECT), or a folder of images
+    /// for each class; docs/labelled-data.md lists the layouts. Without --data, the built-in stroke
+    /// digits.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
-    /// Classes that are normal, by name [default: normal or good where the data have it, 7,8 of the built-in digits, else all].
+    /// Names of the normal classes [default: normal or good if the data have it, otherwise all; of
+    /// the built-in digits 7,8].
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     classes: Vec<String>,
-    /// The column of a CSV file with the labels: first, last, none, or its name or number [default: as the header says].
+    /// The label column of a CSV file: first, last, none, or its name or number [default: the one
+    /// that the header names].
     #[arg(long, value_name = "COLUMN")]
     #[serde(skip_serializing_if = "Option::is_none")]
     label_column: Option<String>,
-    /// Swap rows and columns of idx and CSV files [default: in files named emnist-*].
+    /// Whether to swap rows and columns of idx and CSV files [default: on for files named
+    /// emnist-*].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     transpose: Option<OnOff>,
-    /// The value of a pixel that is white [default: 1 in a CSV file of zeros and ones, 255, 1023 or 4095 of 16-bit
-    /// pictures without a larger one, else 255, or 65535 of 16 bits].
+    /// The value of a white pixel [default: 1 in a CSV file of zeros and ones; 255, 1023 or 4095
+    /// for 16-bit pictures without a larger value; otherwise 255, or 65535 for 16 bits].
     #[arg(long, value_name = "N")]
     #[serde(skip_serializing_if = "Option::is_none")]
     white_level: Option<u16>,
-    /// The channels of the images [default: grey where no image has a colour].
+    /// The channels of the images [default: grey if no image has a colour].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<ChannelsName>,
-    /// Take masks for images: folders such as ground_truth or masks, and files such as 000_mask.png beside 000.png.
+    /// Read masks as images too: folders such as ground_truth or masks, and files such as
+    /// 000_mask.png beside 000.png.
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     keep_masks: bool,
@@ -56,23 +62,24 @@ pub(super) struct Options {
     #[arg(long, conflicts_with = "skip_broken")]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     strict: bool,
-    /// Leave out files or lines of the data that cannot be used, and count them.
+    /// Skip files or lines of the data that cannot be used, and count them.
     #[arg(long)]
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     skip_broken: bool,
-    /// The first so many images of those classes [default: all].
+    /// Use only the first LIMIT images of those classes [default: all].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
-    /// How many built-in digits of each class are drawn [default: 500].
+    /// Number of built-in digits of each class [default: 500].
     #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     per_class: Option<usize>,
-    /// The share of the images held out, from which `anomaly fit` draws its thresholds [default: 0.1].
+    /// The fraction of the images that is held out; `anomaly fit` draws its thresholds from them
+    /// [default: 0.1].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) held_out: Option<f64>,
-    /// What everything else starts from [default: stable].
+    /// The preset that the other flags change [default: stable].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     preset: Option<Preset>,
@@ -80,19 +87,19 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) epochs: Option<u64>,
-    /// Steps of the generator in all [default: as --epochs].
+    /// Total number of generator steps [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) steps: Option<u64>,
-    /// Minutes in all [default: no limit].
+    /// Total number of minutes [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_minutes: Option<f64>,
-    /// Images a step [default: 64; 128 with --preset article].
+    /// Images in a step [default: 64; 128 with --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_size: Option<usize>,
-    /// Width of a latent vector [default: 20].
+    /// Length of a latent vector [default: 20].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     z_dim: Option<usize>,
@@ -100,12 +107,13 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     width: Option<usize>,
-    /// Times the side is doubled from 4 pixels: 4 makes images of 64×64, to which the data are resized [default: 4].
+    /// Number of doublings of the side from 4 pixels: 4 gives images of 64×64, to which the data
+    /// are resized [default: 4].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     blocks: Option<usize>,
-    /// What both networks minimise; wgan-gp brings its penalty, five steps of the critic, and no
-    /// norm in it [default: bce].
+    /// The adversarial loss; wgan-gp includes its penalty, five critic steps for each generator
+    /// step, and no norm in the critic [default: bce].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     loss: Option<LossName>,
@@ -122,21 +130,21 @@ pub(super) struct Options {
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_norm: Option<NormName>,
-    /// Steps of the discriminator for one of the generator [default: 1; 5 with wgan-gp].
+    /// Steps of the discriminator for each step of the generator [default: 1; 5 with wgan-gp].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_steps: Option<u64>,
-    /// Adam's rate for the generator [default: 0.0002; 0.0001 with wgan-gp and with --preset
-    /// article].
-    #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    generator_rate: Option<f64>,
-    /// Adam's rate for the discriminator [default: 0.0002; 0.0001 with wgan-gp, 0.0004 with
+    /// Adam's learning rate for the generator [default: 0.0002; 0.0001 with wgan-gp and with
     /// --preset article].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
+    generator_rate: Option<f64>,
+    /// Adam's learning rate for the discriminator [default: 0.0002; 0.0001 with wgan-gp, 0.0004
+    /// with --preset article].
+    #[arg(long, allow_negative_numbers = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_rate: Option<f64>,
-    /// The share of both rates that is left at the end [default: 1].
+    /// The fraction of both learning rates that is left at the end [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     final_rate: Option<f64>,
@@ -148,35 +156,36 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     beta2: Option<f64>,
-    /// What is taken off the label of real images: 0.1 makes it 0.9 [default: 0].
+    /// Label smoothing, subtracted from the label of real images: 0.1 makes it 0.9 [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     label_smoothing: Option<f64>,
-    /// Deviation of the noise on all that the discriminator sees at the start [default: 0].
+    /// Initial standard deviation of the noise on all inputs of the discriminator [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     instance_noise: Option<f64>,
-    /// Training images are turned at random by up to so many degrees [default: 6 for fewer than 1,000 images, else 0; so the other jitters].
+    /// Largest random rotation of training images in degrees [default: 6 for fewer than 1,000
+    /// images, otherwise 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_rotation: Option<f32>,
-    /// Training images are made larger or smaller by up to this share [default: 0.06 for fewer than
-    /// 1,000 images, else 0].
+    /// Largest random change of size of training images, as a fraction [default: 0.06 for fewer
+    /// than 1,000 images, otherwise 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_scale: Option<f32>,
-    /// Training images are slanted by up to this share [default: 0.08 for fewer than 1,000 images,
-    /// else 0].
+    /// Largest random shear of training images, as a fraction [default: 0.08 for fewer than 1,000
+    /// images, otherwise 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_shear: Option<f32>,
-    /// Training images are shifted by up to this share of their side [default: 0.03 for fewer than
-    /// 1,000 images, else 0].
+    /// Largest random shift of training images, as a fraction of their side [default: 0.03 for
+    /// fewer than 1,000 images, otherwise 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     jitter_shift: Option<f32>,
-    /// How pixels become values: tanh is the generator's range, mnist the article's, which the
-    /// generator cannot reach [default: tanh].
+    /// The normalisation of pixels: tanh is the generator's range; mnist is the article's, whose
+    /// range the generator cannot reach [default: tanh].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     normalisation: Option<String>,
@@ -185,15 +194,15 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     ema: Option<f64>,
-    /// Steps between pictures; 0 for none but the last [default: 500].
+    /// Steps between pictures; 0 for only the last picture [default: 500].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     sample_every: Option<u64>,
-    /// Steps between checkpoints; 0 for none but the last [default: 500].
+    /// Steps between checkpoints; 0 for only the last checkpoint [default: 500].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint_every: Option<u64>,
-    /// Seed of everything random [default: 0].
+    /// Seed of all random numbers [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
@@ -204,7 +213,7 @@ pub(super) struct Options {
 pub(super) enum Preset {
     /// Cross-entropy with R1, no norm in the discriminator, an averaged generator.
     Stable,
-    /// The public article's numbers: its discriminator wins.
+    /// The public article's settings; its discriminator becomes far stronger than its generator.
     Article,
 }
 

@@ -21,41 +21,44 @@ use crate::{
 #[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Options {
-    /// A folder with the course's .npy pair or with images; without it, the built-in sprites.
+    /// A folder with the course's .npy pair (one *sprites*.npy and one *labels*.npy), with square
+    /// images, or with a folder of images for each class; docs/labelled-data.md describes them.
+    /// Without --data, the built-in sprites.
     #[arg(long)]
     data: Option<PathBuf>,
-    /// The side to which the images of --data are resized, 16, 20, 24 or 28; whole factors keep pixel art intact
-    /// [default: as they are].
+    /// The side to which the images of --data are resized, 16, 20, 24 or 28; whole factors keep
+    /// pixel art intact [default: not resized].
     #[arg(long, allow_negative_numbers = true)]
     side: Option<usize>,
-    /// What the .npy array of labels holds [default: contexts; one column of class numbers beyond 1 is refused].
+    /// The meaning of the .npy array of labels [default: contexts; one column of class numbers
+    /// above 1 is refused].
     #[arg(long, value_enum)]
     labels: Option<LabelsName>,
     /// Stop at the first file of the data that cannot be used, instead of listing all.
     #[arg(long, conflicts_with = "skip_broken")]
     strict: bool,
-    /// Leave out files of the data that cannot be used, and count them.
+    /// Skip files of the data that cannot be used, and count them.
     #[arg(long)]
     skip_broken: bool,
-    /// How many built-in sprites to draw [default: 4000].
+    /// Number of built-in sprites [default: 4000].
     #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
     procedural: Option<usize>,
-    /// The share of the data held out for `pyrograph eval` [default: 0.1].
+    /// The fraction of the data that is held out for `pyrograph eval` [default: 0.1].
     #[arg(long, allow_negative_numbers = true)]
     pub(super) held_out: Option<f64>,
     /// Passes over the data [default: 32, unless another limit is given].
     #[arg(long, allow_negative_numbers = true)]
     pub(super) epochs: Option<u64>,
-    /// Steps in all [default: as --epochs].
+    /// Total number of steps [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
     pub(super) steps: Option<u64>,
-    /// Minutes in all; the learning rate then follows the clock [default: no limit].
+    /// Total number of minutes; the learning rate then follows the clock [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
     pub(super) max_minutes: Option<f64>,
-    /// Images a step [default: 100].
+    /// Images in a step [default: 100].
     #[arg(long, allow_negative_numbers = true)]
     batch_size: Option<usize>,
-    /// Adam's rate at the start; it falls linearly to 0 [default: 0.001].
+    /// Adam's learning rate at the start; it falls linearly to 0 [default: 0.001].
     #[arg(long, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
     /// Width of the network, a multiple of 8 [default: 64].
@@ -67,13 +70,14 @@ pub(super) struct Options {
     /// Timesteps of the schedule [default: 500].
     #[arg(long, allow_negative_numbers = true)]
     timesteps: Option<usize>,
-    /// What the network predicts [default: epsilon].
+    /// The quantity that the network predicts [default: epsilon].
     #[arg(long, value_enum)]
     prediction: Option<PredictionName>,
-    /// How noise is mixed in; `course` is the course's slip, for comparison [default: standard].
+    /// The mixing of noise and image; `course` is the course's mistake, for comparison [default:
+    /// standard].
     #[arg(long, value_enum)]
     forward_noise: Option<ForwardName>,
-    /// The share of items whose context is dropped [default: 0.1].
+    /// The probability that the context of an item is dropped [default: 0.1].
     #[arg(long, allow_negative_numbers = true)]
     context_drop: Option<f64>,
     /// Decay of the weights' moving average; 0 turns it off [default: 0.995].
@@ -85,16 +89,16 @@ pub(super) struct Options {
     /// Min-SNR weighting with this γ; the paper's is 5 [default: off].
     #[arg(long, value_name = "GAMMA", allow_negative_numbers = true)]
     min_snr: Option<f64>,
-    /// Mirror half of the images; side-facing sprites lose their meaning.
+    /// Flip half of the images horizontally; side-facing sprites lose their meaning.
     #[arg(long)]
     horizontal_flip: bool,
-    /// Epochs between pictures; 0 for none but the last [default: 4].
+    /// Epochs between pictures; 0 for only the last picture [default: 4].
     #[arg(long, allow_negative_numbers = true)]
     sample_every: Option<u64>,
     /// Epochs between checkpoints [default: 1].
     #[arg(long, allow_negative_numbers = true)]
     checkpoint_every: Option<u64>,
-    /// Seed of everything random [default: 0].
+    /// Seed of all random numbers [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     seed: Option<u64>,
 }

@@ -22,42 +22,40 @@ use crate::training::absolute;
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct DistillFlags {
-    /// The detector to learn from: a run folder of `train ssd`, whose best network it is, or a
-    /// model file.
+    /// The teacher: a run folder of `train ssd`, whose best network is used, or a model file.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher: Option<PathBuf>,
-    /// What is learned: chen (soft targets, bounded regression), cwd (maps, channel by channel),
-    /// pkd (maps, correlated), score-l2 (maps, where the teacher sees objects), response (outputs,
-    /// by the teacher's scores), lad (the teacher assigns the priors); one, or several with
-    /// weights: cwd:1,chen:0.5 [default: chen].
+    /// The distillation method: chen (soft targets, bounded regression), cwd (feature maps, channel
+    /// by channel), pkd (feature maps, correlated), score-l2 (feature maps, weighted by the
+    /// teacher's scores), response (outputs, weighted by the teacher's scores), lad (the teacher
+    /// assigns the priors); one, or several with weights: cwd:1,chen:0.5 [default: chen].
     #[arg(long, value_delimiter = ',', value_name = "METHOD[:WEIGHT]")]
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "one_or_many"
     )]
     method: Vec<String>,
-    /// The share of the run after which the teacher is not asked any more, above 0 and up to 1
-    /// [default: 1].
+    /// The fraction of the run that uses the teacher, above 0 and up to 1 [default: 1].
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<f64>,
-    /// Ask the teacher at every STEPS-th step; those between are plain [default: 1].
+    /// Run the teacher at every STEPS-th step; the steps between are plain [default: 1].
     #[arg(long, allow_negative_numbers = true, value_name = "STEPS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher_every: Option<u64>,
-    /// Keep the teacher's outputs on disk, for so many augmentations of each image, which then
-    /// repeat [default: ask the teacher each time].
+    /// Keep the teacher's outputs on disk for this number of augmentations of each image, which
+    /// then repeat [default: run the teacher each time].
     #[arg(long, allow_negative_numbers = true, value_name = "DRAWS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<u64>,
-    /// The file of these answers, which another run with the same data, seed and teacher may use
-    /// [default: in the run folder].
+    /// The file of the cached outputs, which another run with the same data, seed and teacher may
+    /// use [default: in the run folder].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_file: Option<PathBuf>,
-    /// What fits the student's maps to the teacher's: linear (1×1) or mlp (1×1, ReLU, 1×1)
-    /// [default: linear].
+    /// The projector from the student's feature maps to the teacher's channels: linear (1×1) or mlp
+    /// (1×1, ReLU, 1×1) [default: linear].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     projector: Option<ProjectorKind>,
@@ -65,7 +63,7 @@ pub(super) struct DistillFlags {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
-    /// Numbers of the methods by name: chen.margin=0.1,score-l2.dis=1. chen has temperature,
+    /// Parameters of the methods by name: chen.margin=0.1,score-l2.dis=1. chen has temperature,
     /// margin, background_weight, foreground_weight, soft, conf, bounded and loc; cwd temperature;
     /// response temperature, cls and loc; score-l2 dis; lad candidate_iou [default: those of the
     /// methods' papers].
@@ -75,31 +73,31 @@ pub(super) struct DistillFlags {
         deserialize_with = "one_or_many"
     )]
     set: Vec<String>,
-    /// The teacher's name of each class of the data, in the data's order, where the names differ
+    /// The teacher's name of each class of the data, in the data's order, if the names differ
     /// [default: the same names].
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     teacher_classes: Vec<String>,
-    /// Take a teacher with an mAP@.5 below 0.05, or below that of a student that begins with
+    /// Allow a teacher with a mAP@.5 below 0.05, or below that of a student that starts from
     /// weights.
     #[arg(long)]
     #[serde(skip_serializing_if = "is_false")]
     any_teacher: bool,
-    /// Images without boxes, which join with the teacher's confident detections as their objects: a
-    /// folder, or scenes:COUNT [default: none].
+    /// Images without boxes, which are trained on with the teacher's confident detections as
+    /// objects: a folder of images, or scenes:COUNT [default: none].
     #[arg(long, value_name = "DIR")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled: Option<PathBuf>,
-    /// The share of these images in every batch, between 0 and 1 [default: 0.5].
+    /// The fraction of these images in every batch, between 0 and 1 [default: 0.5].
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled_share: Option<f64>,
-    /// No detection below this score counts as an object, whatever the validation images say
-    /// [default: 0.5].
+    /// The least score of a detection that becomes an object, for any threshold from the validation
+    /// images [default: 0.5].
     #[arg(long, allow_negative_numbers = true, value_name = "SCORE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled_floor: Option<f64>,
-    /// The device of the teacher, of the backend of --device [default: --device].
+    /// The device of the teacher, of the same backend as --device [default: --device].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher_device: Option<DeviceSpec>,

@@ -33,7 +33,8 @@ pub(crate) struct TrainSsd {
     run: RunArguments,
     #[command(flatten)]
     options: Options,
-    /// Further devices, of the backend of --device, that each take a share of every batch: cuda:1,cuda:2.
+    /// More devices of the same backend as --device, each of which takes a part of every batch:
+    /// cuda:1,cuda:2.
     #[arg(long, value_delimiter = ',')]
     more_devices: Vec<DeviceSpec>,
     #[command(flatten)]

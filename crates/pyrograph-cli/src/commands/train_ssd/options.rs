@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Options {
-    /// A folder in the layout of Pascal VOC or COCO, as their tools write it, or COCO's annotation file; without it, built-in
-    /// scenes of shapes.
+    /// A folder in a layout of Pascal VOC (XML files beside the images or in Annotations/) or COCO
+    /// (instances_*.json, Roboflow, fiftyone), or COCO's annotation file; docs/detection.md lists
+    /// the layouts. Without --data, built-in scenes of shapes.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
@@ -27,46 +28,48 @@ pub(super) struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<DetectionFormat>,
-    /// The part of --data to train on; VOC's part `all` is every annotation file, of which --held-out keeps a share for the
-    /// validation [default: train].
+    /// The part of --data to train on; VOC's part `all` is every annotation file, of which
+    /// --held-out keeps a fraction for validation [default: train].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     split: Option<String>,
-    /// The part of --data that the best network is chosen by; of an annotation file, the one beside it of that part [default:
-    /// val, where the data are a folder that has it].
+    /// The part of --data to validate with, which chooses the best network; for an annotation file,
+    /// the file of that part beside it [default: val, if the data are a folder that has it].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     validation_split: Option<String>,
-    /// Other data that the best network is chosen by, in the same layout: COCO's annotation file, or a folder whose part is
-    /// --validation-split [default: val]. Classes are found by their names.
+    /// Other data to validate with, in the same layout: COCO's annotation file, or a folder whose
+    /// part is --validation-split [default: val]. Classes are matched by their names.
     #[arg(long, value_name = "PATH")]
     #[serde(skip_serializing_if = "Option::is_none")]
     validation_data: Option<PathBuf>,
-    /// The share of the images that the best network is chosen by, where there is no such part [default: 0.1].
+    /// The fraction of the images that is held out for validation if there is no validation part
+    /// [default: 0.1].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     held_out: Option<f64>,
-    /// The classes by name, in their order [default: as the data have them].
+    /// The names of the classes, in their order [default: those of the data].
     #[arg(long, value_delimiter = ',')]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     classes: Vec<String>,
-    /// What becomes of objects of other classes [default: refuse].
+    /// The handling of objects of other classes [default: refuse].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown_classes: Option<UnknownName>,
-    /// What becomes of boxes without an area [default: skip].
+    /// The handling of boxes without an area [default: skip].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     degenerate_boxes: Option<DegenerateName>,
-    /// What becomes of boxes that reach beyond their image [default: clip].
+    /// The handling of boxes that extend beyond their image [default: clip].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     boxes_beyond: Option<BeyondName>,
-    /// The corners in VOC's files count pixels from 1, as the original set's do.
+    /// Corners in VOC's files count pixels from 1, as in the data of the VOC challenges.
     #[arg(long)]
     #[serde(skip_serializing_if = "is_false")]
     one_based: bool,
-    /// How photographs are read that EXIF data turn; boxes are of the picture that is read [default: upright].
+    /// How photographs with an EXIF orientation are read; boxes refer to the picture that is read
+    /// [default: upright].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     exif: Option<ExifName>,
@@ -74,20 +77,20 @@ pub(super) struct Options {
     #[arg(long, conflicts_with = "skip_broken")]
     #[serde(skip_serializing_if = "is_false")]
     strict: bool,
-    /// Leave out images whose annotations or files have faults, and say which.
+    /// Skip images whose annotations or files have faults, and name them.
     #[arg(long)]
     #[serde(skip_serializing_if = "is_false")]
     skip_broken: bool,
-    /// Train on objects that are called difficult.
+    /// Train on objects that are marked as difficult too.
     #[arg(long)]
     #[serde(skip_serializing_if = "is_false")]
     difficult: bool,
-    /// Train on so many of the images alone, chosen by the seed: 25 of them are among the 50 of the
-    /// same seed [default: all].
+    /// Train on this number of images only, chosen by the seed: a smaller choice is a subset of a
+    /// larger one of the same seed [default: all].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     images: Option<usize>,
-    /// How many built-in scenes are drawn [default: 4000].
+    /// Number of built-in scenes [default: 4000].
     #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     scenes: Option<usize>,
@@ -99,7 +102,7 @@ pub(super) struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     backbone: Option<SsdBackbone>,
-    /// What every number of channels is multiplied with [default: 1, or as --start has it].
+    /// The width multiplier of all numbers of channels [default: 1, or that of --start].
     #[arg(long, visible_alias = "student-width", allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none", alias = "student-width")]
     width: Option<f64>,
@@ -107,27 +110,28 @@ pub(super) struct Options {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     priors: Option<PriorTable>,
-    /// Batch norm after the convolutions of VGG16 [default: on, and off with --start, as published files are].
+    /// Batch norm after the convolutions of VGG16 [default: on; off with --start, as in published
+    /// files].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_norm: Option<Switch>,
-    /// Weights to begin from: a detector of pyrograph, ssd.pytorch, torchvision or pytorch-ssd, a
-    /// plain VGG16, or a run folder of `train ssd`, whose best network is taken [default: fresh
+    /// Weights to start from: a detector of pyrograph, ssd.pytorch, torchvision or pytorch-ssd, a
+    /// plain VGG16, or a run folder of `train ssd`, whose best network is taken [default: random
     /// weights].
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<PathBuf>,
-    /// Of a file with several networks: the part that --start takes, by its name in the file
-    /// [default: the one that fits; a remark names it].
+    /// For a --start file with several networks: the name of the part to take [default: the part
+    /// that fits best; a remark names it].
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<String>,
-    /// What is taken from --start [default: all].
+    /// The tensors that are taken from --start [default: all].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     transfer: Option<TransferName>,
-    /// How pixels become values: ssd (bytes less a mean), imagenet (of torchvision's classifiers) or mobilenet [default: as --start
-    /// has it, or the backbone's].
+    /// The normalisation of pixels: ssd (bytes minus a mean colour), imagenet (of torchvision's
+    /// classifiers) or mobilenet [default: that of --start, or the backbone's].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     normalisation: Option<NormalisationName>,
@@ -135,16 +139,18 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     freeze: Option<usize>,
-    /// The share of the run after which frozen layers are trained too, between 0 and 1 [default:
+    /// The fraction of the run after which frozen layers are trained too, between 0 and 1 [default:
     /// never].
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unfreeze_at: Option<f64>,
-    /// The rate from there on, by a schedule that begins anew [default: the one schedule goes on].
+    /// The learning rate after --unfreeze-at, with a schedule that starts again [default: the first
+    /// schedule continues].
     #[arg(long, allow_negative_numbers = true, value_name = "RATE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     unfreeze_rate: Option<f64>,
-    /// What happens to training images: ssd is all of the paper's, light a change of colours and a mirror [default: ssd].
+    /// The augmentation of training images: ssd is the paper's full augmentation, light changes
+    /// only colours and flips [default: ssd].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     augment: Option<AugmentName>,
@@ -152,32 +158,32 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<u64>,
-    /// Steps in all [default: as --epochs].
+    /// Total number of steps [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<u64>,
-    /// Minutes in all [default: no limit].
+    /// Total number of minutes [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_minutes: Option<f64>,
-    /// Images a step [default: 16].
+    /// Images in a step [default: 16].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     batch_size: Option<usize>,
-    /// What takes gradients to steps: sgd, or adam-w with its far lower rates [default: sgd].
+    /// The optimizer: sgd, or adam-w, which needs much lower learning rates [default: sgd].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     optimizer: Option<OptimizerName>,
-    /// The rate after the warm-up [default: 0.02, 0.001 with adam-w or with --start].
+    /// The learning rate after the warm-up [default: 0.02; 0.001 with adam-w or with --start].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64>,
-    /// Steps over which the rate rises from nothing [default: 100].
+    /// Steps over which the learning rate rises from 0 [default: 100].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     warm_up: Option<u64>,
-    /// How the rate falls: by a cosine, to a tenth after two thirds and after five sixths of the
-    /// run, or by --gamma after every epoch [default: cosine].
+    /// The schedule by which the learning rate falls: by a cosine, to a tenth after two thirds and
+    /// again after five sixths of the run, or by --gamma after every epoch [default: cosine].
     #[arg(long, value_enum)]
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<ScheduleName>,
@@ -189,11 +195,11 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     momentum: Option<f64>,
-    /// Decay of convolutions' weights; biases and norms have none [default: 0.0005].
+    /// Weight decay of the weights of convolutions; biases and norms have none [default: 0.0005].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     weight_decay: Option<f64>,
-    /// The norm that all gradients together are clipped to; 0 turns it off [default: 10].
+    /// The norm to which all gradients together are clipped; 0 turns it off [default: 10].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     clip_norm: Option<f64>,
@@ -209,11 +215,11 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     negatives_for_hard: Option<usize>,
-    /// Steps between checkpoints; 0 for none but the last [default: 200].
+    /// Steps between checkpoints; 0 for only the last checkpoint [default: 200].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint_every: Option<u64>,
-    /// Steps between evaluations; 0 for none but the last [default: 400].
+    /// Steps between evaluations; 0 for only the last evaluation [default: 400].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     evaluate_every: Option<u64>,
@@ -221,7 +227,7 @@ pub(super) struct Options {
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     loaders: Option<usize>,
-    /// Seed of everything random [default: 0].
+    /// Seed of all random numbers [default: 0].
     #[arg(long, allow_negative_numbers = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,

@@ -33,13 +33,14 @@ use crate::{
 #[derive(Args)]
 pub(crate) struct TrainSweep {
     /// The recipe (TOML): `[base]` with options of `train ssd` and `train distill` by their long
-    /// names, then a `[[run]]` for each run with its `name`, its `seeds` [default: [0]], and the
-    /// options that it has instead of the base's.
+    /// names, then a `[[run]]` for each run with its `name`, its `seeds` [default: [0]], and
+    /// options that override those of the base.
     recipe: PathBuf,
-    /// The folder of the sweep: each run is in NAME/seed-N, and sweep.json says how far it is.
+    /// The folder of the sweep: each run is in NAME/seed-N, and sweep.json records the progress.
     #[arg(long)]
     out: PathBuf,
-    /// The data, in place of those of the base.
+    /// The data, instead of those of the base: a folder in a layout of Pascal VOC or COCO, or
+    /// COCO's annotation file (docs/detection.md lists the layouts).
     #[arg(long)]
     data: Option<PathBuf>,
     #[command(flatten)]

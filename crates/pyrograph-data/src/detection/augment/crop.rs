@@ -1,4 +1,4 @@
-//! A part of an image, chosen by its overlap with objects.
+//! Random crops, chosen by their overlap with objects.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,34 +15,37 @@ const MOST_TRIALS: usize = 10_000;
 /// The narrowest and the widest shape that is allowed.
 const ASPECTS: [f32; 2] = [0.01, 100.0];
 
-/// A random part of the image that overlaps an object by at least so much (SSD, section 2.2), so that objects become
-/// large or are cut off. By default SSD's.
+/// A random crop that overlaps an object by at least a drawn IoU (SSD, section 2.2), so that
+/// objects become large or are cut off. The default is SSD's.
 ///
-/// One of the options is drawn: each of [`min_ious`](IouCrop::min_ious), or to keep the whole image. Then parts are tried,
-/// of random sides and at a random place. One is taken if its shape is allowed and, of the objects whose middle lies in
-/// it, one has an intersection over union with it of at least the option's. If none of the
-/// [`trials`](IouCrop::trials) is, another option is drawn. Objects stay whose middle lies in the part, and are clipped.
+/// First an option is drawn: one of [`min_ious`](IouCrop::min_ious), or keeping the whole image.
+/// Then crops of random size and position are tried. A crop is taken if its aspect ratio is allowed
+/// and an object whose centre lies in the crop has at least the drawn IoU with it. If none of the
+/// [`trials`](IouCrop::trials) succeeds, another option is drawn. Objects whose centre lies in the
+/// crop stay, and are clipped to it.
 ///
-/// This is torchvision's `RandomIoUCrop`. In ssd.pytorch the test of the overlap never refused a part, and the option of 0.5
-/// was missing. Crowds of COCO are no objects here, as they are not trained on; an image without any object
-/// stays whole.
+/// This is torchvision's `RandomIoUCrop`. In ssd.pytorch the overlap test never refused a crop, and
+/// the option 0.5 was missing. COCO's crowds do not count as objects here, since they are not
+/// trained on. An image without objects stays whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IouCrop {
-    /// The least overlaps to draw from, each 0 to 1; with 0 any part will do that has the middle of an object.
+    /// The minimum IoUs to draw from, each 0 to 1. With 0 every crop that contains the centre of an
+    /// object is accepted.
     pub min_ious: Vec<f32>,
-    /// Whether to keep the whole image is an option too.
+    /// Whether keeping the whole image is one of the options.
     pub keep_whole: bool,
-    /// Parts tried for an option, 1 to 10000.
+    /// The number of crops that are tried for an option, 1 to 10000.
     pub trials: usize,
-    /// The sides of the part as shares of the image's, at least and at most, above 0 to 1; drawn for each side.
+    /// The smallest and largest side of the crop as a fraction of the image's side, above 0 to 1;
+    /// drawn for each side.
     pub sides: [f32; 2],
-    /// Width over height of the part, at least and at most, 0.01 to 100.
+    /// The smallest and largest aspect ratio (width over height) of the crop, 0.01 to 100.
     pub aspects: [f32; 2],
 }
 
 impl Default for IouCrop {
-    /// SSD's, with torchvision's 40 trials.
+    /// SSD's parameters, with torchvision's 40 trials.
     fn default() -> Self {
         Self {
             min_ious: vec![0.0, 0.1, 0.3, 0.5, 0.7, 0.9],

@@ -1,4 +1,4 @@
-//! Pixels in other light and colours.
+//! Changes of brightness and colour.
 
 /// The largest value of a byte.
 pub(super) const WHITE: f32 = 255.0;

@@ -1,4 +1,4 @@
-//! Empty space around an image.
+//! Expansion: empty space around an image.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,26 +7,27 @@ use super::window::Window;
 use crate::DataError;
 use crate::order::Draws;
 
-/// The mean colour of ImageNet as SSD has it.
+/// The mean colour of ImageNet, with SSD's values.
 const MEAN: [u8; 3] = [123, 117, 104];
 /// The largest ratio that is allowed: an image takes its square as many times the memory.
 const LARGEST_RATIO: f32 = 16.0;
 
-/// An image put somewhere on a larger canvas, now and then, so that its objects become small (SSD, section 3.6).
+/// Places an image at random on a larger canvas, with some probability, so that its objects become
+/// small (SSD, section 3.6).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Expand {
-    /// The share of images that are expanded, 0 to 1.
+    /// The probability that an image is expanded, 0 to 1.
     pub probability: f32,
-    /// How many times as long the sides become, at least and at most, 1 to 16; both sides by the same.
+    /// The smallest and largest factor of the sides, 1 to 16; both sides have the same factor.
     pub ratio: [f32; 2],
-    /// The colour of the space: the mean of the images that a network's features were trained with, which such a
-    /// network takes for nothing.
+    /// The colour of the empty space: the mean colour of the images that the backbone was trained
+    /// with, which its normalisation maps to 0.
     pub fill: [u8; 3],
 }
 
 impl Default for Expand {
-    /// SSD's: every other image, up to 4 times as long, ImageNet's mean colour.
+    /// SSD's parameters: probability ½, factors up to 4, ImageNet's mean colour.
     fn default() -> Self {
         Self {
             probability: 0.5,

@@ -1,4 +1,4 @@
-//! Left and right exchanged.
+//! Horizontal flips.
 
 use pyrograph_vision::{BoundingBox, RgbImage};
 use serde::{Deserialize, Serialize};
@@ -8,16 +8,17 @@ use crate::DataError;
 use crate::detection::BoxObject;
 use crate::order::Draws;
 
-/// A mirror image, now and then. Not for sets in which left and right have a meaning, such as writing.
+/// Flips an image horizontally with some probability. Do not use it for sets in which left and
+/// right have a meaning, such as writing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Mirror {
-    /// The share of images that are mirrored, 0 to 1.
+    /// The probability that an image is flipped, 0 to 1.
     pub probability: f32,
 }
 
 impl Default for Mirror {
-    /// Every other image.
+    /// Probability ½.
     fn default() -> Self {
         Self { probability: 0.5 }
     }

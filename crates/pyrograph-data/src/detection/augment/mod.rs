@@ -1,4 +1,4 @@
-//! Random changes of training images with boxes, as SSD makes them.
+//! SSD's random augmentation of training images with boxes.
 
 mod check;
 mod crop;
@@ -23,22 +23,23 @@ pub use photometric::PhotometricDistort;
 use distortion::Distortion;
 use window::{Window, clipped};
 
-/// What happens to an image with boxes on its way into a batch: the augmentation of [SSD](https://arxiv.org/abs/1512.02325),
-/// section 2.2 and 3.6, each part of it on or off. By default nothing.
+/// The augmentation of [SSD](https://arxiv.org/abs/1512.02325), section 2.2 and 3.6, applied to an
+/// image with boxes on its way into a batch. Each part is on or off; by default all are off.
 ///
-/// The parts come in the paper's order: colours, expansion, crop, mirror. Each draws from a stream of its own that is
-/// given by (seed, epoch, index), so that neither order nor batch size nor another part changes what it does. A part
-/// that is named in a file without some of its numbers has the paper's for them.
+/// The parts are applied in the paper's order: colours, expansion, crop, flip. Each part draws from
+/// a stream of its own for (seed, epoch, index), so its result does not depend on the order, the
+/// batch size or the other parts. If a file names a part without some of its fields, these fields
+/// have the paper's values.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SsdAugment {
-    /// Other light and colours.
+    /// Changes of brightness and colour.
     pub photometric: Option<PhotometricDistort>,
     /// Empty space around the image, which makes objects small.
     pub expand: Option<Expand>,
-    /// A part of the image, which makes objects large.
+    /// A crop of the image, which makes objects large.
     pub crop: Option<IouCrop>,
-    /// Left and right exchanged.
+    /// Horizontal flips.
     pub mirror: Option<Mirror>,
 }
 
@@ -53,7 +54,7 @@ impl SsdAugment {
         }
     }
 
-    /// What leaves every object its size: colours and mirror.
+    /// The parts that keep the size of every object: colours and flips.
     pub fn light() -> Self {
         Self {
             expand: None,
@@ -62,15 +63,15 @@ impl SsdAugment {
         }
     }
 
-    /// Nothing.
+    /// No augmentation.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// The augmentation, if all its numbers are allowed.
+    /// Returns the augmentation if all fields are allowed.
     ///
     /// # Errors
-    /// [`DataError::Range`] names the first that is not, also one that is infinite or not a number.
+    /// [`DataError::Range`] names the first field that is not allowed, infinite or NaN.
     pub fn validated(self) -> Result<Self, DataError> {
         if let Some(part) = &self.photometric {
             part.check()?;
@@ -87,13 +88,14 @@ impl SsdAugment {
         Ok(self)
     }
 
-    /// The image at `index` of a set as epoch `epoch` sees it, and the objects that are left of `objects`, in pixels of
-    /// the new image. The same arguments give the same result on every machine.
+    /// Augments the image at `index` of a set for epoch `epoch`. Returns the new image and the
+    /// remaining objects, in pixels of the new image. The same arguments give the same result on
+    /// every machine.
     ///
-    /// Boxes are first clipped to `image`, and those without an area are dropped; every box that comes back lies in the
-    /// new image and has an area. What is known of an object beside its box stays as it is. The numbers are those of a
-    /// [`validated`](SsdAugment::validated) augmentation; where an expanded or cut image would have more than 16 million pixels, it
-    /// is shrunk to as many.
+    /// Boxes are first clipped to `image`, and boxes without an area are dropped; every returned
+    /// box lies in the new image and has an area. The other fields of an object do not change. The
+    /// augmentation must be [`validated`](SsdAugment::validated). If an expanded or cropped image
+    /// would have more than 16 million pixels, it is shrunk to that number.
     pub fn apply(
         &self,
         mut image: RgbImage,

@@ -1,4 +1,4 @@
-//! Other light and colours.
+//! Changes of brightness and colour.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,26 +10,27 @@ use crate::order::Draws;
 /// The largest factor that is allowed.
 const LARGEST_FACTOR: f32 = 10.0;
 
-/// Random brightness, contrast, saturation, hue and exchange of channels, each in its turn or not: the photometric
-/// distortion of SSD. By default SSD's.
+/// SSD's photometric distortion: random brightness, contrast, saturation, hue and permutation of
+/// channels, each applied with some probability. The default is SSD's.
 ///
-/// It is that of ssd.pytorch: brightness is added, and contrast is a factor of the values.
-/// (In torchvision brightness is a factor too, of 0.875 to 1.125, and contrast stretches about the mean of the image.)
-/// Values are cut off at black and white after each step and rounded at the end.
+/// As in ssd.pytorch, brightness is added and contrast multiplies the values. (In torchvision
+/// brightness multiplies too, by 0.875 to 1.125, and contrast stretches about the mean of the
+/// image.) Values are clamped to black and white after each step and rounded at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PhotometricDistort {
     /// The probability of each of the five steps, 0 to 1.
     pub probability: f32,
-    /// The most that is added or taken away, in steps of a byte, 0 to 255.
+    /// The largest amount that is added or subtracted, in units of a byte, 0 to 255.
     pub brightness: f32,
-    /// The factor of contrast, at least and at most, 0 to 10. It comes before saturation and hue or after them, by turns.
+    /// The smallest and largest contrast factor, 0 to 10. It is applied before or after saturation
+    /// and hue, at random.
     pub contrast: [f32; 2],
-    /// The factor of saturation, at least and at most, 0 to 10.
+    /// The smallest and largest saturation factor, 0 to 10.
     pub saturation: [f32; 2],
-    /// The largest turn of the hue in degrees, 0 to 180.
+    /// The largest rotation of the hue in degrees, 0 to 180.
     pub hue: f32,
-    /// Whether red, green and blue may change places; one of their six orders is drawn.
+    /// Whether to permute red, green and blue; one of the six orders is drawn.
     pub shuffle_channels: bool,
 }
 

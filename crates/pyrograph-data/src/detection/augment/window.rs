@@ -75,7 +75,8 @@ impl Window {
         clipped(&moved.collect::<Vec<_>>(), self.width, self.height)
     }
 
-    /// The image, and the window onto it, shrunk where the window has too many pixels; the objects, in pixels of the window, too.
+    /// The image, and the window onto it, shrunk where the window has too many pixels; the objects,
+    /// in pixels of the window, too.
     pub(super) fn shrunk(self, image: RgbImage, objects: &mut [BoxObject]) -> (RgbImage, Self) {
         let pixels = f64::from(self.width) * f64::from(self.height);
         if pixels <= MOST_PIXELS {

@@ -135,7 +135,8 @@ impl Instances {
     /// Reads a file.
     ///
     /// # Errors
-    /// [`DataError::Read`], [`AnnotationError::Encoding`], [`AnnotationError::Json`] and [`AnnotationError::NoInstances`].
+    /// [`DataError::Read`], [`AnnotationError::Encoding`], [`AnnotationError::Json`] and
+    /// [`AnnotationError::NoInstances`].
     pub(super) fn read(path: &Path) -> Result<Self, DataError> {
         let bytes = fs::read(path).map_err(|source| DataError::Read {
             path: path.into(),

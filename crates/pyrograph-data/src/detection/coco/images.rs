@@ -8,9 +8,10 @@ use crate::listing::{Listing, within};
 /// The files of a folder that images are found in.
 pub(super) struct ImageFiles<'a> {
     folder: &'a Path,
-    /// Those that an image has already.
+    /// Files that already belong to an image.
     taken: HashSet<PathBuf>,
-    /// The files by their names in small letters, listed when a name is not found as it is; none for names that two files have.
+    /// The files by their names in small letters, listed when a name is not found as it is; none
+    /// for names that two files have.
     lowercase: Option<HashMap<String, Option<PathBuf>>>,
 }
 
@@ -27,7 +28,8 @@ impl<'a> ImageFiles<'a> {
         self.folder
     }
 
-    /// The file of an image: as [`file_of`] finds it, or else the one whose name differs in its case alone, as on Windows.
+    /// The file of an image: as [`file_of`] finds it, or else the one whose name differs in its
+    /// case alone, as on Windows.
     pub(super) fn find(&mut self, name: &str) -> Option<PathBuf> {
         if let Some(found) = file_of(self.folder, name) {
             return Some(found);
@@ -63,8 +65,8 @@ impl<'a> ImageFiles<'a> {
     }
 }
 
-/// The file of an image in a folder: by its name, or by as much of its end as leads to a file, as some tools write the folders
-/// of the machine they ran on, which may have been a Windows machine.
+/// The file of an image in a folder: by its name, or by as much of its end as leads to a file, as
+/// some tools write the folders of the machine they ran on, which may have been a Windows machine.
 pub(super) fn file_of(folder: &Path, name: &str) -> Option<PathBuf> {
     /// Folders within a set that are looked into.
     const DEEPEST: usize = 8;

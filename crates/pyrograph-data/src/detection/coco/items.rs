@@ -16,7 +16,7 @@ use crate::detection::{BoxObject, DetectionOptions, stated_or_seen};
 /// An image without faults of its own.
 pub(super) struct ReadImage {
     pub(super) name: String,
-    /// None where it is that of the file.
+    /// `None` if the size is read from the file.
     pub(super) size: Option<(u32, u32)>,
     /// The places of its annotations in their list.
     pub(super) annotations: Vec<usize>,
@@ -97,8 +97,9 @@ impl InFile<'_> {
         Ok(names)
     }
 
-    /// The names of the classes, in the order of their ids. Of categories of one name those without an annotation are left aside:
-    /// Roboflow writes the name of the group as a category of its own, which may be that of its only class.
+    /// The names of the classes, in the order of their ids. Of categories of one name those without
+    /// an annotation are left aside: Roboflow writes the name of the group as a category of its
+    /// own, which may be that of its only class.
     pub(super) fn classes(
         categories: &BTreeMap<Id, String>,
         annotations: &[Annotation],

@@ -206,8 +206,8 @@ fn part_name(stem: &str) -> Option<&str> {
     Some(before.or(after).unwrap_or(stem))
 }
 
-/// The part of that name: exactly, with the digits of a year, by another name of the same part where the parts are folders, or
-/// the only one that there is for all of the data.
+/// The part of that name: exactly, with the digits of a year, by another name of the same part
+/// where the parts are folders, or the only one that there is for all of the data.
 fn choose<'a>(
     path: &Path,
     parts: &'a [Part],

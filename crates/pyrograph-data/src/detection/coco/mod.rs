@@ -22,29 +22,33 @@ const TRIED_IMAGES: usize = 8;
 impl DetectionSet {
     /// Reads annotations in the form of COCO's `instances_*.json`, of images in `images`.
     ///
-    /// The file has three lists, and what else stands in it is not looked at:
+    /// The file has three lists; all other contents are ignored:
     ///
-    /// - `images`: `id`, `file_name`, `width`, `height` (where they are missing, null or 0, those of the image file);
-    /// - `annotations`: `image_id`, `category_id`, `bbox` as `[x, y, width, height]` in pixels, `iscrowd` (0 where it is missing;
-    ///   `false` and `true` are 0 and 1), `area` (that of the box where it is missing or no number), `id` (which may be missing);
-    /// - `categories`: `id`, `name`. Ids are whole numbers, also written as 1.0 or "1", or other texts: the classes are the categories in the
-    ///   order of their ids, also those without an object, but for those that another one of the same name has.
+    /// - `images`: `id`, `file_name`, `width`, `height` (if missing, null or 0: the size of the
+    ///   image file);
+    /// - `annotations`: `image_id`, `category_id`, `bbox` as `[x, y, width, height]` in pixels,
+    ///   `iscrowd` (0 if missing; `false` and `true` are 0 and 1), `area` (if missing or not a
+    ///   number: the area of the box), `id` (may be missing);
+    /// - `categories`: `id`, `name`. Ids are whole numbers, also written as 1.0 or "1", or other
+    ///   strings. The classes are the categories in the order of their ids, including categories
+    ///   without objects, unless another category of the same name has objects.
     ///
-    /// An image is looked for by its `file_name` within the folder, and never out of it, then without the folders at the beginning
-    /// of the name, in the end in letters of either case. Images
-    /// keep the order of the file, those without objects included. Pixels are read later, by [`image`](Self::image).
+    /// An image is searched by its `file_name` within the folder, never outside of it, then without
+    /// the leading folders of the name, finally ignoring case. Images keep the order of the file,
+    /// including images without objects. Pixels are read later, by [`image`](Self::image).
     ///
     /// # Errors
     /// - [`DataError::Read`], [`AnnotationError::Encoding`], [`AnnotationError::Json`] for a file
-    ///   that is no JSON, [`AnnotationError::NoInstances`] for another content;
-    /// - [`AnnotationError::Lacks`] and [`AnnotationError::Field`] for a field that is missing or of a wrong type,
-    ///   [`DataError::AnnotationValue`] for an id that stands twice or belongs to nothing, an `iscrowd` other than 0 and 1, an
-    ///   `area` below 0, a file that two images have;
-    /// - [`DataError::Empty`] without images, [`DataError::NoImageFile`] for an image that is missing, [`DataError::Image`] for
-    ///   one whose size is needed and does not read;
-    /// - [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`] as the options have it, [`DataError::BadClasses`] where
-    ///   two classes have one name or there is none;
-    /// - [`DataError::BrokenItems`] for more than one of these faults, unless the options have it otherwise.
+    ///   that is not JSON, [`AnnotationError::NoInstances`] for another content;
+    /// - [`AnnotationError::Lacks`] and [`AnnotationError::Field`] for a field that is missing or
+    ///   of a wrong type, [`DataError::AnnotationValue`] for a duplicate id or an id without an
+    ///   item, an `iscrowd` other than 0 and 1, an `area` below 0, or a file that two images share;
+    /// - [`DataError::Empty`] without images, [`DataError::NoImageFile`] for an image that is
+    ///   missing, [`DataError::Image`] for an image whose size is needed and that cannot be read;
+    /// - [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`] if the options refuse such
+    ///   objects, [`DataError::BadClasses`] if two classes have one name, or there is no class;
+    /// - [`DataError::BrokenItems`] for more than one of these faults, unless the options say
+    ///   otherwise.
     ///
     /// [`AnnotationError::Encoding`]: super::AnnotationError::Encoding
     /// [`AnnotationError::Json`]: super::AnnotationError::Json

@@ -13,7 +13,7 @@ use crate::detection::{BoxObject, VocCorners};
 /// As many characters of a wrong value as an error repeats.
 const MOST_QUOTED: usize = 60;
 
-/// What an annotation file says.
+/// The contents of an annotation file.
 #[derive(Debug)]
 pub(super) struct Annotation {
     /// The image's file name, which many tools write with an extension that it has not.
@@ -103,7 +103,7 @@ impl Fields<'_> {
         number.map_err(|_| self.refused(field, seen, "a number of pixels"))
     }
 
-    /// A side of the image; none where it is missing or 0.
+    /// A side of the image; `None` if it is missing or 0.
     fn side(&self, seen: Option<&str>, field: Field) -> Result<Option<u32>, DataError> {
         let Some(seen) = seen.filter(|seen| !seen.is_empty()) else {
             return Ok(None);
@@ -121,7 +121,7 @@ impl Fields<'_> {
         }
     }
 
-    /// Not set where the element is missing or empty, or says that nobody did.
+    /// False if the element is missing or empty, or says that the flag was not set.
     fn flag(&self, seen: Option<&str>, field: Field) -> Result<bool, DataError> {
         let Some(seen) = seen else { return Ok(false) };
         match seen.to_ascii_lowercase().as_str() {

@@ -43,8 +43,8 @@ const ROOT: &str = "annotation";
 const OBJECT: &str = "object";
 
 impl Field {
-    /// Its place within the root or within its object: the whole of it, so that the name and box of an object's `part` are
-    /// not taken for the object's own.
+    /// Its place within the root or within its object: the whole of it, so that the name and box of
+    /// an object's `part` are not taken for the object's own.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Filename => "filename",
@@ -84,7 +84,8 @@ impl Elements {
     /// Finds them in the text of a file; `path` is for messages. What else stands in it is left aside.
     ///
     /// # Errors
-    /// [`AnnotationError::Xml`] where the text is no XML, ends before its elements do, is no annotation, or has a field twice.
+    /// [`AnnotationError::Xml`] where the text is no XML, ends before its elements do, is no
+    /// annotation, or has a field twice.
     pub(super) fn of(text: &str, path: &Path) -> Result<Self, DataError> {
         let mut walk = Walk::default();
         let text = text.trim_start_matches('\u{feff}');
@@ -131,7 +132,7 @@ impl Elements {
     }
 }
 
-/// What is wrong with the XML, in the words of someone who writes it.
+/// The XML error in plain words.
 fn in_words(error: &Error) -> String {
     match error {
         Error::IllFormed(IllFormedError::MismatchedEndTag { expected, found }) => {
@@ -156,7 +157,7 @@ fn line_of(text: &str, at: u64) -> usize {
     ends.count() + 1
 }
 
-/// What `&name;` stands for; files define no names of their own.
+/// The value of `&name;`; files define no entities of their own.
 fn resolve(name: &BytesRef<'_>) -> Result<String, String> {
     if let Some(character) = name.resolve_char_ref().map_err(|error| error.to_string())? {
         return Ok(character.into());

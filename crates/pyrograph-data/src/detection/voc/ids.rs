@@ -53,8 +53,9 @@ impl Layout {
         Ok(ids)
     }
 
-    /// The id of a line. It may have spaces, so that a line that is one as a whole keeps what could be a flag. Lists of other
-    /// tools have the path of the image, of the annotation (PaddleDetection has both), or its name with the extension instead.
+    /// The id of a line. It may have spaces, so that a line that is one as a whole keeps what could
+    /// be a flag. Lists of other tools have the path of the image, of the annotation
+    /// (PaddleDetection has both), or its name with the extension instead.
     fn id_of<'a>(&self, line: &'a str) -> &'a str {
         let is_id =
             |id: &&str| within(&self.annotations, id).is_some() && self.annotation(id).is_file();

@@ -10,7 +10,7 @@ use crate::listing::{EXTENSIONS, Listing, is_image, name_of, within};
 /// The image files of some folders, each listed once.
 #[derive(Debug)]
 pub(super) struct Images {
-    /// Where images are looked for, the likeliest first.
+    /// The folders that are searched, the likeliest first.
     folders: Vec<PathBuf>,
     listed: HashMap<PathBuf, Names>,
 }
@@ -19,7 +19,7 @@ pub(super) struct Images {
 #[derive(Debug, Default)]
 struct Names {
     images: HashMap<String, Vec<PathBuf>>,
-    /// The same in small letters, as Windows compares names.
+    /// The files by lower-case names, as Windows compares names.
     lowercase: HashMap<String, Vec<PathBuf>>,
     /// Files whose extension is that of no image.
     others: HashMap<String, PathBuf>,
@@ -67,9 +67,9 @@ impl Images {
         }
     }
 
-    /// The file of the image `id`, which `annotation` is of and calls `filename`. It is the one that has the name of the
-    /// annotation, or else the one that the annotation names: many tools write a name that the file has no longer, or the path
-    /// on another machine.
+    /// The file of the image `id`, which `annotation` is of and calls `filename`. It is the one
+    /// that has the name of the annotation, or else the one that the annotation names: many tools
+    /// write a name that the file has no longer, or the path on another machine.
     ///
     /// # Errors
     /// [`DataError::NoImageFile`], [`AnnotationError::AmbiguousImage`], [`DataError::Read`].

@@ -6,7 +6,8 @@ use super::images::Images;
 use crate::DataError;
 use crate::listing::{Listing, is_image, name_of, within};
 
-/// The name of the part that is every annotation file, in the order of their names, where no file of ids has that name.
+/// The name of the part that consists of all annotation files, sorted by name, unless a list of ids
+/// has that name.
 pub const ALL_ANNOTATIONS: &str = "all";
 
 /// The folder of the annotation files in VOC's own layout, and the names that it has elsewhere.

@@ -27,33 +27,38 @@ impl DetectionSet {
     /// ImageSets/Main/<split>.txt    the ids of a part, one a line; a flag after it, as in files of one class, is not looked at
     /// ```
     ///
-    /// `root` is the folder of these three, or one that holds it at most two folders down, as `VOCdevkit/VOC2007`. The parts are
-    /// those that have a file, commonly `train`, `val`, `trainval` and `test`; [`ALL_ANNOTATIONS`] is every annotation file
-    /// where no file has that name. Pixels are read later, by [`image`](Self::image).
+    /// `root` is the folder of these three, or a folder at most two levels above it, such as the
+    /// folder of `VOCdevkit/VOC2007`. Each list is a part, commonly `train`, `val`, `trainval` and
+    /// `test`; [`ALL_ANNOTATIONS`] names all annotation files unless a list has that name. Pixels
+    /// are read later, by [`image`](Self::image).
     ///
-    /// The layouts of common tools are read too: annotations beside their images in one folder (labelImg); the folders of other
-    /// names, as `annotations/` and `images/` (Kaggle) or `labels/` and `data/` (fiftyone); a folder for each part with all of
-    /// this in it, `train/`, `valid/` and `test/` (Roboflow), where `val` stands for `valid` and `validation`; folders of the
-    /// parts within those of annotations and images; and the folder of one part alone.
+    /// The layouts of common tools are read too: annotations beside their images in one folder
+    /// (labelImg); other folder names, such as `annotations/` and `images/` (Kaggle) or `labels/`
+    /// and `data/` (fiftyone); a folder for each part with its annotations and images, `train/`,
+    /// `valid/` and `test/` (Roboflow), in which case `val` also matches `valid` and `validation`;
+    /// folders of the parts within the folders of annotations and images; and the folder of a
+    /// single part.
     ///
-    /// A file is in the encoding of its byte order mark or of its XML declaration, otherwise in UTF-8. The size of an image may
-    /// be missing or 0: it is that of the image file then. Of several images that only their extensions tell apart, the
-    /// annotation has to name one.
+    /// The encoding of a file is that of its byte order mark or of its XML declaration, otherwise
+    /// UTF-8. If the size of an image is missing or 0, it is read from the image file. If several
+    /// images differ only in their extension, the annotation must name one of them.
     ///
-    /// Elements that are not needed are not looked at, the parts of an object (`part`) neither. Where the options give no
-    /// classes, all annotation files are read to find them, not those of the part alone.
+    /// Other elements are ignored, including the parts of an object (`part`). If the options give
+    /// no classes, the annotation files of all parts are read to find the classes.
     ///
     /// # Errors
-    /// - [`DataError::NoDetectionSet`] where the folders are missing or there are several, [`DataError::NoDetectionSplit`] with
-    ///   the parts that there are, [`DataError::Empty`] for a part without images;
+    /// - [`DataError::NoDetectionSet`] if the folders are missing or ambiguous,
+    ///   [`DataError::NoDetectionSplit`] with the existing parts, [`DataError::Empty`] for a part
+    ///   without images;
     /// - [`AnnotationError::Xml`], [`AnnotationError::Encoding`], [`AnnotationError::Lacks`],
-    ///   [`DataError::AnnotationValue`] and [`DataError::TooLarge`] for a file of annotations that is
-    ///   broken, [`DataError::Read`] for one that is missing, [`DataError::NoImageFile`] for an image
-    ///   that is, [`AnnotationError::AmbiguousImage`] where several could be the one,
-    ///   [`DataError::Image`] for one whose size is needed and does not read;
-    /// - [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`] as the options have it, [`DataError::BadClasses`] where
-    ///   they give none or one twice;
-    /// - [`DataError::BrokenItems`] for more than one of these faults, unless the options have it otherwise.
+    ///   [`DataError::AnnotationValue`] and [`DataError::TooLarge`] for a broken annotation file,
+    ///   [`DataError::Read`] for a missing one, [`DataError::NoImageFile`] for a missing image,
+    ///   [`AnnotationError::AmbiguousImage`] if several images fit, [`DataError::Image`] for an
+    ///   image whose size is needed and that cannot be read;
+    /// - [`DataError::UnknownObjectClass`] and [`DataError::BoxRefused`] if the options refuse such
+    ///   objects, [`DataError::BadClasses`] if the options give no class or one twice;
+    /// - [`DataError::BrokenItems`] for more than one of these faults, unless the options say
+    ///   otherwise.
     ///
     /// [`AnnotationError::Xml`]: super::AnnotationError::Xml
     /// [`AnnotationError::Encoding`]: super::AnnotationError::Encoding
@@ -123,8 +128,8 @@ impl DetectionSet {
     }
 }
 
-/// The names of all classes by name. Faults in the files of `ids`, which are read again, are left for then; the others go to
-/// `elsewhere`.
+/// The names of all classes by name. Faults in the files of `ids`, which are read again, are left
+/// for then; the others go to `elsewhere`.
 fn classes_of(
     layout: &Layout,
     ids: &[String],

@@ -1,4 +1,4 @@
-//! What the columns of a table hold.
+//! The roles of the columns of a table.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ const LISTED: usize = 5;
 
 /// Looks at two columns of all rows below the header.
 pub(super) type EdgesOf<'a> = dyn FnMut(usize, usize) -> Result<Edges, DataError> + 'a;
-/// The column of the labels, and what was guessed.
+/// The label column, and remarks on guesses.
 type Guess = (Option<usize>, Vec<String>);
 
 /// What a column holds.
@@ -66,7 +66,7 @@ impl Columns {
         Self::new(names.len(), label, &pixels, remarks, path)
     }
 
-    /// By what stands in the first and the last column of a table without a header.
+    /// From the contents of the first and the last column of a table without a header.
     pub(super) fn numbered(
         edges: &Edges,
         total: usize,
@@ -159,7 +159,7 @@ impl Columns {
     }
 }
 
-/// The side of a square of so many pixels.
+/// The side of a square of `pixels` pixels.
 fn square(pixels: usize) -> Option<usize> {
     let side = pixels.isqrt();
     (pixels > 0 && side * side == pixels).then_some(side)
@@ -245,7 +245,7 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// The column of the labels, and what was guessed.
+    /// The label column, and remarks on guesses.
     fn label(&self, wanted: &LabelColumn, edges: &mut EdgesOf<'_>) -> Result<Guess, DataError> {
         let total = self.names.len();
         let no_index = || (0..total).filter(|&column| !is_index(&self.names[column]));

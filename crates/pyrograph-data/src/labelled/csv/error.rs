@@ -1,14 +1,14 @@
-//! Why tables of images cannot be read.
+//! Errors of tables of images.
 
 use std::path::PathBuf;
 
 use crate::faults::counted;
 
-/// Why a CSV file of images cannot be read.
+/// The errors of reading a CSV file of images.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CsvError {
-    /// A field of a CSV file is no label or no pixel.
+    /// A field of a CSV file is not a valid label or pixel.
     #[error("{}, line {line}, column {column}: {seen:?} where {allowed} is needed", path.display())]
     Field {
         /// The file.
@@ -17,7 +17,7 @@ pub enum CsvError {
         line: usize,
         /// Its column, from 1.
         column: usize,
-        /// What stands there, or the beginning of it.
+        /// The value, or its beginning.
         seen: String,
         /// What is allowed, in words.
         allowed: &'static str,
@@ -60,22 +60,22 @@ pub enum CsvError {
         path: PathBuf,
         /// Its columns.
         columns: usize,
-        /// Those that are pixels.
+        /// The number of pixel columns.
         pixels: usize,
         /// The side of the images.
         side: usize,
     },
 
-    /// The column of the labels cannot be told.
+    /// The label column cannot be determined.
     #[error("{}: the column of the labels {reason}: name it with --label-column", path.display())]
     LabelColumn {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
 
-    /// A file of text cannot be read as text.
+    /// The file is not valid text.
     #[error("{} is no text that can be read: {reason}", path.display())]
     NotText {
         /// The file.

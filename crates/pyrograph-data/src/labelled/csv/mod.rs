@@ -1,4 +1,4 @@
-//! Images as lines of numbers: a label and the pixels, as MNIST is often handed around.
+//! Images as lines of numbers, a label and the pixels: a common form of MNIST.
 
 mod columns;
 mod edges;
@@ -28,24 +28,27 @@ impl LabelledImages {
     /// Reads a CSV file with a line for each image: a label and the pixels row by row, whole numbers from 0 to 255.
     /// The images are grey and square.
     ///
-    /// The header says which column holds the labels (`label`, `class`, `target`, `y` and the like, or the one that is
-    /// not numbered as the others are), which are no pixels (no name, `index`, `id`), and the order of the pixels.
-    /// Without a header the label comes first, or last where only the last column looks like labels.
+    /// The header tells the label column (`label`, `class`, `target`, `y` and the like, or the
+    /// column whose name does not fit the numbering of the others), columns that are not pixels (no
+    /// name, `index`, `id`), and the order of the pixels. Without a header the label is the first
+    /// column, or the last one if only the last column looks like labels.
     ///
-    /// A first line that does not start with a number is a header, as is one that numbers the columns of images of 4
-    /// by 4 and more (0, 1, 2, …: what pandas writes for columns without names). Fields end in commas, semicolons,
-    /// tabs, bars or spaces, lines in LF or CRLF; fields stand in quotes or between spaces, and whole numbers may carry
-    /// a `.0` or be `True` and `False`; empty lines are left out, and so is Excel's `sep=;`. The file may be UTF-8 or
-    /// UTF-16, also inside gzip. Where no pixel is above 1, 1 is white. Classes are named by words where the labels are
-    /// some, else by numbers, from 0 to the largest label or to 9, whichever is more.
+    /// A first line that does not start with a number is a header; so is a line that numbers the
+    /// columns of images of 4 by 4 and more (0, 1, 2, …, which pandas writes for columns without
+    /// names). Fields end in commas, semicolons, tabs, bars or spaces, lines in LF or CRLF. Fields
+    /// may be in quotes or have spaces around them; whole numbers may have a `.0` or be `True` and
+    /// `False`. Empty lines and Excel's `sep=;` are ignored. The file may be UTF-8 or UTF-16, also
+    /// inside gzip. If no pixel is above 1, the white level is 1. If the labels are words, they
+    /// name the classes; otherwise the classes are numbers, from 0 to the largest label, at least
+    /// to 9.
     ///
-    /// A [`LabelledReader`] says what it guessed, and can be told otherwise.
+    /// A [`LabelledReader`] reports its guesses and has options to override them.
     ///
     /// # Errors
-    /// [`DataError::Read`], [`DataError::Empty`] where no image is in it, and a [`CsvError`]:
+    /// [`DataError::Read`], [`DataError::Empty`] if the file has no image, and a [`CsvError`]:
     /// [`CsvError::NotText`], [`CsvError::Columns`] unless the pixels fill a square,
-    /// [`CsvError::NoLabel`], [`CsvError::LabelColumn`], [`CsvError::Row`] and
-    /// [`CsvError::Field`] with the line and column of what is wrong.
+    /// [`CsvError::NoLabel`], [`CsvError::LabelColumn`], [`CsvError::Row`] and [`CsvError::Field`]
+    /// with the line and column of the fault.
     pub fn from_csv(path: impl AsRef<Path>) -> Result<LabelledImages, DataError> {
         let reader = LabelledReader::strict(Split::Train);
         Ok(read(&reader, path.as_ref(), &mut |_, _| ())?.images)
@@ -88,7 +91,7 @@ fn read_text(
     table.into_reading()
 }
 
-/// What the columns hold, and whether the first row is a header.
+/// The roles of the columns, and whether the first row is a header.
 fn columns_of(reader: &LabelledReader, text: &Text<'_>) -> Result<(Columns, bool), DataError> {
     let wanted = &reader.options.label_column;
     let mut rows = text.rows()?;

@@ -21,7 +21,7 @@ const ZIP: &[u8] = b"PK\x03\x04";
 const MOST_UTF16: u64 = 1 << 31;
 /// The most bytes of a first line.
 const MOST_LINE: u64 = 1 << 24;
-/// What fields may end in.
+/// The possible delimiters.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 /// The buffer that is looked into for what a text is encoded in.
 const BUFFER: usize = 1 << 16;
@@ -162,7 +162,7 @@ impl<'a> Text<'a> {
     }
 }
 
-/// What a text is that no table begins as.
+/// The format of a text that is not a table.
 fn other_text(start: &[u8]) -> Option<&'static str> {
     let start = start.strip_prefix(UTF8_MARK).unwrap_or(start);
     let start = start.trim_ascii_start();
@@ -202,7 +202,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// What fields end in.
+    /// The delimiter of fields.
     pub(super) fn delimiter(&self) -> u8 {
         self.delimiter
     }
@@ -251,7 +251,7 @@ pub(super) fn clean(field: &[u8]) -> &[u8] {
     inner.unwrap_or(field).trim_ascii()
 }
 
-/// What the fields end in by a first line such as `sep=;`, which is Excel's.
+/// The delimiter that a first line such as Excel's `sep=;` declares.
 fn declared_delimiter(line: &[u8]) -> Option<u8> {
     match clean(line).to_ascii_lowercase().as_slice() {
         [b's', b'e', b'p', b'=', delimiter] if DELIMITERS.contains(delimiter) => Some(*delimiter),
@@ -261,8 +261,8 @@ fn declared_delimiter(line: &[u8]) -> Option<u8> {
     }
 }
 
-/// What the fields of a line end in: what is most frequent outside quotes; of semicolons and commas semicolons where
-/// they make a label and a square of pixels, as commas may be decimal ones.
+/// The delimiter of a line: the most frequent one outside quotes. Semicolons are preferred to
+/// commas if they give a label and a square of pixels, since commas may be decimal commas.
 fn delimiter_of(line: &[u8]) -> u8 {
     let mut counts = [0_usize; DELIMITERS.len()];
     let mut is_quoted = false;

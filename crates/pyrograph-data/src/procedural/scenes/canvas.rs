@@ -35,8 +35,8 @@ impl Canvas {
         }
     }
 
-    /// Lays colours over the pixels in and beside `bbox`: `paint` has for the middle of each the colour and how much of the
-    /// pixel it covers, 0 to 1.
+    /// Lays colours over the pixels in and beside `bbox`: `paint` has for the middle of each the
+    /// colour and how much of the pixel it covers, 0 to 1.
     pub(super) fn lay(&mut self, bbox: BoundingBox, paint: impl Fn([f32; 2]) -> (Colour, f32)) {
         let side = self.side as usize;
         // Casts cut off what is negative.

@@ -1,9 +1,9 @@
 //! Scenes of coloured shapes on varied grounds, with a box around each: images to train a detector with that need no
 //! download.
 //!
-//! A scene is a ground, clutter that is no object, one to six shapes, and a little more clutter in front of them. The
-//! same seed and index give the same bytes on every machine, as nothing but sums, products, quotients and square roots is
-//! used.
+//! A scene is a ground, clutter that is no object, one to six shapes, and a little more clutter in
+//! front of them. The same seed and index give the same bytes on every machine, as nothing but
+//! sums, products, quotients and square roots is used.
 
 mod canvas;
 mod classes;

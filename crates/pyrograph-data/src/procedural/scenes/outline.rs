@@ -35,8 +35,8 @@ pub(super) enum Outline {
 }
 
 impl Outline {
-    /// A stretched and turned shape of `class`, the longer side of whose box is `size`, with that box's upper left corner
-    /// at the origin.
+    /// A stretched and turned shape of `class`, the longer side of whose box is `size`, with that
+    /// box's upper left corner at the origin.
     pub(super) fn drawn(class: usize, size: f32, draws: &mut Draws) -> Self {
         let longer = draws.range(1.0, LONGEST);
         let stretch = [[longer, 1.0], [1.0, longer]][draws.below(2)];
@@ -114,8 +114,8 @@ impl Outline {
         }
     }
 
-    /// How far `point` lies outside the edge, in pixels; negative inside. Near the edge of an ellipse it is right to the
-    /// first order.
+    /// How far `point` lies outside the edge, in pixels; negative inside. Near the edge of an
+    /// ellipse it is right to the first order.
     pub(super) fn distance(&self, point: Point) -> f32 {
         match self {
             Self::Ellipse {

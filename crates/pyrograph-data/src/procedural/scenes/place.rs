@@ -17,7 +17,8 @@ const MOST_HIDDEN: f32 = 0.5;
 /// Places tried for a shape, after which it is left out.
 const TRIALS: usize = 40;
 
-/// One to six shapes in an image of `side` pixels, each painted over those before it. None hides more than half of another.
+/// One to six shapes in an image of `side` pixels, each painted over those before it. None hides
+/// more than half of another.
 pub(super) fn place(side: f32, draws: &mut Draws) -> Vec<Shape> {
     let mut placed: Vec<Shape> = Vec::new();
     // What can still be hidden of each, in pixels.

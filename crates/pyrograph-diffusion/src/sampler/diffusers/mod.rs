@@ -19,9 +19,10 @@ use crate::{DiffusionError, NoiseSchedule, NoiseScheduleConfig};
 /// The scheduler of a checkpoint: its `scheduler_config.json`, from which the settings of any sampler
 /// follow.
 ///
-/// As in diffusers, a key that the file lacks (or names under `_use_default_values`) takes the default of
-/// the class that is asked for, not of the class that wrote the file. The scheduler file of Stable
-/// Diffusion 2.1, for one, has no `timestep_spacing`; DPM-Solver then takes `linspace`, and DDIM `leading`.
+/// As in diffusers, a key that the file lacks (or names under `_use_default_values`) takes the
+/// default of the requested class, not of the class that wrote the file. For example the scheduler
+/// file of Stable Diffusion 2.1 has no `timestep_spacing`; DPM-Solver then takes `linspace`, and
+/// DDIM `leading`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiffusersScheduler {
     values: Map<String, Value>,
@@ -72,7 +73,7 @@ impl DiffusersScheduler {
     /// Reads the text of a `scheduler_config.json`.
     ///
     /// # Errors
-    /// [`DiffusionError::SchedulerFile`] for text that is no JSON object with a `_class_name`.
+    /// [`DiffusionError::SchedulerFile`] for text that is not a JSON object with a `_class_name`.
     pub fn read(json: &str) -> Result<Self, DiffusionError> {
         let refused = |reason: String| DiffusionError::SchedulerFile { reason };
         let mut values: Map<String, Value> = serde_json::from_str(&without_infinities(json))
@@ -103,8 +104,8 @@ impl DiffusersScheduler {
     /// The sampler of the file's own class, or the sampler `name` with the file's settings.
     ///
     /// # Errors
-    /// [`DiffusionError::SchedulerClass`] for a class that is not supported where no `name` is given,
-    /// [`DiffusionError::SchedulerValue`] for a value that is not.
+    /// [`DiffusionError::SchedulerClass`] for an unsupported class if no `name` is given,
+    /// [`DiffusionError::SchedulerValue`] for an unsupported value.
     pub fn sampler(
         &self,
         name: Option<SchedulerName>,

@@ -1,21 +1,21 @@
-//! What COCO's evaluation states.
+//! The figures of COCO's evaluation.
 
 /// The number of figures in [`CocoFigures`].
 pub(super) const FIGURES: usize = 12;
 
-/// What a detector achieves by COCO's rules.
+/// The figures of a detector by COCO's rules.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CocoReport {
     /// The means over the classes that have the figure.
     pub mean: CocoFigures,
-    /// One for each class.
+    /// The figures of each class.
     pub classes: Vec<CocoClass>,
 }
 
-/// What a detector achieves on one class.
+/// The figures of a detector on one class.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CocoClass {
-    /// Objects to be found: crowds and difficult ones are not counted.
+    /// The number of objects, without crowds and difficult ones.
     pub truths: usize,
     /// All detections, counted or not.
     pub detections: usize,
@@ -25,15 +25,15 @@ pub struct CocoClass {
 
 /// The twelve figures of COCO's evaluation, all in [0, 1].
 ///
-/// `None` where there is no object to be found, for which pycocotools states −1. Small objects have
-/// an area of up to 32² square pixels, large ones of at least 96², medium ones lie between.
+/// A figure is `None` if there are no objects, for which pycocotools gives −1. Small objects have
+/// an area of up to 32² square pixels, large objects at least 96², medium objects lie between.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct CocoFigures {
     /// The average precision, averaged over overlaps of at least 0.5, 0.55, … 0.95.
     pub ap: Option<f64>,
-    /// The average precision where hits overlap by at least 0.5.
+    /// The average precision at an overlap of at least 0.5.
     pub ap50: Option<f64>,
-    /// The average precision where hits overlap by at least 0.75.
+    /// The average precision at an overlap of at least 0.75.
     pub ap75: Option<f64>,
     /// As `ap`, of small objects.
     pub ap_small: Option<f64>,
@@ -41,12 +41,12 @@ pub struct CocoFigures {
     pub ap_medium: Option<f64>,
     /// As `ap`, of large objects.
     pub ap_large: Option<f64>,
-    /// The share of the objects that are found with one detection for an image and a class,
-    /// averaged over the same overlaps.
+    /// The fraction of the objects that are found with at most one detection for each image and
+    /// class, averaged over the same overlaps.
     pub ar_1: Option<f64>,
-    /// As `ar_1`, with ten detections.
+    /// As `ar_1`, with at most ten detections.
     pub ar_10: Option<f64>,
-    /// As `ar_1`, with a hundred detections.
+    /// As `ar_1`, with at most a hundred detections.
     pub ar_100: Option<f64>,
     /// As `ar_100`, of small objects.
     pub ar_small: Option<f64>,

@@ -1,4 +1,4 @@
-//! Average precision and recall as COCO's evaluation counts them.
+//! Average precision and recall by the rules of COCO's evaluation.
 
 mod figures;
 mod matching;
@@ -49,17 +49,17 @@ const WORK: usize = 500;
 
 impl DetectionScorer {
     /// The twelve figures of COCO's evaluation, over all classes and for each (Lin et al. 2014,
-    /// <https://arxiv.org/abs/1405.0312>, and `COCOeval` of pycocotools 2.0, whose values these are
-    /// but for rounding below 10⁻¹²).
+    /// <https://arxiv.org/abs/1405.0312>, and `COCOeval` of pycocotools 2.0, with the same values
+    /// up to rounding below 10⁻¹²).
     ///
-    /// In an image, the detections of a class are taken by falling score, at most 100. Each goes to
-    /// the truth not yet found with which it overlaps most, by at least the threshold; a truth that is
-    /// not counted takes it only where no other does. Not counted are crowds and objects outside the
-    /// range of areas. A detection is left out where its truth is not counted, or where it has none
-    /// and is itself outside the range of areas.
+    /// In an image the detections of a class are taken by falling score, at most 100. Each is
+    /// assigned to the truth that it overlaps most, by at least the threshold, among the truths
+    /// that are not found yet; ignored truths are considered only if no other truth fits. Ignored
+    /// are crowds and objects outside the range of areas. A detection is ignored if its truth is
+    /// ignored, or if it has no truth and is itself outside the range of areas.
     ///
     /// Precisions are interpolated as for Pascal VOC, and averaged over the recalls 0, 0.01, … 1.
-    /// The images count in the order in which they were pushed, which matters for equal scores only.
+    /// The order in which images were pushed matters only for equal scores.
     pub fn coco(&self) -> CocoReport {
         let detections = self.classes.iter().map(|items| items.detections.len());
         let work = detections.sum::<usize>().saturating_mul(WORK);

@@ -52,7 +52,8 @@ fn numbered<'a>(key: &'a str, prefix: &str) -> Option<(usize, &'a str)> {
     Some((number.parse().ok()?, rest))
 }
 
-/// The number of residual blocks in each block of a UNet on the way down. The first downsampling follows the first block's.
+/// The number of residual blocks in each block of a UNet on the way down. The first downsampling
+/// follows the first block's.
 fn layers_per_block(dict: &StateDict) -> usize {
     let inputs = dict.keys().filter_map(|key| numbered(key, "input_blocks."));
     let (mut down, mut last) = (usize::MAX, 0);

@@ -9,13 +9,14 @@ use crate::weights::StateDict;
 const HEAD_WIDTH: usize = 64;
 /// Heads of every block where a UNet's projections are convolutions.
 const HEADS: usize = 8;
-/// Sides of the pictures that checkpoints were trained on, by what they predict.
+/// Side of the training pictures; the next constant is that of Stable Diffusion 2 with v.
 const SIDE: usize = 512;
 const SIDE_OF_VELOCITY: usize = 768;
 /// Inputs of a UNet for inpainting: latents, mask, and masked latents.
 const INPAINTING_CHANNELS: usize = 9;
 
-/// The size of an axis of a tensor; 0 where there is none, which a config's check refuses.
+/// The size of an axis of a tensor; 0 if there is no such axis, which the check of the config
+/// refuses.
 fn size(dict: &StateDict, key: &str, axis: usize) -> usize {
     let tensor = dict.get(key);
     tensor
@@ -23,7 +24,7 @@ fn size(dict: &StateDict, key: &str, axis: usize) -> usize {
         .unwrap_or_default()
 }
 
-/// How many numbers from 0 on follow `prefix` in keys, without a gap.
+/// The number of consecutive indices from 0 that follow `prefix` in keys.
 fn count(dict: &StateDict, prefix: &str) -> usize {
     let has = |number: &usize| {
         let prefix = format!("{prefix}{number}.");
@@ -36,12 +37,12 @@ fn has_any(dict: &StateDict, prefix: &str) -> bool {
     dict.part(prefix).keys().next().is_some()
 }
 
-/// What a UNet is, as far as its weights tell.
+/// The kind of a UNet, as far as its weights tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Kind {
-    /// Whether it is of Stable Diffusion 2: its projections are linear.
+    /// Whether the UNet is one of Stable Diffusion 2, whose projections are linear.
     pub(super) second: bool,
-    /// Whether its input holds a mask.
+    /// Whether the input includes a mask.
     pub(super) inpainting: bool,
 }
 
@@ -55,7 +56,8 @@ impl Kind {
         }
     }
 
-    /// What the published checkpoint of this kind predicts: that of Stable Diffusion 2.1 v, the others ε.
+    /// The prediction type of the published checkpoint of this kind: v for Stable Diffusion 2.1, ε
+    /// for the others.
     pub(super) fn prediction(self) -> Prediction {
         match self {
             Self {
@@ -194,7 +196,7 @@ pub(super) fn text_width(dict: &StateDict) -> usize {
     size(dict, &key, 1)
 }
 
-/// Files of transformers 5 leave the prefix out.
+/// The prefix of the keys, which files of transformers 5 do not have.
 fn text_prefix(dict: &StateDict) -> &'static str {
     match has_any(dict, "text_model.") {
         true => "text_model.",

@@ -1,7 +1,8 @@
 //! Checkpoints of Stable Diffusion: diffusers folders and single files with CompVis key names, by part.
 //!
-//! [`Checkpoint::open`] gives each part's config, as the text of diffusers' `config.json`, and its weights under diffusers' key
-//! names. Weights stay in their files until a model takes them.
+//! [`Checkpoint::open`] returns the config of each part, as the text of diffusers' `config.json`,
+//! and the part's weights under diffusers' key names. Weights stay in their files until a model
+//! takes them.
 
 mod compvis;
 mod folder;
@@ -26,7 +27,7 @@ pub use tiny_vae::open_tiny_vae;
 pub use tokenizer::TokenizerFiles;
 pub use write::{Manifest, PartManifest, TensorRecord, write_parts};
 
-/// What a UNet was trained to predict.
+/// The prediction type of a UNet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Prediction {
     /// The noise ε.
@@ -48,14 +49,17 @@ impl Prediction {
     }
 }
 
-/// What of a checkpoint is opened, and what its files cannot tell.
+/// Options of [`Checkpoint::open`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointOptions {
-    /// What the UNet predicts. Single files cannot tell; for a folder this takes the place of the scheduler file's value.
+    /// The prediction type of the UNet, which single files do not tell. For a folder it replaces
+    /// the value of the scheduler's file.
     pub prediction: Option<Prediction>,
-    /// The files to take where a folder holds several, such as `fp16` for `diffusion_pytorch_model.fp16.safetensors`.
+    /// The variant of the files to take if a folder has several, such as `fp16` for
+    /// `diffusion_pytorch_model.fp16.safetensors`.
     pub variant: Option<String>,
-    /// Whether a single file's moving averages (`model_ema.*`) are taken in the place of the trained weights.
+    /// Whether the moving averages (`model_ema.*`) of a single file are taken instead of its
+    /// trained weights.
     pub averages: bool,
     /// A folder or file of TAESD.
     pub tiny_vae: Option<PathBuf>,
@@ -77,15 +81,15 @@ pub struct Checkpoint {
     pub text_encoder: Part,
     /// The UNet.
     pub unet: Part,
-    /// The VAE. Where the checkpoint's own VAE is a tiny one, this is the same as `tiny_vae`.
+    /// The VAE. If the checkpoint's own VAE is a tiny VAE, this equals `tiny_vae`.
     pub vae: Part,
-    /// The tiny VAE, where the options name one or the checkpoint's own is one.
+    /// The tiny VAE, if the options name one or the checkpoint's own VAE is one.
     pub tiny_vae: Option<Part>,
-    /// The text of `scheduler_config.json`, or for a single file the scheduler of its kind.
+    /// The text of `scheduler_config.json`; for a single file the default scheduler of its kind.
     pub scheduler: Option<String>,
-    /// Where the tokenizer comes from.
+    /// The source of the tokenizer.
     pub tokenizer: TokenizerFiles,
-    /// What of the checkpoint is not used, and what is assumed, a sentence each.
+    /// Unused parts of the checkpoint, and assumptions, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -93,8 +97,8 @@ impl Checkpoint {
     /// Opens a diffusers folder or a single-file checkpoint.
     ///
     /// # Errors
-    /// When the path does not exist, when a part is missing, damaged or of an unknown kind, or when the options name what is not
-    /// there.
+    /// When the path does not exist, when a part is missing, damaged or of an unknown kind, or when
+    /// an option names a file that does not exist.
     pub fn open(path: &Path, options: &CheckpointOptions) -> Result<Self, ModelError> {
         let mut checkpoint = if path.is_dir() {
             folder::open(path, options)?

@@ -36,8 +36,8 @@ const PROJECTIONS: [&str; 3] = ["q_proj", "k_proj", "v_proj"];
 /// Tensors of the whole CLIP model, and the mask, which is computed.
 const UNUSED: [&str; 3] = ["text_projection", "logit_scale", "attn_mask"];
 
-/// The tower's weights under transformers' names, and the keys that are not used. A key that no rule knows stays, so that strict
-/// loading names it.
+/// The tower's weights under transformers' names, and the keys that are not used. A key that no
+/// rule knows stays, so that strict loading names it.
 pub(super) fn text_encoder(dict: &StateDict) -> (StateDict, Vec<String>) {
     // The same file for messages.
     let mut converted = dict.part("text_model.");

@@ -132,7 +132,8 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>, ModelError> {
     Ok(names)
 }
 
-/// The file of weights that is opened among these names of a part's folder; none where no name is of one.
+/// The file of weights that is opened, chosen from the names of a part's folder; `None` if no name
+/// is that of a file of weights.
 pub fn weights_among(names: &[String], variant: Option<&str>) -> Option<String> {
     let mut found: Vec<_> = names
         .iter()

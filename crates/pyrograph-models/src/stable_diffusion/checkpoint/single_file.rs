@@ -17,9 +17,9 @@ const HUGGING_FACE: &str = "cond_stage_model.transformer.";
 /// OpenCLIP's text tower, in Stable Diffusion 2.
 const OPEN_CLIP: &str = "cond_stage_model.model.";
 const AVERAGES: &str = "model_ema.";
-/// What training scripts put around a state dict.
+/// Prefixes that training scripts add to a state dict.
 const WRAPPERS: [&str; 2] = ["", "state_dict."];
-/// What tells other architectures.
+/// Keys that identify other architectures.
 const FOREIGN: [(&str, &str); 4] = [
     ("conditioner.embedders.", "Stable Diffusion XL"),
     ("model.diffusion_model.joint_blocks.", "Stable Diffusion 3"),
@@ -109,7 +109,7 @@ fn part_of(
     Ok(part)
 }
 
-/// The trained weights, or their moving averages where the options ask for them.
+/// The trained weights, or their moving averages if the options request them.
 fn unet_weights(
     path: &Path,
     dict: &StateDict,

@@ -23,8 +23,9 @@ pub(super) fn is_tiny(config: &str) -> bool {
     config.get("_class_name").and_then(Value::as_str) == Some(CLASS)
 }
 
-/// Opens a TAESD: a diffusers folder of `AutoencoderTiny`, a file of both halves, or a folder of the authors' two files
-/// (`taesd_encoder.pth` and `taesd_decoder.pth`), of which one may be named alone.
+/// Opens a TAESD: a diffusers folder of `AutoencoderTiny`, a file of both halves, or a folder of
+/// the authors' two files (`taesd_encoder.pth` and `taesd_decoder.pth`). `path` may also be one of
+/// these two files.
 ///
 /// # Errors
 /// When a half is missing, or when a file is damaged or of another architecture.

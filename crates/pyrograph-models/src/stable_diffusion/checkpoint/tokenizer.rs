@@ -1,4 +1,4 @@
-//! Where a checkpoint's tokenizer comes from.
+//! The source of a checkpoint's tokenizer.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ pub enum TokenizerFiles {
     Folder(PathBuf),
     /// CLIP's vocabulary, which every Stable Diffusion 1 and 2 uses; single-file checkpoints carry none.
     BuiltIn {
-        /// The token that fills a prompt up: `!` for Stable Diffusion 2, `<|endoftext|>` for 1.
+        /// The padding token of prompts: `!` for Stable Diffusion 2, `<|endoftext|>` for 1.
         padding: String,
     },
 }

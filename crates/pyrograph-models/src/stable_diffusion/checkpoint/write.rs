@@ -1,4 +1,4 @@
-//! A checkpoint as a diffusers folder.
+//! Writing a checkpoint as a diffusers folder.
 
 use std::{collections::BTreeMap, collections::HashMap, fmt::Write as _, fs, path::Path};
 
@@ -29,7 +29,7 @@ const INPAINTING_CHANNELS: usize = 9;
 /// The version of diffusers whose class names stand in the index.
 const DIFFUSERS_VERSION: &str = "0.30.0";
 
-/// What a written folder holds.
+/// The contents of a written folder.
 #[derive(Clone, Debug, Serialize)]
 pub struct Manifest {
     format: u32,
@@ -38,14 +38,14 @@ pub struct Manifest {
     /// The commit of a Hub repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The type of the weights: `stored`, `f32`, `bf16`, `f16` or `int8`, which is that of the UNet's layers.
+    /// The type of the weights: `stored`, `f32`, `bf16`, `f16` or `int8` (for the UNet's layers).
     pub dtype: String,
-    /// LoRA files and their scales, whose changes the weights hold.
+    /// The LoRA files that were merged into the weights, with their scales.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub loras: Vec<(String, f64)>,
     /// The networks by the names of their folders.
     pub parts: BTreeMap<String, PartManifest>,
-    /// What of the source is not used, and what is assumed.
+    /// Unused parts of the source, and assumptions.
     pub notes: Vec<String>,
 }
 
@@ -54,13 +54,13 @@ pub struct Manifest {
 pub struct PartManifest {
     /// The class of diffusers or transformers.
     pub class: String,
-    /// The file of weights, from the folder on.
+    /// The path of the file of weights, relative to the folder.
     pub file: String,
     /// The config as written.
     pub config: Value,
-    /// Keys that the network needs and the source lacks.
+    /// Keys that the network needs and the source does not have.
     pub missing: Vec<String>,
-    /// Keys of the source that the network has no place for.
+    /// Keys of the source that the network does not have.
     pub unused: Vec<String>,
     /// The tensors by key.
     pub tensors: BTreeMap<String, TensorRecord>,
@@ -91,7 +91,7 @@ impl Manifest {
         }
     }
 
-    /// Whether every key of the source found its place, and every place its key.
+    /// Whether no key is missing and none is unused.
     pub fn is_complete(&self) -> bool {
         let mut parts = self.parts.values();
         parts.all(|part| part.missing.is_empty() && part.unused.is_empty())
@@ -106,12 +106,12 @@ impl Manifest {
     }
 }
 
-/// Writes a checkpoint's networks, its scheduler's file and the index of a diffusers folder into `folder`, and enters the networks
-/// in `manifest`. The same checkpoint makes the same bytes.
+/// Writes a checkpoint's networks, its scheduler's file and the index of a diffusers folder into
+/// `folder`, and adds the networks to `manifest`. The same checkpoint always gives the same bytes.
 ///
 /// # Errors
-/// When a config is not supported, when a tensor has another shape than its network, when a value is not finite in the type that
-/// `precision` says, or when a file cannot be written.
+/// When a config is not supported, when the shape of a tensor does not fit its network, when a
+/// value is not finite in the type of `precision`, or when a file cannot be written.
 pub fn write_parts<B: Backend>(
     checkpoint: &Checkpoint,
     folder: &Path,
@@ -182,8 +182,8 @@ struct PartWriter<'a> {
 }
 
 impl PartWriter<'_> {
-    /// Writes the part `name` of a class into a file of the name `base`; `is_int8` names the layers that have int8 in that
-    /// precision.
+    /// Writes the part `name` of a class into a file of the name `base`; `is_int8` names the layers
+    /// that have int8 in that precision.
     fn write(
         &mut self,
         (name, class, base): (&str, &str, &str),

@@ -1,4 +1,4 @@
-//! The numbers of a text encoder, and what they must be.
+//! Configuration of a text encoder, and its checks.
 
 use pyrograph_backend::vision::Activation;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,8 @@ const NEUTRAL: [&str; 10] = [
     "torchscript",
 ];
 
-/// The numbers of a [`ClipTextModel`](super::ClipTextModel), by the names of transformers' `CLIPTextConfig`.
+/// Configuration of a [`ClipTextModel`](super::ClipTextModel), with the field names of
+/// transformers' `CLIPTextConfig`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClipTextConfig {
@@ -44,19 +45,19 @@ pub struct ClipTextConfig {
     pub vocab_size: usize,
     /// Width of the features.
     pub hidden_size: usize,
-    /// Width inside the perceptrons.
+    /// Width of the hidden layer of the MLPs.
     pub intermediate_size: usize,
     /// Number of layers.
     pub num_hidden_layers: usize,
-    /// Heads of the attention; they divide `hidden_size`.
+    /// Number of attention heads, a divisor of `hidden_size`.
     pub num_attention_heads: usize,
     /// Longest sequence.
     pub max_position_embeddings: usize,
-    /// Activation of the perceptrons: GELU or quick GELU.
+    /// Activation of the MLPs: GELU or quick GELU.
     pub hidden_act: Activation,
     /// Epsilon of the layer norms.
     pub layer_norm_eps: f64,
-    /// Id of the padding; a tokenizer's own file goes before it.
+    /// Id of the padding token; the tokenizer's own file takes precedence.
     pub pad_token_id: Option<u32>,
     /// Id of the token that begins a text.
     pub bos_token_id: Option<u32>,
@@ -65,7 +66,7 @@ pub struct ClipTextConfig {
 }
 
 impl ClipTextConfig {
-    /// OpenAI's CLIP-L, of Stable Diffusion 1.
+    /// OpenAI's CLIP-L, the text encoder of Stable Diffusion 1.
     pub fn clip_l() -> Self {
         Self {
             vocab_size: 49_408,
@@ -82,7 +83,7 @@ impl ClipTextConfig {
         }
     }
 
-    /// OpenCLIP-H without its last layer, of Stable Diffusion 2.
+    /// OpenCLIP-H without its last layer, the text encoder of Stable Diffusion 2.
     pub fn open_clip_h() -> Self {
         Self {
             hidden_size: 1024,
@@ -94,8 +95,8 @@ impl ClipTextConfig {
         }
     }
 
-    /// Reads the text of `text_encoder/config.json`, with transformers' value for each missing field. A file of a whole CLIP model
-    /// is read at its `text_config`.
+    /// Reads the text of `text_encoder/config.json`, with transformers' value for each missing
+    /// field. Of the file of a whole CLIP model `text_config` is read.
     ///
     /// # Errors
     /// Names the first field that is unknown, of a wrong type, or not allowed.
@@ -133,7 +134,7 @@ impl ClipTextConfig {
         Ok(config)
     }
 
-    /// Checks every number.
+    /// Checks every field.
     ///
     /// # Errors
     /// Names the first field that is not allowed, and why.
@@ -178,12 +179,13 @@ impl ClipTextConfig {
         Ok(())
     }
 
-    /// Checks the token ids of one forward pass, row-major, so that [`ClipTextModel::forward`](super::ClipTextModel::forward)
-    /// cannot panic. Gives their batch and length.
+    /// Checks the token ids of one forward pass, row-major, so that
+    /// [`ClipTextModel::forward`](super::ClipTextModel::forward) cannot panic. Returns the batch
+    /// size and the length.
     ///
     /// # Errors
-    /// When the shape is not [batch, length], when the length is above `max_position_embeddings`, and for the first id that is
-    /// outside the vocabulary.
+    /// When the shape is not [batch, length], when the length is above `max_position_embeddings`,
+    /// and for the first id that is outside the vocabulary.
     pub fn check_ids(&self, shape: &[usize], ids: &[i64]) -> Result<[usize; 2], ModelError> {
         let input = "input_ids";
         let longest = self.max_position_embeddings;

@@ -152,7 +152,8 @@ impl<B: VisionBackend> Mlp<B> {
     }
 }
 
-/// What a mask adds to the score of a token that is not seen. It is finite, because some GPU compilers assume finite numbers.
+/// What a mask adds to the score of a token that is not seen. It is finite, because some GPU
+/// compilers assume finite numbers.
 const UNSEEN: f32 = -1e9;
 
 /// 0 where a token sees another, [`UNSEEN`] where the other comes later; [1, 1, length, length] in the type of `like`.

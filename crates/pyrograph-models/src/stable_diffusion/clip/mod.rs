@@ -1,10 +1,11 @@
-//! CLIP's text encoder ([Radford et al., 2021](https://arxiv.org/abs/2103.00020)): token ids to the features that the U-Net
-//! attends to.
+//! CLIP's text encoder ([Radford et al., 2021](https://arxiv.org/abs/2103.00020)): token ids to the
+//! features that the U-Net attends to.
 //!
-//! transformers' `CLIPTextModel`: token and position embeddings, pre-norm layers of causal self-attention and a two-layer
-//! perceptron, and a last layer norm, which is always applied. Stable Diffusion 1 has OpenAI's CLIP-L (quick GELU), Stable
-//! Diffusion 2 has OpenCLIP-H without its last layer (exact GELU). The causal mask is the only one: transformers' pipelines pass
-//! no attention mask, so that padding is attended to.
+//! transformers' `CLIPTextModel`: token and position embeddings, pre-norm layers of causal
+//! self-attention and a two-layer perceptron, and a final layer norm, which is always applied.
+//! Stable Diffusion 1 has OpenAI's CLIP-L (quick GELU), Stable Diffusion 2 has OpenCLIP-H without
+//! its last layer (exact GELU). There is no mask besides the causal one: diffusers' pipelines pass
+//! no attention mask, so padding is attended to.
 
 mod config;
 mod layer;
@@ -27,10 +28,11 @@ pub use config::ClipTextConfig;
 const MODEL: &str = "sd-text-encoder";
 
 impl ClipTextConfig {
-    /// A model with fresh parameters; the same `seed` gives the same parameters on every backend.
+    /// A model with random initial parameters; the same `seed` gives the same parameters on every
+    /// backend.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init<B: Backend>(
         &self,
         device: &B::Device,
@@ -39,10 +41,10 @@ impl ClipTextConfig {
         self.init_with(&mut ParamInit::new(device, seed))
     }
 
-    /// A model with the parameters that `init` makes.
+    /// A model whose parameters `init` creates.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_with<B: Backend>(
         &self,
         init: &mut ParamInit<'_, B>,
@@ -71,7 +73,7 @@ struct TextTransformer<B: Backend> {
 }
 
 impl<B: VisionBackend> ClipTextModel<B> {
-    /// The last hidden state of `ids`, which [`ClipTextConfig::check_ids`] has passed.
+    /// The last hidden state of `ids`. Check `ids` with [`ClipTextConfig::check_ids`] first.
     ///
     /// # Shapes
     /// [batch, length] → [batch, length, hidden_size].

@@ -1,4 +1,4 @@
-//! Scales that a LoRA file's metadata, or PEFT's `adapter_config.json`, tell.
+//! Scales from a LoRA file's metadata, or from PEFT's `adapter_config.json`.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ pub(super) struct AdapterConfig {
     patterns: Vec<(String, f64)>,
     /// Whether alpha is divided by the root of the rank.
     by_root: bool,
-    /// Whether it is of DoRA.
+    /// Whether the adapter is a DoRA.
     pub(super) is_dora: bool,
 }
 
@@ -42,7 +42,7 @@ impl AdapterConfig {
         }
     }
 
-    /// What the product of a layer's factors is multiplied by. `alpha` is that of the layer's own key.
+    /// The factor of the product of a layer's factors. `alpha` is the value of the layer's own key.
     pub(super) fn scale(&self, module: &str, alpha: Option<f64>, rank: usize) -> f64 {
         let ends = |name: &str| module == name || module.ends_with(&format!(".{name}"));
         let pattern = self

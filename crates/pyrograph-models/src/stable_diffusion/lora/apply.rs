@@ -89,8 +89,8 @@ type Changes = BTreeMap<(Network, String), Vec<Product>>;
 /// Adds LoRA files, each times its scale, to the weights of a checkpoint. Sums are in f32; a weight keeps its type.
 ///
 /// # Errors
-/// When layers of a file fit none of the networks, as in a LoRA of another architecture, or have other shapes. The weights stay
-/// as they are then.
+/// When layers of a file exist in no network (a LoRA of another architecture), or have other
+/// shapes. The weights are then unchanged.
 pub fn apply_loras(
     loras: &[(Lora, f64)],
     unet: &mut StateDict,

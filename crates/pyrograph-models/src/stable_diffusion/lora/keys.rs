@@ -7,7 +7,7 @@ pub(super) enum Network {
     TextEncoder,
 }
 
-/// What a tensor of a file is to its layer.
+/// The role of a tensor in its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Down,
@@ -20,7 +20,7 @@ pub(super) enum Role {
 /// The layer that a tensor belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Target {
-    /// None where the key does not tell.
+    /// `None` if the key does not tell.
     pub(super) network: Option<Network>,
     /// The layer's path; with underscores in the place of dots where `is_flat`.
     pub(super) module: String,
@@ -66,7 +66,7 @@ const OTHERS: [(&str, &str); 8] = [
     ("lora_embedding_", "LoRA of embeddings"),
 ];
 
-/// The other method that a key is of.
+/// The unsupported method of a key, if any.
 pub(super) fn other_method(key: &str) -> Option<&'static str> {
     OTHERS
         .iter()
@@ -74,7 +74,7 @@ pub(super) fn other_method(key: &str) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
-/// The layer and role of a key; none for a key of no known form.
+/// The layer and role of a key; `None` for a key of unknown form.
 pub(super) fn parse(key: &str) -> Option<(Target, Role)> {
     let (path, role) = split_role(key)?;
     let path = path.strip_prefix(WRAPPER).unwrap_or(path);

@@ -31,7 +31,8 @@ impl Layer {
 
     /// The change of a weight of the shape `weight`, times `scale`.
     ///
-    /// A linear layer's is up · down. A convolution's down has its kernel, and up is 1×1; where mid has the kernel, down is 1×1.
+    /// A linear layer's is up · down. A convolution's down has its kernel, and up is 1×1; where mid
+    /// has the kernel, down is 1×1.
     pub(super) fn product(&self, weight: &[usize], scale: f64) -> Result<Product, String> {
         let (Some(down), Some(up)) = (&self.down, &self.up) else {
             return Err(format!(

@@ -1,7 +1,8 @@
 //! LoRA files: low-rank changes of the weights of a UNet and a text encoder.
 //!
-//! [`Lora::open`] reads diffusers', kohya's and PEFT's files; [`apply_loras`] adds several, each times a scale, to the weights of
-//! a checkpoint: `W + Σ scale · alpha / rank · up · down`, linear and convolutional.
+//! [`Lora::open`] reads diffusers', kohya's and PEFT's files; [`apply_loras`] adds several, each
+//! times a scale, to the weights of a checkpoint: `W + Σ scale · alpha / rank · up · down`, linear
+//! and convolutional.
 
 mod adapter_config;
 mod apply;
@@ -49,8 +50,8 @@ impl Lora {
     /// Opens a file, or a folder of diffusers or PEFT.
     ///
     /// # Errors
-    /// When the file cannot be read, when a key is of no known form, when a layer lacks a factor, and for DoRA, LoHa, LoKr and
-    /// OFT, which are not supported.
+    /// When the file cannot be read, when a key is of no known form, when a layer lacks a factor,
+    /// and for DoRA, LoHa, LoKr and OFT, which are not supported.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ModelError> {
         let path = path.as_ref();
         let file = match path.is_dir() {
@@ -86,12 +87,12 @@ impl Lora {
         &self.path
     }
 
-    /// The number of layers that it changes.
+    /// The number of layers that the file changes.
     pub fn len(&self) -> usize {
         self.layers.len()
     }
 
-    /// Whether it changes no layer.
+    /// Whether the file changes no layer.
     pub fn is_empty(&self) -> bool {
         self.layers.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The numbers of a tiny autoencoder, and what they must be.
+//! Configuration of a tiny autoencoder, and its checks.
 
 use pyrograph_backend::vision::Activation;
 use serde::{Deserialize, Serialize};
@@ -18,19 +18,19 @@ const ACTIVATIONS: [(&str, Activation); 4] = [
     ("gelu", Activation::Gelu),
 ];
 
-/// Far above any autoencoder's numbers: what a wrong file may take.
+/// An upper bound, far above any autoencoder's, so that a wrong file cannot allocate much memory.
 const MAX_CHANNELS: usize = 1 << 14;
 const MAX_STAGES: usize = 8;
 const MAX_BLOCKS: usize = 64;
 const MAX_FACTOR: usize = 8;
 
-/// The numbers of an [`AutoencoderTiny`](super::AutoencoderTiny), by the names of diffusers.
+/// Configuration of an [`AutoencoderTiny`](super::AutoencoderTiny), with diffusers' field names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AutoencoderTinyConfig {
-    /// Channels of an image for the encoder.
+    /// Channels of the encoder's input image.
     pub in_channels: usize,
-    /// Channels of the decoder's image.
+    /// Channels of the decoder's output image.
     pub out_channels: usize,
     /// Width of each stage of the encoder; all are equal.
     pub encoder_block_out_channels: Vec<usize>,
@@ -44,13 +44,13 @@ pub struct AutoencoderTinyConfig {
     pub act_fn: Activation,
     /// Channels of the latents.
     pub latent_channels: usize,
-    /// How far a stage of the decoder enlarges the image.
+    /// The factor by which a stage of the decoder enlarges the image.
     pub upsampling_scaling_factor: usize,
-    /// Latents of ±`latent_magnitude` fill [0, 1] where they are shown or stored as an image.
+    /// When latents are shown or stored as an image, the range ±`latent_magnitude` maps to [0, 1].
     pub latent_magnitude: f64,
-    /// What a latent of 0 is there.
+    /// The value of a latent of 0 in such an image.
     pub latent_shift: f64,
-    /// What a pipeline multiplies latents by after the encoder.
+    /// The factor by which a pipeline multiplies latents after the encoder.
     pub scaling_factor: f64,
 }
 
@@ -73,7 +73,8 @@ impl AutoencoderTinyConfig {
         }
     }
 
-    /// Reads the text of a `config.json` of diffusers' `AutoencoderTiny`, with the class' value for each missing field.
+    /// Reads the text of a `config.json` of diffusers' `AutoencoderTiny`, with the class's default
+    /// for each missing field.
     ///
     /// # Errors
     /// Names the first field that is unknown, of a wrong type, or not allowed.
@@ -113,7 +114,7 @@ impl AutoencoderTinyConfig {
         Ok(config)
     }
 
-    /// Checks every number.
+    /// Checks every field.
     ///
     /// # Errors
     /// Names the first field that is not allowed, and why.

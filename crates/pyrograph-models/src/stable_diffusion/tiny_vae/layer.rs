@@ -102,10 +102,12 @@ impl<B: VisionBackend> Encoder<B> {
     }
 }
 
-/// First convolution and activation, then stages of residual blocks, upsampling and a convolution; the last has no upsampling.
+/// First convolution and activation, then stages of residual blocks, upsampling and a convolution;
+/// the last has no upsampling.
 #[derive(Module, Debug)]
 pub(super) struct Decoder<B: Backend> {
-    /// None where published keys count a layer without parameters: the activation, which is the second, and the upsamplings.
+    /// None where published keys count a layer without parameters: the activation, which is the
+    /// second, and the upsamplings.
     layers: Vec<Option<Layer<B>>>,
     act: Activation,
     factor: usize,
@@ -143,7 +145,8 @@ impl<B: Backend> Decoder<B> {
 
 impl<B: VisionBackend> Decoder<B> {
     /// # Shapes
-    /// [batch, latent_channels, height, width] → [batch, out_channels, 8·height, 8·width] with four stages and doubling.
+    /// [batch, latent_channels, height, width] → [batch, out_channels, 8·height, 8·width] with four
+    /// stages and doubling.
     pub(super) fn forward(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
         let layers = self.layers.iter().enumerate();
         layers.fold(latents, |x, (place, layer)| match layer {

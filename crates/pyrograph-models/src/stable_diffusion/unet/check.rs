@@ -1,4 +1,4 @@
-//! What the numbers of a UNet and the shapes of its input must be.
+//! Checks of a UNet's configuration and of the shapes of its input.
 
 use super::{
     MODEL,
@@ -17,7 +17,7 @@ const MAX_KERNEL: usize = 15;
 const MIN_GUIDANCE_WAVES: usize = 4;
 
 impl UNet2DConditionConfig {
-    /// Checks every number.
+    /// Checks every field.
     ///
     /// # Errors
     /// Names the first field that is not allowed, and why.
@@ -145,8 +145,9 @@ impl UNet2DConditionConfig {
         Ok(())
     }
 
-    /// The outputs on the way down that layers on the way up take: one of the first convolution, one of each layer, and one of each
-    /// downsampling. [`PassDepth`](super::PassDepth) counts its branches by them.
+    /// The number of skip connections: one from the first convolution, one from each layer on the
+    /// way down, and one from each downsampling. [`PassDepth`](super::PassDepth) counts its
+    /// branches by them.
     pub fn skips(&self) -> usize {
         let downsamplings = self.layers_per_block.len().saturating_sub(1);
         1 + self.layers_per_block.iter().sum::<usize>() + downsamplings
@@ -167,10 +168,10 @@ impl UNet2DConditionConfig {
         self.time_embedding_dim.unwrap_or(4 * first)
     }
 
-    /// Width of the text's embeddings, which is the same for all blocks that attend to the text.
+    /// Width of the text embeddings, which must be equal in all blocks that attend to the text.
     ///
     /// # Errors
-    /// When blocks ask for different widths.
+    /// When blocks have different widths.
     pub fn context_width(&self) -> Result<usize, ModelError> {
         let widths = &self.cross_attention_dim;
         let attending = (0..widths.len()).filter(|&block| self.attends(block));

@@ -1,4 +1,4 @@
-//! The numbers of a UNet, in diffusers' `config.json`.
+//! Configuration of a UNet, as in diffusers' `config.json`.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -31,22 +31,24 @@ pub enum UpBlockType {
     UpBlock2D,
 }
 
-/// The numbers of a [`UNet2DConditionModel`](super::UNet2DConditionModel), under diffusers' names.
+/// Configuration of a [`UNet2DConditionModel`](super::UNet2DConditionModel), with diffusers' field
+/// names.
 ///
-/// A number that may differ from block to block is a list here, in the order of the way down. The file may give one value for
-/// all blocks.
+/// A field that may differ between blocks is a list, in the order of the down blocks. The file may
+/// give one value for all blocks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct UNet2DConditionConfig {
-    /// Height and width of the latents in training: the default size of a picture. Other sizes run too.
+    /// Height and width of the latents in training, which set the default size of a picture. Other
+    /// sizes work too.
     pub sample_size: Option<[usize; 2]>,
     /// Channels of the input: 4, or 9 for inpainting (latents, mask, masked latents).
     pub in_channels: usize,
     /// Channels of the output.
     pub out_channels: usize,
-    /// Whether the input is in `[0, 1]` and has to be centred.
+    /// Whether the input is in `[0, 1]` and must be centred.
     pub center_input_sample: bool,
-    /// Whether the cosines of the time embedding stand before the sines.
+    /// Whether the cosines of the time embedding come before the sines.
     pub flip_sin_to_cos: bool,
     /// Shift of the frequencies of the time embedding.
     pub freq_shift: f64,
@@ -62,7 +64,8 @@ pub struct UNet2DConditionConfig {
     pub block_out_channels: Vec<usize>,
     /// Residual blocks of each block on the way down; there is one more on the way up.
     pub layers_per_block: Vec<usize>,
-    /// Padding of a downsampling convolution on each side; 0 stands for one pixel at the right and the bottom.
+    /// Padding of a downsampling convolution on each side; 0 means one pixel at the right and at
+    /// the bottom.
     pub downsample_padding: usize,
     /// Groups of the group norms.
     pub norm_num_groups: usize,
@@ -76,11 +79,12 @@ pub struct UNet2DConditionConfig {
     pub attention_head_dim: Vec<usize>,
     /// Whether the projections around a transformer are linear layers instead of 1×1 convolutions.
     pub use_linear_projection: bool,
-    /// Whether the scores of attention need f32; they are f32 in every model of this crate.
+    /// Whether attention scores must be f32. In this crate they always are.
     pub upcast_attention: bool,
     /// Width of the time embedding; by default four times the first block's channels.
     pub time_embedding_dim: Option<usize>,
-    /// Sines and cosines of the guidance, which the networks of latent consistency models read beside the timestep.
+    /// The number of sines and cosines of the guidance, an input of latent consistency models in
+    /// addition to the timestep.
     pub time_cond_proj_dim: Option<usize>,
     /// Side of the first convolution's kernel.
     pub conv_in_kernel: usize,
@@ -89,7 +93,7 @@ pub struct UNet2DConditionConfig {
 }
 
 impl Default for UNet2DConditionConfig {
-    /// diffusers' defaults: the network of Stable Diffusion 1, but for its text width of 768.
+    /// diffusers' defaults: the network of Stable Diffusion 1, except its text width of 768.
     fn default() -> Self {
         use {DownBlockType::*, UpBlockType::*};
         let attending = CrossAttnDownBlock2D;
@@ -148,10 +152,11 @@ impl UNet2DConditionConfig {
         }
     }
 
-    /// Reads the text of diffusers' `unet/config.json`. A field that the file lacks has diffusers' default.
+    /// Reads the text of diffusers' `unet/config.json`. Missing fields have diffusers' defaults.
     ///
     /// # Errors
-    /// When the text is not JSON, when a value is not allowed, or when a field asks for a part that this model does not have.
+    /// When the text is not JSON, when a value is not allowed, or when a field requires a part that
+    /// this model does not have.
     pub fn from_diffusers(json: &str) -> Result<Self, ModelError> {
         let mut fields = ConfigFields::parse(MODEL, json)?;
         let config = read(&mut fields)?;

@@ -59,8 +59,8 @@ impl<B: Backend> DownBlock<B> {
 }
 
 impl<B: VisionBackend> DownBlock<B> {
-    /// `x` [batch, in, height, width] → [batch, out, height′, width′]. The output of every layer is added to the skips of
-    /// `pass`, up to `wanted` skips in all; the layers beyond are left out.
+    /// `x` [batch, in, height, width] → [batch, out, height′, width′]. The output of every layer is
+    /// added to the skips of `pass`, up to `wanted` skips in all; the layers beyond are left out.
     pub(super) fn forward(
         &self,
         mut x: Tensor<B, 4>,
@@ -87,7 +87,8 @@ impl<B: VisionBackend> DownBlock<B> {
         x
     }
 
-    /// Adds what the attentions read of `context`, in the order of a pass.
+    /// Adds the keys and values of `context` for every attention to the text, in the order of a
+    /// pass.
     pub(super) fn read_text(&self, context: &Tensor<B, 3>, sources: &mut Vec<TextSource<B>>) {
         self.attentions
             .iter()

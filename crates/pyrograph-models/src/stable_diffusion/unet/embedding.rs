@@ -20,8 +20,9 @@ const GUIDANCE_SCALE: f32 = 1000.0;
 
 /// Sines and cosines of the timestep, and two linear layers.
 ///
-/// `angle_i = t·10000^(−i / (n/2 − shift))` for i in 0..n/2, with `n` the first block's channels. Networks of latent consistency
-/// models add a projection of the guidance's sines and cosines to those of the timestep.
+/// `angle_i = t·10000^(−i / (n/2 − shift))` for i in 0..n/2, with `n` the first block's channels.
+/// Networks of latent consistency models add a projection of the guidance's sines and cosines to
+/// those of the timestep.
 #[derive(Module, Debug)]
 pub(super) struct TimestepEmbedding<B: Backend> {
     linear_1: Linear<B>,
@@ -50,8 +51,8 @@ impl<B: Backend> TimestepEmbedding<B> {
 }
 
 impl<B: VisionBackend> TimestepEmbedding<B> {
-    /// The embedding in the float type `dtype`. The angles are f32 on every backend, as in diffusers. `guidance` is the scale less
-    /// 1; a network that does not read it ignores it.
+    /// The embedding in the float type `dtype`. The angles are f32 on every backend, as in
+    /// diffusers. `guidance` is the scale less 1; a network that does not read it ignores it.
     ///
     /// # Shapes
     /// `timestep` and `guidance` `[batch or 1]` → [batch or 1, width].
@@ -82,7 +83,7 @@ impl<B: VisionBackend> TimestepEmbedding<B> {
         self.linear_2.forward(hidden)
     }
 
-    /// In f32 as PyTorch computes them, whose rounding a timestep of 1000 magnifies.
+    /// Computed in f32 as in PyTorch, because a timestep of 1000 magnifies the rounding.
     fn frequencies(&self) -> Vec<f32> {
         let half = self.channels / 2;
         let slope = -MAX_PERIOD.ln() as f32;
@@ -92,8 +93,9 @@ impl<B: VisionBackend> TimestepEmbedding<B> {
     }
 }
 
-/// `[batch]` → [batch, width of the projection's input]: sines, then cosines of `1000·w·10000^(−i / (n/2 − 1))` for i in 0..n/2,
-/// then a zero where `n` is odd (Kingma et al., 2021, as latent consistency models use it).
+/// `[batch]` → [batch, width of the projection's input]: sines, then cosines of
+/// `1000·w·10000^(−i / (n/2 − 1))` for i in 0..n/2, then a zero where `n` is odd (Kingma et al.,
+/// 2021, as latent consistency models use it).
 fn guidance_waves<B: Backend>(projection: &Linear<B>, guidance: Tensor<B, 1>) -> Tensor<B, 2> {
     let [_, width] = projection.weight.val().dims();
     let half = width / 2;

@@ -1,5 +1,5 @@
-//! Merging of alike tokens before self-attention: ToMe for Stable Diffusion
-//! ([Bolya and Hoffman, 2023](https://arxiv.org/abs/2303.17604)).
+//! Merging of similar tokens before self-attention: ToMe for Stable Diffusion ([Bolya and Hoffman,
+//! 2023](https://arxiv.org/abs/2303.17604)).
 
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData, backend::Backend};
 use pyrograph_backend::rng::{NoiseKey, host_tensor};
@@ -11,28 +11,31 @@ const SMALLEST_NORM: f64 = 1e-12;
 
 /// Merging of tokens before self-attention, and back after it.
 ///
-/// One token of each 2 × 2 cell, drawn at random, is a destination, and all others are sources. Each source belongs to the
-/// destination whose features have the largest cosine with its own. The `⌊ratio · N⌋` sources of `N` tokens that are most alike
-/// merge with their destinations, which take the mean; after attention every merged source has a copy of its destination's output.
+/// One token of each 2 × 2 cell, drawn at random, is a destination, and all others are sources.
+/// Each source is assigned to the destination with the largest cosine similarity. The `⌊ratio · N⌋`
+/// most similar sources of `N` tokens merge with their destinations, which take the mean. After
+/// attention every merged source gets a copy of its destination's output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TokenMerging {
-    /// The share of the tokens that are merged, above 0 and at most [`MAX_RATIO`](Self::MAX_RATIO).
+    /// The fraction of the tokens that are merged, above 0 and at most
+    /// [`MAX_RATIO`](Self::MAX_RATIO).
     pub ratio: f64,
-    /// The levels whose tokens merge, the highest resolution first.
+    /// The number of levels whose tokens merge, from the highest resolution on.
     pub levels: usize,
-    /// Where the cells' destinations are drawn from, for each row of the batch.
+    /// The noise key that draws the destinations of the cells, for each row of the batch.
     pub draws: Vec<NoiseKey>,
 }
 
 impl TokenMerging {
-    /// The largest ratio: of each 2 × 2 cell one token stays.
+    /// The largest ratio: one token of each 2 × 2 cell remains.
     pub const MAX_RATIO: f64 = 0.75;
 
     pub(super) fn acts_at(&self, level: usize) -> bool {
         level < self.levels
     }
 
-    /// The tokens of `x` [batch, height·width, channels] that merge; none where there is no cell, or the ratio merges no token.
+    /// The tokens of `x` [batch, height·width, channels] that merge; none where there is no cell,
+    /// or the ratio merges no token.
     pub(super) fn matched<B: Backend>(
         &self,
         x: &Tensor<B, 3>,

@@ -51,7 +51,8 @@ impl<B: VisionBackend> MidBlock<B> {
         x
     }
 
-    /// Adds what the attentions read of `context`, in the order of a pass.
+    /// Adds the keys and values of `context` for every attention to the text, in the order of a
+    /// pass.
     pub(super) fn read_text(&self, context: &Tensor<B, 3>, sources: &mut Vec<TextSource<B>>) {
         self.attentions
             .iter()

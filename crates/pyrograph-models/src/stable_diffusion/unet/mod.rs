@@ -1,18 +1,21 @@
 //! The denoising U-Net of Stable Diffusion ([Rombach et al., 2022](https://arxiv.org/abs/2112.10752)): diffusers'
 //! `UNet2DConditionModel`.
 //!
-//! Latents go down through levels of residual blocks and transformers, each at half the resolution of the one before, through the
-//! middle, and up again, where every layer also reads the output of its twin on the way down. The timestep enters every residual
-//! block as a shift of its channels; the text enters every transformer by cross-attention.
+//! Latents go down through levels of residual blocks and transformers, each at half the resolution
+//! of the previous level, through the middle block, and up again. Every layer on the way up also
+//! takes a skip connection from the way down. The timestep enters every residual block as a shift
+//! of its channels; the text enters every transformer by cross-attention.
 //!
-//! The [config](UNet2DConditionConfig) is diffusers' `unet/config.json`. It covers Stable Diffusion 1 and 2, their inpainting models
-//! (9 input channels), SD-Turbo, latent consistency models, and distilled networks with fewer layers or without a middle. Class
-//! embeddings, text projections, image prompts and the added embeddings of SDXL are refused by name.
+//! The [config](UNet2DConditionConfig) is diffusers' `unet/config.json`. It covers Stable Diffusion
+//! 1 and 2, their inpainting models (9 input channels), SD-Turbo, latent consistency models, and
+//! distilled networks with fewer layers or without a middle. Class embeddings, text projections,
+//! image prompts and the added embeddings of SDXL are refused by name.
 //!
-//! [`forward`](UNet2DConditionModel::forward) is the plain pass. [`pass`](UNet2DConditionModel::pass) takes the text's
-//! [keys](TextKeys), made once for all steps, and [options](PassOptions): DeepCache, T-GATE and merging of tokens.
+//! [`forward`](UNet2DConditionModel::forward) is the plain pass.
+//! [`pass`](UNet2DConditionModel::pass) takes the text's [keys](TextKeys), which are computed once
+//! for all steps, and [options](PassOptions): DeepCache, T-GATE and merging of tokens.
 //!
-//! Where it departs: attention always has f32 scores, so `upcast_attention` needs no other code.
+//! Difference to diffusers: attention scores are always f32, so `upcast_attention` has no effect.
 
 mod check;
 mod config;
@@ -67,10 +70,11 @@ impl Shared {
 }
 
 impl UNet2DConditionConfig {
-    /// A model with fresh parameters; the same `seed` gives the same parameters on every backend.
+    /// A model with random initial parameters; the same `seed` gives the same parameters on every
+    /// backend.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init<B: Backend>(
         &self,
         device: &B::Device,
@@ -79,10 +83,10 @@ impl UNet2DConditionConfig {
         self.init_with(&mut ParamInit::new(device, seed))
     }
 
-    /// A model with the parameters that `init` makes.
+    /// A model whose parameters `init` creates.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_with<B: Backend>(
         &self,
         init: &mut ParamInit<'_, B>,
@@ -179,9 +183,10 @@ pub struct UNet2DConditionModel<B: Backend> {
 }
 
 impl<B: VisionBackend> UNet2DConditionModel<B> {
-    /// The prediction for noisy latents: the noise, the velocity or the latents, as the checkpoint was trained.
+    /// The prediction for noisy latents: the noise, the velocity or the clean latents, depending on
+    /// the checkpoint.
     ///
-    /// [`check_input`](UNet2DConditionConfig::check_input) tells shapes that do not fit.
+    /// Check the shapes with [`check_input`](UNet2DConditionConfig::check_input) first.
     ///
     /// # Shapes
     /// - `sample` [batch, in, height, width]

@@ -1,4 +1,4 @@
-//! What one pass of the network reuses, and its state on its way through the blocks.
+//! Options of one pass of the network, and the state of a pass on its way through the blocks.
 
 use burn::tensor::{Tensor, backend::Backend};
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
@@ -10,17 +10,19 @@ use super::{
     up::UpBlock,
 };
 
-/// What a pass reuses of earlier passes, leaves out, and keeps for later ones. Nothing by default: the plain pass.
+/// Options of a pass: outputs of earlier passes to reuse, work to skip, and outputs to keep for
+/// later passes. The default is the plain pass.
 #[derive(Clone, Debug)]
 pub struct PassOptions<'a, B: Backend> {
-    /// How deep the pass goes.
+    /// The depth of the pass.
     pub depth: PassDepth<B>,
     /// Merging of tokens before self-attention.
     pub merging: Option<&'a TokenMerging>,
     /// Whether the pass returns the outputs of its attentions to the text.
     pub keeps_text_outputs: bool,
-    /// Guidance less 1 for each row, `[batch]`: the input of a network with `time_cond_proj_dim`, as those of latent consistency
-    /// models are ([Luo et al., 2023](https://arxiv.org/abs/2310.04378)). Networks without it ignore the value.
+    /// Guidance minus 1 for each row, `[batch]`: an input of networks with `time_cond_proj_dim`,
+    /// such as latent consistency models ([Luo et al., 2023](https://arxiv.org/abs/2310.04378)).
+    /// Networks without it ignore the value.
     pub guidance: Option<Tensor<B, 1>>,
 }
 
@@ -35,12 +37,13 @@ impl<B: Backend> Default for PassOptions<'_, B> {
     }
 }
 
-/// How deep a pass goes: DeepCache ([Ma et al., 2023](https://arxiv.org/abs/2312.00858)).
+/// The depth of a pass: DeepCache ([Ma et al., 2023](https://arxiv.org/abs/2312.00858)).
 ///
-/// The network has one skip for the first convolution and one for each layer and each downsampling on the way down; each layer on
-/// the way up takes one, the last one made first. At branch `b` a shallow pass makes the skips 0 to `b`, and runs the layers on the
-/// way up that take them; the input of the first of these layers is that of an earlier pass. Branch 0 is the shallowest: the first
-/// convolution and the last layer.
+/// The network has one skip for the first convolution and one for each layer and each downsampling
+/// on the way down; each layer on the way up takes one skip, in reverse order. At branch `b` a
+/// shallow pass computes the skips 0 to `b`, and runs the layers on the way up that take these
+/// skips; the input of the first of these layers comes from an earlier pass. Branch 0 is the
+/// shallowest: the first convolution and the last layer.
 #[derive(Clone, Debug)]
 pub enum PassDepth<B: Backend> {
     /// All layers.
@@ -52,14 +55,14 @@ pub enum PassDepth<B: Backend> {
     },
     /// The layers of `branch` and above.
     Shallow {
-        /// That of the pass that kept `features`.
+        /// The branch of the pass that kept `features`.
         branch: usize,
         /// The features that a pass over the same rows kept: [batch, channels, height, width].
         features: Tensor<B, 4>,
     },
 }
 
-/// What a pass gives.
+/// The result of a pass.
 #[derive(Clone, Debug)]
 pub struct PassOutput<B: Backend> {
     /// The prediction: [batch, out, height, width].
@@ -71,8 +74,8 @@ pub struct PassOutput<B: Backend> {
 }
 
 impl<B: VisionBackend> UNet2DConditionModel<B> {
-    /// The prediction for noisy latents, as [`forward`](Self::forward), by a pass that reuses and keeps what `options` say. With
-    /// default options it is `forward` to the bit.
+    /// The prediction for noisy latents, as [`forward`](Self::forward), by a pass with `options`.
+    /// With default options it is `forward` to the bit.
     ///
     /// # Shapes
     /// - `sample` [batch, in, height, width]
@@ -80,8 +83,9 @@ impl<B: VisionBackend> UNet2DConditionModel<B> {
     /// - `text`: keys of `batch` rows
     ///
     /// # Panics
-    /// When `text`, the features of a shallow pass or the draws of merging are of another network, another number of rows or another
-    /// size, or a branch is not below [`skips`](super::UNet2DConditionConfig::skips): a caller's bug.
+    /// When `text`, the features of a shallow pass or the draws of merging are of another network,
+    /// another number of rows or another size, or a branch is not below
+    /// [`skips`](super::UNet2DConditionConfig::skips): a caller's bug.
     pub fn pass(
         &self,
         sample: Tensor<B, 4>,

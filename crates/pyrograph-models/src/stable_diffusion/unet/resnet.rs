@@ -109,8 +109,8 @@ impl<B: Backend> Upsample2D<B> {
 }
 
 impl<B: VisionBackend> Upsample2D<B> {
-    /// Upsamples `x` [batch, channels, height, width] to the `sides` of the next skip: the double, or near it where a side was
-    /// odd on the way down.
+    /// Upsamples `x` [batch, channels, height, width] to the `sides` of the next skip: the double,
+    /// or near it where a side was odd on the way down.
     pub(super) fn forward(&self, x: Tensor<B, 4>, sides: [usize; 2]) -> Tensor<B, 4> {
         let [_, _, height, width] = x.dims();
         let x = match sides == [2 * height, 2 * width] {

@@ -1,11 +1,13 @@
-//! What cross-attention reads of the text: keys and values, made once for all steps, or kept outputs.
+//! The inputs of cross-attention from the text: keys and values, computed once for all steps, or
+//! kept outputs.
 
 use burn::tensor::{Tensor, backend::Backend};
 
-/// What every attention to the text reads of it, in the order in which a pass visits them: keys and values by
-/// [`text_keys`](super::UNet2DConditionModel::text_keys), or outputs of an earlier pass by [`TextOutputs::mean`].
+/// The text inputs of every cross-attention, in the order of a pass: keys and values by
+/// [`text_keys`](super::UNet2DConditionModel::text_keys), or outputs of an earlier pass by
+/// [`TextOutputs::mean`].
 ///
-/// Keys and values depend on the text alone, so one value serves all steps.
+/// Keys and values depend only on the text, so they are the same at all steps.
 #[derive(Clone, Debug)]
 pub struct TextKeys<B: Backend> {
     sources: Vec<TextSource<B>>,
@@ -45,11 +47,11 @@ impl<B: Backend> TextKeys<B> {
         self.rows
     }
 
-    /// The keys of a batch whose row `i` is row `rows[i].1` of `rows[i].0`. All are of one network, and of one kind: keys and
-    /// values, or outputs.
+    /// The keys of a new batch: row `i` is row `rows[i].1` of `rows[i].0`. All must be of one
+    /// network and of one kind: keys and values, or outputs.
     ///
     /// # Panics
-    /// When `rows` is empty, names a row that is not there, or mixes networks or kinds: a caller's bug.
+    /// When `rows` is empty, names a missing row, or mixes networks or kinds: a caller's bug.
     pub fn gather(rows: &[(&Self, usize)]) -> Self {
         let (first, _) = rows[0];
         let is_whole = rows.len() == first.rows
@@ -115,12 +117,12 @@ impl<B: Backend> TextOutputs<B> {
         Self { outputs }
     }
 
-    /// The mean over `rows` of each output, to be read by one row from the next pass on: T-GATE
-    /// ([Zhang et al., 2024](https://arxiv.org/abs/2404.02747)), where `rows` are the conditional and the unconditional row of a
-    /// picture.
+    /// The mean over `rows` of each output, as the text input of one row from the next pass on:
+    /// T-GATE ([Zhang et al., 2024](https://arxiv.org/abs/2404.02747)), where `rows` are the
+    /// conditional and the unconditional row of a picture.
     ///
     /// # Panics
-    /// When `rows` is empty or names a row that is not there: a caller's bug.
+    /// When `rows` is empty or names a missing row: a caller's bug.
     pub fn mean(&self, rows: &[usize]) -> TextKeys<B> {
         let mean = |output: &Tensor<B, 3>| {
             let rows = rows.iter().map(|row| output.clone().narrow(0, *row, 1));

@@ -9,7 +9,7 @@ use pyrograph_backend::vision::{self, Activation, VisionBackend};
 use super::{Shared, pass::Passage, text::TextSource};
 use crate::blocks::{Conv2d, GroupNorm, LayerNorm, Linear, ParamInit};
 
-/// Of the group norm before the projection, whatever `norm_eps` is.
+/// Epsilon of the group norm before the projection, independent of `norm_eps`.
 const GROUP_EPSILON: f64 = 1e-6;
 /// PyTorch's default, which diffusers leaves.
 const LAYER_EPSILON: f64 = 1e-5;
@@ -168,7 +168,8 @@ impl<B: VisionBackend> BasicTransformerBlock<B> {
         self.ff.forward(h, x)
     }
 
-    /// `x` and the attention of its tokens to themselves, of which alike ones are merged where the pass does so.
+    /// `x` plus the self-attention of its tokens; similar tokens are merged if the pass merges
+    /// tokens.
     fn self_attention(
         &self,
         x: Tensor<B, 3>,
@@ -243,13 +244,14 @@ impl<B: VisionBackend> CrossAttention<B> {
         (self.to_k.forward(source.clone()), self.to_v.forward(source))
     }
 
-    /// What this attention reads of `context` [batch, length, width of the source].
+    /// The keys and values of `context` [batch, length, width of the source] for this attention.
     fn read(&self, context: Tensor<B, 3>) -> TextSource<B> {
         let (key, value) = self.keys(context);
         TextSource::Projected { key, value }
     }
 
-    /// `x` [batch, tokens, width], `key` and `value` [batch, length, width]; result as `x`, with `residual` of its shape added.
+    /// `x` [batch, tokens, width], `key` and `value` [batch, length, width]; result as `x`, with
+    /// `residual` of its shape added.
     fn attend(
         &self,
         x: Tensor<B, 3>,

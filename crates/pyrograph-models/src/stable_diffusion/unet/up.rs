@@ -26,8 +26,8 @@ pub(super) struct UpShape {
     pub(super) upsample: bool,
 }
 
-/// Residual blocks over the skips of the way down, each followed by a transformer where the level attends, and a doubling of the
-/// resolution; diffusers' `CrossAttnUpBlock2D` and `UpBlock2D`.
+/// Residual blocks over the skips of the way down, each followed by a transformer where the level
+/// attends, and a doubling of the resolution; diffusers' `CrossAttnUpBlock2D` and `UpBlock2D`.
 #[derive(Module, Debug)]
 pub(super) struct UpBlock<B: Backend> {
     resnets: Vec<ResnetBlock2D<B>>,
@@ -62,8 +62,9 @@ impl<B: Backend> UpBlock<B> {
 }
 
 impl<B: VisionBackend> UpBlock<B> {
-    /// `x` [batch, in, height, width] → [batch, out, height′, width′], from layer `first` on, whose input `x` is. Each layer takes
-    /// the last of the skips of `pass`; the sides of the next one are those of the result.
+    /// `x` [batch, in, height, width] → [batch, out, height′, width′], from layer `first` on, whose
+    /// input `x` is. Each layer takes the last of the skips of `pass`; the sides of the next one
+    /// are those of the result.
     pub(super) fn forward(
         &self,
         mut x: Tensor<B, 4>,
@@ -96,7 +97,8 @@ impl<B: VisionBackend> UpBlock<B> {
         self.resnets.len()
     }
 
-    /// Adds what the attentions read of `context`, in the order of a pass.
+    /// Adds the keys and values of `context` for every attention to the text, in the order of a
+    /// pass.
     pub(super) fn read_text(&self, context: &Tensor<B, 3>, sources: &mut Vec<TextSource<B>>) {
         self.attentions
             .iter()

@@ -23,12 +23,13 @@ const RENAMES: &[Rename] = &[
     Rename::new(".ff.output.", ".ff.net.2."),
 ];
 
-/// The blocks whose linear layers and convolutions may be int8. The first and the last layer and the embedding of the timestep are
-/// small, and every number of an output depends on them.
+/// The blocks whose linear layers and convolutions may be int8. The first and the last layer and
+/// the embedding of the timestep are small, and every number of an output depends on them.
 const BLOCKS: [&str; 3] = ["down_blocks.", "mid_block.", "up_blocks."];
 
-/// Whether the weight under this key of diffusers is one that [`Precision::Int8`](crate::weights::Precision::Int8) has in int8: of a
-/// linear layer or a convolution within the blocks. Norms are told by their shape.
+/// Whether [`Precision::Int8`](crate::weights::Precision::Int8) stores the weight under this
+/// diffusers key in int8: it does for linear layers and convolutions within the blocks. Norms are
+/// recognised by their shape.
 pub fn is_int8_layer(key: &str) -> bool {
     key.ends_with(".weight") && BLOCKS.iter().any(|block| key.starts_with(block))
 }

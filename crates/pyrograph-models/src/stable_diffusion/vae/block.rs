@@ -1,6 +1,7 @@
 //! The blocks of encoder and decoder.
 //!
-//! At 512² pixels a tensor of 128 channels takes 134 MB in f32, so a block consumes its input and works in its memory where it can.
+//! At 512² pixels a tensor of 128 channels takes 134 MB in f32, so a block consumes its input and
+//! works in its memory where it can.
 
 use burn::{
     module::Module,
@@ -23,7 +24,8 @@ pub(super) fn group_norm<B: Backend>(
     GroupNorm::new(init, config.norm_num_groups, channels).with_epsilon(EPSILON)
 }
 
-/// Twice norm, activation and 3×3 convolution, plus the input, which a 1×1 convolution brings to the channels of the output.
+/// Twice norm, activation and 3×3 convolution, plus the input, which a 1×1 convolution brings to
+/// the channels of the output.
 #[derive(Module, Debug)]
 pub(super) struct ResnetBlock<B: Backend> {
     norm1: GroupNorm<B>,

@@ -1,4 +1,4 @@
-//! The numbers of an autoencoder, and what they must be.
+//! Configuration of an autoencoder, and its checks.
 
 use pyrograph_backend::vision::Activation;
 use serde::{Deserialize, Serialize};
@@ -18,41 +18,42 @@ const ACTIVATIONS: [(&str, Activation); 4] = [
     ("relu", Activation::Relu),
 ];
 
-/// Far above any autoencoder's numbers: what a wrong file may take.
+/// An upper bound, far above any autoencoder's, so that a wrong file cannot allocate much memory.
 const MAX_CHANNELS: usize = 1 << 14;
 const MAX_BLOCKS: usize = 8;
 const MAX_LAYERS: usize = 64;
 const MAX_SIDE: usize = 1 << 16;
 
-/// The numbers of an [`AutoencoderKl`](super::AutoencoderKl), by the names of diffusers.
+/// Configuration of an [`AutoencoderKl`](super::AutoencoderKl), with diffusers' field names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AutoencoderKlConfig {
-    /// Channels of an image for the encoder.
+    /// Channels of the encoder's input image.
     pub in_channels: usize,
-    /// Channels of the decoder's image.
+    /// Channels of the decoder's output image.
     pub out_channels: usize,
-    /// Width of each block from the image to the latents; each but the last halves the image.
+    /// Channels of each block from the image to the latents; every block except the last halves the
+    /// image.
     pub block_out_channels: Vec<usize>,
     /// Residual blocks in each block of the encoder; the decoder has one more.
     pub layers_per_block: usize,
     /// Channels of the latents.
     pub latent_channels: usize,
-    /// Groups of each norm; they divide every width.
+    /// Groups of each group norm, a divisor of every width.
     pub norm_num_groups: usize,
     /// Activation of the residual blocks.
     pub act_fn: Activation,
-    /// Side of the images that it was trained on, and of a tile.
+    /// Side of the training images, and of a tile.
     pub sample_size: usize,
-    /// What a pipeline multiplies latents by after the encoder.
+    /// The factor by which a pipeline multiplies latents after the encoder.
     pub scaling_factor: f64,
-    /// Whether a pipeline must not run it in half precision.
+    /// Whether a pipeline must not run the autoencoder in half precision.
     pub force_upcast: bool,
     /// Whether a 1×1 convolution follows the encoder.
     pub use_quant_conv: bool,
-    /// Whether a 1×1 convolution stands before the decoder.
+    /// Whether a 1×1 convolution precedes the decoder.
     pub use_post_quant_conv: bool,
-    /// Whether the middle has its attention.
+    /// Whether the middle block has attention.
     pub mid_block_add_attention: bool,
 }
 
@@ -108,7 +109,7 @@ impl AutoencoderKlConfig {
         Ok(config)
     }
 
-    /// Checks every number.
+    /// Checks every field.
     ///
     /// # Errors
     /// Names the first field that is not allowed, and why.

@@ -1,4 +1,4 @@
-//! What the encoder yields.
+//! The distribution that the encoder returns.
 
 use burn::tensor::{Tensor, backend::Backend};
 
@@ -15,7 +15,8 @@ pub struct LatentDistribution<B: Backend> {
 }
 
 impl<B: Backend> LatentDistribution<B> {
-    /// Mean and log-variance stand one after the other along the channels of `moments` [batch, 2·latent_channels, height, width].
+    /// Mean and log-variance stand one after the other along the channels of `moments` [batch,
+    /// 2·latent_channels, height, width].
     pub(super) fn from_moments(moments: Tensor<B, 4>) -> Self {
         let [_, both, _, _] = moments.dims();
         let mean = moments.clone().narrow(1, 0, both / 2);
@@ -31,7 +32,8 @@ impl<B: Backend> LatentDistribution<B> {
         }
     }
 
-    /// Latents of this distribution: `mean + exp(logvar/2) · noise`, with standard normal `noise` in the shape of `mean`.
+    /// Latents of this distribution: `mean + exp(logvar/2) · noise`, with standard normal `noise`
+    /// in the shape of `mean`.
     pub fn sample(&self, noise: Tensor<B, 4>) -> Tensor<B, 4> {
         self.mean.clone() + (self.logvar.clone() * 0.5).exp() * noise
     }

@@ -1,8 +1,10 @@
-//! The autoencoder of Stable Diffusion, diffusers' `AutoencoderKL`: images to latents of an eighth of their size, and back.
+//! The autoencoder of Stable Diffusion, diffusers' `AutoencoderKL`: images to latents of an eighth
+//! of their size, and back.
 //!
-//! A convolutional encoder and decoder of residual blocks with group norms, and one attention head over all pixels in the middle.
-//! The encoder gives the mean and the log-variance of a normal distribution. Latents are as the networks have them: a pipeline
-//! multiplies them by `scaling_factor` after the encoder and divides them by it before the decoder. Images are in [−1, 1].
+//! A convolutional encoder and decoder of residual blocks with group norms, and one attention head
+//! over all pixels in the middle. The encoder gives the mean and the log-variance of a normal
+//! distribution. Latents are unscaled: a pipeline multiplies them by `scaling_factor` after the
+//! encoder and divides them by it before the decoder. Images are in [−1, 1].
 
 mod block;
 mod config;
@@ -32,10 +34,11 @@ pub use tiling::{Tiling, one_at_a_time};
 const MODEL: &str = "sd-vae";
 
 impl AutoencoderKlConfig {
-    /// A model with fresh parameters; the same `seed` gives the same parameters on every backend.
+    /// A model with random initial parameters; the same `seed` gives the same parameters on every
+    /// backend.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init<B: Backend>(
         &self,
         device: &B::Device,
@@ -44,10 +47,10 @@ impl AutoencoderKlConfig {
         self.init_with(&mut ParamInit::new(device, seed))
     }
 
-    /// A model with the parameters that `init` makes.
+    /// A model whose parameters `init` creates.
     ///
     /// # Errors
-    /// When a number of the config is not allowed.
+    /// When a field of the config is not allowed.
     pub fn init_with<B: Backend>(
         &self,
         init: &mut ParamInit<'_, B>,
@@ -79,19 +82,22 @@ pub struct AutoencoderKl<B: Backend> {
 }
 
 impl<B: VisionBackend> AutoencoderKl<B> {
-    /// The distribution of the latents of images in [−1, 1], which [`AutoencoderKlConfig::check_image`] has passed.
+    /// The distribution of the latents of images in [−1, 1]. Check their shape with
+    /// [`AutoencoderKlConfig::check_image`] first.
     ///
     /// # Shapes
-    /// [batch, in_channels, height, width] → both [batch, latent_channels, height/8, width/8] with the four blocks of Stable
-    /// Diffusion; sizes are rounded down.
+    /// [batch, in_channels, height, width] → both [batch, latent_channels, height/8, width/8] with
+    /// the four blocks of Stable Diffusion; sizes are rounded down.
     pub fn encode(&self, image: Tensor<B, 4>) -> LatentDistribution<B> {
         LatentDistribution::from_moments(self.moments(image))
     }
 
-    /// Images of latents, which [`AutoencoderKlConfig::check_latents`] has passed. The image is in [−1, 1] but is not clamped.
+    /// Decodes latents into images, nominally in [−1, 1] but not clamped. Check the shape of the
+    /// latents with [`AutoencoderKlConfig::check_latents`] first.
     ///
     /// # Shapes
-    /// [batch, latent_channels, height, width] → [batch, out_channels, 8·height, 8·width] with the four blocks of Stable Diffusion.
+    /// [batch, latent_channels, height, width] → [batch, out_channels, 8·height, 8·width] with the
+    /// four blocks of Stable Diffusion.
     pub fn decode(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
         let latents = match &self.post_quant_conv {
             Some(conv) => conv.forward(latents, Activation::Identity),

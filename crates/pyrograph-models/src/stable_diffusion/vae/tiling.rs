@@ -13,14 +13,14 @@ const OVERLAP: f64 = 0.25;
 /// The smallest tile of latents that has a step to its neighbour of 1 or more.
 const LEAST_TILE: usize = 2;
 
-/// How large tiles are and how much they overlap.
+/// The size and overlap of tiles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tiling {
     /// Side of a tile of latents.
     pub latent_size: usize,
     /// Side of a tile of an image.
     pub sample_size: usize,
-    /// The share of a tile that its neighbours overlap, 0 to below 1.
+    /// The fraction of a tile that its neighbours overlap, 0 to below 1.
     pub overlap: f64,
 }
 
@@ -34,7 +34,7 @@ struct Grid {
 }
 
 impl Tiling {
-    /// Tiles of the `sample_size` of `config`, as diffusers has them.
+    /// Tiles of the `sample_size` of `config`, as in diffusers.
     pub fn of(config: &AutoencoderKlConfig) -> Self {
         Self::with_sample_size(config, config.sample_size)
     }
@@ -51,7 +51,7 @@ impl Tiling {
     /// Checks that a tile has a step to its neighbour.
     ///
     /// # Errors
-    /// When the tiles are too small, or overlap wholly.
+    /// When the tiles are too small, or overlap completely.
     pub fn check(&self) -> Result<(), ModelError> {
         if self.latent_size < LEAST_TILE {
             let allowed = format!("{LEAST_TILE} latents or more along a side");
@@ -92,8 +92,9 @@ impl<B: VisionBackend> AutoencoderKl<B> {
         Tiling::of(&self.config)
     }
 
-    /// As [`decode`](Self::decode), tile by tile where the latents are larger than a tile: each tile is decoded by itself, and
-    /// neighbours are blended where they overlap. The image differs a little from that of one piece.
+    /// Like [`decode`](Self::decode), but tile by tile if the latents are larger than a tile. Each
+    /// tile is decoded separately, and neighbours are blended where they overlap, so the image
+    /// differs slightly from an untiled one.
     ///
     /// # Shapes
     /// As [`decode`](Self::decode).
@@ -115,7 +116,7 @@ impl<B: VisionBackend> AutoencoderKl<B> {
         Ok(by_tiles(&grid, latents, |tile| self.decode(tile)))
     }
 
-    /// As [`encode`](Self::encode), tile by tile where the image is larger than a tile.
+    /// Like [`encode`](Self::encode), but tile by tile if the image is larger than a tile.
     ///
     /// # Shapes
     /// As [`encode`](Self::encode).
@@ -152,7 +153,7 @@ impl<B: VisionBackend> AutoencoderKl<B> {
     }
 }
 
-/// `run` on each image of a batch by itself, so that memory does not grow with the batch.
+/// Calls `run` for each image of a batch separately, so that memory does not grow with the batch.
 ///
 /// # Shapes
 /// `x` [batch, ..] → [batch, ..].

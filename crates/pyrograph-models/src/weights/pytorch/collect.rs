@@ -7,8 +7,8 @@ use super::{
     value::{MAX_DEPTH, Value},
 };
 
-/// How many times over the file's size its tensors may be: tied weights, and a state dict given under several names, share
-/// their storages.
+/// How many times over the file's size its tensors may be: tied weights, and a state dict given
+/// under several names, share their storages.
 const MAX_SHARING: usize = 64;
 /// The bytes that a tensor counts beside its values.
 const TENSOR_BYTES: usize = 128;
@@ -140,8 +140,8 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// Items that hold anything have their place as a name; pairs of a name and a tensor are entries, as `state_dict.items()`
-    /// lists them.
+    /// Items that hold anything have their place as a name; pairs of a name and a tensor are
+    /// entries, as `state_dict.items()` lists them.
     fn collect_items(&mut self, name: &str, items: &[Value], depth: usize) -> Result<(), String> {
         for (place, item) in items.iter().enumerate() {
             self.work(1)?;

@@ -71,8 +71,8 @@ impl Unpickler {
         Value::Object(self.dicts.len() - 1, format!("{module}.{name}").into())
     }
 
-    /// Python 2 gave an OrderedDict its items as an argument. The list is used up: a pickle that builds many dicts of one
-    /// list would otherwise copy it each time.
+    /// Python 2 gave an OrderedDict its items as an argument. The list is used up: a pickle that
+    /// builds many dicts of one list would otherwise copy it each time.
     fn dict_of_pairs(&mut self, list: usize) -> Value {
         let pairs = std::mem::take(&mut self.lists[list]);
         let pair = |value: Value| match value {

@@ -1,8 +1,9 @@
 //! PyTorch's own files: the zip format (since 1.6) and the legacy format before it.
 //!
-//! Written here because burn-store 0.21 passes over strides (a channels-last tensor comes back scrambled) and fills the
-//! missing end of a truncated file with zeros (docs/decisions/0003). Nothing pickled is run: only the few constructors that
-//! a state dict needs are understood, everything else is skipped as opaque.
+//! Written here because burn-store 0.21 passes over strides (a channels-last tensor comes back
+//! scrambled) and fills the missing end of a truncated file with zeros (docs/decisions/0003).
+//! Nothing pickled is run: only the few constructors that a state dict needs are understood,
+//! everything else is skipped as opaque.
 
 mod archive;
 mod collect;

@@ -50,8 +50,8 @@ impl Storages {
         Ok(())
     }
 
-    /// The tensor in row-major order: a part of its storage where it stands so there, else a copy, whose bytes are taken
-    /// from `left`.
+    /// The tensor in row-major order: a part of its storage where it stands so there, else a copy,
+    /// whose bytes are taken from `left`.
     pub(super) fn read(
         &self,
         tensor: &TensorInfo,
@@ -227,7 +227,7 @@ mod tests {
         }
     }
 
-    /// What a view reads, where the file may fill 192 bytes with copies.
+    /// The values of a view, for a file that may fill 192 bytes with copies.
     fn read(offset: usize, shape: &[usize], strides: &[usize]) -> Result<Vec<f32>, String> {
         let entry = storages().read(&view(offset, shape, strides), &mut 192)?;
         assert_eq!(entry.shape(), shape);

@@ -9,14 +9,14 @@ use super::storage::TensorInfo;
 /// Deeper than any state dict nests, and shallow enough for the stack of a thread.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// Opcodes of one pickle. A checkpoint of ten thousand tensors with its optimizer needs about one million; what an opcode
-/// makes is at most a few dozen bytes beside what it takes from the file.
+/// Opcodes of one pickle. A checkpoint of ten thousand tensors with its optimizer needs about one
+/// million; what an opcode makes is at most a few dozen bytes beside what it takes from the file.
 const MAX_OPCODES: usize = 1 << 23;
 
 /// A value of a pickle.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
-    /// What a state dict has no use for: None, floats, bytes, sets.
+    /// A value that a state dict does not need: None, floats, bytes, sets.
     Opaque,
     Int(i64),
     /// A long integer's little-endian digits.
@@ -29,7 +29,8 @@ pub(super) enum Value {
     Dict(usize),
     /// A class or function, by module and name.
     Global(Rc<str>, Rc<str>),
-    /// An object of an unknown class: its place in the arena of dicts, for the items of a subclass of `dict`, and the class.
+    /// An object of an unknown class: its place in the arena of dicts, for the items of a subclass
+    /// of `dict`, and the class.
     Object(usize, Rc<str>),
     /// A storage, by its key, and the name of its class.
     Storage(Rc<str>, Rc<str>),

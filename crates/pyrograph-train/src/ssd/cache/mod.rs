@@ -137,7 +137,7 @@ impl TeacherCache {
         SeekFrom::Start((MAGIC.len() + HEADER) as u64 + view * slot)
     }
 
-    /// The bytes of a view; none where they were never written, or not to the end.
+    /// The bytes of a view; `None` if they were not written, or not completely.
     fn read(&mut self, view: u64) -> Result<Option<Vec<u8>>, TrainError> {
         let io = |error| TrainError::io(&self.path, error);
         let slot = self.slot(view);
@@ -188,7 +188,7 @@ fn header_of(key: &CacheKey, path: &Path) -> Result<Vec<u8>, TrainError> {
     Ok(header)
 }
 
-/// Refuses a file that is no cache, or one of something else.
+/// Refuses a file that is not a cache, or a cache of another key.
 fn check_header(seen: &[u8], key: &CacheKey, path: &Path) -> Result<(), TrainError> {
     let body = seen
         .strip_prefix(&MAGIC[..])
