@@ -8,12 +8,12 @@ use burn::tensor::{
 
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
-    Linear, LinearForm, ModulateGradients, NormGradients, NormStatistics, Window,
+    Linear, LinearForm, ModulateGradients, NormGradients, NormStatistics, NormedConv, Window,
     linear::composed,
-    plain,
+    normed_conv, plain,
     primitives::{
         by_rows, distance, in_type, into, plain_attention_backward, plain_max_pool_backward,
-        plain_softmax_backward, tensor,
+        plain_modulate_backward, plain_softmax_backward, tensor,
     },
 };
 
@@ -77,6 +77,11 @@ pub trait VisionBackend: Backend {
         Self::conv2d_act(x, into(weight), Some(shift), options, act)
     }
 
+    /// See [`conv2d_of_group_norm`](super::conv2d_of_group_norm).
+    fn conv2d_of_group_norm(layer: NormedConv<FloatTensor<Self>>) -> FloatTensor<Self> {
+        normed_conv::composed::<Self>(layer)
+    }
+
     /// ∂x of a convolution with `x` [batch, in, height, width] and `weight`, given the gradient of its output.
     fn conv2d_input_gradient(
         x: FloatTensor<Self>,
@@ -132,13 +137,7 @@ pub trait VisionBackend: Backend {
         scale: FloatTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> ModulateGradients<FloatTensor<Self>> {
-        let (x, scale, shift) =
-            plain::modulate_backward(tensor::<Self, 4>(x), tensor(scale), tensor(grad));
-        ModulateGradients {
-            x: into(x),
-            scale: into(scale),
-            shift: into(shift),
-        }
+        plain_modulate_backward::<Self>(x, scale, grad)
     }
 
     /// The sum of each channel of `x` [batch, channels, height, width], as `[channels]`: the gradient of a convolution's bias.

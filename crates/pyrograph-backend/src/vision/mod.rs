@@ -16,6 +16,7 @@ mod exact;
 #[cfg(feature = "flex")]
 mod flex;
 mod linear;
+mod normed_conv;
 mod ops;
 mod outputs;
 pub mod plain;
@@ -31,6 +32,7 @@ pub use exact::{exact_convolutions, exact_products, set_exact_convolutions, set_
 #[cfg(feature = "flex")]
 pub(crate) use flex::vector_words;
 pub use linear::{Linear, LinearForm};
+pub use normed_conv::{GroupNorm, NormedConv, conv2d_of_group_norm};
 pub use ops::{
     BatchNormTraining, activate, add, attention, avg_pool2d, batch_norm, batch_norm_training,
     channel_divergence, concat_channels, conv_transpose2d, conv2d, conv2d_scaled, geglu,

@@ -4,7 +4,9 @@ use burn::tensor::{
     DType, Shape, Tensor, TensorMetadata, TensorPrimitive, backend::Backend, ops::FloatTensor,
 };
 
-use super::{AttentionGradients, AttentionOptions, AttentionPass, Distance, Window, plain};
+use super::{
+    AttentionGradients, AttentionOptions, AttentionPass, Distance, ModulateGradients, Window, plain,
+};
 
 pub(super) fn plain_max_pool_backward<B: Backend>(
     x: FloatTensor<B>,
@@ -28,6 +30,20 @@ pub(super) fn plain_softmax_backward<B: Backend>(
 ) -> FloatTensor<B> {
     let grad = B::float_reshape(grad.clone(), rows_of::<B>(&grad));
     by_rows::<B>(y, |y| plain::softmax_backward(y, tensor(grad)))
+}
+
+pub(super) fn plain_modulate_backward<B: Backend>(
+    x: FloatTensor<B>,
+    scale: FloatTensor<B>,
+    grad: FloatTensor<B>,
+) -> ModulateGradients<FloatTensor<B>> {
+    let (x, scale, shift) =
+        plain::modulate_backward(tensor::<B, 4>(x), tensor(scale), tensor(grad));
+    ModulateGradients {
+        x: into(x),
+        scale: into(scale),
+        shift: into(shift),
+    }
 }
 
 pub(super) fn plain_attention_backward<B: Backend>(

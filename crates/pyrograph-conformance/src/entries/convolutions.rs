@@ -181,6 +181,43 @@ pub(crate) fn conv2d<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     sequence::half_parameters(r)
 }
 
+pub(crate) fn conv2d_of_group_norm<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    r.outputs_differ_by(Cause::Winograd);
+    for (name, groups, side, stride) in
+        [("3x3", 2, 3, 1), ("1x1", 4, 1, 1), ("of stride 2", 1, 3, 2)]
+    {
+        let kernel = [6, 8, side, side];
+        let inputs = [
+            r.normal("x", &[2, 8, 7, 9]),
+            r.normal("scale", &[8]).affine(0.2, 1.0),
+            r.normal("shift", &[8]),
+            r.normal("kernel", &kernel)
+                .affine(near_one(8 * side * side), 0.0),
+            r.normal("bias", &[6]),
+        ];
+        r.case(name, &inputs, |i| {
+            let norm = vision::GroupNorm {
+                weight: i.tensor("scale")?,
+                bias: i.tensor("shift")?,
+                groups,
+                epsilon: 1e-5,
+                act: Activation::Silu,
+            };
+            let options = ConvOptions::new([stride; 2], [side / 2; 2], [1, 1], 1);
+            let (kernel, bias) = (i.tensor("kernel")?, i.tensor("bias")?);
+            let x = i.tensor("x")?;
+            Ok(vision::conv2d_of_group_norm(
+                x,
+                norm,
+                kernel,
+                Some(bias),
+                options,
+            ))
+        })?;
+    }
+    Ok(())
+}
+
 pub(crate) fn conv2d_scaled<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     r.outputs_differ_by(Cause::Winograd);
     let whole = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);

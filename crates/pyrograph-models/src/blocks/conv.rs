@@ -10,7 +10,7 @@ use burn::{
 };
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
-use super::{BatchNorm2d, NormMode, ParamInit};
+use super::{BatchNorm2d, GroupNorm, NormMode, ParamInit};
 
 /// The kernel of a convolution: size, stride and padding, equal for both axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,28 +90,46 @@ impl<B: VisionBackend> Conv2d<B> {
         vision::conv2d(x, self.weight.val(), bias, self.options(), act)
     }
 
-    /// Convolution, bias, and a shift of every channel, either one for the whole batch or one for
-    /// each item.
+    /// The convolution of `act(norm(x))`, with bias.
     ///
     /// # Shapes
-    /// `shift` [1 or batch, out]; else as [`forward`](Self::forward).
-    pub(crate) fn forward_shifted(&self, x: Tensor<B, 4>, shift: Tensor<B, 2>) -> Tensor<B, 4> {
+    /// As [`forward`](Self::forward).
+    pub fn forward_of_norm(
+        &self,
+        x: Tensor<B, 4>,
+        norm: &GroupNorm<B>,
+        act: Activation,
+    ) -> Tensor<B, 4> {
+        let bias = self.bias.as_ref().map(Param::val);
+        let weight = self.weight.val();
+        vision::conv2d_of_group_norm(x, norm.with_act(act), weight, bias, self.options())
+    }
+
+    /// [`forward_of_norm`](Self::forward_of_norm) with a shift of every channel, either one for the whole batch or one for each
+    /// item.
+    ///
+    /// # Shapes
+    /// `shift` [1 or batch, out].
+    pub(crate) fn forward_of_norm_shifted(
+        &self,
+        x: Tensor<B, 4>,
+        norm: &GroupNorm<B>,
+        act: Activation,
+        shift: Tensor<B, 2>,
+    ) -> Tensor<B, 4> {
         let [items, out] = shift.dims();
         if items > 1 {
             let shift = shift.reshape([items, out, 1, 1]);
-            return vision::modulate(
-                self.forward(x, Activation::Identity),
-                shift.ones_like(),
-                shift,
-            );
+            let y = self.forward_of_norm(x, norm, act);
+            return vision::modulate(y, shift.ones_like(), shift);
         }
         let shift = shift.reshape([out]);
         let shift = match &self.bias {
             Some(bias) => in_type(bias.val(), shift.dtype()) + shift,
             None => shift,
         };
-        let weight = self.weight.val();
-        vision::conv2d(x, weight, Some(shift), self.options(), Activation::Identity)
+        let (norm, weight) = (norm.with_act(act), self.weight.val());
+        vision::conv2d_of_group_norm(x, norm, weight, Some(shift), self.options())
     }
 
     /// The convolution without bias: the linear map that it applies to a direction (tangent).

@@ -53,6 +53,17 @@ impl<B: VisionBackend> GroupNorm<B> {
         let (weight, bias) = (self.weight.val(), self.bias.val());
         vision::group_norm(x, weight, bias, self.groups, self.epsilon, act)
     }
+
+    /// The parameters, with the activation that follows.
+    pub(super) fn with_act(&self, act: Activation) -> vision::GroupNorm<Tensor<B, 1>> {
+        vision::GroupNorm {
+            weight: self.weight.val(),
+            bias: self.bias.val(),
+            groups: self.groups,
+            epsilon: self.epsilon,
+            act,
+        }
+    }
 }
 
 /// The statistics that batch norm uses. The mode is an argument, not a property of the backend,

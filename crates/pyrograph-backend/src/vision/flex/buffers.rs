@@ -23,16 +23,28 @@ const LARGE: usize = 8;
 #[cfg(target_os = "linux")]
 const LARGE_PAGE: usize = 2 << 20;
 
+/// Values of a buffer (16 MiB) whose pages are costly to get.
+const COSTLY: usize = 1 << 22;
+
 static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
     by_size: BTreeMap::new(),
     values: 0,
+    on_loan: 0,
+    most: 0,
     now: 0,
 });
+
+/// What is on loan falls below this part of the most that was when a network's pass is over.
+const PASS: usize = 16;
 
 /// Unused buffers.
 struct Shelf {
     by_size: BTreeMap<usize, Pile>,
+    /// Values of unused buffers.
     values: usize,
+    /// Values of buffers on loan, and the most of a pass so far.
+    on_loan: usize,
+    most: usize,
     /// Buffers given so far.
     now: u64,
 }
@@ -45,16 +57,30 @@ struct Pile {
 }
 
 impl Shelf {
-    fn take(&mut self, size: usize) -> Option<Vec<f32>> {
-        let buffer = self.by_size.get_mut(&size)?.buffers.pop()?;
-        self.values -= size;
-        Some(buffer)
+    /// Lends an unused buffer of this size, or room for a new one; and yields those that have to go for a new one. For a large one, one
+    /// of up to twice its size serves too: new memory of that size takes the system longer than most layers take.
+    fn take(&mut self, size: usize, kept: usize) -> (Option<Vec<f32>>, Vec<Vec<f32>>) {
+        let most = if size >= COSTLY { 2 * size } else { size };
+        let mut piles = self.by_size.range_mut(size..=most);
+        let found = piles.find_map(|(_, pile)| pile.buffers.pop());
+        let lent = found.as_ref().map_or(size, Vec::len);
+        self.on_loan += lent;
+        self.most = self.most.max(self.on_loan);
+        if found.is_some() {
+            self.values -= lent;
+            return (found, Vec::new());
+        }
+        (None, self.trim(self.room(kept)))
     }
 
-    /// Keeps a buffer, and yields those that have to go for it. A large one may lie beside a third of what smaller ones may: networks
-    /// that need large ones need them all at once.
+    /// Takes a buffer back, and yields those that have to go for it. After a pass a large one may lie beside a third of what smaller
+    /// ones may: networks that need large ones need them all at once.
     fn give(&mut self, buffer: Vec<f32>, kept: usize) -> Vec<Vec<f32>> {
         self.now += 1;
+        self.on_loan -= buffer.len();
+        if self.on_loan < self.most / PASS {
+            self.most = self.on_loan;
+        }
         let kept = if buffer.len() > kept / LARGE {
             kept / 3
         } else {
@@ -64,7 +90,13 @@ impl Shelf {
         let pile = self.by_size.entry(buffer.len()).or_default();
         pile.buffers.push(buffer);
         pile.last_given = self.now;
-        self.trim(kept)
+        self.trim(self.room(kept))
+    }
+
+    /// Values that may lie unused: within a pass, as many as make up the most that was on loan at once. So a pass reuses its large
+    /// buffers, and never has more than its most, or than `kept` beside what is on loan.
+    fn room(&self, kept: usize) -> usize {
+        kept.max(self.most - self.on_loan)
     }
 
     /// Yields what is beyond `kept` values: of the sizes that were not given for longest.
@@ -117,8 +149,12 @@ pub(super) struct Buffer {
 impl Buffer {
     pub(super) fn new(len: usize) -> Self {
         let size = size_class(len + LINE - 1);
-        let kept = (size >= LEAST).then(|| SHELF.lock().take(size)).flatten();
-        let values = kept.unwrap_or_else(|| zeros(size));
+        let (found, gone) = match size {
+            LEAST.. => SHELF.lock().take(size, kept()),
+            _ => (None, Vec::new()),
+        };
+        drop(gone); // After the lock.
+        let values = found.unwrap_or_else(|| zeros(size));
         Self {
             first: before_line(&values),
             values,
@@ -211,27 +247,71 @@ mod tests {
 
     const KEPT: usize = 1 << 20;
 
-    #[test]
-    fn a_buffer_comes_back_and_the_sizes_longest_unused_go_first() {
-        let mut shelf = Shelf {
+    fn empty() -> Shelf {
+        Shelf {
             by_size: BTreeMap::new(),
             values: 0,
+            on_loan: 0,
+            most: 0,
             now: 0,
-        };
-        assert!(shelf.give(vec![1.0; LEAST], KEPT).is_empty());
-        assert_eq!(shelf.take(LEAST), Some(vec![1.0; LEAST]));
-        assert_eq!((shelf.take(LEAST), shelf.values), (None, 0));
-        assert!(shelf.give(vec![0.0; LEAST], KEPT).is_empty());
-        for _ in 0..8 {
-            assert!(shelf.give(vec![0.0; KEPT / 10], KEPT).is_empty());
         }
-        // A large one has a third of the room.
-        let gone = shelf.give(vec![0.0; KEPT / 4], KEPT);
+    }
+
+    /// Lends buffers of these sizes and yields them, new ones where there are none.
+    fn lent(shelf: &mut Shelf, size: usize) -> Vec<f32> {
+        let (buffer, _) = shelf.take(size, KEPT);
+        buffer.unwrap_or_else(|| vec![0.0; size])
+    }
+
+    #[test]
+    fn a_buffer_comes_back_and_the_sizes_longest_unused_go_first() {
+        let mut shelf = empty();
+        let mut buffer = lent(&mut shelf, LEAST);
+        buffer.fill(1.0);
+        assert!(shelf.give(buffer, KEPT).is_empty());
+        let buffer = lent(&mut shelf, LEAST);
+        assert_eq!(buffer, vec![1.0; LEAST]);
+        assert_eq!((shelf.values, shelf.on_loan), (0, LEAST));
+        assert!(shelf.give(buffer, KEPT).is_empty());
+        let small: Vec<_> = (0..8).map(|_| lent(&mut shelf, KEPT / 10)).collect();
+        let large = lent(&mut shelf, KEPT / 4);
+        for buffer in small {
+            assert!(shelf.give(buffer, KEPT).is_empty());
+        }
+        // A large one has a third of the room once the pass is over.
+        let gone = shelf.give(large, KEPT);
         let of_size = |size: usize| gone.iter().filter(|buffer| buffer.len() == size).count();
         assert_eq!([of_size(LEAST), of_size(KEPT / 10)], [1, 8]);
         assert_eq!(shelf.values, KEPT / 4);
-        assert_eq!(shelf.give(vec![0.0; KEPT / 2], KEPT).len(), 2);
-        assert_eq!((shelf.trim(0).len(), shelf.values), (0, 0));
+        assert_eq!((shelf.trim(0).len(), shelf.values), (1, 0));
+    }
+
+    #[test]
+    fn a_pass_keeps_its_large_buffers_and_never_more_than_its_most() {
+        let mut shelf = empty();
+        let input = lent(&mut shelf, KEPT);
+        let sizes = [2 * KEPT, 3 * KEPT];
+        let layer: Vec<_> = sizes.map(|size| lent(&mut shelf, size)).into();
+        for buffer in layer {
+            assert!(shelf.give(buffer, KEPT).is_empty(), "within the pass");
+        }
+        assert_eq!(
+            (shelf.on_loan, shelf.values, shelf.most),
+            (KEPT, 5 * KEPT, 6 * KEPT)
+        );
+        // One of another size drives out those for which there is no room beside it.
+        let (found, gone) = shelf.take(4 * KEPT, KEPT);
+        assert!(found.is_none());
+        assert_eq!(gone.iter().map(Vec::len).sum::<usize>(), 5 * KEPT);
+        assert!(shelf.on_loan + shelf.values <= shelf.most);
+        assert!(shelf.give(vec![0.0; 4 * KEPT], KEPT).is_empty());
+        let gone = shelf.give(input, KEPT);
+        assert_eq!(
+            gone.iter().map(Vec::len).sum::<usize>(),
+            5 * KEPT,
+            "after the pass"
+        );
+        assert_eq!((shelf.on_loan, shelf.values, shelf.most), (0, 0, 0));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod attention;
 mod buffers;
 mod conv;
+mod convolutions;
 mod distances;
 mod elementwise;
 mod features;
@@ -36,13 +37,14 @@ use burn_flex::{Flex, FlexQTensor, FlexTensor};
 
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
-    Linear, ModulateGradients, NormGradients, NormStatistics, VisionBackend, Window, plain,
+    Linear, ModulateGradients, NormGradients, NormStatistics, NormedConv, VisionBackend, Window,
+    plain,
     primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
 use conv::Finish;
 pub(crate) use features::vector_words;
-use half::{Values, parameter, widened};
+use half::{parameter, widened};
 use norms::{Norm, primitives};
 use shapes::{conv_shape, transposed_shape};
 use tensors::{floats, image};
@@ -83,20 +85,7 @@ impl VisionBackend for Flex {
         options: ConvOptions<2>,
         act: Activation,
     ) -> FlexTensor {
-        let bias = bias.map(|bias| parameter(bias, x.dtype()));
-        let Some(shape) = conv_shape(&x, &weight, &options) else {
-            let weight = parameter(weight, x.dtype());
-            return Self::activate(Self::conv2d(x, weight, bias, options), act);
-        };
-        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
-        let bias = bias.map(|bias| bias.to_contiguous());
-        let finish = Finish {
-            scale: None,
-            shift: bias.as_ref().map(floats),
-            act,
-        };
-        let out = conv::forward(&shape, floats(&x), Values::of(&weight), finish);
-        image(out, shape.output())
+        convolutions::conv2d(x, weight, bias, options, act)
     }
 
     fn conv2d_scaled_act(
@@ -107,20 +96,11 @@ impl VisionBackend for Flex {
         options: ConvOptions<2>,
         act: Activation,
     ) -> FlexTensor {
-        let Some(shape) = conv_shape(&x, &weight, &options) else {
-            let weight = plain::scaled_weight(tensor::<Self, 4>(weight), tensor(scale));
-            return Self::conv2d_act(x, into(weight), Some(shift), options, act);
-        };
-        let (scale, shift) = (widened(scale), widened(shift));
-        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
-        let (scale, shift) = (scale.to_contiguous(), shift.to_contiguous());
-        let finish = Finish {
-            scale: Some(floats(&scale)),
-            shift: Some(floats(&shift)),
-            act,
-        };
-        let out = conv::forward(&shape, floats(&x), Values::of(&weight), finish);
-        image(out, shape.output())
+        convolutions::conv2d_scaled(x, weight, scale, shift, options, act)
+    }
+
+    fn conv2d_of_group_norm(layer: NormedConv<FlexTensor>) -> FlexTensor {
+        convolutions::conv2d_of_group_norm(layer)
     }
 
     fn conv2d_input_gradient(

@@ -4,8 +4,9 @@ use burn::tensor::Tensor;
 use burn_flex::{Flex, FlexTensor};
 
 use super::{
-    super::{Activation, NormGradients, NormStatistics, primitives::into},
+    super::{Activation, GroupNorm, NormGradients, NormStatistics, primitives::into},
     features::vectorised,
+    half::widened,
     lines::{affine, times_slope},
     math::fused,
     planes::{by_channel, change, change_and_sum, lane_sum, sum},
@@ -38,6 +39,57 @@ vectorised! {
                 }
             });
         })
+    }
+}
+
+/// A group norm folded into a scale and a shift for each channel of each item.
+pub(super) struct FoldedNorm {
+    scale: Vec<f32>,
+    shift: Vec<f32>,
+    act: Activation,
+}
+
+impl FoldedNorm {
+    /// Of `x` [batch, channels, height, width], which is contiguous.
+    pub(super) fn of_groups(x: &FlexTensor, norm: &GroupNorm<FlexTensor>) -> Self {
+        let (channels, size) = planes_of(x);
+        let [weight, bias] = [&norm.weight, &norm.bias].map(|t| widened(t.clone()).to_contiguous());
+        let (weight, bias) = (floats(&weight), floats(&bias));
+        let per_group = channels / norm.groups;
+        let (mut scale, mut shift) = (Vec::new(), Vec::new());
+        let of_groups = of_groups(floats(x), per_group * size, norm.epsilon);
+        for (group, [mean, inverse]) in of_groups.into_iter().enumerate() {
+            let first = group % norm.groups * per_group;
+            for channel in first..first + per_group {
+                let of_channel = weight[channel] * inverse;
+                scale.push(of_channel);
+                shift.push(bias[channel] - mean * of_channel);
+            }
+        }
+        Self {
+            scale,
+            shift,
+            act: norm.act,
+        }
+    }
+
+    /// Writes the normal values of channel `number` of all items.
+    pub(super) fn write(&self, number: usize, from: &[f32], to: &mut [f32]) {
+        let (scale, shift) = (self.scale[number], self.shift[number]);
+        affine_values(from, to, scale, shift, self.act);
+    }
+}
+
+vectorised! {
+    /// The statistics of groups of so many values.
+    fn of_groups(x: &[f32], size: usize, epsilon: f64) -> Vec<[f32; 2]> {
+        sum(x, size, |_, values| statistics(values, epsilon))
+    }
+}
+
+vectorised! {
+    fn affine_values(from: &[f32], to: &mut [f32], scale: f32, shift: f32, act: Activation) {
+        affine::<FUSED>(Some(from), to, scale, shift, act);
     }
 }
 

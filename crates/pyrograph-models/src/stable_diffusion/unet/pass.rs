@@ -117,8 +117,8 @@ impl<B: VisionBackend> UNet2DConditionModel<B> {
         };
 
         // 4. Out.
-        let x = self.conv_norm_out.forward(x, Activation::Silu);
-        let sample = self.conv_out.forward(x, Activation::Identity);
+        let norm = &self.conv_norm_out;
+        let sample = self.conv_out.forward_of_norm(x, norm, Activation::Silu);
         pass.finish(sample)
     }
 

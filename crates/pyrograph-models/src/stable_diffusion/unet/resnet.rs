@@ -40,12 +40,10 @@ impl<B: Backend> ResnetBlock2D<B> {
 impl<B: VisionBackend> ResnetBlock2D<B> {
     /// `x` [batch, in, height, width]; `time` [batch or 1, width], activated; result [batch, out, height, width].
     pub(super) fn forward(&self, x: Tensor<B, 4>, time: Tensor<B, 2>) -> Tensor<B, 4> {
-        let h = self.norm1.forward(x.clone(), Activation::Silu);
-        let h = self
-            .conv1
-            .forward_shifted(h, self.time_emb_proj.forward(time));
-        let h = self.norm2.forward(h, Activation::Silu);
-        let h = self.conv2.forward(h, Activation::Identity);
+        let (act, shift) = (Activation::Silu, self.time_emb_proj.forward(time));
+        let conv = &self.conv1;
+        let h = conv.forward_of_norm_shifted(x.clone(), &self.norm1, act, shift);
+        let h = self.conv2.forward_of_norm(h, &self.norm2, act);
         let skip = match &self.conv_shortcut {
             Some(shortcut) => shortcut.forward(x, Activation::Identity),
             None => x,

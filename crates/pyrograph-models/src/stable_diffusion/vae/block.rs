@@ -63,10 +63,8 @@ impl<B: VisionBackend> ResnetBlock<B> {
             Some(conv) => conv.forward(x.clone(), Activation::Identity),
             None => x.clone(),
         };
-        let x = self.norm1.forward(x, self.act);
-        let x = self.conv1.forward(x, Activation::Identity);
-        let x = self.norm2.forward(x, self.act);
-        let x = self.conv2.forward(x, Activation::Identity);
+        let x = self.conv1.forward_of_norm(x, &self.norm1, self.act);
+        let x = self.conv2.forward_of_norm(x, &self.norm2, self.act);
         vision::add(x, skip, Activation::Identity)
     }
 }

@@ -55,8 +55,8 @@ impl<B: VisionBackend> Decoder<B> {
         for block in &self.up_blocks {
             x = block.forward(x);
         }
-        let x = self.conv_norm_out.forward(x, Activation::Silu);
-        self.conv_out.forward(x, Activation::Identity)
+        let norm = &self.conv_norm_out;
+        self.conv_out.forward_of_norm(x, norm, Activation::Silu)
     }
 }
 

@@ -61,8 +61,8 @@ impl<B: VisionBackend> Encoder<B> {
             x = block.forward(x);
         }
         let x = self.mid_block.forward(x);
-        let x = self.conv_norm_out.forward(x, Activation::Silu);
-        self.conv_out.forward(x, Activation::Identity)
+        let norm = &self.conv_norm_out;
+        self.conv_out.forward_of_norm(x, norm, Activation::Silu)
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     super::{
         buffers::Buffer,
         half::Values,
+        norms::FoldedNorm,
         product::{Into, Shared, product_by_distant_rows},
         scratch,
         words::{self, PIECE, Panels, Pieces, spread, wide},
@@ -36,6 +37,15 @@ pub(super) fn pays(s: &Shape) -> bool {
     has_taps && s.channels_in >= LEAST_CHANNELS && words::tiles_are_in_force()
 }
 
+/// Images [batch, in, height, width].
+#[derive(Clone, Copy)]
+pub(super) enum Images<'a> {
+    /// As they are.
+    Plain(&'a [f32]),
+    /// After a norm.
+    Normal(&'a [f32], &'a FoldedNorm),
+}
+
 /// What a task takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Tasks {
@@ -45,10 +55,10 @@ enum Tasks {
     Blocks,
 }
 
-/// Writes the outputs [batch, out, height, width] of `x` [batch, in, height, width].
+/// Writes the outputs [batch, out, height, width] of `x`.
 pub(super) fn forward(
     s: &Shape,
-    x: &[f32],
+    x: Images<'_>,
     weight: Values<'_>,
     finish: Finish<'_>,
     out: &mut [f32],
@@ -63,7 +73,7 @@ pub(super) fn forward(
 fn forward_by(
     tasks: Tasks,
     s: &Shape,
-    x: &[f32],
+    x: Images<'_>,
     weight: Values<'_>,
     finish: Finish<'_>,
     out: &mut [f32],
@@ -217,9 +227,9 @@ impl<'a> Layout<'a> {
     }
 
     /// Rounds images, line by line, and lays zeros around them.
-    fn round(&self, x: &[f32], pixels: &mut [bf16]) {
+    fn round(&self, x: Images<'_>, pixels: &mut [bf16]) {
         let ([height, width], [top, left]) = (self.s.image, self.s.padding);
-        let (plane, channels) = (height * width, self.s.channels_in);
+        let channels = self.s.channels_in;
         let line = self.size[1] * self.step;
         let own = left * self.step..(left + width) * self.step;
         pixels
@@ -238,10 +248,35 @@ impl<'a> Layout<'a> {
                     let pixels = to.chunks_mut(self.step);
                     pixels.for_each(|pixel| pixel[channels..self.pixel].fill(bf16::ZERO));
                 }
-                let image = &x[item * channels * plane..][..channels * plane];
-                let from = &image[row * width..];
-                words::narrow_columns(to, self.step, from, plane, [channels, width]);
+                self.round_line(x, item, row, to);
             });
+    }
+
+    /// Rounds a line of an image.
+    fn round_line(&self, x: Images<'_>, item: usize, row: usize, to: &mut [bf16]) {
+        let ([height, width], channels) = (self.s.image, self.s.channels_in);
+        let plane = height * width;
+        let first = |channel: usize| (item * channels + channel) * plane + row * width;
+        match x {
+            Images::Plain(x) => {
+                let from = &x[first(0)..(item + 1) * channels * plane];
+                words::narrow_columns(to, self.step, from, plane, [channels, width]);
+            }
+            Images::Normal(x, norm) => {
+                let step = spread::<f32>(width);
+                scratch::with(PIECE * step, |normal| {
+                    for begin in (0..channels).step_by(PIECE) {
+                        let count = PIECE.min(channels - begin);
+                        for (channel, to) in (begin..begin + count).zip(normal.chunks_mut(step)) {
+                            let from = &x[first(channel)..][..width];
+                            norm.write(item * channels + channel, from, &mut to[..width]);
+                        }
+                        let to = &mut to[begin..];
+                        words::narrow_columns(to, self.step, normal, step, [count, width]);
+                    }
+                });
+            }
+        }
     }
 }
 
@@ -311,11 +346,18 @@ impl Job<'_> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::TensorData;
+    use burn_flex::FlexTensor;
     use proptest::prelude::*;
 
     use super::{
         super::{
-            super::super::Activation,
+            super::{
+                super::{Activation, GroupNorm},
+                features::multiplies_tiles,
+                norms::group_norm,
+                tensors::floats,
+            },
             tests::{assert_close, finish, products, values},
         },
         *,
@@ -327,7 +369,7 @@ mod tests {
 
     /// Inputs and weights that bf16 holds exactly, so that sums differ by their order alone.
     fn assert_agrees(s: &Shape) {
-        if !words::tiles_are_in_force() {
+        if !multiplies_tiles() {
             return;
         }
         let count = |shape: [usize; 4]| shape.iter().product::<usize>();
@@ -346,7 +388,14 @@ mod tests {
         for tasks in [Tasks::Panels, Tasks::Blocks] {
             let mut out = vec![f32::NAN; exact.len()];
             let finish = finish(None, Some(&shift), Activation::Relu);
-            forward_by(tasks, s, &x, Values::Bf16(&weight), finish, &mut out);
+            forward_by(
+                tasks,
+                s,
+                Images::Plain(&x),
+                Values::Bf16(&weight),
+                finish,
+                &mut out,
+            );
             assert_close(&format!("{s:?}"), &out, &exact, 2e-6);
         }
     }
@@ -368,6 +417,41 @@ mod tests {
         for (channels, side) in [([2, 32, 70], 40), ([1, 33, 16], 64), ([1, 32, 32], 32)] {
             let s = shape(channels, [side; 2], [3, 3], plain).expect("a legal shape");
             assert_agrees(&s);
+        }
+    }
+
+    #[test]
+    fn images_that_are_normalised_on_the_way_are_those_of_the_norm() {
+        if !multiplies_tiles() {
+            return;
+        }
+        for [batch, channels, side] in [[2, 48, 9], [1, 40, 21], [3, 24, 5]] {
+            let plain = [[1, 1], [1, 1], [1, 1]];
+            let s = shape([batch, channels, 20], [side, side + 1], [3, 3], plain).expect("legal");
+            let weight = rounded(values(s.channels_out * s.taps(), 7));
+            let tensor = |count, seed, shape: &[usize]| {
+                FlexTensor::from_data(TensorData::new(values(count, seed), shape.to_vec()))
+            };
+            let x = tensor(s.input().iter().product(), 3, &s.input());
+            let norm = GroupNorm {
+                weight: tensor(channels, 5, &[channels]),
+                bias: tensor(channels, 9, &[channels]),
+                groups: 4,
+                epsilon: 1e-5,
+                act: Activation::Silu,
+            };
+            let folded = FoldedNorm::of_groups(&x, &norm);
+            let (groups, epsilon) = (norm.groups, norm.epsilon);
+            let (x, by) = (x.clone(), [norm.weight, norm.bias]);
+            let normal = group_norm(x.clone(), &by[0], &by[1], groups, epsilon, norm.act);
+            let run = |images: Images<'_>| {
+                let mut out = vec![f32::NAN; s.output().iter().product()];
+                let finish = finish(None, None, Activation::Identity);
+                forward(&s, images, Values::Bf16(&weight), finish, &mut out);
+                out
+            };
+            let fused = run(Images::Normal(floats(&x), &folded));
+            assert_eq!(fused, run(Images::Plain(floats(&normal))));
         }
     }
 

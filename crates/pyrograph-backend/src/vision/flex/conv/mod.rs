@@ -33,8 +33,10 @@ pub(super) use shape::Shape;
 use super::{
     buffers::Buffer,
     half::Values,
+    norms::FoldedNorm,
     product::{Into, Matrix, product},
 };
+use channels_last::Images;
 use correlation::Correlation;
 use plan::Plan;
 
@@ -55,11 +57,29 @@ pub(super) fn forward(s: &Shape, x: &[f32], weight: Values<'_>, finish: Finish<'
             .for_each(|out| finish.planes(out, 1));
         return out;
     }
-    if weight.is_paired() && channels_last::pays(s) {
-        channels_last::forward(s, x, weight, finish, &mut out);
+    if lays_pixels_out(s, &weight) {
+        channels_last::forward(s, Images::Plain(x), weight, finish, &mut out);
         return out;
     }
     Plan::with_weights(Correlation::of(s), &weight).forward(x, weight, finish, &mut out);
+    out
+}
+
+/// Whether [`forward`] lays the pixels out anew, so that [`forward_of_norm`] can normalise them on the way.
+pub(super) fn lays_pixels_out(s: &Shape, weight: &Values<'_>) -> bool {
+    !s.is_dense() && weight.is_paired() && channels_last::pays(s)
+}
+
+/// [`forward`] of the normal images.
+pub(super) fn forward_of_norm(
+    s: &Shape,
+    x: &[f32],
+    norm: &FoldedNorm,
+    weight: Values<'_>,
+    finish: Finish<'_>,
+) -> Buffer {
+    let mut out = Buffer::new(s.output().iter().product());
+    channels_last::forward(s, Images::Normal(x, norm), weight, finish, &mut out);
     out
 }
 
