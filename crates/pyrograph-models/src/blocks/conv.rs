@@ -10,7 +10,10 @@ use burn::{
 };
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
-use super::{BatchNorm2d, NormMode, ParamInit};
+use super::{
+    BatchNorm2d, NormMode, ParamInit,
+    watch::{LayerCall, LayerInput, tokens, watch},
+};
 
 /// A convolution's window: one number each for both axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +89,29 @@ impl<B: VisionBackend> Conv2d<B> {
     /// # Shapes
     /// [batch, in, height, width] → [batch, out, height′, width′].
     pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
-        let bias = self.bias.as_ref().map(Param::val);
-        vision::conv2d(x, self.weight.val(), bias, self.options(), act)
+        self.show(&x);
+        vision::conv2d(x, self.weight.val(), self.bias(), self.options(), act)
+    }
+
+    /// A 1×1 convolution whose pixels become tokens: [batch, in, height, width] → [batch, height·width, out].
+    pub(crate) fn forward_pixels(&self, x: Tensor<B, 4>) -> Tensor<B, 3> {
+        self.show(&x);
+        vision::linear_of_pixels(x, vision::matrix_of(self.weight.val()), self.bias())
+    }
+
+    /// A 1×1 convolution over tokens, which become the pixels of images, with `skip` added: `x`
+    /// [batch, height·width, in], `skip` and result [batch, out, height, width].
+    pub(crate) fn forward_to_pixels(&self, x: Tensor<B, 3>, skip: Tensor<B, 4>) -> Tensor<B, 4> {
+        let weight = vision::matrix_of(self.weight.val());
+        watch(|| LayerCall {
+            id: self.weight.id,
+            input: LayerInput::Tokens {
+                x: tokens(x.clone()),
+                weight: weight.clone(),
+            },
+            bias: self.bias(),
+        });
+        vision::linear_to_pixels(x, weight, self.bias(), skip)
     }
 
     /// Convolution, bias, and a shift of every channel: one for all items, or for each its own.
@@ -104,6 +128,7 @@ impl<B: VisionBackend> Conv2d<B> {
                 shift,
             );
         }
+        self.show(&x);
         let shift = shift.reshape([out]);
         let shift = match &self.bias {
             Some(bias) => in_type(bias.val(), shift.dtype()) + shift,
@@ -157,6 +182,23 @@ impl<B: VisionBackend> Conv2d<B> {
             bias: Some(derived(shift)),
             ..self.clone()
         }
+    }
+
+    fn bias(&self) -> Option<Tensor<B, 1>> {
+        self.bias.as_ref().map(Param::val)
+    }
+
+    /// Shows a call with the images `x` to a watcher.
+    fn show(&self, x: &Tensor<B, 4>) {
+        watch(|| LayerCall {
+            id: self.weight.id,
+            input: LayerInput::Images {
+                x: x.clone(),
+                weight: self.weight.val(),
+                options: self.options(),
+            },
+            bias: self.bias(),
+        });
     }
 
     fn options(&self) -> ConvOptions<2> {

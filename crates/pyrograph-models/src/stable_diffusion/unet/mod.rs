@@ -14,6 +14,7 @@
 //!
 //! Where it departs: attention always has f32 scores, so `upcast_attention` needs no other code.
 
+mod calibration;
 mod check;
 mod config;
 mod down;
@@ -43,6 +44,7 @@ use mid::MidBlock;
 use transformer::TransformerShape;
 use up::{UpBlock, UpShape};
 
+pub use calibration::Calibration;
 pub use config::{DownBlockType, MidBlockType, UNet2DConditionConfig, UpBlockType};
 pub use merge::TokenMerging;
 pub use pass::{PassDepth, PassOptions, PassOutput};
