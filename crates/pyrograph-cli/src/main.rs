@@ -3,6 +3,7 @@
 mod arguments;
 mod bounds;
 mod checkpoint;
+mod columns;
 mod commands;
 mod dtype;
 mod memory;
