@@ -17,7 +17,7 @@ use pyrograph_models::{
         Calibration, UNet2DConditionConfig, UNet2DConditionModel, is_int8_layer,
     },
     weights::{
-        LAYER_TYPES, LayerFigures, Precision, StateDict, TensorEntry, parameter_shapes,
+        LAYER_TYPES, LayerFigures, LayerType, Precision, StateDict, TensorEntry, parameter_shapes,
         random_weights,
     },
 };
@@ -63,7 +63,7 @@ fn layers(dict: &StateDict) -> Vec<&str> {
 
 #[test]
 fn every_layer_of_the_blocks_is_measured_in_every_type() {
-    let [int8, bf16] = LAYER_TYPES;
+    let [int8, bf16] = [LayerType::INT8, LayerType::BF16];
     for case in ["v1", "v2"] {
         let config = config(case);
         let dict = weights(&config);
@@ -83,8 +83,9 @@ fn every_layer_of_the_blocks_is_measured_in_every_type() {
             );
             assert!(layer.seconds.is_some_and(|seconds| seconds > 0.0));
             let count: usize = layer.shape.iter().product();
-            let bytes = LAYER_TYPES.map(|of| layer.of(of).map(|of| of.bytes));
+            let bytes = [int8, bf16].map(|of| layer.of(of).map(|of| of.bytes));
             let scales = 4 * layer.shape[0];
+            assert_eq!(layer.types.len(), LAYER_TYPES.len());
             assert_eq!(bytes, [Some(count + scales), Some(2 * count)]);
             assert_eq!(layer.choice(1e-12), bf16);
             assert_eq!(layer.choice(10.0), int8);
@@ -110,8 +111,8 @@ fn an_error_is_that_of_the_layer_in_f64() {
     let layer = figures.iter().find(|layer| layer.key == key).expect(key);
     let exact = dict.get(key).expect(key);
     for figures in &layer.types {
-        let rounded = match figures.layer_type.name {
-            "int8" => exact.to_int8().expect("a weight"),
+        let rounded = match figures.layer_type {
+            LayerType::INT8 => exact.to_int8().expect("a weight"),
             _ => exact.cast(DType::BF16),
         };
         let (exact, rounded) = (exact.to_f32(), rounded.to_f32());
@@ -154,7 +155,7 @@ fn a_layer_with_outliers_alone_is_not_int8() {
         values[output % channel] = 8.0 * most;
     }
     dict.insert(key, TensorEntry::from_f32(shape, values));
-    let [int8, bf16] = LAYER_TYPES;
+    let [int8, bf16] = [LayerType::INT8, LayerType::BF16];
     let figures = measure::<Flex>(SMALL, &config, &dict).expect("measured");
     let error = |layer: &LayerFigures| layer.of(int8).and_then(|of| of.error).expect("run");
     let (with, without): (Vec<_>, Vec<_>) = figures.iter().partition(|layer| layer.key == key);

@@ -29,19 +29,21 @@ pub struct LayerType {
     pub(crate) dtype: DType,
 }
 
-/// The types that a layer may have, in the order of preference. The last one is that of a layer for which no type is near enough.
-pub const LAYER_TYPES: [LayerType; 2] = [
-    LayerType {
-        name: "int8",
-        dtype: DType::I8,
-    },
-    LayerType {
-        name: "bf16",
-        dtype: DType::BF16,
-    },
-];
+/// The types that a layer may have, in the order of preference.
+pub const LAYER_TYPES: &[LayerType] = &[LayerType::INT8, LayerType::BF16];
 
 impl LayerType {
+    /// int8 with a scale for each output.
+    pub const INT8: Self = Self {
+        name: "int8",
+        dtype: DType::I8,
+    };
+    /// bfloat16: the type of a layer for which no type is near enough.
+    pub const BF16: Self = Self {
+        name: "bf16",
+        dtype: DType::BF16,
+    };
+
     /// The weight in this type; none where a weight of its shape cannot have the type.
     fn weight(self, weight: &TensorEntry) -> Option<TensorEntry> {
         match self.dtype {
@@ -79,13 +81,11 @@ pub struct TypeFigures {
 }
 
 impl LayerFigures {
-    /// The first type whose error is at most `limit`; the last type where none is.
+    /// The first type whose error is at most `limit`; bf16 where none is.
     pub fn choice(&self, limit: f64) -> LayerType {
         let fits = |figures: &&TypeFigures| figures.error.is_some_and(|error| error <= limit);
         let chosen = self.types.iter().find(fits);
-        chosen.map_or(LAYER_TYPES[LAYER_TYPES.len() - 1], |figures| {
-            figures.layer_type
-        })
+        chosen.map_or(LayerType::BF16, |figures| figures.layer_type)
     }
 
     /// The figures of the layer in one type.
@@ -230,7 +230,7 @@ impl<B: VisionBackend> Gauge<B> {
         let (exact, seconds) = run(call, None, &self.device);
         layer.exact.squares += exact.iter().map(|y| f64::from(*y).powi(2)).sum::<f64>();
         layer.exact.seconds += seconds;
-        for layer_type in LAYER_TYPES {
+        for &layer_type in LAYER_TYPES {
             let Some(weight) = layer_type.weight(&layer.weight) else {
                 continue;
             };
@@ -337,14 +337,14 @@ mod tests {
     use super::*;
 
     fn figures(errors: [Option<f64>; 2]) -> LayerFigures {
-        let types = LAYER_TYPES.iter().zip(errors);
+        let types = [LayerType::INT8, LayerType::BF16].into_iter().zip(errors);
         LayerFigures {
             key: "layer.weight".into(),
             shape: vec![2, 2],
             seconds: Some(1.0),
             types: types
                 .map(|(layer_type, error)| TypeFigures {
-                    layer_type: *layer_type,
+                    layer_type,
                     bytes: 1,
                     error,
                     seconds: None,
@@ -354,8 +354,8 @@ mod tests {
     }
 
     #[test]
-    fn the_first_type_within_the_limit_is_chosen_and_the_last_where_none_is() {
-        let [int8, bf16] = LAYER_TYPES;
+    fn the_first_type_within_the_limit_is_chosen_and_bf16_where_none_is() {
+        let [int8, bf16] = [LayerType::INT8, LayerType::BF16];
         let layer = figures([Some(0.01), Some(0.002)]);
         assert_eq!(layer.choice(0.01), int8);
         assert_eq!(layer.choice(0.009), bf16);

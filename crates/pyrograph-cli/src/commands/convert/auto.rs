@@ -281,7 +281,7 @@ fn totals(layers: &[LayerFigures], limit: f64) -> Vec<Total> {
             bytes: figures.map(|figures| figures.bytes).sum(),
         }
     };
-    LAYER_TYPES.into_iter().map(of).collect()
+    LAYER_TYPES.iter().copied().map(of).collect()
 }
 
 impl Report {
@@ -298,15 +298,11 @@ impl Report {
 
     /// A table of the layers, and a line of totals.
     pub(super) fn in_words(&self) -> String {
-        let names = LAYER_TYPES.map(|layer_type| layer_type.name);
+        let names = || LAYER_TYPES.iter().map(|layer_type| layer_type.name);
+        let timed = || ["f32"].into_iter().chain(names());
         let mut header = vec!["layer".to_owned(), "shape".to_owned()];
-        header.extend(names.map(|name| format!("{name} error")));
-        header.extend(
-            ["f32"]
-                .into_iter()
-                .chain(names)
-                .map(|name| format!("{name} ms")),
-        );
+        header.extend(names().map(|name| format!("{name} error")));
+        header.extend(timed().map(|name| format!("{name} ms")));
         header.push("type".to_owned());
         let header: Vec<_> = header.iter().map(String::as_str).collect();
         let cells = |row: &Row| {
@@ -316,9 +312,8 @@ impl Report {
                 value.map_or("-".into(), |value| format!("{:.digits$}", value * factor))
             };
             let mut cells = vec![row.name.clone(), shape.join("×")];
-            cells.extend(names.map(|name| number(&row.errors, name, 1.0, 5)));
-            let timed = ["f32"].into_iter().chain(names);
-            cells.extend(timed.map(|name| number(&row.seconds, name, 1e3, 3)));
+            cells.extend(names().map(|name| number(&row.errors, name, 1.0, 5)));
+            cells.extend(timed().map(|name| number(&row.seconds, name, 1e3, 3)));
             cells.push(row.choice.to_owned());
             cells
         };
