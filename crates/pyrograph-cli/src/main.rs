@@ -73,8 +73,15 @@ enum Command {
     /// Make a diffusers folder of a Stable Diffusion checkpoint: another type of weights, LoRA files merged, keys
     /// checked.
     ///
+    /// --dtype auto measures each layer of the UNet, and prints a table of errors, times and types.
+    ///
     /// Exits with 1 when keys are missing or unused: pyrograph.json in the folder names them.
-    Convert(commands::convert::Convert),
+    ///
+    /// --json prints {out, revision, dtype, parts: {NAME: {tensors, missing, unused}}}, and with --dtype auto also auto:
+    /// {source, error_limit, calibration: {size, seed, prompts, timesteps}, exact_products, threads, vectors, layers:
+    /// [{name, shape, errors, seconds, bytes (by type), choice, within_limit}], totals: [{type, layers, bytes}]}, which is
+    /// the file of --report.
+    Convert(Box<commands::convert::Convert>),
     /// Serve models over HTTP: SageMaker's container contract, OpenAI's image routes, jobs, metrics, a page at /.
     ///
     /// A setting is taken from the flag, else from the environment (the variable beside the flag, then OPTION_* and

@@ -9,7 +9,10 @@ use pyrograph::{
 use serde_json::Value;
 
 use super::{TEXT_ENCODER, UNET, VAE, manifest, open, pipeline, save};
-use crate::common::{folder, refuses, succeeds, text};
+use crate::{
+    common::{folder, refuses, succeeds, text},
+    pictures,
+};
 
 /// What every conversion of these tests is given.
 const SMALL: [&str; 4] = ["--calibration-size", "8", "--quiet", "--json"];
@@ -186,6 +189,44 @@ fn a_layer_with_outliers_stays_bf16_and_the_mixed_folder_runs_as_others_do() {
     let squares = pairs.map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2));
     let error = squares.sum::<f64>() / ours.as_raw().len() as f64;
     assert!(error > 0.0 && error < 400.0, "{error}");
+    let forward = |model: &Path, dtype: &str| -> Vec<f32> {
+        let (inputs, outputs) = (path.join("in.safetensors"), path.join("out.safetensors"));
+        let config = fs::read(model.join("unet/config.json")).expect("a config");
+        let config: Value = serde_json::from_slice(&config).expect("JSON");
+        let width = config["cross_attention_dim"].as_u64().expect("a width") as usize;
+        let mut dict = StateDict::new();
+        for (name, shape) in [
+            ("sample", vec![1, 4, 8, 8]),
+            ("timestep", vec![1]),
+            ("encoder_hidden_states", vec![1, 7, width]),
+        ] {
+            let count = shape.iter().product::<usize>();
+            let values = (0..count).map(|i| (i as f32 * 0.7).sin() + 0.5).collect();
+            dict.insert(name, TensorEntry::from_f32(shape, values));
+        }
+        save(&dict, &inputs);
+        let (weights, config) = (model.join(UNET), model.join("unet/config.json"));
+        let start = ["forward", "sd-unet", "--device", "cpu", "--dtype", dtype];
+        let files = [
+            "--weights",
+            text(&weights),
+            "--config",
+            text(&config),
+            "--input",
+            text(&inputs),
+            "--output",
+            text(&outputs),
+        ];
+        succeeds(&[&start[..], &files].concat());
+        open(outputs).get("sample").expect("an output").to_f32()
+    };
+    let (ours, exact) = (forward(&out, "stored"), forward(&source, "f32"));
+    let most = exact
+        .iter()
+        .fold(0.0_f32, |most, value| most.max(value.abs()));
+    let pairs = ours.iter().zip(&exact);
+    let worst = pairs.fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs()));
+    assert!(worst > 0.0 && worst < 0.1 * most, "{worst} of {most}");
     // A second conversion keeps the types.
     let again = path.join("again");
     succeeds(&["convert", text(&out), "--out", text(&again), "--quiet"]);
@@ -202,6 +243,15 @@ fn a_layer_with_outliers_stays_bf16_and_the_mixed_folder_runs_as_others_do() {
         &["int8 already", "f32, bf16 or f16", "--dtype stored"],
     );
     assert!(!path.join("twice").exists());
+}
+
+#[test]
+fn a_pipeline_of_nine_channels_is_converted_too() {
+    let (_guard, path) = folder();
+    let (source, out) = (pictures::pipeline("nine", &path), path.join("out"));
+    let report = convert(&source, &out, &["--error-limit", "10"]);
+    assert_eq!(chosen(&report), layers(&open(out.join(UNET))));
+    assert!(chosen(&report).values().all(|is_int8| *is_int8));
 }
 
 #[test]
