@@ -3,6 +3,7 @@
 mod arguments;
 mod bounds;
 mod checkpoint;
+mod columns;
 mod commands;
 mod dtype;
 mod memory;
@@ -75,8 +76,15 @@ enum Command {
     /// Make a diffusers folder of a Stable Diffusion checkpoint: another type of weights, LoRA files merged, keys
     /// checked.
     ///
+    /// --dtype auto measures each layer of the UNet, and prints a table of errors, times and types.
+    ///
     /// Exits with 1 when keys are missing or unused: pyrograph.json in the folder names them.
-    Convert(commands::convert::Convert),
+    ///
+    /// --json prints {out, revision, dtype, parts: {NAME: {tensors, missing, unused}}}, and with --dtype auto also auto:
+    /// {source, error_limit, calibration: {size, seed, prompts, timesteps}, exact_products, threads, vectors, layers:
+    /// [{name, shape, errors, seconds, bytes (by type), choice, within_limit}], totals: [{type, layers, bytes}]}, which is
+    /// the file of --report.
+    Convert(Box<commands::convert::Convert>),
     /// Serve models over HTTP: SageMaker's container contract, OpenAI's image routes, jobs, metrics, a page at /.
     ///
     /// A setting comes from the first of these sources that has it: the flag, the environment (the

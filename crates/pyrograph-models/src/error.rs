@@ -172,6 +172,18 @@ pub enum ModelError {
         /// What is wrong with its scales.
         reason: String,
     },
+    /// The layers of a checkpoint in int8 were to be measured.
+    #[error(
+        "{}: `{key}` is int8 already, and the error of its rounding cannot be measured; give the checkpoint in f32, bf16 or f16 \
+         that it was made from, or keep its types by `--dtype stored`",
+        path.display()
+    )]
+    AlreadyInt8 {
+        /// The file.
+        path: PathBuf,
+        /// The weight's key.
+        key: String,
+    },
     /// A tensor of a file did not become a parameter, though names and shapes agree: a fault of the model's code.
     #[error("{}: the parameter `{field}` of this {model} cannot be loaded: {reason}", path.display())]
     Apply {

@@ -165,6 +165,65 @@ fn whole_pictures_are_timed_and_shown_as_a_table() {
 }
 
 #[test]
+fn whole_pictures_of_other_types_are_compared_with_those_of_f32() {
+    let (_guard, root) = folder();
+    let model = pipeline("base", &root);
+    let bench = |dtypes: &str, more: &[&str]| {
+        let start = [
+            "bench",
+            "txt2img",
+            "--model",
+            text(&model),
+            "--dtype",
+            dtypes,
+        ];
+        let few = [
+            "--steps",
+            "2,3",
+            "--repeats",
+            "1",
+            "--device",
+            "cpu",
+            "--quiet",
+        ];
+        succeeds(&[&start[..], &few, more].concat())
+    };
+    let printed = bench("int8,f32,bf16", &["--whole", "--count", "2", "--json"]);
+    let value: Value = serde_json::from_str(&printed).expect("JSON");
+    let ratios = |place: usize| -> Vec<Option<f64>> {
+        let pictures = value["types"][place]["pictures"].as_array().expect("two");
+        let of = pictures.iter().map(|picture| &picture["against_f32"]);
+        of.map(|of| of["psnr_db"].as_f64()).collect()
+    };
+    assert_eq!(ratios(1), [None, None]);
+    assert_eq!(value["types"][1]["pictures"][0]["against_f32"], Value::Null);
+    for place in [0, 2] {
+        for ratio in ratios(place) {
+            let ratio = ratio.expect("another picture");
+            assert!(ratio > 15.0 && ratio < 90.0, "{place}: {ratio}");
+        }
+        let picture = &value["types"][place]["pictures"][0]["against_f32"];
+        let [error] = numbers(picture, ["mean_squared_error"]);
+        let [ratio] = numbers(picture, ["psnr_db"]);
+        assert!((ratio - 10.0 * (255.0 * 255.0 / error).log10()).abs() < 1e-9);
+    }
+    let table = bench("f32,bf16", &["--whole"]);
+    assert!(
+        table.contains("PSNR to f32") && table.contains(" dB"),
+        "{table}"
+    );
+    // Computed pictures are not there to compare, and without f32 there is nothing to compare with.
+    for (dtypes, more) in [
+        ("f32,bf16", &[][..]),
+        ("bf16,f16", &["--whole"]),
+        ("bf16", &["--whole"]),
+    ] {
+        let table = bench(dtypes, more);
+        assert!(!table.contains("PSNR"), "{table}");
+    }
+}
+
+#[test]
 fn measurements_that_make_no_sense_are_refused() {
     let bench = |more: &[&str], words: &[&str]| {
         refuses(

@@ -10,7 +10,10 @@ use burn::{
 };
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
-use super::{BatchNorm2d, GroupNorm, NormMode, ParamInit};
+use super::{
+    BatchNorm2d, GroupNorm, NormMode, ParamInit,
+    watch::{LayerCall, LayerInput, tokens, watch},
+};
 
 /// The kernel of a convolution: size, stride and padding, equal for both axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +89,29 @@ impl<B: VisionBackend> Conv2d<B> {
     /// # Shapes
     /// [batch, in, height, width] → [batch, out, height′, width′].
     pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
-        let bias = self.bias.as_ref().map(Param::val);
-        vision::conv2d(x, self.weight.val(), bias, self.options(), act)
+        self.show(|| x.clone());
+        vision::conv2d(x, self.weight.val(), self.bias(), self.options(), act)
+    }
+
+    /// A 1×1 convolution whose pixels become tokens: [batch, in, height, width] → [batch, height·width, out].
+    pub(crate) fn forward_pixels(&self, x: Tensor<B, 4>) -> Tensor<B, 3> {
+        self.show(|| x.clone());
+        vision::linear_of_pixels(x, vision::matrix_of(self.weight.val()), self.bias())
+    }
+
+    /// A 1×1 convolution over tokens, which become the pixels of images, with `skip` added: `x`
+    /// [batch, height·width, in], `skip` and result [batch, out, height, width].
+    pub(crate) fn forward_to_pixels(&self, x: Tensor<B, 3>, skip: Tensor<B, 4>) -> Tensor<B, 4> {
+        let weight = vision::matrix_of(self.weight.val());
+        watch(|| LayerCall {
+            id: self.weight.id,
+            input: LayerInput::Tokens {
+                x: tokens(x.clone()),
+                weight: weight.clone(),
+            },
+            bias: self.bias(),
+        });
+        vision::linear_to_pixels(x, weight, self.bias(), skip)
     }
 
     /// The convolution of `act(norm(x))`, with bias.
@@ -100,8 +124,8 @@ impl<B: VisionBackend> Conv2d<B> {
         norm: &GroupNorm<B>,
         act: Activation,
     ) -> Tensor<B, 4> {
-        let bias = self.bias.as_ref().map(Param::val);
-        let weight = self.weight.val();
+        self.show(|| norm.forward(x.clone(), act));
+        let (weight, bias) = (self.weight.val(), self.bias());
         vision::conv2d_of_group_norm(x, norm.with_act(act), weight, bias, self.options())
     }
 
@@ -123,6 +147,7 @@ impl<B: VisionBackend> Conv2d<B> {
             let y = self.forward_of_norm(x, norm, act);
             return vision::modulate(y, shift.ones_like(), shift);
         }
+        self.show(|| norm.forward(x.clone(), act));
         let shift = shift.reshape([out]);
         let shift = match &self.bias {
             Some(bias) => in_type(bias.val(), shift.dtype()) + shift,
@@ -178,6 +203,23 @@ impl<B: VisionBackend> Conv2d<B> {
             bias: Some(derived(shift)),
             ..self.clone()
         }
+    }
+
+    fn bias(&self) -> Option<Tensor<B, 1>> {
+        self.bias.as_ref().map(Param::val)
+    }
+
+    /// Shows a call with the images that `x` yields to a watcher.
+    fn show(&self, x: impl FnOnce() -> Tensor<B, 4>) {
+        watch(|| LayerCall {
+            id: self.weight.id,
+            input: LayerInput::Images {
+                x: x(),
+                weight: self.weight.val(),
+                options: self.options(),
+            },
+            bias: self.bias(),
+        });
     }
 
     fn options(&self) -> ConvOptions<2> {

@@ -8,6 +8,7 @@ mod init;
 mod layer_norm;
 mod linear;
 mod norm;
+mod watch;
 mod zeros;
 
 pub use conv::{Conv2d, ConvTranspose2d, Kernel};
@@ -16,4 +17,5 @@ pub use init::{InitScheme, ParamInit};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use norm::{BatchNorm2d, BatchStatistics, GroupNorm, NormMode};
+pub(crate) use watch::{LayerCall, LayerInput, watching};
 pub use zeros::with_zeros_after;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use burn::{
-    module::{ModuleVisitor, Param},
+    module::{ModuleVisitor, Param, ParamId},
     tensor::{Tensor, backend::Backend},
 };
 
@@ -91,6 +91,8 @@ pub(super) struct Place {
     /// The published key.
     pub(super) key: String,
     pub(super) shape: Vec<usize>,
+    /// The id of the parameter.
+    pub(super) id: ParamId,
 }
 
 /// The parameters of a model, none of which is made.
@@ -207,6 +209,7 @@ impl<B: Backend> ModuleVisitor<B> for PlaceWalk {
             path: self.path.joined(),
             key: String::new(),
             shape: param.lazy_shape().to_vec(),
+            id: param.id,
         });
     }
 }

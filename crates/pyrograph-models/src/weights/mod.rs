@@ -11,6 +11,8 @@
 //!   checkpoint.
 //! - [`save_model`] and [`load_model`]: a safetensors file under published names that carries its
 //!   config, so that one path is enough, and PyTorch reads it too.
+//! - [`measure_layers`] runs each layer with its weight in several types, and returns the errors of
+//!   its outputs.
 //! - [`random_weights`] and [`parameter_shapes`]: random weights, for measurements.
 
 mod apply;
@@ -18,6 +20,7 @@ mod convert;
 mod entry;
 mod found;
 mod int8;
+mod layer_types;
 mod matched;
 mod model_file;
 mod named_model;
@@ -43,6 +46,7 @@ pub use apply::{
 pub use entry::TensorEntry;
 pub use found::{FoundModel, find_model};
 pub(crate) use found::{only_part, under_part};
+pub use layer_types::{LAYER_TYPES, LayerFigures, LayerType, TypeFigures, measure_layers};
 pub(crate) use model_file::{HEADER, config_of, model_header};
 pub use model_file::{load_model, model_name, read_config, save_model};
 pub use named_model::{NamedModel, state_dict_of};

@@ -15,6 +15,7 @@ mod acceleration;
 mod assemble;
 mod begin;
 mod coder;
+mod contexts;
 mod guide;
 mod host;
 mod image;
@@ -35,6 +36,7 @@ mod walk;
 
 pub use acceleration::Acceleration;
 pub use begin::BegunRequest;
+pub use contexts::prompt_contexts;
 pub use host::Latents;
 pub use memory::{MemoryLimit, MemoryNeed, available_memory};
 pub use open::{LoraFile, OpenOptions};

@@ -45,7 +45,9 @@ enum Job {
     /// vectors, width, height, guidance, count, scheduler, repeats, method: computed|whole,
     /// price_per_hour, types: [{dtype, seconds: {load, first_picture, text, unet_pass, vae},
     /// peak_memory_bytes, pictures: [{steps, passes, seconds: {text, unet, vae, total},
-    /// cost_per_1000}]}]}. The seconds of a type are those of a run of `count` pictures, those of
+    /// cost_per_1000, against_f32: {mean_squared_error, psnr_db (null: the same)}}]}]}. against_f32
+    /// is that of whole pictures of other types than f32, on 8-bit values, over all pictures of a
+    /// run; else it is null. The seconds of a type are those of a run of `count` pictures, those of
     /// `pictures` of one picture. first_picture counts from the start of the process to a picture
     /// of one step.
     Txt2img(Box<BenchTxt2Img>),

@@ -1,5 +1,6 @@
 //! `pyrograph convert`: a checkpoint of Stable Diffusion as a diffusers folder.
 
+mod auto;
 mod hub;
 
 use std::{
@@ -15,15 +16,17 @@ use pyrograph::{
     models::{
         ModelError,
         stable_diffusion::{
-            checkpoint::{Checkpoint, CheckpointOptions, Manifest, Prediction, write_parts},
+            checkpoint::{
+                Checkpoint, CheckpointOptions, Manifest, Prediction, WeightTypes, write_parts,
+            },
             lora::{Lora, apply_loras},
         },
-        weights::Precision,
     },
     pipelines::stable_diffusion::tokenizer::write_tokenizer,
 };
 use serde_json::json;
 
+use self::auto::{AutoOptions, Report, Target};
 use crate::{
     arguments::{lora_and_scale, print},
     stop::remove_on_interrupt,
@@ -45,9 +48,12 @@ pub(crate) struct Convert {
     /// The folder to write; it must not exist yet.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Type of the weights in the new files: stored, f32, bf16, f16, or int8 for the layers of the UNet beside bf16.
+    /// Type of the weights in the new files: stored, f32, bf16, f16; int8 for the layers of the UNet beside bf16; or
+    /// auto, which measures each of these layers and makes it int8 where its error allows, else bf16.
     #[arg(long, default_value = "stored", value_name = "TYPE")]
-    dtype: Precision,
+    dtype: Target,
+    #[command(flatten)]
+    auto: AutoOptions,
     /// A LoRA file whose changes are added to the weights, and its scale [default scale: 1]; several are added
     /// together.
     #[arg(long, value_name = "FILE[:SCALE]", value_parser = lora_and_scale)]
@@ -81,6 +87,7 @@ impl Convert {
                 self.out.display()
             );
         }
+        self.auto.check(self.dtype, Path::new(self.source()))?;
         let (path, revision) = self.local_source()?;
         let options = CheckpointOptions {
             prediction: self.prediction,
@@ -93,6 +100,14 @@ impl Convert {
         manifest.revision = revision;
         manifest.notes = checkpoint.notes.clone();
         self.merge_loras(&mut checkpoint, &mut manifest)?;
+        let (types, measured) = match self.dtype {
+            Target::One(precision) => (precision.into(), None),
+            Target::Auto => {
+                let report = self.auto.measure(&checkpoint, self.source(), self.quiet)?;
+                manifest.error_limit = Some(report.error_limit);
+                (report.types(), Some(report))
+            }
+        };
 
         let parent = match self.out.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -107,7 +122,7 @@ impl Convert {
         DeviceSpec::Cpu.run(Writing {
             checkpoint: &checkpoint,
             folder: folder.path(),
-            precision: self.dtype,
+            types: &types,
             manifest: &mut manifest,
         })??;
         write_tokenizer(&checkpoint.tokenizer, &folder.path().join("tokenizer"))?;
@@ -115,7 +130,10 @@ impl Convert {
         open_to_others(folder.path())?;
         fs::rename(folder.path(), &self.out)
             .with_context(|| format!("--out {}", self.out.display()))?;
-        self.report(&manifest)
+        if let Some(report) = &measured {
+            self.auto.write(report)?;
+        }
+        self.report(&manifest, measured.as_ref())
     }
 
     /// What is converted; one of both is required.
@@ -153,7 +171,7 @@ impl Convert {
         )?)
     }
 
-    fn report(&self, manifest: &Manifest) -> anyhow::Result<ExitCode> {
+    fn report(&self, manifest: &Manifest, measured: Option<&Report>) -> anyhow::Result<ExitCode> {
         let mut parts = serde_json::Map::new();
         let mut lines = vec![format!("wrote {}", self.out.display())];
         for (name, part) in &manifest.parts {
@@ -178,10 +196,14 @@ impl Convert {
                 eprintln!("{note}");
             }
         }
-        let value = json!({
+        let mut value = json!({
             "out": self.out.display().to_string(), "revision": manifest.revision,
             "dtype": manifest.dtype, "parts": parts,
         });
+        if let Some(measured) = measured {
+            value["auto"] = serde_json::to_value(measured)?;
+            lines.push(measured.in_words());
+        }
         print(self.json, &value, &lines.join("\n"))?;
         Ok(match manifest.is_complete() {
             true => ExitCode::SUCCESS,
@@ -194,7 +216,7 @@ impl Convert {
 struct Writing<'a> {
     checkpoint: &'a Checkpoint,
     folder: &'a Path,
-    precision: Precision,
+    types: &'a WeightTypes,
     manifest: &'a mut Manifest,
 }
 
@@ -205,10 +227,10 @@ impl BackendTask for Writing<'_> {
         let Self {
             checkpoint,
             folder,
-            precision,
+            types,
             manifest,
         } = self;
-        write_parts::<B::InnerBackend>(checkpoint, folder, precision, manifest, &device)
+        write_parts::<B::InnerBackend>(checkpoint, folder, types, manifest, &device)
     }
 }
 

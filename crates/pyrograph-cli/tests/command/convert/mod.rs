@@ -1,5 +1,6 @@
 //! `convert` and `inspect` on tiny pipelines with weights by formula.
 
+mod auto;
 mod folders;
 mod hub;
 

@@ -25,7 +25,7 @@ use crate::{ModelError, weights::StateDict};
 pub use part_files::weights_among;
 pub use tiny_vae::open_tiny_vae;
 pub use tokenizer::TokenizerFiles;
-pub use write::{Manifest, PartManifest, TensorRecord, write_parts};
+pub use write::{Manifest, PartManifest, TensorRecord, WeightTypes, write_parts};
 
 /// The prediction type of a UNet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,11 @@
 //! Writing a checkpoint as a diffusers folder.
 
-use std::{collections::BTreeMap, collections::HashMap, fmt::Write as _, fs, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::{Display, Write as _},
+    fs,
+    path::Path,
+};
 
 use burn::tensor::{DType, backend::Backend};
 use pyrograph_vision::atomic_write;
@@ -14,10 +19,10 @@ use crate::{
     stable_diffusion::{
         clip::{ClipTextConfig, ClipTextModel},
         tiny_vae::{AutoencoderTiny, AutoencoderTinyConfig},
-        unet::{UNet2DConditionConfig, UNet2DConditionModel},
+        unet::{UNet2DConditionConfig, UNet2DConditionModel, is_int8_layer},
         vae::{AutoencoderKl, AutoencoderKlConfig},
     },
-    weights::{KeyReport, NamedModel, Precision, StateDict, TensorEntry, match_keys},
+    weights::{KeyReport, LayerType, Precision, StateDict, TensorEntry, match_keys},
 };
 
 /// The name of the manifest in a written folder.
@@ -38,8 +43,12 @@ pub struct Manifest {
     /// The commit of a Hub repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The type of the weights: `stored`, `f32`, `bf16`, `f16` or `int8` (for the UNet's layers).
+    /// The type of the weights: `stored`, `f32`, `bf16`, `f16`, `int8` (for the UNet's layers), or `auto`, where each of these
+    /// layers has a type of its own.
     pub dtype: String,
+    /// The limit of a layer's error by which the types were chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_limit: Option<f64>,
     /// The LoRA files that were merged into the weights, with their scales.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub loras: Vec<(String, f64)>,
@@ -78,13 +87,14 @@ pub struct TensorRecord {
 }
 
 impl Manifest {
-    /// A manifest without parts.
-    pub fn new(source: impl Into<String>, precision: Precision) -> Self {
+    /// A manifest without parts, of weights of the type `dtype`.
+    pub fn new(source: impl Into<String>, dtype: impl Display) -> Self {
         Self {
             format: FORMAT,
             source: source.into(),
             revision: None,
-            dtype: precision.to_string(),
+            dtype: dtype.to_string(),
+            error_limit: None,
             loras: Vec::new(),
             parts: BTreeMap::new(),
             notes: Vec::new(),
@@ -106,16 +116,35 @@ impl Manifest {
     }
 }
 
+/// The types of the weights of a written folder.
+#[derive(Clone, Debug, Default)]
+pub struct WeightTypes {
+    /// The type of all weights but those of `layers`.
+    pub precision: Precision,
+    /// The types of weights of the UNet, by their published keys.
+    pub layers: BTreeMap<String, LayerType>,
+}
+
+impl From<Precision> for WeightTypes {
+    /// One precision, and no layer with a type of its own.
+    fn from(precision: Precision) -> Self {
+        Self {
+            precision,
+            layers: BTreeMap::new(),
+        }
+    }
+}
+
 /// Writes a checkpoint's networks, its scheduler's file and the index of a diffusers folder into
 /// `folder`, and adds the networks to `manifest`. The same checkpoint always gives the same bytes.
 ///
 /// # Errors
 /// When a config is not supported, when the shape of a tensor does not fit its network, when a
-/// value is not finite in the type of `precision`, or when a file cannot be written.
+/// value is not finite in its type of `types`, or when a file cannot be written.
 pub fn write_parts<B: Backend>(
     checkpoint: &Checkpoint,
     folder: &Path,
-    precision: Precision,
+    types: &WeightTypes,
     manifest: &mut Manifest,
     device: &B::Device,
 ) -> Result<(), ModelError> {
@@ -130,18 +159,22 @@ pub fn write_parts<B: Backend>(
     let text_class = "CLIPTextModel";
     let mut writer = PartWriter {
         folder,
-        precision,
+        precision: types.precision,
         manifest,
     };
+    let form_of = |key: &str, tensor: &TensorEntry| match types.layers.get(key) {
+        Some(layer_type) => layer_type.dtype,
+        None => unet_form(types.precision, key, tensor),
+    };
+    let plain = |_: &str, tensor: &TensorEntry| plain_form(types.precision, tensor);
     let place = ("text_encoder", text_class, "model");
-    writer.write(place, text_encoder, matched, |_| false)?;
+    writer.write(place, text_encoder, matched, &plain)?;
 
     let unet_config = UNet2DConditionConfig::from_diffusers(&unet.config)?;
     let matched = match_keys::<B, UNet2DConditionModel<B>>(&unet_config, &unet.weights, device)?;
     let base = "diffusion_pytorch_model";
-    let is_int8 = <UNet2DConditionModel<B> as NamedModel<B>>::is_int8_layer;
     let place = ("unet", "UNet2DConditionModel", base);
-    writer.write(place, unet, matched, is_int8)?;
+    writer.write(place, unet, matched, &form_of)?;
 
     let (vae_class, matched) = if tiny_vae::is_tiny(&vae.config) {
         let config = AutoencoderTinyConfig::from_diffusers(&vae.config)?;
@@ -152,7 +185,7 @@ pub fn write_parts<B: Backend>(
         let matched = match_keys::<B, AutoencoderKl<B>>(&config, &vae.weights, device)?;
         ("AutoencoderKL", matched)
     };
-    writer.write(("vae", vae_class, base), vae, matched, |_| false)?;
+    writer.write(("vae", vae_class, base), vae, matched, &plain)?;
 
     let scheduler = write_scheduler(checkpoint, folder)?;
     let pipeline = match unet_config.in_channels {
@@ -175,6 +208,22 @@ pub fn write_parts<B: Backend>(
     write_json(&folder.join("model_index.json"), &index)
 }
 
+/// The type of a weight of the UNet in a file of this precision.
+fn unet_form(precision: Precision, key: &str, tensor: &TensorEntry) -> DType {
+    match tensor.takes_int8(precision, is_int8_layer(key)) {
+        true => DType::I8,
+        false => plain_form(precision, tensor),
+    }
+}
+
+/// The type of a weight in a file of this precision, which names no layer.
+fn plain_form(precision: Precision, tensor: &TensorEntry) -> DType {
+    match tensor.takes_int8(precision, false) {
+        true => DType::I8,
+        false => tensor.stored_type(precision),
+    }
+}
+
 struct PartWriter<'a> {
     folder: &'a Path,
     precision: Precision,
@@ -182,14 +231,14 @@ struct PartWriter<'a> {
 }
 
 impl PartWriter<'_> {
-    /// Writes the part `name` of a class into a file of the name `base`; `is_int8` names the layers
-    /// that have int8 in that precision.
+    /// Writes the part `name` of a class into a file of the name `base`, each weight in the type that `form_of` says: for
+    /// `DType::I8` in int8 with scales.
     fn write(
         &mut self,
         (name, class, base): (&str, &str, &str),
         part: &Part,
         (weights, report): (StateDict, KeyReport),
-        is_int8: fn(&str) -> bool,
+        form_of: &dyn Fn(&str, &TensorEntry) -> DType,
     ) -> Result<(), ModelError> {
         let source = part.weights.path();
         if !report.shapes.is_empty() {
@@ -206,14 +255,9 @@ impl PartWriter<'_> {
         let mut tensors = BTreeMap::new();
         // What transformers and diffusers look for in a header.
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let precision = self.precision;
-        let form_of =
-            |key: &str, tensor: &TensorEntry| match tensor.takes_int8(precision, is_int8(key)) {
-                true => DType::I8,
-                false => tensor.stored_type(precision),
-            };
-        weights.check_float8(precision)?;
-        if precision == Precision::Int8 {
+        weights.check_float8(self.precision)?;
+        let is_int8 = |key| weights.get(key).map(|tensor| form_of(key, tensor)) == Some(DType::I8);
+        if weights.keys().any(is_int8) {
             // Before numbers are int8, all of which are finite.
             weights.check_finite()?;
         }

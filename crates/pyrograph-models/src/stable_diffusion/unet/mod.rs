@@ -17,6 +17,7 @@
 //!
 //! Difference to diffusers: attention scores are always f32, so `upcast_attention` has no effect.
 
+mod calibration;
 mod check;
 mod config;
 mod down;
@@ -46,6 +47,7 @@ use mid::MidBlock;
 use transformer::TransformerShape;
 use up::{UpBlock, UpShape};
 
+pub use calibration::Calibration;
 pub use config::{DownBlockType, MidBlockType, UNet2DConditionConfig, UpBlockType};
 pub use merge::TokenMerging;
 pub use pass::{PassDepth, PassOptions, PassOutput};

@@ -1,7 +1,7 @@
 //! The transformer between residual blocks: self-attention over the image, cross-attention to the text, feed-forward.
 
 use burn::{
-    module::{Module, Param},
+    module::Module,
     tensor::{Tensor, backend::Backend},
 };
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
@@ -60,13 +60,11 @@ impl<B: VisionBackend> Transformer2D<B> {
     pub(super) fn forward(&self, x: Tensor<B, 4>, pass: &mut Passage<'_, B>) -> Tensor<B, 4> {
         let [_, _, height, width] = x.dims();
         let normal = self.norm.forward(x.clone(), Activation::Identity);
-        let (weight, bias) = self.proj_in.parameters();
-        let tokens = vision::linear_of_pixels(normal, weight, bias);
+        let tokens = self.proj_in.of_pixels(normal);
         let sides = [height, width];
         let blocks = self.transformer_blocks.iter();
         let tokens = blocks.fold(tokens, |tokens, block| block.forward(tokens, sides, pass));
-        let (weight, bias) = self.proj_out.parameters();
-        vision::linear_to_pixels(tokens, weight, bias, x)
+        self.proj_out.to_pixels(tokens, x)
     }
 
     /// Adds what the attentions read of `context` [batch, length, width], in the order of a pass.
@@ -104,18 +102,19 @@ impl<B: Backend> Projection<B> {
 }
 
 impl<B: VisionBackend> Projection<B> {
-    /// The weight [out, in] and the bias.
-    fn parameters(&self) -> (Tensor<B, 2>, Option<Tensor<B, 1>>) {
+    /// [batch, in, height, width] → [batch, height·width, out].
+    fn of_pixels(&self, x: Tensor<B, 4>) -> Tensor<B, 3> {
         match self {
-            Self::Linear(linear) => {
-                let bias = linear.bias.as_ref().map(Param::val);
-                (linear.weight.val(), bias)
-            }
-            Self::Convolution(conv) => {
-                let weight = conv.weight.val();
-                let bias = conv.bias.as_ref().map(Param::val);
-                (vision::matrix_of(weight), bias)
-            }
+            Self::Linear(linear) => linear.forward_pixels(x),
+            Self::Convolution(conv) => conv.forward_pixels(x),
+        }
+    }
+
+    /// `x` [batch, height·width, in], `skip`, which is added, and result [batch, out, height, width].
+    fn to_pixels(&self, x: Tensor<B, 3>, skip: Tensor<B, 4>) -> Tensor<B, 4> {
+        match self {
+            Self::Linear(linear) => linear.forward_to_pixels(x, skip),
+            Self::Convolution(conv) => conv.forward_to_pixels(x, skip),
         }
     }
 }
@@ -299,8 +298,7 @@ impl<B: Backend> FeedForward<B> {
 impl<B: VisionBackend> FeedForward<B> {
     /// `x` and `residual`, which is added, [batch, tokens, channels]; result as `x`.
     fn forward(&self, x: Tensor<B, 3>, residual: Tensor<B, 3>) -> Tensor<B, 3> {
-        let bias = self.gated.bias.as_ref().map(Param::val);
-        let hidden = vision::linear_geglu(x, self.gated.weight.val(), bias);
+        let hidden = self.gated.forward_geglu(x);
         self.output.forward_plus(hidden, residual)
     }
 }

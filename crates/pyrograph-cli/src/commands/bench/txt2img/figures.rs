@@ -4,6 +4,8 @@ use anyhow::Context;
 use pyrograph::train::compare::median;
 use serde::{Deserialize, Serialize};
 
+use super::likeness::Likeness;
+
 /// Seconds of an hour.
 const HOUR: f64 = 3600.0;
 /// Pictures whose cost is said.
@@ -59,6 +61,8 @@ pub(super) struct PictureFigures {
     pub(super) seconds: PictureSeconds,
     /// The cost of 1000 pictures, where a price is given.
     pub(super) cost_per_1000: Option<f64>,
+    /// The distance from the picture of f32, of a whole picture of another type.
+    pub(super) against_f32: Option<Likeness>,
 }
 
 /// Seconds of one picture.
@@ -100,6 +104,7 @@ impl PictureFigures {
                 total: text + unet + vae,
             },
             cost_per_1000: None,
+            against_f32: None,
         }
     }
 }

@@ -13,6 +13,7 @@ use pyrograph::{
 
 use super::{
     figures::{PartSeconds, PictureFigures, Runs, TypeFigures},
+    likeness::keep,
     order::Order,
 };
 use crate::{arguments::STARTED, memory::peak_bytes};
@@ -138,8 +139,11 @@ fn whole<B: VisionBackend>(
         let request = order.request(steps)?;
         let passes = pipeline.rules().check(&request)?.steps();
         let mut runs = Runs::default();
-        for _ in 0..order.repeats {
+        for repeat in 0..order.repeats {
             let response = pipeline.generate(&request, &mut |_| ControlFlow::Continue(()))?;
+            if let (0, Some(folder)) = (repeat, &order.pictures) {
+                keep(folder, &order.dtype, steps, &response.images)?;
+            }
             let seconds = response.seconds;
             runs.text.push(seconds.text);
             runs.unet.push(seconds.unet);

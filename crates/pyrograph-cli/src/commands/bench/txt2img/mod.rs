@@ -2,13 +2,14 @@
 
 mod chart;
 mod figures;
+mod likeness;
 mod measure;
 mod order;
 mod table;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use pyrograph::{
     backend::{
@@ -26,6 +27,7 @@ use self::{
 };
 use crate::{
     arguments::Common, dtype::DtypeName, outputs::check_outputs, schedulers::scheduler_parser,
+    stop::remove_on_interrupt,
 };
 
 #[derive(Args)]
@@ -70,7 +72,7 @@ pub(crate) struct BenchTxt2Img {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeats: u32,
     /// Make whole pictures of each number of steps, instead of computing their time from a few
-    /// passes.
+    /// passes; those of other types are compared with those of f32 where it is among the types.
     #[arg(long)]
     whole: bool,
     /// Write a picture: seconds a picture over steps, a line for each type.
@@ -92,16 +94,36 @@ impl BenchTxt2Img {
         self.check()?;
         self.common.try_device()?;
         let orders: Vec<Order> = self.dtype.iter().map(|dtype| self.order(*dtype)).collect();
-        let measured: anyhow::Result<Vec<TypeFigures>> = match &orders[..] {
-            [order] => order.measure().map(|figures| vec![figures]),
-            orders => orders.iter().map(Order::measure_in_a_process).collect(),
+        let measured = match &orders[..] {
+            [order] => vec![order.measure()?],
+            orders => self.measure_all(orders)?,
         };
-        let report = self.report(measured?);
+        let report = self.report(measured);
         if let Some(path) = &self.plot {
             write_png(path, &chart::chart(&report)?)?;
         }
         let text = table::in_words(&report);
         self.common.print(&serde_json::to_value(&report)?, &text)
+    }
+
+    /// Measures several types, and compares whole pictures with those of f32.
+    fn measure_all(&self, orders: &[Order]) -> anyhow::Result<Vec<TypeFigures>> {
+        let in_f32 = orders
+            .iter()
+            .any(|order| order.dtype == likeness::REFERENCE);
+        if !self.whole || !in_f32 {
+            return orders.iter().map(Order::measure_in_a_process).collect();
+        }
+        let folder = tempfile::tempdir().context("a temporary folder for pictures")?;
+        remove_on_interrupt(folder.path().into())?;
+        let keeping = orders.iter().map(|order| Order {
+            pictures: Some(folder.path().to_owned()),
+            ..order.clone()
+        });
+        let measured = keeping.map(|order| order.measure_in_a_process());
+        let mut types = measured.collect::<anyhow::Result<Vec<_>>>()?;
+        likeness::compare(folder.path(), &mut types, self.count as usize)?;
+        Ok(types)
     }
 
     /// Refuses what can be refused before anything is loaded.
@@ -140,6 +162,7 @@ impl BenchTxt2Img {
             scheduler: self.scheduler.map(|name| name.to_string()),
             repeats: self.repeats as usize,
             whole: self.whole,
+            pictures: None,
             device: self.common.device,
             exact_convolutions: exact_convolutions(),
             exact_products: exact_products(),

@@ -40,6 +40,8 @@ pub(super) struct Order {
     pub(super) scheduler: Option<String>,
     pub(super) repeats: usize,
     pub(super) whole: bool,
+    /// A folder for whole pictures; none where nobody compares them.
+    pub(super) pictures: Option<PathBuf>,
     pub(super) device: DeviceSpec,
     pub(super) exact_convolutions: bool,
     pub(super) exact_products: bool,

@@ -1,11 +1,14 @@
 //! The figures for a person.
 
-use super::figures::{PictureFigures, Report, TypeFigures};
-use crate::reading::counted;
+use super::{
+    figures::{PictureFigures, Report, TypeFigures},
+    likeness::Likeness,
+};
+use crate::{columns::columns, reading::counted};
 
 /// What was measured and how, a table of the parts, and one of the pictures.
 pub(super) fn in_words(report: &Report) -> String {
-    let parts = rows(
+    let parts = columns(
         &[
             "type",
             "load s",
@@ -28,12 +31,15 @@ pub(super) fn in_words(report: &Report) -> String {
         "s/picture",
     ];
     header.extend(priced.then_some("cost of 1000"));
+    let all = || report.types.iter().flat_map(|figures| &figures.pictures);
+    let compared = all().any(|picture| picture.against_f32.is_some());
+    header.extend(compared.then_some("PSNR to f32"));
     let of_type = |figures: &TypeFigures| {
         let pictures = figures.pictures.iter();
-        let cells = pictures.map(|picture| of_picture(&figures.dtype, picture, priced));
+        let cells = pictures.map(|picture| of_picture(&figures.dtype, picture, priced, compared));
         cells.collect::<Vec<_>>()
     };
-    let pictures = rows(&header, report.types.iter().flat_map(of_type));
+    let pictures = columns(&header, report.types.iter().flat_map(of_type));
     format!("{}\n{parts}\n{pictures}", head(report))
 }
 
@@ -101,7 +107,7 @@ fn parts(figures: &TypeFigures) -> Vec<String> {
     ]
 }
 
-fn of_picture(dtype: &str, picture: &PictureFigures, priced: bool) -> Vec<String> {
+fn of_picture(dtype: &str, picture: &PictureFigures, priced: bool, compared: bool) -> Vec<String> {
     let seconds = picture.seconds;
     let mut cells = vec![
         dtype.to_owned(),
@@ -115,6 +121,16 @@ fn of_picture(dtype: &str, picture: &PictureFigures, priced: bool) -> Vec<String
     if priced {
         cells.push(picture.cost_per_1000.map_or("-".into(), money));
     }
+    if compared {
+        cells.push(match picture.against_f32 {
+            None => "-".into(),
+            Some(Likeness { psnr_db: None, .. }) => "same".into(),
+            Some(Likeness {
+                psnr_db: Some(ratio),
+                ..
+            }) => format!("{ratio:.1} dB"),
+        });
+    }
     cells
 }
 
@@ -124,28 +140,6 @@ fn money(amount: f64) -> String {
         large if large >= 1.0 => format!("{large:.2}"),
         small => format!("{small:.4}"),
     }
-}
-
-/// Columns under a header: the first to the left, the others to the right.
-fn rows(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let header = header.iter().map(|cell| (*cell).to_owned()).collect();
-    let lines: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..lines[0].len()).map(width).collect();
-    let mut text = String::new();
-    for line in &lines {
-        for (column, (cell, width)) in line.iter().zip(&widths).enumerate() {
-            text += &match column {
-                0 => format!("{cell:<width$}"),
-                _ => format!("  {cell:>width$}"),
-            };
-        }
-        text.push('\n');
-    }
-    text
 }
 
 #[cfg(test)]
@@ -202,6 +196,42 @@ mod tests {
             lines.contains(&row.map(str::to_owned).to_vec()),
             "{lines:?}"
         );
+    }
+
+    #[test]
+    fn pictures_that_were_compared_end_with_their_ratio() {
+        assert!(!in_words(&report()).contains("PSNR"));
+        let mut compared = report();
+        compared.types[1].pictures[0].against_f32 = Some(Likeness {
+            mean_squared_error: 1.0,
+            psnr_db: Some(48.13),
+        });
+        let lines = words(&in_words(&compared));
+        assert!(
+            lines
+                .iter()
+                .any(|line| line.ends_with(&["PSNR", "to", "f32"].map(str::to_owned)))
+        );
+        let row = |dtype: &str| {
+            lines
+                .iter()
+                .find(|line| line.starts_with(&[dtype.into(), "20".into()]))
+        };
+        assert_eq!(row("f32").unwrap().last().unwrap(), "-");
+        assert!(
+            row("bf16")
+                .unwrap()
+                .ends_with(&["48.1".into(), "dB".into()])
+        );
+        compared.types[1].pictures[0].against_f32 = Some(Likeness {
+            mean_squared_error: 0.0,
+            psnr_db: None,
+        });
+        let lines = words(&in_words(&compared));
+        let same = lines
+            .iter()
+            .find(|line| line.starts_with(&["bf16".into(), "20".into()]));
+        assert_eq!(same.unwrap().last().unwrap(), "same");
     }
 
     #[test]
