@@ -6,6 +6,7 @@
 
 mod attention;
 mod buffers;
+mod bytes;
 mod conv;
 mod distances;
 mod elementwise;
