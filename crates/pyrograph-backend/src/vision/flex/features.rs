@@ -109,7 +109,9 @@ impl ByteProducts {
     /// All that the machine has, by the variable's limits.
     #[cfg(test)]
     pub(super) fn all() -> Vec<Self> {
-        let mut all: Vec<Self> = (0..=3).map(|steps| Features::at_most(steps).bytes).collect();
+        let mut all: Vec<Self> = (0..=3)
+            .map(|steps| Features::at_most(steps).bytes)
+            .collect();
         #[cfg(target_arch = "x86_64")]
         if Level::at_most(false, true) == Level::Avx2 {
             all.push(Self::Avx2);

@@ -8,24 +8,25 @@
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
+mod finish;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 mod plain;
 mod quantise;
-mod finish;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
 mod vectors;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::{
     features::{ByteProducts, Level, multiply_bytes_by, vectorised},
     scratch,
 };
 pub(super) use finish::{Columns, add_rows, gate_rows, turn_into, write_rows};
-pub(super) use quantise::{Scale, largest, largest_of_pixels, quantise};
+use quantise::largest_of_pixels;
+pub(super) use quantise::{Scale, largest, quantise};
 
 /// Numbers of a piece of a row.
 pub(super) const DEEP: usize = 64;
@@ -42,9 +43,9 @@ pub(super) const STRIP: usize = 32;
 /// Pieces that all rows meet before the next ones: their tiles stay in the cache nearest to the core.
 const PIECES: usize = 20;
 /// Numbers of a row up to which every sum fits into 32 bits, by each kernel: 255 · 128 · 65,536 < 2³¹.
-pub(super) const MOST_INNER: usize = 1 << 16;
-/// Numbers of a row below which too much of a piece would be zeros.
-pub(super) const LEAST_INNER: usize = 24;
+const MOST_INNER: usize = 1 << 16;
+/// Numbers of a row for which these products serve: of fewer, too much of a piece would be zeros.
+pub(super) const INNER: RangeInclusive<usize> = 24..=MOST_INNER;
 
 /// What products of whole numbers run on.
 pub(super) fn kernel() -> ByteProducts {
@@ -121,7 +122,10 @@ impl<'a> Panel<'a> {
 
     /// The panel that was packed into `memory`.
     pub(super) fn new(memory: &'a [u8], columns: usize, pieces: usize) -> Self {
-        assert!((1..=WIDE).contains(&columns), "{columns} columns of a panel");
+        assert!(
+            (1..=WIDE).contains(&columns),
+            "{columns} columns of a panel"
+        );
         let (first, tiles) = memory.split_at(FIRST);
         Self {
             first: bytemuck::cast_ref(first.first_chunk::<FIRST>().expect("split there")),
@@ -142,12 +146,18 @@ impl<'a> Panel<'a> {
             #[cfg(target_arch = "x86_64")]
             if Level::of_this_machine().has_wide_vectors() {
                 // SAFETY: the numbers are there and the tiles whole, as was checked; the processor has the instructions.
-                unsafe { pack::columns(weight.as_ptr(), inner, [columns, inner], tiles.as_mut_ptr()) };
+                unsafe {
+                    pack::columns(weight.as_ptr(), inner, [columns, inner], tiles.as_mut_ptr())
+                };
                 return;
             }
             plain::pack(tiles, columns, inner.div_ceil(DEEP), |column, place| {
                 let is_there = place < inner;
-                if is_there { weight[column * inner + place] } else { 0 }
+                if is_there {
+                    weight[column * inner + place]
+                } else {
+                    0
+                }
             });
         })
     }
@@ -159,20 +169,34 @@ impl<'a> Panel<'a> {
         weight: &[i8],
         [columns, channels, taps]: [usize; 3],
     ) -> Self {
-        assert_eq!(weight.len(), columns * channels * taps, "numbers of a panel");
+        assert_eq!(
+            weight.len(),
+            columns * channels * taps,
+            "numbers of a panel"
+        );
         let pieces = channels.div_ceil(DEEP) * taps;
         Self::pack_by(by, memory, columns, pieces, |tiles| {
             #[cfg(target_arch = "x86_64")]
             if taps <= pack::MOST_TAPS && has_byte_shuffles() {
                 // SAFETY: the numbers are there and the tiles whole, as was checked; the processor has the instructions.
-                unsafe { pack::taps(weight.as_ptr(), [columns, channels, taps], tiles.as_mut_ptr()) };
+                unsafe {
+                    pack::taps(
+                        weight.as_ptr(),
+                        [columns, channels, taps],
+                        tiles.as_mut_ptr(),
+                    )
+                };
                 return;
             }
             plain::pack(tiles, columns, pieces, |column, place| {
                 let (piece, number) = (place / DEEP, place % DEEP);
                 let (channel, tap) = (piece / taps * DEEP + number, piece % taps);
                 let is_there = channel < channels;
-                if is_there { weight[(column * channels + channel) * taps + tap] } else { 0 }
+                if is_there {
+                    weight[(column * channels + channel) * taps + tap]
+                } else {
+                    0
+                }
             });
         })
     }
@@ -198,11 +222,6 @@ impl<'a> Panel<'a> {
             first.iter_mut().for_each(|sum| *sum *= -zero);
         }
         Self::new(memory, columns, pieces)
-    }
-
-    /// The columns.
-    pub(super) fn columns(&self) -> usize {
-        self.columns
     }
 }
 
@@ -249,8 +268,15 @@ pub(super) fn product(
 ) {
     let halves = panel.columns.div_ceil(LANES);
     let pieces = rows.starts.len();
-    assert_eq!(pieces * halves * TILE, panel.tiles.len(), "the pieces of a product");
-    assert!(pieces > 0 && pieces * DEEP <= MOST_INNER, "{pieces} pieces of a row");
+    assert_eq!(
+        pieces * halves * TILE,
+        panel.tiles.len(),
+        "the pieces of a product"
+    );
+    assert!(
+        pieces > 0 && pieces * DEEP <= MOST_INNER,
+        "{pieces} pieces of a row"
+    );
     let at_once = match pieces <= PIECES {
         true => STRIP,
         false => rows.rows.next_multiple_of(STRIP),
@@ -312,6 +338,28 @@ unsafe fn write(by: ByteProducts, strip: &Strip<'_>) {
             ByteProducts::Baseline => plain::write(strip),
         }
     }
+}
+
+/// Quantises pixels of `channels` planes, `step` apart, to rows `to_step` apart, each by a scale of its own, which is written.
+pub(super) fn quantise_tokens(
+    from: &[f32],
+    step: usize,
+    channels: usize,
+    zero: u8,
+    to: &mut [u8],
+    to_step: usize,
+    scales: &mut [f32],
+) {
+    scratch::with_numbers(scales.len(), |most: &mut [u32]| {
+        largest_of_pixels(from, step, channels, most);
+        scratch::with(scales.len(), |inverses| {
+            for ((most, inverse), scale) in most.iter().zip(&mut *inverses).zip(&mut *scales) {
+                let of_pixel = Scale::of(*most);
+                (*inverse, *scale) = (of_pixel.inverse, of_pixel.scale);
+            }
+            quantise_pixels(from, step, channels, inverses, zero, to, to_step);
+        });
+    });
 }
 
 /// Quantises pixels of `channels` planes, `step` apart, to rows `to_step` apart, each pixel by its inverse.

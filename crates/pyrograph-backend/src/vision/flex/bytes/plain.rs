@@ -16,7 +16,11 @@ pub(super) fn pack(
             let (quad, word) = (place / 4 / LANES, place / 4 % LANES);
             let column = half * LANES + word;
             let of_column = piece * DEEP + quad * 4 + place % 4;
-            let value = if column < columns { number(column, of_column) } else { 0 };
+            let value = if column < columns {
+                number(column, of_column)
+            } else {
+                0
+            };
             *to = value.cast_unsigned();
         }
     }
@@ -55,7 +59,11 @@ pub(super) unsafe fn write(strip: &Strip<'_>) {
 
 /// Adds the products of a row's piece and a tile.
 fn add_products(bytes: &[u8], tile: &[u8], sums: &mut [i32; LANES]) {
-    let quads = bytes.as_chunks::<4>().0.iter().zip(tile.as_chunks::<64>().0);
+    let quads = bytes
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .zip(tile.as_chunks::<64>().0);
     for (row, columns) in quads.take(QUADS) {
         let row = row.map(|byte| i32::from(byte.cast_signed()));
         for (sum, column) in sums.iter_mut().zip(columns.as_chunks::<4>().0) {

@@ -49,10 +49,10 @@ vectorised! {
 }
 
 vectorised! {
-    /// [`largest`] of each of the first pixels of some planes, `step` apart.
-    pub(in super::super) fn largest_of_pixels(planes: &[f32], step: usize, to: &mut [u32]) {
+    /// [`largest`] of each of the first pixels of `count` planes, `step` apart.
+    pub(super) fn largest_of_pixels(planes: &[f32], step: usize, count: usize, to: &mut [u32]) {
         to.fill(0);
-        for plane in planes.chunks(step) {
+        for plane in planes.chunks(step).take(count) {
             for (most, value) in to.iter_mut().zip(plane) {
                 *most = (*most).max(value.to_bits() & ABSOLUTE);
             }

@@ -52,10 +52,16 @@ fn by_definition(rows: &[i8], weight: &[i8], inner: usize) -> Vec<i64> {
 }
 
 fn assert_sums([count, inner, columns]: [usize; 3], seed: usize) {
-    let (rows, weight) = (numbers(count * inner, seed), numbers(columns * inner, seed + 1));
+    let (rows, weight) = (
+        numbers(count * inner, seed),
+        numbers(columns * inner, seed + 1),
+    );
     let exact = by_definition(&rows, &weight, inner);
     for by in ByteProducts::all() {
-        let seen: Vec<i64> = sums(by, &rows, &weight, inner).into_iter().map(i64::from).collect();
+        let seen: Vec<i64> = sums(by, &rows, &weight, inner)
+            .into_iter()
+            .map(i64::from)
+            .collect();
         assert!(seen == exact, "{by:?}, {count} × {inner} × {columns}");
     }
 }
@@ -83,22 +89,39 @@ fn the_largest_sums_of_all_fit() {
     let weight = vec![i8::MIN; inner];
     let exact = -127 * 128 * inner as i64;
     for by in ByteProducts::all() {
-        assert_eq!(sums(by, &vec![127; inner], &weight, inner), [exact as i32], "{by:?}");
-        assert_eq!(sums(by, &vec![-127; inner], &weight, inner), [-exact as i32], "{by:?}");
+        assert_eq!(
+            sums(by, &vec![127; inner], &weight, inner),
+            [exact as i32],
+            "{by:?}"
+        );
+        assert_eq!(
+            sums(by, &vec![-127; inner], &weight, inner),
+            [-exact as i32],
+            "{by:?}"
+        );
     }
 }
 
 #[test]
 fn taps_are_packed_as_a_convolution_sees_them() {
-    for [columns, channels, taps] in [[1, 1, 1], [32, 64, 9], [17, 130, 9], [5, 33, 4], [20, 70, 25]] {
+    for [columns, channels, taps] in [
+        [1, 1, 1],
+        [32, 64, 9],
+        [17, 130, 9],
+        [5, 33, 4],
+        [20, 70, 25],
+    ] {
         let weight = numbers(columns * channels * taps, 9);
         let pieces = channels.div_ceil(DEEP) * taps;
         // The same columns one after the other.
         let inner = pieces * DEEP;
         let mut plain = vec![0; columns * inner];
         for (place, number) in weight.iter().enumerate() {
-            let (column, channel, tap) =
-                (place / taps / channels, place / taps % channels, place % taps);
+            let (column, channel, tap) = (
+                place / taps / channels,
+                place / taps % channels,
+                place % taps,
+            );
             let piece = channel / DEEP * taps + tap;
             plain[column * inner + piece * DEEP + channel % DEEP] = *number;
         }
@@ -122,7 +145,10 @@ fn numbers_are_the_nearest_with_ties_to_even() {
     let numbers = bytes.map(u8::cast_signed);
     assert_eq!(numbers, [127, -127, 0, 2, -2, 0, 0, 64]);
     quantise(&values, scale.inverse, 0x80, &mut bytes);
-    assert_eq!(bytes.map(|byte| i32::from(byte) - 128), numbers.map(i32::from));
+    assert_eq!(
+        bytes.map(|byte| i32::from(byte) - 128),
+        numbers.map(i32::from)
+    );
 }
 
 #[test]
@@ -168,17 +194,13 @@ proptest! {
             .into_iter()
             .map(|number| f32::from(number) * 0.37)
             .collect();
-        let mut most = vec![7; count];
-        largest_of_pixels(&planes, step, &mut most);
-        let scales: Vec<Scale> = most.iter().map(|most| Scale::of(*most)).collect();
-        let inverses: Vec<f32> = scales.iter().map(|scale| scale.inverse).collect();
         let to_step = row_step(channels);
-        let mut rows = vec![3; count * to_step];
-        quantise_pixels(&planes, step, channels, &inverses, zero, &mut rows, to_step);
+        let (mut rows, mut scales) = (vec![3; count * to_step], vec![0.0; count]);
+        quantise_tokens(&planes, step, channels, zero, &mut rows, to_step, &mut scales);
         for (pixel, row) in rows.chunks(to_step).enumerate() {
             let values: Vec<f32> = (0..channels).map(|i| planes[i * step + pixel]).collect();
             let scale = Scale::of(largest(&values));
-            assert_eq!(scale.scale, scales[pixel].scale);
+            assert_eq!(scale.scale, scales[pixel]);
             let mut expected = vec![0; channels];
             quantise(&values, scale.inverse, zero, &mut expected);
             assert_eq!(row[..channels], expected);
