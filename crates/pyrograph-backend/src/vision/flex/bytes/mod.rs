@@ -24,7 +24,7 @@ use super::{
     features::{ByteProducts, Level, multiply_bytes_by, vectorised},
     scratch,
 };
-pub(super) use finish::{Columns, add_rows, gate_rows, turn_into, write_rows};
+pub(super) use finish::{Columns, Stores, With, fence, turn_into, write_rows};
 use quantise::largest_of_pixels;
 pub(super) use quantise::{Scale, largest, quantise};
 
@@ -42,6 +42,8 @@ const TILE: usize = DEEP * LANES;
 pub(super) const STRIP: usize = 32;
 /// Pieces that all rows meet before the next ones: their tiles stay in the cache nearest to the core.
 const PIECES: usize = 20;
+/// Bytes of rows that meet the panels one after the other, where a sum is taken in several parts.
+const CACHED: usize = 3 << 18;
 /// Numbers of a row up to which every sum fits into 32 bits, by each kernel: 255 · 128 · 65,536 < 2³¹.
 const MOST_INNER: usize = 1 << 16;
 /// Numbers of a row for which these products serve: of fewer, too much of a piece would be zeros.
@@ -259,71 +261,124 @@ struct Strip<'a> {
     add: bool,
 }
 
-/// The product of rows and a panel: `finish` gets the sums of some rows after the other, `[rows, WIDE]`.
-pub(super) fn product(
+/// Whether sums of so many pieces are taken in one part.
+pub(super) fn is_one_part(pieces: usize) -> bool {
+    pieces <= PIECES
+}
+
+/// The products of rows and some panels: `finish` gets the number of a panel, some rows, and their sums `[rows, WIDE]`.
+///
+/// Where a sum is taken in one part, some rows meet all panels before the next rows do. Else so many rows that they stay in a core's
+/// own cache meet a part of a panel, then the next part, then the next panel.
+pub(super) fn products(
     by: ByteProducts,
     rows: &Rows<'_>,
-    panel: &Panel<'_>,
-    mut finish: impl FnMut(Range<usize>, &[i32]),
+    panels: &[Panel<'_>],
+    mut finish: impl FnMut(usize, Range<usize>, &[i32]),
 ) {
-    let halves = panel.columns.div_ceil(LANES);
-    let pieces = rows.starts.len();
-    assert_eq!(
-        pieces * halves * TILE,
-        panel.tiles.len(),
-        "the pieces of a product"
-    );
+    let (pieces, count) = (rows.starts.len(), rows.rows);
     assert!(
         pieces > 0 && pieces * DEEP <= MOST_INNER,
         "{pieces} pieces of a row"
     );
-    let at_once = match pieces <= PIECES {
-        true => STRIP,
-        false => rows.rows.next_multiple_of(STRIP),
-    };
     let parts = pieces.div_ceil(PIECES);
-    let bound = |part: usize| part * pieces / parts;
+    let at_once = match is_one_part(pieces) {
+        true => STRIP,
+        false => (CACHED / rows.step).next_multiple_of(STRIP),
+    };
     scratch::with_numbers(at_once * WIDE, |sums: &mut [i32]| {
-        // SAFETY: `by` is in force, or was asked for by a test that has the instructions; no code between here and the end uses tiles.
-        #[cfg(target_arch = "x86_64")]
-        if by == ByteProducts::Tiles {
-            unsafe { amx::begin() };
-        }
-        for part in 0..parts {
-            let own = bound(part)..bound(part + 1);
-            for first in (0..rows.rows).step_by(STRIP) {
-                let count = STRIP.min(rows.rows - first);
-                let place = if at_once == STRIP { 0 } else { first };
-                let sums = &mut sums[place * WIDE..][..STRIP * WIDE];
-                let strip = Strip {
-                    rows: rows.bytes[first * rows.step..].as_ptr(),
-                    step: rows.step,
-                    count,
-                    starts: &rows.starts[own.clone()],
-                    tiles: panel.tiles[own.start * halves * TILE..].as_ptr(),
-                    halves,
-                    first: panel.first,
-                    sums: sums.as_mut_ptr(),
-                    add: part > 0,
-                };
-                // SAFETY: rows and panels are made only from slices that hold them, the sums of a strip were just taken; as above.
-                unsafe { write(by, &strip) };
-                if part + 1 == parts {
-                    finish(first..first + count, &sums[..count * WIDE]);
+        let sums_of = |first: usize| (first % at_once * WIDE)..(first % at_once + STRIP) * WIDE;
+        // SAFETY: `by` is in force, or asked for by a test that has the instructions; nobody uses tiles from here to the end.
+        let _tiles = unsafe { Tiles::of(by) };
+        if is_one_part(pieces) {
+            for first in (0..count).step_by(STRIP) {
+                for (number, panel) in panels.iter().enumerate() {
+                    let sums = &mut sums[sums_of(first)];
+                    let range = write(by, rows, panel, 0..pieces, first, sums);
+                    finish(number, range.clone(), &sums[..range.len() * WIDE]);
                 }
             }
+            return;
         }
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        if by == ByteProducts::Tiles {
-            unsafe { amx::end() };
+        let bound = |part: usize| part * pieces / parts;
+        for block in (0..count).step_by(at_once) {
+            let strips = || (block..count.min(block + at_once)).step_by(STRIP);
+            for (number, panel) in panels.iter().enumerate() {
+                for part in 0..parts {
+                    for first in strips() {
+                        let sums = &mut sums[sums_of(first)];
+                        let own = bound(part)..bound(part + 1);
+                        let range = write(by, rows, panel, own, first, sums);
+                        if part + 1 == parts {
+                            finish(number, range.clone(), &sums[..range.len() * WIDE]);
+                        }
+                    }
+                }
+            }
         }
     });
 }
 
+/// The shapes of tiles, which are released with it.
+struct Tiles(ByteProducts);
+
+impl Tiles {
+    /// Sets them, where products run on tiles.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `by`, and nobody else uses tiles on this thread while this value lives.
+    unsafe fn of(by: ByteProducts) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if by == ByteProducts::Tiles {
+            // SAFETY: promised by the caller.
+            unsafe { amx::begin() };
+        }
+        Self(by)
+    }
+}
+
+impl Drop for Tiles {
+    fn drop(&mut self) {
+        #[cfg(target_arch = "x86_64")]
+        if self.0 == ByteProducts::Tiles {
+            // SAFETY: promised by the caller of `of`.
+            unsafe { amx::end() };
+        }
+    }
+}
+
+/// Writes the sums of some pieces of the rows from `first` on, a strip of them, or adds all but the first pieces'. Yields the rows.
+fn write(
+    by: ByteProducts,
+    rows: &Rows<'_>,
+    panel: &Panel<'_>,
+    pieces: Range<usize>,
+    first: usize,
+    sums: &mut [i32],
+) -> Range<usize> {
+    let halves = panel.columns.div_ceil(LANES);
+    let of_piece = halves * TILE;
+    assert!(sums.len() == STRIP * WIDE && panel.tiles.len() == rows.starts.len() * of_piece);
+    let strip = Strip {
+        rows: rows.bytes[first * rows.step..].as_ptr(),
+        step: rows.step,
+        count: STRIP.min(rows.rows - first),
+        starts: &rows.starts[pieces.clone()],
+        tiles: panel.tiles[pieces.start * of_piece..].as_ptr(),
+        halves,
+        first: panel.first,
+        sums: sums.as_mut_ptr(),
+        add: pieces.start > 0,
+    };
+    // SAFETY: rows and panels are made only from slices that hold them, and the sums of a strip were just counted; `by` is in force, or
+    // asked for by a test that has the instructions.
+    unsafe { write_by(by, &strip) };
+    first..first + strip.count
+}
+
 /// # Safety
 /// As [`Strip`] says, and the processor has the instructions of `by`.
-unsafe fn write(by: ByteProducts, strip: &Strip<'_>) {
+unsafe fn write_by(by: ByteProducts, strip: &Strip<'_>) {
     // SAFETY: promised by the caller.
     unsafe {
         match by {

@@ -27,17 +27,25 @@ fn sums(by: ByteProducts, rows: &[i8], weight: &[i8], inner: usize) -> Vec<i32> 
     let bytes = laid_out(by, rows, inner, step);
     let rows = Rows::new(&bytes, count, step, &starts);
     let mut all = vec![0; count * columns];
-    for first in (0..columns).step_by(WIDE) {
-        let own = first..columns.min(first + WIDE);
-        let mut memory = vec![0xee; Panel::bytes(starts.len())];
+    let ranges: Vec<_> = (0..columns)
+        .step_by(WIDE)
+        .map(|first| first..columns.min(first + WIDE))
+        .collect();
+    let memory = ranges
+        .iter()
+        .map(|_| vec![0xee; Panel::bytes(starts.len())]);
+    let mut memory: Vec<_> = memory.collect();
+    let panels = ranges.iter().zip(&mut memory).map(|(own, memory)| {
         let weight = &weight[own.start * inner..own.end * inner];
-        let panel = Panel::pack(by, &mut memory, weight, [own.len(), inner]);
-        product(by, &rows, &panel, |range, sums| {
-            for (row, sums) in range.zip(sums.chunks(WIDE)) {
-                all[row * columns..][own.clone()].copy_from_slice(&sums[..own.len()]);
-            }
-        });
-    }
+        Panel::pack(by, memory, weight, [own.len(), inner])
+    });
+    let panels: Vec<_> = panels.collect();
+    products(by, &rows, &panels, |number, range, sums| {
+        let own = &ranges[number];
+        for (row, sums) in range.zip(sums.chunks(WIDE)) {
+            all[row * columns..][own.clone()].copy_from_slice(&sums[..own.len()]);
+        }
+    });
     all
 }
 

@@ -15,7 +15,7 @@ use super::{
     super::{
         super::Activation,
         buffers::Buffer,
-        bytes::{self, Columns, DEEP, Panel, Rows, STRIP, Scale, WIDE},
+        bytes::{self, Columns, DEEP, Panel, Rows, STRIP, Scale, Stores, WIDE, With},
         features::ByteProducts,
         half::Int8,
         product::Shared,
@@ -288,19 +288,20 @@ impl Job<'_> {
         let image = &self.pixels[item * self.layout.image()..];
         scratch::with(rows.next_multiple_of(STRIP) * WIDE, |products| {
             let all = Shared::new(products);
+            let (with, stores) = (With::Nothing, Stores::Cached);
             // `rows` rows of products from the first one of a line on.
             let write = |of: usize, rows: usize| {
                 let pixels = (lines.start + of) * s.stride[0] * padded;
                 let step = s.stride[1] * pixel;
                 let seen = Rows::new(&image[pixels * pixel..], rows, step, &self.starts);
-                bytes::product(self.by, &seen, &panel, |range, sums| {
+                bytes::products(self.by, &seen, &[panel], |_, range, sums| {
                     let first = (of * line + range.start) * WIDE;
                     // SAFETY: this thread alone has these products, and no other block of them.
                     let mut to = unsafe { all.block(first, WIDE, [range.len(), WIDE]) };
                     if self.layout.has_scales_of_pixels() && s.stride == [1, 1] {
                         let first = item * height * padded + pixels + range.start;
                         let scales = &self.scales[first..first + range.len()];
-                        return bytes::write_rows(&mut to, sums, scales, &columns);
+                        return bytes::write_rows(&mut to, sums, scales, &columns, with, stores);
                     }
                     let mut scales = [0.0; STRIP];
                     for (scale, row) in scales.iter_mut().zip(range.clone()) {
@@ -311,7 +312,14 @@ impl Job<'_> {
                             false => self.scales[item],
                         };
                     }
-                    bytes::write_rows(&mut to, sums, &scales[..range.len()], &columns);
+                    bytes::write_rows(
+                        &mut to,
+                        sums,
+                        &scales[..range.len()],
+                        &columns,
+                        with,
+                        stores,
+                    );
                 });
             };
             match s.stride {

@@ -1,6 +1,6 @@
 //! Linear layers whose tokens are quantised to int8, a scale for each: products of whole numbers.
 
-use std::ops::Range;
+use std::{ops::Range, slice};
 
 use burn::tensor::{Shape, TensorMetadata};
 use burn_flex::FlexTensor;
@@ -10,7 +10,7 @@ use super::{
     super::{
         super::LinearForm,
         buffers::Buffer,
-        bytes::{self, Columns, Panel, Rows, STRIP, Scale, WIDE},
+        bytes::{self, Columns, Panel, Rows, STRIP, Scale, Stores, WIDE, With},
         features::{ByteProducts, vectorised},
         half::Int8,
         product::{Shared, Target},
@@ -24,6 +24,9 @@ use super::{
 const ROWS: usize = 1024;
 /// Tokens of a block whose outputs become channels.
 const PIXELS: usize = 512;
+/// Bytes of packed weights that stay in a core's own cache beside tokens, and panels of them at most.
+const PACKED: usize = 1 << 19;
+const MOST_PANELS: usize = 8;
 /// Tokens that a thread quantises at once.
 const AT_ONCE: usize = 64;
 
@@ -187,54 +190,85 @@ fn ranges(count: usize, most: usize) -> Vec<Range<usize>> {
         .collect()
 }
 
+/// The outputs of each panel.
+fn panels(outputs: usize) -> Vec<Range<usize>> {
+    let firsts = (0..outputs).step_by(WIDE);
+    firsts
+        .map(|first| first..outputs.min(first + WIDE))
+        .collect()
+}
+
 impl Job<'_> {
-    /// The outputs of a panel of the first `outputs` ones.
-    fn of_panel(outputs: usize, panel: usize) -> Range<usize> {
-        panel * WIDE..outputs.min((panel + 1) * WIDE)
+    /// Panels that are packed at once: what lies between two rows of outputs is many pages.
+    fn panels_at_once(&self) -> usize {
+        (PACKED / Panel::bytes(self.starts.len())).clamp(1, MOST_PANELS)
     }
 
-    /// The products of some tokens with the weights of some outputs: `finish` gets sums, which of the tokens they are of, the tokens'
-    /// scales, and the outputs' scales and bias.
-    fn product(
+    /// The products of some tokens with the weights of the outputs of some panels: `finish` gets the number of a panel, which of the
+    /// tokens the sums are of, the sums, the tokens' scales, and the outputs' scales and bias.
+    fn products(
         &self,
         tokens: &Range<usize>,
-        outputs: &Range<usize>,
-        mut finish: impl FnMut(Range<usize>, &[i32], &[f32], &Columns),
+        panels: &[Range<usize>],
+        mut finish: impl FnMut(usize, Range<usize>, &[i32], &[f32], &Columns),
     ) {
-        let bias = self.bias.map(|bias| &bias[outputs.clone()]);
-        let columns = Columns::new(&self.scales[outputs.clone()], bias);
-        let weight = &self.numbers[outputs.start * self.inner..outputs.end * self.inner];
-        let size = [outputs.len(), self.inner];
-        scratch::with_numbers(Panel::bytes(self.starts.len()), |memory: &mut [u8]| {
-            let panel = Panel::pack(self.by, memory, weight, size);
+        let columns = panels.iter().map(|outputs| {
+            let bias = self.bias.map(|bias| &bias[outputs.clone()]);
+            Columns::new(&self.scales[outputs.clone()], bias)
+        });
+        let columns: Vec<_> = columns.collect();
+        let bytes = Panel::bytes(self.starts.len());
+        scratch::with_numbers(panels.len() * bytes, |memory: &mut [u8]| {
+            let packed = panels.iter().zip(memory.chunks_mut(bytes));
+            let packed = packed.map(|(outputs, memory)| {
+                let weight = outputs.start * self.inner..outputs.end * self.inner;
+                let size = [outputs.len(), self.inner];
+                Panel::pack(self.by, memory, &self.numbers[weight], size)
+            });
+            let packed: Vec<_> = packed.collect();
             let (rows, scales) = self.tokens.some(tokens, &self.starts);
-            bytes::product(self.by, &rows, &panel, |range, sums| {
-                finish(range.clone(), sums, &scales[range], &columns);
+            bytes::products(self.by, &rows, &packed, |number, range, sums| {
+                finish(
+                    number,
+                    range.clone(),
+                    sums,
+                    &scales[range],
+                    &columns[number],
+                );
             });
         });
     }
 
-    /// Runs `body` on blocks of tokens and panels of the first `outputs` outputs, with the target of each in `out`.
+    /// Values that wait for their gates: those of a strip where a sum is taken in one part, else of all tokens, for each panel.
+    fn values(&self, tokens: usize, panels: usize) -> usize {
+        let rows = match bytes::is_one_part(self.starts.len()) {
+            true => STRIP,
+            false => tokens.next_multiple_of(STRIP),
+        };
+        rows * panels * WIDE
+    }
+
+    /// Runs `body` on blocks of tokens and some panels of the first `outputs` outputs, with the target of both in `out`.
     fn blocks(
         &self,
         out: &mut [f32],
         outputs: usize,
-        body: impl Fn(&Range<usize>, &Range<usize>, Target<'_>) + Sync,
+        body: impl Fn(&Range<usize>, &[Range<usize>], Target<'_>) + Sync,
     ) {
         let blocks = ranges(out.len() / outputs, ROWS);
-        let out = Shared::new(out);
-        let tasks = grid(&blocks, outputs.div_ceil(WIDE), self.inner);
-        tasks.into_par_iter().for_each(|(block, panels)| {
+        let stores = Stores::of(out.len());
+        let (out, panels) = (Shared::new(out), panels(outputs));
+        let tasks = grid(&blocks, panels.len(), self.inner);
+        tasks.into_par_iter().for_each(|(block, range)| {
             let tokens = &blocks[block];
-            for panel in panels {
-                let own = Self::of_panel(outputs, panel);
-                let (first, size) = (
-                    tokens.start * outputs + own.start,
-                    [tokens.len(), own.len()],
-                );
+            for own in panels[range].chunks(self.panels_at_once()) {
+                let columns = own[0].start..own[own.len() - 1].end;
+                let first = tokens.start * outputs + columns.start;
+                let size = [tokens.len(), columns.len()];
                 // SAFETY: blocks of tokens and panels have no common place, and each pair is in one task, which one thread has.
-                body(tokens, &own, unsafe { out.block(first, outputs, size) });
+                body(tokens, own, unsafe { out.block(first, outputs, size) });
             }
+            bytes::fence(stores);
         });
     }
 
@@ -244,14 +278,17 @@ impl Job<'_> {
         if out.is_empty() {
             return shaped(out, shape);
         }
-        self.blocks(&mut out, self.outputs, |tokens, own, mut target| {
-            self.product(tokens, own, |range, sums, scales, columns| {
-                let mut to = target.rows(range.start, range.len());
-                let Some(added) = added else {
-                    return bytes::write_rows(&mut to, sums, scales, columns);
+        let stores = Stores::of(out.len());
+        self.blocks(&mut out, self.outputs, |tokens, panels, mut target| {
+            self.products(tokens, panels, |number, range, sums, scales, columns| {
+                let own = &panels[number];
+                let mut to = target.part(&range, own.start - panels[0].start, own.len());
+                let first = (tokens.start + range.start) * self.outputs + own.start;
+                let with = match added {
+                    Some(added) => With::Added(&added[first..], self.outputs),
+                    None => With::Nothing,
                 };
-                let added = &added[(tokens.start + range.start) * self.outputs + own.start..];
-                bytes::add_rows(&mut to, sums, scales, columns, added, self.outputs);
+                bytes::write_rows(&mut to, sums, scales, columns, with, stores);
             });
         });
         shaped(out, shape)
@@ -264,15 +301,30 @@ impl Job<'_> {
         if out.is_empty() {
             return shaped(out, [count, features].into());
         }
-        self.blocks(&mut out, features, |tokens, own, mut target| {
-            self.product(tokens, own, |range, sums, scales, columns| {
-                let mut to = target.rows(range.start, range.len());
-                bytes::write_rows(&mut to, sums, scales, columns);
-            });
-            let gates = own.start + features..own.end + features;
-            self.product(tokens, &gates, |range, sums, scales, columns| {
-                let mut to = target.rows(range.start, range.len());
-                bytes::gate_rows(&mut to, sums, scales, columns);
+        let stores = Stores::of(out.len());
+        self.blocks(&mut out, features, |tokens, panels, mut target| {
+            // Each panel of values before that of its gates.
+            let gates = |own: &Range<usize>| own.start + features..own.end + features;
+            let both: Vec<_> = panels
+                .iter()
+                .flat_map(|own| [own.clone(), gates(own)])
+                .collect();
+            scratch::with(self.values(tokens.len(), panels.len()), |values| {
+                let rows = values.len() / panels.len() / WIDE;
+                self.products(tokens, &both, |number, range, sums, scales, columns| {
+                    let own = &panels[number / 2];
+                    let first = (number / 2 * rows + range.start % rows) * WIDE;
+                    if number.is_multiple_of(2) {
+                        let memory = Shared::new(&mut *values);
+                        // SAFETY: the one block of this memory.
+                        let mut to = unsafe { memory.block(first, WIDE, [range.len(), WIDE]) };
+                        let (with, stores) = (With::Nothing, Stores::Cached);
+                        return bytes::write_rows(&mut to, sums, scales, columns, with, stores);
+                    }
+                    let with = With::Gated(&values[first..]);
+                    let mut to = target.part(&range, own.start - panels[0].start, own.len());
+                    bytes::write_rows(&mut to, sums, scales, columns, with, stores);
+                });
             });
         });
         shaped(out, [count, features].into())
@@ -295,19 +347,26 @@ impl Job<'_> {
             .collect();
         let ranges: Vec<_> = blocks.iter().map(|(_, range)| range.clone()).collect();
         let target = Shared::new(&mut out);
-        let tasks = grid(&ranges, self.outputs.div_ceil(WIDE), self.inner);
-        tasks.into_par_iter().for_each(|(block, panels)| {
+        let panels = panels(self.outputs);
+        let tasks = grid(&ranges, panels.len(), self.inner);
+        tasks.into_par_iter().for_each(|(block, range)| {
             let (item, pixels) = &blocks[block];
             let tokens = item * count + pixels.start..item * count + pixels.end;
-            for own in panels.map(|panel| Self::of_panel(self.outputs, panel)) {
+            for own in &panels[range] {
                 scratch::with(pixels.len().next_multiple_of(STRIP) * WIDE, |products| {
                     let rows = Shared::new(products);
-                    self.product(&tokens, &own, |range, sums, scales, columns| {
-                        // SAFETY: the one block of this memory.
-                        let mut to =
-                            unsafe { rows.block(range.start * WIDE, WIDE, [range.len(), WIDE]) };
-                        bytes::write_rows(&mut to, sums, scales, columns);
-                    });
+                    self.products(
+                        &tokens,
+                        slice::from_ref(own),
+                        |_, range, sums, scales, columns| {
+                            // SAFETY: the one block of this memory.
+                            let mut to = unsafe {
+                                rows.block(range.start * WIDE, WIDE, [range.len(), WIDE])
+                            };
+                            let (with, stores) = (With::Nothing, Stores::Cached);
+                            bytes::write_rows(&mut to, sums, scales, columns, with, stores);
+                        },
+                    );
                     let first = (item * self.outputs + own.start) * count + pixels.start;
                     let size = [own.len(), pixels.len()];
                     // SAFETY: as in `blocks`.
