@@ -47,7 +47,7 @@ pub trait NamedModel<B: Backend>: Module<B> + Sized {
         false
     }
 
-    /// Whether the weight under this published key is of a layer that [`Precision::Int8`](super::Precision::Int8) means. Norms and
+    /// Whether the weight under this published key is of a layer that [`Precision::Int8`](super::Precision::Int8) means, and [`Int8Activations`](super::Precision::Int8Activations). Norms and
     /// biases are vectors, and have no place in int8 in any case.
     fn is_int8_layer(key: &str) -> bool {
         let _ = key;

@@ -45,7 +45,7 @@ pub(crate) struct Convert {
     /// The folder to write; it must not exist yet.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Type of the weights in the new files: stored, f32, bf16, f16, or int8 for the layers of the UNet beside bf16.
+    /// Type of the weights in the new files: stored, f32, bf16, f16, or int8 for the layers of the UNet beside bf16, int8-activations for their activations too.
     #[arg(long, default_value = "stored", value_name = "TYPE")]
     dtype: Precision,
     /// A LoRA file whose changes are added to the weights, and its scale [default scale: 1]; several are added

@@ -60,7 +60,7 @@ pub(crate) struct Forward {
     /// Where the output tensors go, safetensors, f32.
     #[arg(long)]
     output: PathBuf,
-    /// How weights are held: f32, bf16, f16, int8 for the layers of a UNet beside bf16, or stored for the type of each in its file [default: the device's float type].
+    /// How weights are held: f32, bf16, f16, int8 for the layers of a UNet beside bf16, int8-activations for their activations too, or stored for the type of each in its file [default: the device's float type].
     #[arg(long, value_name = "TYPE")]
     dtype: Option<Precision>,
     /// Run the pass N times more and print the median milliseconds of those and the peak memory of the process

@@ -38,7 +38,7 @@ pub struct Manifest {
     /// The commit of a Hub repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The type of the weights: `stored`, `f32`, `bf16`, `f16` or `int8`, which is that of the UNet's layers.
+    /// The type of the weights: `stored`, `f32`, `bf16`, `f16`, `int8` or `int8-activations`, which are those of the UNet's layers.
     pub dtype: String,
     /// LoRA files and their scales, whose changes the weights hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -213,13 +213,15 @@ impl PartWriter<'_> {
                 false => tensor.stored_type(precision),
             };
         weights.check_float8(precision)?;
-        if precision == Precision::Int8 {
+        let products = precision.int8_products();
+        if products.is_some() {
             // Before numbers are int8, all of which are finite.
             weights.check_finite()?;
         }
         weights.save_by(
             &self.folder.join(&file),
             &metadata,
+            products,
             form_of,
             |key, tensor| {
                 tensor.check_finite(source, key, true)?;
@@ -261,7 +263,7 @@ impl PartWriter<'_> {
         let dtype = match self.precision {
             Precision::AsStored => return Ok(config),
             Precision::F32 => "float32",
-            Precision::Bf16 | Precision::Int8 => "bfloat16",
+            Precision::Bf16 | Precision::Int8 | Precision::Int8Activations => "bfloat16",
             Precision::F16 => "float16",
         };
         for key in ["torch_dtype", "dtype"] {

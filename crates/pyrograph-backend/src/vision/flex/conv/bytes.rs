@@ -31,6 +31,8 @@ const PIXELS: usize = 512;
 const FEW: usize = 3 << 19;
 /// Channels below which too much of a piece would be zeros.
 const LEAST_CHANNELS: usize = 24;
+/// Pixels with scales of their own that a thread quantises at once: some lines of the cache of each plane.
+const TOKENS: usize = 256;
 /// Values of which a thread looks for the largest at once.
 const AT_ONCE: usize = 1 << 16;
 
@@ -202,17 +204,26 @@ impl<'a> Layout<'a> {
     fn quantise(&self, x: &[f32], zero: u8, to: &mut [u8]) -> Vec<f32> {
         let ([height, width], [top, left]) = (self.s.image, self.s.padding);
         let (plane, channels) = (height * width, self.s.channels_in);
-        let lines = to[..self.images()].par_chunks_mut(self.size[1] * self.pixel);
+        let to = &mut to[..self.images()];
         if self.has_scales_of_pixels() {
             let mut scales = vec![0.0; self.s.batch * plane];
-            let lines = lines.zip(scales.par_chunks_mut(width)).enumerate();
-            lines.for_each(|(number, (to, scales))| {
-                let (item, row) = (number / height, number % height);
-                let from = &x[item * channels * plane + row * width..];
-                bytes::quantise_tokens(from, plane, channels, zero, to, self.pixel, scales);
-            });
+            to.par_chunks_mut(plane * self.pixel)
+                .zip(scales.par_chunks_mut(plane))
+                .zip(x.par_chunks(channels * plane))
+                .for_each(|((to, scales), x)| {
+                    to.par_chunks_mut(TOKENS * self.pixel)
+                        .zip(scales.par_chunks_mut(TOKENS))
+                        .enumerate()
+                        .for_each(|(part, (to, scales))| {
+                            let x = &x[part * TOKENS..];
+                            bytes::quantise_tokens(
+                                x, plane, channels, zero, to, self.pixel, scales,
+                            );
+                        });
+                });
             return scales;
         }
+        let lines = to.par_chunks_mut(self.size[1] * self.pixel);
         let scales = self.scales_of_images(x);
         let own = left * self.pixel..(left + width) * self.pixel;
         lines.enumerate().for_each(|(number, to)| {

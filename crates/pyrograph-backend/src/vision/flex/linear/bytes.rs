@@ -27,8 +27,8 @@ const PIXELS: usize = 512;
 /// Bytes of packed weights that stay in a core's own cache beside tokens, and panels of them at most.
 const PACKED: usize = 1 << 19;
 const MOST_PANELS: usize = 8;
-/// Tokens that a thread quantises at once.
-const AT_ONCE: usize = 64;
+/// Tokens that a thread quantises at once: of pixels, some lines of the cache of each plane.
+const AT_ONCE: usize = 256;
 
 /// Whether there are tokens enough: of few, the time goes into reading the weight.
 pub(super) fn pays(x: &FlexTensor, form: &LinearForm<FlexTensor>) -> bool {
