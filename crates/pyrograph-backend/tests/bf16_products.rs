@@ -111,7 +111,8 @@ fn quantised<const D: usize>(shape: [usize; D]) -> T<D> {
         .map(|output| 0.01 + 1e-3 * output as f32)
         .collect();
     let numbers = TensorData::new(numbers, shape.to_vec());
-    vision::quantised_weight(numbers, scales, &Default::default()).expect("a scheme")
+    vision::quantised_weight(numbers, scales, Default::default(), &Default::default())
+        .expect("a scheme")
 }
 
 /// Numbers of int8 are exact in bf16, so that activations alone are rounded.

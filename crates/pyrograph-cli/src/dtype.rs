@@ -10,6 +10,7 @@ pub(crate) enum DtypeName {
     Bf16,
     F16,
     Int8,
+    Int8Activations,
 }
 
 /// Types of the weights of other networks.
@@ -27,6 +28,7 @@ impl From<DtypeName> for Precision {
             DtypeName::Bf16 => Self::Bf16,
             DtypeName::F16 => Self::F16,
             DtypeName::Int8 => Self::Int8,
+            DtypeName::Int8Activations => Self::Int8Activations,
         }
     }
 }

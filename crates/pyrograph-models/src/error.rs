@@ -161,7 +161,7 @@ pub enum ModelError {
     },
     /// An int8 weight has no scales, or scales of a wrong shape or type.
     #[error(
-        "{}: `{key}` is int8: {reason}; a weight in int8 [out, ..] has a scale in f32 for each output under the name `{key}_scale`",
+        "{}: `{key}` is int8: {reason}; a weight in int8 [out, ..] has a scale in f32 for each output under the name `{key}_scale`, or `{key}_scale_w8a8` for activations in int8",
         path.display()
     )]
     Quantised {

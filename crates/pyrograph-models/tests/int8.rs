@@ -5,12 +5,17 @@
 #[path = "common/formula.rs"]
 mod formula;
 
-use std::{collections::HashMap, fs, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fs,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
-use pyrograph_backend::vision::{VisionBackend, set_exact_products};
+use pyrograph_backend::vision::{Int8Products, VisionBackend, set_exact_products};
 use pyrograph_models::{
     ModelError,
     stable_diffusion::unet::{UNet2DConditionConfig, UNet2DConditionModel, is_int8_layer},
@@ -95,8 +100,64 @@ fn assert_near(ours: &[f32], theirs: &[f32], within: f32, what: &str) {
     }
 }
 
+/// Held while a test relies on how products are computed, which is so for the whole process.
+static PRODUCTS: Mutex<()> = Mutex::new(());
+
+#[test]
+fn a_unet_with_activations_in_int8_is_near_the_one_of_the_same_weights() {
+    let _lock = PRODUCTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let device = Default::default();
+    for case in ["v1", "v2"] {
+        let config = config(case);
+        let dict = weights(&config);
+        let of_int8 = quantised(&dict);
+        let exact: Unet<Flex> = build_model(&config, &widened(&of_int8), &device).expect(case);
+        let exact = run(&exact, &config);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("int8.safetensors");
+        let wanted = Precision::Int8Activations;
+        let no_check = |_: &str, _: &TensorEntry| Ok(());
+        of_int8
+            .save_as(&path, &HashMap::new(), wanted, no_check)
+            .expect("writable");
+        let opened = StateDict::open(&path).expect("whole");
+        let mut outputs = Vec::new();
+        // As stored, of weights that are for themselves alone, and made on loading.
+        for (dict, precision) in [
+            (&opened, Precision::AsStored),
+            (&of_int8, wanted),
+            (&dict, wanted),
+        ] {
+            let model: Unet<Flex> =
+                build_model_with(&config, dict, precision, &device).expect(case);
+            let held = state_dict_of(&model).expect("readable");
+            for key in held.keys() {
+                let held = held.get(key).expect(key);
+                let is_int8 = of_int8.get(key).expect(key).is_quantised();
+                let products = is_int8.then_some(Int8Products::Activations);
+                assert_eq!(held.int8_products(), products, "{case}: {key}");
+            }
+            set_exact_products(true);
+            assert_near(&run(&model, &config), &exact, 1e-4, case);
+            set_exact_products(false);
+            let output = run(&model, &config);
+            assert_near(&output, &exact, 8e-2, case);
+            outputs.push(output);
+        }
+        let same = |pair: &[Vec<f32>]| pair[0] == pair[1];
+        assert!(outputs.windows(2).all(same), "{case}");
+        // The weights alone, though the file says otherwise.
+        let model: Unet<Flex> =
+            build_model_with(&config, &opened, Precision::Int8, &device).expect(case);
+        let output = run(&model, &config);
+        assert_near(&output, &exact, 2e-2, case);
+        assert_ne!(output, outputs[0], "{case}");
+    }
+}
+
 #[test]
 fn a_unet_in_int8_computes_what_its_numbers_stand_for() {
+    let _lock = PRODUCTS.lock().unwrap_or_else(PoisonError::into_inner);
     let device = Default::default();
     for case in ["v1", "v2"] {
         let config = config(case);
@@ -192,6 +253,37 @@ fn a_weight_and_its_scales_are_one_entry_of_an_open_file() {
         weight.to_data(Precision::F32).to_vec::<f32>().expect("f32"),
         values
     );
+}
+
+#[test]
+fn the_name_of_the_scales_says_what_the_weight_is_for() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("file.safetensors");
+    let mut dict = StateDict::new();
+    let scales = || TensorEntry::from_f32(vec![2], vec![0.5, 2.0]);
+    dict.insert("x.weight", numbers());
+    dict.insert("x.weight_scale_w8a8", scales());
+    dict.save(&path, HashMap::new()).expect("writable");
+    let opened = StateDict::open(&path).expect("whole");
+    assert_eq!(opened.keys().collect::<Vec<_>>(), ["x.weight"]);
+    let weight = opened.get("x.weight").expect("there");
+    let products = Some(Int8Products::Activations);
+    let of_rows = weight.rows(1..2).int8_products();
+    assert_eq!([weight.int8_products(), of_rows], [products; 2]);
+    assert_eq!(weight.type_name(), "int8-activations");
+    // It is written as it is.
+    let again = folder.path().join("again.safetensors");
+    opened.save(&again, HashMap::new()).expect("writable");
+    assert_eq!(
+        fs::read(&again).expect("there"),
+        fs::read(&path).expect("there")
+    );
+    dict.insert("x.weight_scale", scales());
+    dict.save(&path, HashMap::new()).expect("writable");
+    let error = StateDict::open(&path).expect_err("two").to_string();
+    for words in ["`x.weight_scale`", "`x.weight_scale_w8a8`"] {
+        assert!(error.contains(words), "{error}");
+    }
 }
 
 #[test]

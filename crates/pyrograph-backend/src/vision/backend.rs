@@ -8,7 +8,8 @@ use burn::tensor::{
 
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
-    Linear, LinearForm, ModulateGradients, NormGradients, NormStatistics, NormedConv, Window,
+    Int8Products, Linear, LinearForm, ModulateGradients, NormGradients, NormStatistics, NormedConv,
+    Window,
     linear::composed,
     normed_conv, plain,
     primitives::{
@@ -407,9 +408,10 @@ pub trait VisionBackend: Backend {
     fn quantised_weight(
         numbers: TensorData,
         scales: Vec<f32>,
+        products: Int8Products,
         device: &Device<Self>,
     ) -> Option<QuantizedTensor<Self>> {
-        let _ = (numbers, scales, device);
+        let _ = (numbers, scales, products, device);
         None
     }
 

@@ -41,7 +41,7 @@ pub use ops::{
     upsample_nearest, weighted_squares,
 };
 pub use outputs::{BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics};
-pub use quantised::{QUANTISED_MAX, matrix_of, quantised_scheme, quantised_weight};
+pub use quantised::{Int8Products, QUANTISED_MAX, matrix_of, quantised_scheme, quantised_weight};
 pub use window::Window;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, TensorData, ops::ConvOptions};
 use pyrograph_backend::{
     rng::host_tensor,
-    vision::{self, Activation, VisionAutodiff},
+    vision::{self, Activation, Int8Products, VisionAutodiff},
 };
 
 use crate::{
@@ -28,7 +28,7 @@ fn weight<A: VisionAutodiff, const D: usize>(
     let values = values.flat_map(|(row, scale)| row.iter().map(move |n| scale * f32::from(*n)));
     let values: Vec<f32> = values.collect();
     let numbers = TensorData::new(numbers, shape.to_vec());
-    vision::quantised_weight(numbers, scales, r.device())
+    vision::quantised_weight(numbers, scales, Int8Products::WeightsAlone, r.device())
         .unwrap_or_else(|| host_tensor(values, shape, r.device()))
 }
 

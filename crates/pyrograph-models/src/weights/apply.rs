@@ -271,9 +271,11 @@ impl Loader<'_> {
         let Some(quantised) = tensor.to_int8() else {
             return Ok(None);
         };
+        let asked = self.options.precision.and_then(Precision::int8_products);
+        let products = asked.or(quantised.int8_products()).unwrap_or_default();
         let scales = quantised.scales().unwrap_or_default().to_vec();
         let numbers = quantised.data_of(DType::I8);
-        Ok(quantised_weight(numbers, scales, device))
+        Ok(quantised_weight(numbers, scales, products, device))
     }
 
     /// Checks that every tensor was loaded into a parameter.

@@ -4,6 +4,7 @@ use std::{fmt, ops::Range, path::Path, sync::Arc};
 
 use burn::tensor::{DType, TensorData};
 use burn_std::quantization::QuantizedBytes;
+use pyrograph_backend::vision::Int8Products;
 
 pub(crate) use super::stored_type::type_name;
 use super::{Precision, convert, int8, shared_bytes::SharedBytes, stored_type::StoredType};
@@ -20,6 +21,8 @@ pub struct TensorEntry {
     bytes: SharedBytes,
     /// The scales of the rows of a weight in int8.
     scales: Option<Arc<[f32]>>,
+    /// The products that a weight in int8 is for, or would be for once it is one.
+    products: Int8Products,
 }
 
 impl TensorEntry {
@@ -43,6 +46,7 @@ impl TensorEntry {
             stored,
             bytes,
             scales: None,
+            products: Int8Products::default(),
         })
     }
 
@@ -64,13 +68,17 @@ impl TensorEntry {
             };
             let (numbers, parameters) = quantised.into_vec_i8();
             let numbers = Self::from_data(TensorData::new(numbers, data.shape));
-            return numbers.with_scales(parameters.scales);
+            let products = Int8Products::of_scheme(&scheme);
+            return numbers
+                .with_scales(parameters.scales)
+                .with_products(products);
         }
         Self {
             shape: data.shape.to_vec(),
             stored: data.dtype.into(),
             bytes: SharedBytes::of_tensor(data.bytes),
             scales: None,
+            products: Int8Products::default(),
         }
     }
 
@@ -80,6 +88,19 @@ impl TensorEntry {
             scales: Some(scales.into()),
             ..self.clone()
         }
+    }
+
+    /// The same tensor, for these products as a weight in int8.
+    pub fn with_products(&self, products: Int8Products) -> Self {
+        Self {
+            products,
+            ..self.clone()
+        }
+    }
+
+    /// The products that a weight in int8 is for; none for other tensors.
+    pub fn int8_products(&self) -> Option<Int8Products> {
+        self.is_quantised().then_some(self.products)
     }
 
     /// Whether the tensor is an int8 weight with a scale for each output.
@@ -94,7 +115,9 @@ impl TensorEntry {
 
     /// Quantises the weight to int8 with a scale for each output: the largest absolute value of the
     /// output divided by 127, or 1 for an output of zeros. `None` for whole numbers, and for shapes
-    /// that burn has no scheme for. An int8 weight is returned unchanged.
+    /// that burn has no scheme for. An int8 weight is returned unchanged;
+    /// another one is for products with the weights alone in int8, unless
+    /// [`with_products`](Self::with_products) said otherwise.
     pub fn to_int8(&self) -> Option<Self> {
         if self.is_quantised() {
             return Some(self.clone());
@@ -102,7 +125,8 @@ impl TensorEntry {
         let scales = self.int8_scales()?;
         let numbers = int8::numbers_of(&self.to_f32(), &scales);
         let data = TensorData::new(numbers, self.shape.clone());
-        Some(Self::from_data(data).with_scales(scales))
+        let numbers = Self::from_data(data).with_scales(scales);
+        Some(numbers.with_products(self.products))
     }
 
     /// The scales that [`to_int8`](Self::to_int8) has.
@@ -119,7 +143,7 @@ impl TensorEntry {
     pub fn takes_int8(&self, precision: Precision, of_int8_layer: bool) -> bool {
         match precision {
             Precision::AsStored => self.is_quantised(),
-            Precision::Int8 => {
+            Precision::Int8 | Precision::Int8Activations => {
                 let is_weight = is_float(self.dtype()) && int8::is_quantisable(&self.shape);
                 self.is_quantised() || of_int8_layer && is_weight
             }
@@ -130,7 +154,10 @@ impl TensorEntry {
     /// The same numbers in the type or the form of `other`.
     pub(crate) fn in_form_of(&self, other: &Self) -> Self {
         match other.is_quantised() {
-            true => self.to_int8().unwrap_or_else(|| self.clone()),
+            true => {
+                let weight = self.with_products(other.products);
+                weight.to_int8().unwrap_or(weight)
+            }
             false => self.cast(other.dtype()),
         }
     }
@@ -155,12 +182,13 @@ impl TensorEntry {
         self.stored
     }
 
-    /// The name of the number type, such as `bf16` or `f8_e4m3`; `int8` for an int8 weight with
-    /// scales, `i8` for whole numbers.
+    /// The name of the number type, such as `bf16` or `f8_e4m3`; `int8` or `int8-activations`
+    /// for an int8 weight with scales, by its products, `i8` for whole numbers.
     pub fn type_name(&self) -> &'static str {
-        match self.is_quantised() {
-            true => "int8",
-            false => self.stored.name(),
+        match self.int8_products() {
+            Some(Int8Products::WeightsAlone) => "int8",
+            Some(Int8Products::Activations) => "int8-activations",
+            None => self.stored.name(),
         }
     }
 
@@ -259,6 +287,7 @@ impl TensorEntry {
             // Whole rows of a tensor lie within its bytes.
             bytes: bytes.unwrap_or_else(|| self.bytes.clone()),
             scales: self.scales().map(|scales| scales[start..end].into()),
+            products: self.products,
         }
     }
 
@@ -323,11 +352,12 @@ impl TensorEntry {
 }
 
 impl PartialEq for TensorEntry {
-    /// Equal if shape, type and bytes are equal.
+    /// Equal if shape, type, bytes and products are equal.
     fn eq(&self, other: &Self) -> bool {
         self.shape == other.shape
             && self.stored == other.stored
             && self.scales == other.scales
+            && self.int8_products() == other.int8_products()
             && *self.bytes == *other.bytes
     }
 }

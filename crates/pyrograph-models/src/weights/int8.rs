@@ -1,19 +1,24 @@
 //! Weights in int8 with a scale in f32 for each output, as files and memory hold them.
 //!
-//! A file holds two tensors for such a weight: `NAME`, I8 [out, ..], and `NAME_scale`, F32 `[out]`. They are one
-//! [`TensorEntry`] once the file is open.
+//! A file holds two tensors for such a weight: `NAME`, I8 [out, ..], and `NAME_scale`, F32 `[out]`; for products with activations in
+//! int8 the scales are called `NAME_scale_w8a8`. They are one [`TensorEntry`] once the file is open.
 
 use std::{collections::BTreeMap, path::Path};
 
 use burn::tensor::DType;
-use pyrograph_backend::vision::{QUANTISED_MAX, quantised_scheme};
+use pyrograph_backend::vision::{Int8Products, QUANTISED_MAX, quantised_scheme};
 use rayon::prelude::*;
 
 use super::TensorEntry;
 use crate::ModelError;
 
 /// What the name of a weight's scales adds to that of the weight.
-pub(super) const SCALE_SUFFIX: &str = "_scale";
+pub(super) fn scale_suffix(products: Int8Products) -> &'static str {
+    match products {
+        Int8Products::WeightsAlone => "_scale",
+        Int8Products::Activations => "_scale_w8a8",
+    }
+}
 
 /// Whether a weight of this shape can have numbers in int8 with a scale for each output.
 pub(super) fn is_quantisable(shape: &[usize]) -> bool {
@@ -81,22 +86,37 @@ pub(super) fn join(
         .map(|(key, _)| key.clone())
         .collect();
     for key in keys {
-        let scale_key = format!("{key}{SCALE_SUFFIX}");
-        let (Some(numbers), Some(scales)) = (tensors.get(&key), tensors.get(&scale_key)) else {
-            continue;
-        };
-        let joined = joined(numbers, scales).map_err(|reason| ModelError::Quantised {
+        let refused = |reason| ModelError::Quantised {
             path: path.into(),
             key: key.clone(),
             reason,
-        })?;
-        tensors.remove(&scale_key);
+        };
+        let forms = [Int8Products::WeightsAlone, Int8Products::Activations];
+        let forms = forms.map(|form| (form, format!("{key}{}", scale_suffix(form))));
+        let mut found = forms.iter().filter(|(_, name)| tensors.contains_key(name));
+        let (found, other) = (found.next(), found.next());
+        let Some((products, name)) = found else {
+            continue;
+        };
+        if let Some((_, other)) = other {
+            let reason = format!("it has scales under `{name}` and under `{other}`");
+            return Err(refused(reason));
+        }
+        let (Some(numbers), Some(scales)) = (tensors.get(&key), tensors.get(name)) else {
+            continue;
+        };
+        let joined = joined(numbers, scales, *products).map_err(refused)?;
+        tensors.remove(name);
         tensors.insert(key, joined);
     }
     Ok(())
 }
 
-fn joined(numbers: &TensorEntry, scales: &TensorEntry) -> Result<TensorEntry, String> {
+fn joined(
+    numbers: &TensorEntry,
+    scales: &TensorEntry,
+    products: Int8Products,
+) -> Result<TensorEntry, String> {
     let outputs = numbers.shape().first().copied().unwrap_or_default();
     if scales.dtype() != DType::F32 || scales.shape() != [outputs] {
         return Err(format!(
@@ -117,7 +137,7 @@ fn joined(numbers: &TensorEntry, scales: &TensorEntry) -> Result<TensorEntry, St
             "its scale {place} is {}; every scale must be finite",
             values[place]
         )),
-        None => Ok(numbers.with_scales(values)),
+        None => Ok(numbers.with_scales(values).with_products(products)),
     }
 }
 

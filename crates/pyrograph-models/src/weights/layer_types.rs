@@ -6,7 +6,7 @@ use burn::{
     module::ParamId,
     tensor::{DType, Tensor},
 };
-use pyrograph_backend::vision::{self, Activation, VisionBackend, quantised_weight};
+use pyrograph_backend::vision::{self, Activation, Int8Products, VisionBackend, quantised_weight};
 
 use super::{
     LoadOptions, NamedModel, Precision, StateDict, TensorEntry, build_model_by, match_keys,
@@ -27,27 +27,49 @@ pub struct LayerType {
     pub name: &'static str,
     /// The type of the numbers in a file.
     pub(crate) dtype: DType,
+    /// The products of a weight in int8.
+    products: Option<Int8Products>,
 }
 
 /// The types that a layer may have, in the order of preference.
-pub const LAYER_TYPES: &[LayerType] = &[LayerType::INT8, LayerType::BF16];
+pub const LAYER_TYPES: &[LayerType] = &[
+    LayerType::INT8_ACTIVATIONS,
+    LayerType::INT8,
+    LayerType::BF16,
+];
 
 impl LayerType {
+    /// int8 with a scale for each output, and activations in int8 too.
+    pub const INT8_ACTIVATIONS: Self = Self {
+        name: "int8-activations",
+        dtype: DType::I8,
+        products: Some(Int8Products::Activations),
+    };
     /// int8 with a scale for each output.
     pub const INT8: Self = Self {
         name: "int8",
         dtype: DType::I8,
+        products: Some(Int8Products::WeightsAlone),
     };
     /// bfloat16: the type of a layer for which no type is near enough.
     pub const BF16: Self = Self {
         name: "bf16",
         dtype: DType::BF16,
+        products: None,
     };
+
+    /// A weight that takes this type when it is written.
+    pub(crate) fn marked(self, weight: &TensorEntry) -> TensorEntry {
+        match self.products {
+            Some(products) => weight.with_products(products),
+            None => weight.clone(),
+        }
+    }
 
     /// The weight in this type; none where a weight of its shape cannot have the type.
     fn weight(self, weight: &TensorEntry) -> Option<TensorEntry> {
         match self.dtype {
-            DType::I8 => weight.to_int8(),
+            DType::I8 => self.marked(weight).to_int8(),
             dtype => Some(weight.cast(dtype)),
         }
     }
@@ -319,9 +341,9 @@ fn parameter<B: VisionBackend, const D: usize>(
     weight: &TensorEntry,
     device: &B::Device,
 ) -> Tensor<B, D> {
-    if let Some(scales) = weight.scales() {
-        let quantised = quantised_weight(weight.data_of(DType::I8), scales.to_vec(), device);
-        if let Some(quantised) = quantised {
+    if let (Some(scales), Some(products)) = (weight.scales(), weight.int8_products()) {
+        let (numbers, scales) = (weight.data_of(DType::I8), scales.to_vec());
+        if let Some(quantised) = quantised_weight(numbers, scales, products, device) {
             return quantised;
         }
     }

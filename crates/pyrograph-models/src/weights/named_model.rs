@@ -50,7 +50,8 @@ pub trait NamedModel<B: Backend>: Module<B> + Sized {
         false
     }
 
-    /// Whether [`Precision::Int8`](super::Precision::Int8) applies to the layer of this published
+    /// Whether [`Precision::Int8`](super::Precision::Int8) and
+    /// [`Int8Activations`](super::Precision::Int8Activations) apply to the layer of this published
     /// key. Norms and biases are vectors and are never int8.
     fn is_int8_layer(key: &str) -> bool {
         let _ = key;

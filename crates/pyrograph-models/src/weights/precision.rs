@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use burn::tensor::DType;
+use pyrograph_backend::vision::Int8Products;
 
 /// The number type of a model's parameters in memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,8 +19,10 @@ pub enum Precision {
     /// Half precision: values up to 65,504, 11 bits of precision.
     F16,
     /// int8 with a scale for each output for the layers that the model names; bf16 for all other
-    /// layers.
+    /// layers. Activations are not int8.
     Int8,
+    /// The same weights, for products with activations in int8 ([`Int8Products::Activations`]).
+    Int8Activations,
 }
 
 impl Precision {
@@ -28,19 +31,29 @@ impl Precision {
         match (self, stored) {
             (Self::AsStored, DType::BF16 | DType::F16) => stored,
             (Self::AsStored | Self::F32, _) => DType::F32,
-            (Self::Bf16 | Self::Int8, _) => DType::BF16,
+            (Self::Bf16 | Self::Int8 | Self::Int8Activations, _) => DType::BF16,
             (Self::F16, _) => DType::F16,
+        }
+    }
+
+    /// The products with weights in int8 that are asked for; none where no weight becomes int8.
+    pub fn int8_products(self) -> Option<Int8Products> {
+        match self {
+            Self::Int8 => Some(Int8Products::WeightsAlone),
+            Self::Int8Activations => Some(Int8Products::Activations),
+            Self::AsStored | Self::F32 | Self::Bf16 | Self::F16 => None,
         }
     }
 }
 
 /// The names that options take, and their precisions.
-const NAMES: [(&str, Precision); 5] = [
+const NAMES: [(&str, Precision); 6] = [
     ("stored", Precision::AsStored),
     ("f32", Precision::F32),
     ("bf16", Precision::Bf16),
     ("f16", Precision::F16),
     ("int8", Precision::Int8),
+    ("int8-activations", Precision::Int8Activations),
 ];
 
 impl fmt::Display for Precision {

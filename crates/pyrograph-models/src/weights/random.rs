@@ -47,7 +47,8 @@ pub fn random_weights<B: Backend, M: NamedModel<B>>(
     let mut dict = StateDict::new();
     for (key, shape) in parameter_shapes::<B, M>(config, device)? {
         let values = values_of(&key, &shape, &drawn);
-        let tensor = TensorEntry::from_f32(shape, values);
+        let products = precision.int8_products().unwrap_or_default();
+        let tensor = TensorEntry::from_f32(shape, values).with_products(products);
         let dtype = match tensor.takes_int8(precision, M::is_int8_layer(&key)) {
             true => DType::I8,
             false => dtype,

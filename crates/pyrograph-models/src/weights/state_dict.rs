@@ -9,6 +9,7 @@ use std::{
 use pyrograph_vision::atomic_write_with;
 
 use burn::tensor::DType;
+use pyrograph_backend::vision::Int8Products;
 
 use super::{Precision, TensorEntry, int8, open, safetensors_file};
 use crate::ModelError;
@@ -122,28 +123,32 @@ impl StateDict {
     ) -> Result<(), ModelError> {
         self.check_float8(precision)?;
         let form_of = |_: &str, tensor: &TensorEntry| tensor.stored_type(precision);
-        self.save_by(path.as_ref(), metadata, form_of, seen)
+        let products = precision.int8_products();
+        self.save_by(path.as_ref(), metadata, products, form_of, seen)
     }
 
     /// The same with each tensor in the type that `form_of` says: for `DType::I8` weights become
-    /// int8 with scales, which are a tensor of their own.
+    /// int8 with scales, which are a tensor of their own, for `products`, if that is given, else for
+    /// those that they are for now.
     pub(crate) fn save_by(
         &self,
         path: &Path,
         metadata: &HashMap<String, String>,
+        products: Option<Int8Products>,
         form_of: impl Fn(&str, &TensorEntry) -> DType,
         mut seen: impl FnMut(&str, &TensorEntry) -> Result<(), ModelError>,
     ) -> Result<(), ModelError> {
-        let mut scales = BTreeMap::new();
-        for (key, tensor) in &self.tensors {
+        let (mut scales, mut tensors) = (BTreeMap::new(), self.tensors.clone());
+        for (key, tensor) in &mut tensors {
             if form_of(key, tensor) == DType::I8
                 && let Some(values) = tensor.int8_scales()
             {
+                let products = products.or(tensor.int8_products()).unwrap_or_default();
+                *tensor = tensor.with_products(products);
                 let entry = TensorEntry::from_f32(vec![values.len()], values);
-                scales.insert(format!("{key}{}", int8::SCALE_SUFFIX), entry);
+                scales.insert(format!("{key}{}", int8::scale_suffix(products)), entry);
             }
         }
-        let mut tensors = self.tensors.clone();
         tensors.extend(scales.clone());
         let mut refused = None;
         let written = atomic_write_with(path, |file| {

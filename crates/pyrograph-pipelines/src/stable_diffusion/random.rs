@@ -59,7 +59,8 @@ impl NetworkConfigs {
         let size = precision.parameter_type(DType::F32).size();
         let bytes = |(key, shape): &(String, Vec<usize>), has_int8: bool| {
             let count: usize = shape.iter().product();
-            let is_int8 = precision == Precision::Int8 && has_int8 && shape.len() > 1;
+            let takes_int8 = precision.int8_products().is_some();
+            let is_int8 = takes_int8 && has_int8 && shape.len() > 1;
             match is_int8 && is_int8_layer(key) {
                 true => (count + shape[0] * size_of::<f32>()) as u64,
                 false => (count * size) as u64,

@@ -157,8 +157,9 @@ pub fn parse_dtype(text: &str) -> Result<Precision, Allowed> {
         "bf16" | "bfloat16" => Ok(Precision::Bf16),
         "fp16" | "f16" | "float16" | "half" => Ok(Precision::F16),
         "int8" | "i8" => Ok(Precision::Int8),
+        "int8-activations" | "w8a8" => Ok(Precision::Int8Activations),
         _ => Err(Allowed(
-            "auto (as the files have it), fp32, bf16, fp16 or int8",
+            "auto (as the files have it), fp32, bf16, fp16, int8 or int8-activations",
         )),
     }
 }
@@ -310,8 +311,13 @@ mod tests {
         assert_eq!(parse_dtype("fp16"), Ok(Precision::F16));
         assert_eq!(parse_dtype("auto"), Ok(Precision::AsStored));
         assert_eq!(parse_dtype("int8"), Ok(Precision::Int8));
+        let both = Ok(Precision::Int8Activations);
+        assert_eq!(parse_dtype("int8-activations"), both);
         let message = parse_dtype("fp8").unwrap_err().to_string();
-        assert!(message.contains("fp16 or int8"), "{message}");
+        assert!(
+            message.contains("fp16, int8 or int8-activations"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -26,8 +26,8 @@ use burn::{
 };
 
 use super::{
-    Activation, AttentionOptions, BatchNormOutput, Distance, Linear, LinearForm, NormStatistics,
-    VisionBackend, Window,
+    Activation, AttentionOptions, BatchNormOutput, Distance, Int8Products, Linear, LinearForm,
+    NormStatistics, VisionBackend, Window,
     linear::composed,
     plain,
     primitives::{by_rows, in_type, into, tensor},
@@ -294,9 +294,10 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
     fn quantised_weight(
         numbers: TensorData,
         scales: Vec<f32>,
+        products: Int8Products,
         device: &Device<Self>,
     ) -> Option<QuantizedTensor<Self>> {
-        B::quantised_weight(numbers, scales, device)
+        B::quantised_weight(numbers, scales, products, device)
     }
 
     fn quantised_matrix(weight: QuantizedTensor<Self>) -> QuantizedTensor<Self> {

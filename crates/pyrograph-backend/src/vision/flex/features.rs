@@ -68,6 +68,59 @@ impl Level {
     }
 }
 
+/// The instructions by which whole numbers of 8 bits are multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ByteProducts {
+    /// Tiles (AMX-INT8), for which the system has to give leave.
+    #[cfg(target_arch = "x86_64")]
+    Tiles,
+    /// AVX512-VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Vnni512,
+    /// AVX-VNNI, on vectors of 256 bits.
+    #[cfg(target_arch = "x86_64")]
+    Vnni256,
+    /// AVX2, which multiplies numbers of 16 bits.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// What every machine has.
+    Baseline,
+}
+
+impl ByteProducts {
+    #[cfg(target_arch = "x86_64")]
+    fn at_most(level: Level, with_tiles: bool) -> Self {
+        use std::arch::is_x86_feature_detected as has;
+        let has_wide_vectors = level.has_wide_vectors();
+        match level {
+            Level::Baseline => Self::Baseline,
+            _ if has_wide_vectors && with_tiles && tiles::multiply_bytes() => Self::Tiles,
+            _ if has_wide_vectors && has!("avx512vnni") => Self::Vnni512,
+            _ if has!("avxvnni") => Self::Vnni256,
+            _ => Self::Avx2,
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn at_most(_: Level, _: bool) -> Self {
+        Self::Baseline
+    }
+
+    /// All that the machine has, by the variable's limits.
+    #[cfg(test)]
+    pub(super) fn all() -> Vec<Self> {
+        let mut all: Vec<Self> = (0..=3)
+            .map(|steps| Features::at_most(steps).bytes)
+            .collect();
+        #[cfg(target_arch = "x86_64")]
+        if Level::at_most(false, true) == Level::Avx2 {
+            all.push(Self::Avx2);
+        }
+        all.dedup();
+        all
+    }
+}
+
 /// What the kernels use of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Features {
@@ -76,6 +129,7 @@ struct Features {
     bf16_pairs: bool,
     /// Products of tiles of bf16 (AMX), for which the system has to give leave.
     bf16_tiles: bool,
+    bytes: ByteProducts,
 }
 
 impl Features {
@@ -113,16 +167,29 @@ impl Features {
             level,
             bf16_pairs,
             bf16_tiles: bf16_pairs && steps >= 3 && tiles::are_allowed(),
+            bytes: ByteProducts::at_most(level, steps >= 3),
         }
     }
 
     fn in_words(self) -> String {
-        let products = match (self.bf16_tiles, self.bf16_pairs) {
-            (true, _) => " with bf16 products by AMX",
-            (_, true) => " with bf16 products",
-            _ => "",
+        let of_bf16 = match (self.bf16_tiles, self.bf16_pairs) {
+            (true, _) => Some("bf16 products by AMX"),
+            (_, true) => Some("bf16 products"),
+            _ => None,
         };
-        format!("{}{products}", self.level.in_words())
+        let of_bytes = match self.bytes {
+            #[cfg(target_arch = "x86_64")]
+            ByteProducts::Tiles => Some("int8 products by AMX"),
+            #[cfg(target_arch = "x86_64")]
+            ByteProducts::Vnni512 | ByteProducts::Vnni256 => Some("int8 products by VNNI"),
+            _ => None,
+        };
+        let products: Vec<_> = of_bf16.into_iter().chain(of_bytes).collect();
+        let level = self.level.in_words();
+        match products.is_empty() {
+            true => level.into(),
+            false => format!("{level} with {}", products.join(" and ")),
+        }
     }
 }
 
@@ -140,18 +207,31 @@ fn has_bf16_pairs() -> bool {
 mod tiles {
     use std::arch::x86_64::__cpuid_count;
 
-    /// Bits of leaf 7 in EDX: products of bf16, and tiles.
-    const BF16_AND_TILES: u32 = 1 << 22 | 1 << 24;
+    /// Bits of leaf 7 in EDX: products of bf16, tiles, and products of bytes.
+    const BF16: u32 = 1 << 22;
+    const TILES: u32 = 1 << 24;
+    const BYTES: u32 = 1 << 25;
     /// `ARCH_REQ_XCOMP_PERM`, and the number of the state that tiles' contents are.
     const REQUEST: libc::c_long = 0x1023;
     const CONTENTS: libc::c_long = 18;
 
-    /// Whether the processor has tiles and the system gives leave to use them, which is asked for here, for the whole process.
-    #[allow(unsafe_code)] // A system call.
+    /// Whether the processor has tiles of bf16 and the system gives leave to use them.
     pub(super) fn are_allowed() -> bool {
+        multiply(BF16)
+    }
+
+    /// Whether it has tiles of bytes, and the leave.
+    pub(super) fn multiply_bytes() -> bool {
+        multiply(BYTES)
+    }
+
+    /// The leave is asked for here, for the whole process.
+    #[allow(unsafe_code)] // A system call.
+    fn multiply(numbers: u32) -> bool {
         // Leaf 0 says how many leaves there are.
         let has_leaf = __cpuid_count(0, 0).eax >= 7;
-        let has_tiles = has_leaf && __cpuid_count(7, 0).edx & BF16_AND_TILES == BF16_AND_TILES;
+        let wanted = TILES | numbers;
+        let has_tiles = has_leaf && __cpuid_count(7, 0).edx & wanted == wanted;
         // SAFETY: the call takes two numbers and touches no memory of the process.
         has_tiles && unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST, CONTENTS) } == 0
     }
@@ -161,6 +241,11 @@ mod tiles {
 mod tiles {
     /// Elsewhere no leave is asked for.
     pub(super) fn are_allowed() -> bool {
+        false
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn multiply_bytes() -> bool {
         false
     }
 }
@@ -173,6 +258,11 @@ pub(super) fn multiplies_bf16() -> bool {
 /// Whether it multiplies tiles of bf16 as well.
 pub(super) fn multiplies_tiles() -> bool {
     Features::in_force().bf16_tiles
+}
+
+/// What it multiplies whole numbers of 8 bits by.
+pub(super) fn multiply_bytes_by() -> ByteProducts {
+    Features::in_force().bytes
 }
 
 /// The vector instructions in force, and whether the variable holds the kernels to them.

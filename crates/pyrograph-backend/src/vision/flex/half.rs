@@ -8,7 +8,12 @@ use burn_std::{bf16, f16};
 use rayon::prelude::*;
 
 use super::{
-    super::primitives::in_type, buffers::Buffer, features::vectorised, scratch, tensors::floats,
+    super::{Int8Products, exact_products, primitives::in_type},
+    buffers::Buffer,
+    bytes,
+    features::vectorised,
+    scratch,
+    tensors::floats,
 };
 
 /// Values that a thread widens at once.
@@ -33,11 +38,12 @@ pub(super) struct Int8<'a> {
     row: usize,
     /// The place of the first number in the whole weight.
     first: usize,
+    products: Int8Products,
 }
 
 impl<'a> Int8<'a> {
     /// All numbers of a weight, as many rows as there are scales.
-    pub(super) fn new(numbers: &'a [i8], scales: &'a [f32]) -> Self {
+    pub(super) fn new(numbers: &'a [i8], scales: &'a [f32], products: Int8Products) -> Self {
         let row = numbers.len() / scales.len().max(1);
         assert_eq!(row * scales.len(), numbers.len(), "rows of a weight");
         Self {
@@ -45,7 +51,13 @@ impl<'a> Int8<'a> {
             scales,
             row,
             first: 0,
+            products,
         }
+    }
+
+    /// The numbers, and the scales of all rows.
+    pub(super) fn parts(&self) -> (&'a [i8], &'a [f32]) {
+        (self.numbers, self.scales)
     }
 
     fn part(&self, range: Range<usize>) -> Self {
@@ -108,6 +120,20 @@ impl<'a> Values<'a> {
     pub(super) fn in_place(&self) -> Option<&'a [f32]> {
         match self {
             Self::F32(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The numbers of int8, where products with them are those of whole numbers: where an output sees neither too few nor too many.
+    pub(super) fn bytes(&self) -> Option<Int8<'a>> {
+        match self {
+            Self::Int8(values)
+                if values.products == Int8Products::Activations
+                    && bytes::INNER.contains(&values.row)
+                    && !exact_products() =>
+            {
+                Some(*values)
+            }
             _ => None,
         }
     }
@@ -290,7 +316,7 @@ mod tests {
     fn every_number_of_int8_is_one_of_bf16_and_widens_by_the_scale_of_its_row() {
         let numbers: Vec<i8> = (i8::MIN..=i8::MAX).collect();
         let scales: Vec<f32> = (1..=64).map(|row| 0.01 * row as f32).collect();
-        let values = Values::Int8(Int8::new(&numbers, &scales));
+        let values = Values::Int8(Int8::new(&numbers, &scales, Int8Products::default()));
         let mut pairs = vec![bf16::ZERO; numbers.len()];
         values.narrow(&mut pairs);
         for (pair, number) in pairs.iter().zip(&numbers) {

@@ -6,6 +6,7 @@
 
 mod attention;
 mod buffers;
+mod bytes;
 mod conv;
 mod convolutions;
 mod distances;
@@ -37,8 +38,8 @@ use burn_flex::{Flex, FlexQTensor, FlexTensor};
 
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
-    Linear, ModulateGradients, NormGradients, NormStatistics, NormedConv, VisionBackend, Window,
-    plain,
+    Int8Products, Linear, ModulateGradients, NormGradients, NormStatistics, NormedConv,
+    VisionBackend, Window, plain,
     primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
@@ -423,9 +424,10 @@ impl VisionBackend for Flex {
     fn quantised_weight(
         numbers: TensorData,
         scales: Vec<f32>,
+        products: Int8Products,
         _: &Device<Self>,
     ) -> Option<FlexQTensor> {
-        quantised::weight(numbers, scales)
+        quantised::weight(numbers, scales, products)
     }
 
     fn quantised_matrix(weight: FlexQTensor) -> FlexQTensor {

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)] // Products are written to pointers; the checks before each call guard it.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, ops::Range};
 
 use gemm::Parallelism;
 
@@ -268,6 +268,23 @@ impl Target<'_> {
             first: unsafe { self.first.add(first * self.step) },
             rows: count,
             ..*self
+        }
+    }
+
+    /// Some of the rows and columns.
+    pub(super) fn part(&mut self, rows: &Range<usize>, column: usize, count: usize) -> Target<'_> {
+        assert!(
+            column + count <= self.columns,
+            "columns {column} to {} of {}",
+            column + count,
+            self.columns
+        );
+        let part = self.rows(rows.start, rows.len());
+        Target {
+            // SAFETY: the columns are among those of the rows.
+            first: unsafe { part.first.add(column) },
+            columns: count,
+            ..part
         }
     }
 

@@ -8,7 +8,7 @@ use burn::tensor::{
 use burn_flex::{Flex, FlexQTensor, FlexTensor};
 
 use super::{
-    super::{Activation, Linear, LinearForm, VisionBackend, quantised_scheme},
+    super::{Activation, Int8Products, Linear, LinearForm, VisionBackend, quantised_scheme},
     conv::{self, Finish},
     half::{Int8, Values, parameter},
     linear,
@@ -16,7 +16,11 @@ use super::{
 };
 
 /// The weight over the bytes of `numbers`, which are not copied.
-pub(super) fn weight(numbers: TensorData, scales: Vec<f32>) -> Option<FlexQTensor> {
+pub(super) fn weight(
+    numbers: TensorData,
+    scales: Vec<f32>,
+    products: Int8Products,
+) -> Option<FlexQTensor> {
     assert_eq!(
         numbers.dtype,
         DType::I8,
@@ -31,7 +35,7 @@ pub(super) fn weight(numbers: TensorData, scales: Vec<f32>) -> Option<FlexQTenso
     let scheme = quantised_scheme(count / outputs.max(1))?;
     Some(FlexQTensor::new(
         FlexTensor::from_data(numbers),
-        scheme,
+        products.in_scheme(scheme),
         scales,
     ))
 }
@@ -62,7 +66,8 @@ fn values(weight: &FlexQTensor) -> Option<Values<'_>> {
     let first = layout.start_offset();
     fits.then(|| {
         let numbers = &numbers.storage::<i8>()[first..first + count];
-        Values::Int8(Int8::new(numbers, scales))
+        let products = Int8Products::of_scheme(weight.scheme());
+        Values::Int8(Int8::new(numbers, scales, products))
     })
 }
 

@@ -16,6 +16,10 @@ struct Weight<const D: usize> {
 
 /// Numbers of every size, and a scale for each output, one of which is far larger than the others.
 fn weight<const D: usize>(shape: [usize; D]) -> Weight<D> {
+    weight_by(shape, Int8Products::WeightsAlone)
+}
+
+fn weight_by<const D: usize>(shape: [usize; D], products: Int8Products) -> Weight<D> {
     let noise: Vec<f32> = values(random(shape).inner());
     let numbers: Vec<i8> = noise.iter().map(|v| (v * 50.0) as i8).collect();
     let scales: Vec<f32> = (0..shape[0])
@@ -34,7 +38,8 @@ fn weight<const D: usize>(shape: [usize; D]) -> Weight<D> {
         .map(|(place, number)| f64::from(*number) * f64::from(scales[place / row]))
         .collect();
     let data = TensorData::new(numbers, shape.to_vec());
-    let quantised = quantised_weight(data, scales, &Default::default()).expect("a scheme");
+    let quantised =
+        quantised_weight(data, scales, products, &Default::default()).expect("a scheme");
     Weight { quantised, exact }
 }
 

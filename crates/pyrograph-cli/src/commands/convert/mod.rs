@@ -48,8 +48,9 @@ pub(crate) struct Convert {
     /// The folder to write; it must not exist yet.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Type of the weights in the new files: stored, f32, bf16, f16; int8 for the layers of the UNet beside bf16; or
-    /// auto, which measures each of these layers and makes it int8 where its error allows, else bf16.
+    /// Type of the weights in the new files: stored, f32, bf16, f16; int8 for the layers of the UNet beside bf16;
+    /// int8-activations, the same for products with activations in int8; or auto, which measures each of these layers
+    /// and makes it int8 where its error allows, else bf16.
     #[arg(long, default_value = "stored", value_name = "TYPE")]
     dtype: Target,
     #[command(flatten)]

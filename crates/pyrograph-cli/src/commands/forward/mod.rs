@@ -63,7 +63,8 @@ pub(crate) struct Forward {
     #[arg(long)]
     output: PathBuf,
     /// Type of the weights in memory: f32, bf16, f16, int8 (for the layers of a UNet, with bf16 for
-    /// all other weights), or stored for the types in the file [default: the device's float type].
+    /// all other weights), int8-activations (with activations in int8 too), or stored for the types
+    /// in the file [default: the device's float type].
     #[arg(long, value_name = "TYPE")]
     dtype: Option<Precision>,
     /// Run the pass N more times, and print their median milliseconds and the peak memory of the

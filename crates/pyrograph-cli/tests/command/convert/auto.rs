@@ -42,7 +42,7 @@ fn layers(dict: &StateDict) -> BTreeMap<String, bool> {
         let is_layer = blocks.iter().any(|block| key.starts_with(block))
             && key.ends_with(".weight")
             && tensor.shape().len() > 1;
-        is_layer.then(|| (key.to_owned(), tensor.type_name() == "int8"))
+        is_layer.then(|| (key.to_owned(), tensor.type_name().starts_with("int8")))
     };
     dict.keys().filter_map(of).collect()
 }
@@ -52,7 +52,7 @@ fn chosen(report: &Value) -> BTreeMap<String, bool> {
     let rows = report["layers"].as_array().expect("layers").iter();
     rows.map(|row| {
         let name = row["name"].as_str().expect("a name");
-        (format!("{name}.weight"), row["choice"] == "int8")
+        (format!("{name}.weight"), row["choice"] != "bf16")
     })
     .collect()
 }
@@ -86,7 +86,7 @@ fn a_limit_near_nothing_takes_bf16_and_a_large_one_int8() {
             manifest["error_limit"],
             limit.parse::<f64>().expect("a number")
         );
-        let totals = report["totals"].as_array().expect("two types");
+        let totals = report["totals"].as_array().expect("types");
         let count = |name: &str| {
             let of = totals
                 .iter()
@@ -95,7 +95,8 @@ fn a_limit_near_nothing_takes_bf16_and_a_large_one_int8() {
             of["layers"].as_u64().expect("a number") as usize
         };
         let all = layers(&unet).len();
-        let (of_int8, of_bf16) = (count("int8"), count("bf16"));
+        let of_int8 = count("int8") + count("int8-activations");
+        let of_bf16 = count("bf16");
         assert_eq!(
             (of_int8, of_bf16),
             if expected { (all, 0) } else { (0, all) }
@@ -158,7 +159,7 @@ fn a_layer_with_outliers_stays_bf16_and_the_mixed_folder_runs_as_others_do() {
         (&row["choice"], &row["within_limit"]),
         (&"bf16".into(), &true.into())
     );
-    for name in ["f32", "bf16", "int8"] {
+    for name in ["f32", "bf16", "int8", "int8-activations"] {
         assert!(row["seconds"][name].as_f64().expect(name) > 0.0);
     }
 
@@ -275,7 +276,9 @@ fn the_table_has_a_row_for_each_layer_and_ends_with_the_totals() {
     assert_eq!(rows.count(), count, "{table}");
     let last = table.lines().last().expect("totals");
     assert!(
-        last.starts_with("int8: ") && last.contains("; bf16: "),
+        last.starts_with("int8-activations: ")
+            && last.contains("; int8: ")
+            && last.contains("; bf16: "),
         "{last}"
     );
     assert!(last.ends_with("within an error of 0.02"), "{last}");
@@ -334,7 +337,7 @@ fn flags_of_auto_are_refused_without_it_and_so_are_limits_that_are_none() {
     );
     refuses(
         &[&start[..], &["--dtype", "int4"]].concat(),
-        &["`int4`", "int8, auto"],
+        &["`int4`", "int8-activations, auto"],
     );
     assert!(!out.exists() && !report.exists());
 }

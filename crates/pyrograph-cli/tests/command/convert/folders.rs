@@ -157,6 +157,18 @@ fn the_layers_of_the_unet_become_int8_and_everything_else_bf16() {
     assert_eq!(unet[format!("{key}_scale")]["dtype"], "f32");
     let said = succeeds(&["inspect", text(&out), "--json"]);
     assert!(said.contains("\"int8\""), "{said}");
+    // The same numbers for products with activations in int8, which a folder keeps as it is stored again.
+    let (both, again) = (path.join("both"), path.join("both-again"));
+    for (from, to, dtype) in [(&out, &both, "int8-activations"), (&both, &again, "stored")] {
+        let (from, to) = (text(from), text(to));
+        succeeds(&["convert", from, "--out", to, "--dtype", dtype, "--quiet"]);
+    }
+    for folder in [&both, &again] {
+        let ours = open(folder.join(UNET));
+        let (ours, alone) = (ours.get(key).expect(key), open(out.join(UNET)));
+        assert_eq!(ours.type_name(), "int8-activations");
+        assert_eq!(ours.to_f32(), alone.get(key).expect(key).to_f32());
+    }
 }
 
 #[test]

@@ -43,8 +43,8 @@ pub struct Manifest {
     /// The commit of a Hub repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The type of the weights: `stored`, `f32`, `bf16`, `f16`, `int8` (for the UNet's layers), or `auto`, where each of these
-    /// layers has a type of its own.
+    /// The type of the weights: `stored`, `f32`, `bf16`, `f16`, `int8` or `int8-activations` (for the UNet's layers), or
+    /// `auto`, where each of these layers has a type of its own.
     pub dtype: String,
     /// The limit of a layer's error by which the types were chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,10 +171,17 @@ pub fn write_parts<B: Backend>(
     writer.write(place, text_encoder, matched, &plain)?;
 
     let unet_config = UNet2DConditionConfig::from_diffusers(&unet.config)?;
-    let matched = match_keys::<B, UNet2DConditionModel<B>>(&unet_config, &unet.weights, device)?;
+    let (mut weights, report) =
+        match_keys::<B, UNet2DConditionModel<B>>(&unet_config, &unet.weights, device)?;
+    for (key, layer_type) in &types.layers {
+        if let Some(weight) = weights.get(key) {
+            let weight = layer_type.marked(weight);
+            weights.insert(key, weight);
+        }
+    }
     let base = "diffusion_pytorch_model";
     let place = ("unet", "UNet2DConditionModel", base);
-    writer.write(place, unet, matched, &form_of)?;
+    writer.write(place, unet, (weights, report), &form_of)?;
 
     let (vae_class, matched) = if tiny_vae::is_tiny(&vae.config) {
         let config = AutoencoderTinyConfig::from_diffusers(&vae.config)?;
@@ -257,6 +264,7 @@ impl PartWriter<'_> {
         let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
         weights.check_float8(self.precision)?;
         let is_int8 = |key| weights.get(key).map(|tensor| form_of(key, tensor)) == Some(DType::I8);
+        let products = self.precision.int8_products();
         if weights.keys().any(is_int8) {
             // Before numbers are int8, all of which are finite.
             weights.check_finite()?;
@@ -264,6 +272,7 @@ impl PartWriter<'_> {
         weights.save_by(
             &self.folder.join(&file),
             &metadata,
+            products,
             form_of,
             |key, tensor| {
                 tensor.check_finite(source, key, true)?;
@@ -305,7 +314,7 @@ impl PartWriter<'_> {
         let dtype = match self.precision {
             Precision::AsStored => return Ok(config),
             Precision::F32 => "float32",
-            Precision::Bf16 | Precision::Int8 => "bfloat16",
+            Precision::Bf16 | Precision::Int8 | Precision::Int8Activations => "bfloat16",
             Precision::F16 => "float16",
         };
         for key in ["torch_dtype", "dtype"] {

@@ -9,6 +9,7 @@
 //! within 3e-6. [`set_exact_convolutions`](crate::vision::set_exact_convolutions) does without it.
 
 mod blocked;
+mod bytes;
 mod channels_last;
 mod correlation;
 mod depthwise;
@@ -55,6 +56,12 @@ pub(super) fn forward(s: &Shape, x: &[f32], weight: Values<'_>, finish: Finish<'
         });
         out.chunks_mut(s.channels_out)
             .for_each(|out| finish.planes(out, 1));
+        return out;
+    }
+    if let Some(numbers) = weight.bytes()
+        && bytes::pays(s)
+    {
+        bytes::forward(s, x, numbers, finish, &mut out);
         return out;
     }
     if lays_pixels_out(s, &weight) {

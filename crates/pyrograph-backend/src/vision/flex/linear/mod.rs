@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)] // Threads write blocks of the output that lie side by side.
 
+mod bytes;
 mod dots;
 mod packed;
 mod to_pixels;
@@ -105,6 +106,11 @@ fn of_form(
     bias: Option<&FlexTensor>,
     form: &LinearForm<FlexTensor>,
 ) -> FlexTensor {
+    if let Some(numbers) = weight.values.bytes()
+        && bytes::pays(x, form)
+    {
+        return bytes::of_form(x, (numbers, weight.outputs), bias, form);
+    }
     match form {
         LinearForm::Rows => of_rows(x, weight, bias, None),
         LinearForm::Plus(residual) => of_rows(x, weight, bias, Some(residual)),

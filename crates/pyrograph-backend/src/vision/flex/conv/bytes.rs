@@ -1,0 +1,497 @@
+//! Convolutions with weights and pixels in int8, without unfolding: pixels are quantised and laid out channels last, so that the
+//! channels of a pixel are a row of a product where they lie. Each tap is seen at a distance of its own.
+//!
+//! The pixels of an image have one scale, as the sums of an output go over several of them; those of a 1×1 convolution have one each.
+//! At stride 1 an image with its padding is one sequence of pixels. The products of those few pixels that lie between two lines of
+//! outputs are computed too, and left out. Tasks depend on the sizes alone, so that results do not depend on the number of threads.
+
+#![allow(unsafe_code)] // Tasks write outputs that lie side by side.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::{
+    super::{
+        super::Activation,
+        buffers::Buffer,
+        bytes::{self, Columns, DEEP, Panel, Rows, STRIP, Scale, Stores, WIDE, With},
+        features::ByteProducts,
+        half::Int8,
+        product::Shared,
+        scratch,
+    },
+    finish::Finish,
+    shape::Shape,
+};
+
+/// Pixels of a block: their channels stay in a core's own cache, and so do their products with the weights of a panel.
+const PIXELS: usize = 512;
+/// Bytes of all images that stay in a core's own cache, so that a task takes all pixels and some of the outputs.
+const FEW: usize = 3 << 19;
+/// Channels below which too much of a piece would be zeros.
+const LEAST_CHANNELS: usize = 24;
+/// Pixels with scales of their own that a thread quantises at once: some lines of the cache of each plane.
+const TOKENS: usize = 256;
+/// Values of which a thread looks for the largest at once.
+const AT_ONCE: usize = 1 << 16;
+
+/// Whether a piece of a pixel's channels is not mostly zeros, and every sum fits.
+pub(super) fn pays(s: &Shape) -> bool {
+    s.channels_in >= LEAST_CHANNELS && bytes::INNER.contains(&(Layout::new(s).pieces() * DEEP))
+}
+
+/// What a task takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tasks {
+    /// A panel of outputs and all pixels: the weights are packed by the task that multiplies them.
+    Panels,
+    /// Some pixels and all outputs.
+    Blocks,
+}
+
+/// Writes the outputs [batch, out, height, width] of `x` [batch, in, height, width].
+pub(super) fn forward(s: &Shape, x: &[f32], weight: Int8<'_>, finish: Finish<'_>, out: &mut [f32]) {
+    let tasks = match Layout::new(s).images() <= FEW {
+        true => Tasks::Panels,
+        false => Tasks::Blocks,
+    };
+    forward_by(bytes::kernel(), tasks, s, x, weight, finish, out);
+}
+
+fn forward_by(
+    by: ByteProducts,
+    tasks: Tasks,
+    s: &Shape,
+    x: &[f32],
+    weight: Int8<'_>,
+    finish: Finish<'_>,
+    out: &mut [f32],
+) {
+    let layout = Layout::new(s);
+    let mut memory = Buffer::new((layout.images() + layout.beyond()) / size_of::<f32>());
+    let scales = layout.quantise(x, bytes::zero(by), bytemuck::cast_slice_mut(&mut memory));
+    let (numbers, of_weight) = weight.parts();
+    let job = Job {
+        by,
+        layout: &layout,
+        pixels: bytemuck::cast_slice(&memory),
+        scales,
+        starts: layout.starts(),
+        numbers,
+        of_weight,
+        finish,
+        out: Shared::new(out),
+    };
+    let (lines, panels) = (layout.lines_at_once(), s.channels_out.div_ceil(WIDE));
+    let blocks = s.out[0].div_ceil(lines);
+    let of_block = |number: usize| {
+        let bound = |block: usize| block * s.out[0] / blocks;
+        let (item, block) = (number / blocks, number % blocks);
+        (item, bound(block)..bound(block + 1))
+    };
+    let (blocks, bytes) = (0..s.batch * blocks, Panel::bytes(layout.pieces()));
+    if tasks == Tasks::Panels {
+        (0..panels).into_par_iter().for_each(|number| {
+            scratch::with_numbers(bytes, |memory| {
+                let panel = job.pack(number, memory);
+                for (item, lines) in blocks.clone().map(of_block) {
+                    job.outputs(item, &lines, number, panel);
+                }
+            });
+        });
+        return;
+    }
+    let mut memory = Buffer::new(panels * bytes / size_of::<f32>());
+    let packed: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
+    packed
+        .par_chunks_mut(bytes)
+        .enumerate()
+        .for_each(|(number, memory)| {
+            job.pack(number, memory);
+        });
+    let packed: &[u8] = packed;
+    blocks.into_par_iter().for_each(|number| {
+        let (item, lines) = of_block(number);
+        for (number, memory) in packed.chunks(bytes).enumerate() {
+            let columns = job.of_panel(number).len();
+            let panel = Panel::new(memory, columns, layout.pieces());
+            job.outputs(item, &lines, number, panel);
+        }
+    });
+}
+
+/// Where pixels lie.
+struct Layout<'a> {
+    s: &'a Shape,
+    /// Bytes from one pixel to the next.
+    pixel: usize,
+    /// Height and width with the padding.
+    size: [usize; 2],
+}
+
+impl<'a> Layout<'a> {
+    fn new(s: &'a Shape) -> Self {
+        Self {
+            s,
+            pixel: bytes::row_step(s.channels_in),
+            size: [0, 1].map(|axis| s.image[axis] + 2 * s.padding[axis]),
+        }
+    }
+
+    /// Bytes of an image, and of all.
+    fn image(&self) -> usize {
+        self.size[0] * self.size[1] * self.pixel
+    }
+
+    fn images(&self) -> usize {
+        self.s.batch * self.image()
+    }
+
+    /// Bytes after the last pixel that kernels may read.
+    fn beyond(&self) -> usize {
+        bytes::BEYOND * self.s.stride[1] * self.pixel
+    }
+
+    fn taps(&self) -> usize {
+        self.s.kernel[0] * self.s.kernel[1]
+    }
+
+    /// Pieces that an output sees.
+    fn pieces(&self) -> usize {
+        self.taps() * self.s.channels_in.div_ceil(DEEP)
+    }
+
+    /// Whether each pixel has a scale of its own: no output sees two.
+    fn has_scales_of_pixels(&self) -> bool {
+        self.taps() == 1 && self.s.padding == [0, 0]
+    }
+
+    /// Where the pieces that an output sees begin, from its first one on: those of all taps of some channels before the next ones, since
+    /// they are the same pixels for neighbouring outputs.
+    fn starts(&self) -> Vec<usize> {
+        let [across, down] = [self.s.dilation[1], self.s.dilation[0] * self.size[1]];
+        let of_tap = |tap: usize| {
+            let (row, column) = (tap / self.s.kernel[1], tap % self.s.kernel[1]);
+            (row * down + column * across) * self.pixel
+        };
+        bytes::starts(self.s.channels_in)
+            .into_iter()
+            .flat_map(|channel| (0..self.taps()).map(move |tap| of_tap(tap) + channel))
+            .collect()
+    }
+
+    /// Lines of outputs of a block.
+    fn lines_at_once(&self) -> usize {
+        let line = match self.s.stride {
+            [1, 1] => self.size[1],
+            _ => self.s.out[1],
+        };
+        (PIXELS / line).max(1)
+    }
+
+    /// The scales of the images, by the largest value of each.
+    fn scales_of_images(&self, x: &[f32]) -> Vec<Scale> {
+        let of_image = |x: &[f32]| {
+            let parts = x.par_chunks(AT_ONCE).map(bytes::largest);
+            Scale::of(parts.max().unwrap_or_default())
+        };
+        let image = self.s.channels_in * self.s.image[0] * self.s.image[1];
+        x.chunks(image).map(of_image).collect()
+    }
+
+    /// Writes images, line by line, with `zero` around them, and yields the scales: one for each pixel, or one for each image.
+    fn quantise(&self, x: &[f32], zero: u8, to: &mut [u8]) -> Vec<f32> {
+        let ([height, width], [top, left]) = (self.s.image, self.s.padding);
+        let (plane, channels) = (height * width, self.s.channels_in);
+        let to = &mut to[..self.images()];
+        if self.has_scales_of_pixels() {
+            let mut scales = vec![0.0; self.s.batch * plane];
+            to.par_chunks_mut(plane * self.pixel)
+                .zip(scales.par_chunks_mut(plane))
+                .zip(x.par_chunks(channels * plane))
+                .for_each(|((to, scales), x)| {
+                    to.par_chunks_mut(TOKENS * self.pixel)
+                        .zip(scales.par_chunks_mut(TOKENS))
+                        .enumerate()
+                        .for_each(|(part, (to, scales))| {
+                            let x = &x[part * TOKENS..];
+                            bytes::quantise_tokens(
+                                x, plane, channels, zero, to, self.pixel, scales,
+                            );
+                        });
+                });
+            return scales;
+        }
+        let lines = to.par_chunks_mut(self.size[1] * self.pixel);
+        let scales = self.scales_of_images(x);
+        let own = left * self.pixel..(left + width) * self.pixel;
+        lines.enumerate().for_each(|(number, to)| {
+            let (item, row) = (number / self.size[0], number % self.size[0]);
+            let row = row.wrapping_sub(top);
+            if row >= height {
+                return to.fill(zero);
+            }
+            to[..own.start].fill(zero);
+            to[own.end..].fill(zero);
+            let from = &x[item * channels * plane + row * width..];
+            let (to, inverse) = (&mut to[own.clone()], scales[item].inverse);
+            scratch::with(width, |inverses| {
+                inverses.fill(inverse);
+                bytes::quantise_pixels(from, plane, channels, inverses, zero, to, self.pixel);
+            });
+        });
+        scales.iter().map(|scale| scale.scale).collect()
+    }
+}
+
+struct Job<'a> {
+    by: ByteProducts,
+    layout: &'a Layout<'a>,
+    pixels: &'a [u8],
+    scales: Vec<f32>,
+    starts: Vec<usize>,
+    numbers: &'a [i8],
+    /// The scales of the outputs' weights.
+    of_weight: &'a [f32],
+    finish: Finish<'a>,
+    out: Shared<'a>,
+}
+
+impl Job<'_> {
+    /// The outputs of a panel.
+    fn of_panel(&self, panel: usize) -> Range<usize> {
+        panel * WIDE..self.layout.s.channels_out.min((panel + 1) * WIDE)
+    }
+
+    /// Packs the weights [out, in, taps] of a panel.
+    fn pack<'m>(&self, panel: usize, memory: &'m mut [u8]) -> Panel<'m> {
+        let (outputs, channels, taps) = (
+            self.of_panel(panel),
+            self.layout.s.channels_in,
+            self.layout.taps(),
+        );
+        let weight = &self.numbers[outputs.start * channels * taps..outputs.end * channels * taps];
+        Panel::pack_taps(self.by, memory, weight, [outputs.len(), channels, taps])
+    }
+
+    /// The scale and the shift of a panel's outputs.
+    fn columns(&self, outputs: &Range<usize>) -> Columns {
+        let both = |output: usize| {
+            let (scale, shift) = self.finish.of(output);
+            (scale * self.of_weight[output], shift)
+        };
+        let (scales, shifts): (Vec<f32>, Vec<f32>) = outputs.clone().map(both).unzip();
+        Columns::new(&scales, Some(&shifts))
+    }
+
+    /// The outputs of a panel for some lines of an image.
+    fn outputs(&self, item: usize, lines: &Range<usize>, number: usize, panel: Panel<'_>) {
+        let (s, pixel) = (self.layout.s, self.layout.pixel);
+        let (width, [height, padded]) = (s.out[1], self.layout.size);
+        let (outputs, count) = (self.of_panel(number), lines.len());
+        let columns = self.columns(&outputs);
+        // Rows of products from one line to the next, and in all.
+        let (line, rows) = match s.stride {
+            [1, 1] => (padded, (count - 1) * padded + width),
+            _ => (width, count * width),
+        };
+        let image = &self.pixels[item * self.layout.image()..];
+        scratch::with(rows.next_multiple_of(STRIP) * WIDE, |products| {
+            let all = Shared::new(products);
+            let (with, stores) = (With::Nothing, Stores::Cached);
+            // `rows` rows of products from the first one of a line on.
+            let write = |of: usize, rows: usize| {
+                let pixels = (lines.start + of) * s.stride[0] * padded;
+                let step = s.stride[1] * pixel;
+                let seen = Rows::new(&image[pixels * pixel..], rows, step, &self.starts);
+                bytes::products(self.by, &seen, &[panel], |_, range, sums| {
+                    let first = (of * line + range.start) * WIDE;
+                    // SAFETY: this thread alone has these products, and no other block of them.
+                    let mut to = unsafe { all.block(first, WIDE, [range.len(), WIDE]) };
+                    if self.layout.has_scales_of_pixels() && s.stride == [1, 1] {
+                        let first = item * height * padded + pixels + range.start;
+                        let scales = &self.scales[first..first + range.len()];
+                        return bytes::write_rows(&mut to, sums, scales, &columns, with, stores);
+                    }
+                    let mut scales = [0.0; STRIP];
+                    for (scale, row) in scales.iter_mut().zip(range.clone()) {
+                        *scale = match self.layout.has_scales_of_pixels() {
+                            true => {
+                                self.scales[item * height * padded + pixels + row * s.stride[1]]
+                            }
+                            false => self.scales[item],
+                        };
+                    }
+                    bytes::write_rows(
+                        &mut to,
+                        sums,
+                        &scales[..range.len()],
+                        &columns,
+                        with,
+                        stores,
+                    );
+                });
+            };
+            match s.stride {
+                [1, 1] => write(0, rows),
+                _ => (0..count).for_each(|of| write(of, width)),
+            }
+            self.turn(item, lines, outputs, products, line);
+        });
+    }
+
+    /// Writes the products of some lines, `line` rows apart, to their channels.
+    fn turn(
+        &self,
+        item: usize,
+        lines: &Range<usize>,
+        outputs: Range<usize>,
+        products: &[f32],
+        line: usize,
+    ) {
+        let s = self.layout.s;
+        let ([height, width], columns) = (s.out, outputs.len());
+        let plane = height * width;
+        let first = (item * s.channels_out + outputs.start) * plane + lines.start * width;
+        let size = [columns, lines.len() * width];
+        // SAFETY: the lines of a panel's outputs are in one task, which one thread has.
+        let mut target = unsafe { self.out.block(first, plane, size) };
+        for number in 0..lines.len() {
+            let from = &products[number * line * WIDE..];
+            bytes::turn_into(&mut target, number * width, from, [width, columns]);
+        }
+        if self.finish.act != Activation::Identity {
+            let finish = Finish {
+                scale: None,
+                shift: None,
+                act: self.finish.act,
+            };
+            (0..columns).for_each(|row| finish.channel(row, target.row(row)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::ops::ConvOptions;
+    use proptest::prelude::*;
+
+    use super::{
+        super::{
+            super::super::Int8Products,
+            tests::{assert_close, finish, products, values},
+        },
+        *,
+    };
+
+    /// Whole numbers up to 127, which the first channel of each pixel has, so that every scale is 1.
+    fn pixels(s: &Shape) -> Vec<f32> {
+        let plane = s.image[0] * s.image[1];
+        let count = s.batch * s.channels_in * plane;
+        let values = values(count, 3).into_iter().enumerate();
+        let number = |(place, value): (usize, f32)| match place / plane % s.channels_in {
+            0 => 127.0,
+            _ => (value * 80.0).round_ties_even(),
+        };
+        values.map(number).collect()
+    }
+
+    /// Inputs that are the numbers that they become, so that sums are exact.
+    fn assert_agrees(s: &Shape) {
+        if !pays(s) {
+            return;
+        }
+        let x = pixels(s);
+        let weight: Vec<i8> = values(s.channels_out * s.taps(), 7)
+            .into_iter()
+            .map(|value| (value * 84.0) as i8)
+            .collect();
+        let scales: Vec<f32> = (0..s.channels_out)
+            .map(|o| 1e-3 + 1e-5 * o as f32)
+            .collect();
+        let shift = values(s.channels_out, 11);
+        let mut exact = vec![0.0; s.output().iter().product()];
+        products(s, |output, input, place| {
+            exact[output] += f64::from(x[input]) * f64::from(weight[place]);
+        });
+        let plane = s.out[0] * s.out[1];
+        for (place, exact) in exact.iter_mut().enumerate() {
+            let channel = place / plane % s.channels_out;
+            *exact = (*exact * f64::from(scales[channel]) + f64::from(shift[channel])).max(0.0);
+        }
+        let weight = Int8::new(&weight, &scales, Int8Products::Activations);
+        let mut first: Option<Vec<f32>> = None;
+        for by in ByteProducts::all() {
+            for tasks in [Tasks::Panels, Tasks::Blocks] {
+                let mut out = vec![f32::NAN; exact.len()];
+                let finish = finish(None, Some(&shift), Activation::Relu);
+                forward_by(by, tasks, s, &x, weight, finish, &mut out);
+                assert_close(&format!("{s:?}"), &out, &exact, 1e-6);
+                assert!(first.get_or_insert(out.clone()) == &out, "{by:?}: {s:?}");
+            }
+        }
+    }
+
+    fn shape(
+        [batch, channels_in, channels_out]: [usize; 3],
+        image: [usize; 2],
+        kernel: [usize; 2],
+        [stride, padding, dilation]: [[usize; 2]; 3],
+    ) -> Option<Shape> {
+        let options = ConvOptions::new(stride, padding, dilation, 1);
+        let weight = [channels_out, channels_in, kernel[0], kernel[1]];
+        Shape::new([batch, channels_in, image[0], image[1]], weight, &options)
+    }
+
+    #[test]
+    fn several_blocks_and_panels_agree_with_the_definition() {
+        let plain = [[1, 1], [1, 1], [1, 1]];
+        for (channels, side) in [([2, 64, 70], 40), ([1, 33, 16], 64), ([1, 32, 32], 32)] {
+            let s = shape(channels, [side; 2], [3, 3], plain).expect("a legal shape");
+            assert_agrees(&s);
+        }
+        let s = shape([2, 70, 40], [30, 20], [1, 1], [[1, 1], [0, 0], [1, 1]]);
+        assert_agrees(&s.expect("a legal shape"));
+    }
+
+    #[test]
+    fn a_pixel_that_is_not_finite_makes_nan_of_the_outputs_with_its_scale() {
+        for (kernel, padding) in [(3, 1), (1, 0)] {
+            let options = [[1, 1], [padding; 2], [1, 1]];
+            let s = shape([2, 64, 5], [6, 6], [kernel; 2], options).expect("a legal shape");
+            let mut x = pixels(&s);
+            // Pixel 8 of channel 3 of the first image.
+            x[3 * 36 + 8] = f32::INFINITY;
+            let (numbers, scales) = (vec![1; 5 * s.taps()], [1.0; 5]);
+            let weight = Int8::new(&numbers, &scales, Int8Products::Activations);
+            let mut out = vec![0.0; 2 * 5 * 36];
+            forward(
+                &s,
+                &x,
+                weight,
+                finish(None, None, Activation::Identity),
+                &mut out,
+            );
+            for (place, value) in out.iter().enumerate() {
+                let has_its_scale = place < 5 * 36 && (kernel == 3 || place % 36 == 8);
+                assert_eq!(value.is_nan(), has_its_scale, "{kernel}: {place}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn all_kinds_of_shapes_agree_with_the_definition(
+            channels in [1..3_usize, 24..140_usize, 1..70_usize],
+            image in [1..12_usize, 1..12_usize],
+            kernel in [1..6_usize, 1..6_usize],
+            steps in [[1..4_usize, 1..4], [0..3, 0..3], [1..3, 1..3]],
+        ) {
+            if let Some(s) = shape(channels, image, kernel, steps) {
+                assert_agrees(&s);
+            }
+        }
+    }
+}
