@@ -3,13 +3,16 @@
 use std::{collections::HashMap, ops::ControlFlow, path::PathBuf};
 
 use burn_flex::Flex;
-use pyrograph_models::weights::{StateDict, TensorEntry};
+use pyrograph_models::{
+    stable_diffusion::checkpoint::{Checkpoint, CheckpointOptions},
+    weights::{StateDict, TensorEntry},
+};
 use pyrograph_pipelines::stable_diffusion::{
-    ImageRequest, LoraFile, OpenOptions, StableDiffusion, tokenizer::PromptSyntax,
+    ImageRequest, LoraFile, OpenOptions, StableDiffusion, prompt_contexts, tokenizer::PromptSyntax,
 };
 
 use crate::{
-    common::{Case, bytes, psnr, write_tiny_vae},
+    common::{Case, bytes, difference, psnr, write_tiny_vae},
     formula::parameter,
 };
 
@@ -66,6 +69,25 @@ fn a_tiny_vae_gives_the_pictures_of_diffusers_and_previews_of_full_size() {
     assert!(ratio >= F32_PICTURE, "{ratio:.1} dB");
     // The last step predicts the latents themselves.
     assert_eq!(previews, response.images);
+}
+
+#[test]
+fn contexts_come_in_the_order_of_their_prompts() {
+    let case = Case::new("base");
+    let checkpoint = Checkpoint::open(case.path(), &CheckpointOptions::default()).unwrap();
+    let contexts = |prompts: &[&str]| {
+        let contexts = prompt_contexts::<Flex>(&checkpoint, prompts, &Default::default()).unwrap();
+        (
+            contexts.dims(),
+            contexts.into_data().to_vec::<f32>().unwrap(),
+        )
+    };
+    let ([rows, length, width], both) = contexts(&["a cat on mars", ""]);
+    assert_eq!((rows, both.len()), (2, 2 * length * width));
+    let (cat, empty) = both.split_at(length * width);
+    assert_ne!(cat, empty);
+    assert!(difference(&contexts(&["a cat on mars"]).1, cat) < 1e-5);
+    assert!(difference(&contexts(&[""]).1, empty) < 1e-5);
 }
 
 #[test]

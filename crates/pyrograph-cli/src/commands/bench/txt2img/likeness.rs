@@ -1,7 +1,7 @@
 //! How near the pictures of a type are to those of f32.
 
 use std::{
-    collections::BTreeMap,
+    collections::btree_map::{BTreeMap, Entry},
     path::{Path, PathBuf},
 };
 
@@ -83,12 +83,12 @@ pub(super) fn compare(
     {
         for picture in &mut figures.pictures {
             let steps = picture.steps;
-            if !references.contains_key(&steps) {
-                references.insert(steps, read(REFERENCE, steps)?);
-            }
+            let reference = match references.entry(steps) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => place.insert(read(REFERENCE, steps)?),
+            };
             let pictures = read(&figures.dtype, steps)?;
-            let reference = references.get(&steps);
-            picture.against_f32 = reference.and_then(|of| Likeness::of(&pictures, of));
+            picture.against_f32 = Likeness::of(&pictures, reference);
         }
     }
     Ok(())
