@@ -20,8 +20,10 @@ mod vectors;
 
 use std::ops::{Range, RangeInclusive};
 
+#[cfg(target_arch = "x86_64")]
+use super::features::Level;
 use super::{
-    features::{ByteProducts, Level, multiply_bytes_by, vectorised},
+    features::{ByteProducts, multiply_bytes_by, vectorised},
     scratch,
 };
 pub(super) use finish::{Columns, Stores, With, fence, turn_into, write_rows};
@@ -320,6 +322,7 @@ pub(super) fn products(
 }
 
 /// The shapes of tiles, which are released with it.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // There are no tiles.
 struct Tiles(ByteProducts);
 
 impl Tiles {
@@ -405,16 +408,20 @@ pub(super) fn quantise_tokens(
     to_step: usize,
     scales: &mut [f32],
 ) {
-    scratch::with_numbers(scales.len(), |most: &mut [u32]| {
-        largest_of_pixels(from, step, channels, most);
-        scratch::with(scales.len(), |inverses| {
-            for ((most, inverse), scale) in most.iter().zip(&mut *inverses).zip(&mut *scales) {
+    let count = scales.len();
+    // Planes lie far apart, often on the same sets of the cache: they are read once.
+    scratch::with_pieces(
+        [channels * count, count, count],
+        |[copy, most, inverses]| {
+            let most: &mut [u32] = bytemuck::cast_slice_mut(most);
+            largest_of_pixels(from, step, copy, most);
+            for ((most, inverse), scale) in most.iter().zip(&mut *inverses).zip(scales) {
                 let of_pixel = Scale::of(*most);
                 (*inverse, *scale) = (of_pixel.inverse, of_pixel.scale);
             }
-            quantise_pixels(from, step, channels, inverses, zero, to, to_step);
-        });
-    });
+            quantise_pixels(copy, count, channels, inverses, zero, to, to_step);
+        },
+    );
 }
 
 /// Quantises pixels of `channels` planes, `step` apart, to rows `to_step` apart, each pixel by its inverse.

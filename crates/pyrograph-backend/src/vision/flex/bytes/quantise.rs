@@ -49,12 +49,13 @@ vectorised! {
 }
 
 vectorised! {
-    /// [`largest`] of each of the first pixels of `count` planes, `step` apart.
-    pub(super) fn largest_of_pixels(planes: &[f32], step: usize, count: usize, to: &mut [u32]) {
+    /// [`largest`] of each of the first pixels of planes, `step` apart, which are copied to `copy`, one plane after the other.
+    pub(super) fn largest_of_pixels(planes: &[f32], step: usize, copy: &mut [f32], to: &mut [u32]) {
         to.fill(0);
-        for plane in planes.chunks(step).take(count) {
-            for (most, value) in to.iter_mut().zip(plane) {
+        for (plane, copy) in planes.chunks(step).zip(copy.chunks_mut(to.len())) {
+            for ((most, value), copy) in to.iter_mut().zip(plane).zip(copy) {
                 *most = (*most).max(value.to_bits() & ABSOLUTE);
+                *copy = *value;
             }
         }
     }

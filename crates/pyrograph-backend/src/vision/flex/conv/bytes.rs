@@ -32,7 +32,7 @@ const FEW: usize = 3 << 19;
 /// Channels below which too much of a piece would be zeros.
 const LEAST_CHANNELS: usize = 24;
 /// Pixels with scales of their own that a thread quantises at once: some lines of the cache of each plane.
-const TOKENS: usize = 256;
+const TOKENS: usize = 128;
 /// Values of which a thread looks for the largest at once.
 const AT_ONCE: usize = 1 << 16;
 

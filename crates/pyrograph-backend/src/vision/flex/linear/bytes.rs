@@ -28,7 +28,7 @@ const PIXELS: usize = 512;
 const PACKED: usize = 1 << 19;
 const MOST_PANELS: usize = 8;
 /// Tokens that a thread quantises at once: of pixels, some lines of the cache of each plane.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 128;
 
 /// Whether there are tokens enough: of few, the time goes into reading the weight.
 pub(super) fn pays(x: &FlexTensor, form: &LinearForm<FlexTensor>) -> bool {
