@@ -348,7 +348,15 @@ mod tests {
     #[test]
     fn auto_is_a_type_among_the_others() {
         assert_eq!("auto".parse(), Ok(Target::Auto));
-        for name in ["stored", "f32", "bf16", "f16", "int8", "int8-activations", "auto"] {
+        for name in [
+            "stored",
+            "f32",
+            "bf16",
+            "f16",
+            "int8",
+            "int8-activations",
+            "auto",
+        ] {
             let target: Target = name.parse().expect(name);
             assert_eq!(target.to_string(), name);
         }

@@ -4,12 +4,11 @@ use std::arch::x86_64::{
     __m512, __m512i, __mmask16, __mmask64, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
     _mm512_loadu_si512, _mm512_maskz_loadu_epi8, _mm512_maskz_loadu_ps, _mm512_mul_ps,
     _mm512_or_si512, _mm512_permutexvar_epi8, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_slli_epi32,
-    _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
-    _mm512_unpacklo_epi64, _mm512_xor_si512,
+    _mm512_setzero_ps, _mm512_setzero_si512, _mm512_slli_epi32, _mm512_storeu_si512,
+    _mm512_xor_si512,
 };
 
-use super::{DEEP, LANES, QUADS, TILE, quantise::ROUNDING};
+use super::{super::words::turned, DEEP, LANES, QUADS, TILE, quantise::ROUNDING};
 
 /// Taps whose numbers of four channels fit into a vector.
 pub(super) const MOST_TAPS: usize = LANES;
@@ -147,34 +146,4 @@ pub(super) unsafe fn pixels(
 fn byte(x: __m512, inverse: __m512) -> __m512i {
     let rounded = _mm512_add_ps(_mm512_mul_ps(x, inverse), _mm512_set1_ps(ROUNDING));
     _mm512_and_si512(_mm512_castps_si512(rounded), _mm512_set1_epi32(0xff))
-}
-
-/// A matrix of 16×16 words with rows and columns exchanged.
-#[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn turned(mut r: [__m512i; LANES]) -> [__m512i; LANES] {
-    let mut t = r;
-    // Within each quarter of the vectors: pairs of words, then of pairs.
-    for i in 0..8 {
-        t[2 * i] = _mm512_unpacklo_epi32(r[2 * i], r[2 * i + 1]);
-        t[2 * i + 1] = _mm512_unpackhi_epi32(r[2 * i], r[2 * i + 1]);
-    }
-    for i in 0..4 {
-        r[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
-        r[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
-        r[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
-        r[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
-    }
-    // And the quarters themselves.
-    for i in 0..4 {
-        t[i] = _mm512_shuffle_i32x4::<0x88>(r[i], r[i + 4]);
-        t[i + 4] = _mm512_shuffle_i32x4::<0xdd>(r[i], r[i + 4]);
-        t[i + 8] = _mm512_shuffle_i32x4::<0x88>(r[i + 8], r[i + 12]);
-        t[i + 12] = _mm512_shuffle_i32x4::<0xdd>(r[i + 8], r[i + 12]);
-    }
-    for i in 0..8 {
-        r[i] = _mm512_shuffle_i32x4::<0x88>(t[i], t[i + 8]);
-        r[i + 8] = _mm512_shuffle_i32x4::<0xdd>(t[i], t[i + 8]);
-    }
-    r
 }

@@ -20,7 +20,7 @@ pub(super) trait Minimal<const TAPS: usize, const IN: usize, const OUT: usize>:
 /// F(4, ·), whose error is within 2e-5 of the output's scale.
 pub(super) struct Four;
 
-/// F(2, ·), whose error is within 3e-6 of the output's scale.
+/// F(2, ·), whose error is within 5e-6 of the output's scale.
 pub(super) struct Two;
 
 /// F(4, 3) at the points 0, ±1, ±2 and ∞.

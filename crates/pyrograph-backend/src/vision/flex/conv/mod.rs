@@ -6,7 +6,7 @@
 //! a path of their own ([`depthwise`]).
 //!
 //! Error of Winograd's method in f32: F(4×4) is within 2e-5 of the output's scale for the channel counts of these models, F(2×2)
-//! within 3e-6. [`set_exact_convolutions`](crate::vision::set_exact_convolutions) does without it.
+//! within 5e-6. [`set_exact_convolutions`](crate::vision::set_exact_convolutions) does without it.
 
 mod blocked;
 mod bytes;

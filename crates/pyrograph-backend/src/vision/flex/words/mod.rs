@@ -18,6 +18,9 @@ mod tests;
 #[cfg(target_arch = "x86_64")]
 mod tile;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use pack::turned;
+
 use std::marker::PhantomData;
 
 use burn_std::bf16;

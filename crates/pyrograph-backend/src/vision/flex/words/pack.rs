@@ -312,7 +312,7 @@ pub(super) unsafe fn turned_block(
 /// A matrix of 16×16 words with rows and columns exchanged.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn turned(mut r: [__m512i; LANES]) -> [__m512i; LANES] {
+pub(in super::super) fn turned(mut r: [__m512i; LANES]) -> [__m512i; LANES] {
     let mut t = r;
     // Within each quarter of the vectors: pairs of words, then of pairs.
     for i in 0..8 {
