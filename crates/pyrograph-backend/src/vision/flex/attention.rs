@@ -14,11 +14,11 @@ mod weights {
     /// Never called: other processors have no products of bf16.
     pub(super) fn weigh(
         _: &[f32],
-        _: usize,
-        _: f32,
-        _: &mut [f32],
-        _: &mut [f32],
         _: &mut [bf16],
+        _: usize,
+        _: (usize, usize),
+        _: f32,
+        _: [&mut [f32]; 2],
         _: impl FnMut(usize, f32),
     ) {
         unreachable!("this processor has no products of bf16");

@@ -108,6 +108,7 @@ vectorised! {
 
 /// Stores as many outputs as `to` has.
 #[inline(always)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables))] // Others store as usual.
 fn put(outputs: &[f32; WIDE], to: &mut [f32], stores: Stores) {
     match to.first_chunk_mut::<WIDE>() {
         #[cfg(target_arch = "x86_64")]
