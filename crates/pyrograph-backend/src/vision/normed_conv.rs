@@ -21,7 +21,7 @@ pub struct GroupNorm<F> {
     pub groups: usize,
     /// Added to the variance.
     pub epsilon: f64,
-    /// What follows the norm.
+    /// The activation after the norm.
     pub act: Activation,
 }
 
@@ -40,7 +40,7 @@ pub struct NormedConv<F> {
     pub options: ConvOptions<2>,
 }
 
-/// One after the other.
+/// The group norm, then the convolution, as two operations.
 pub(super) fn composed<B: VisionBackend>(layer: NormedConv<FloatTensor<B>>) -> FloatTensor<B> {
     let norm = layer.norm;
     let normal = B::group_norm_act(
@@ -55,8 +55,9 @@ pub(super) fn composed<B: VisionBackend>(layer: NormedConv<FloatTensor<B>>) -> F
     B::conv2d_act(normal, layer.weight, layer.bias, layer.options, act)
 }
 
-/// Group norm, activation, convolution and bias: [batch, in, height, width] → [batch, out, height′, width′]. Backends that can do not
-/// write the normal image to memory. The weight may be one of [`quantised_weight`](super::quantised_weight).
+/// Group norm, activation, convolution and bias: [batch, in, height, width] → [batch, out, height′, width′]. Flex on AMX
+/// computes it without storing the normalised image. The weight may be one of
+/// [`quantised_weight`](super::quantised_weight).
 pub fn conv2d_of_group_norm<B: VisionBackend>(
     x: Tensor<B, 4>,
     norm: GroupNorm<Tensor<B, 1>>,

@@ -19,18 +19,18 @@ pub enum Int8Products {
     /// The weights alone are int8: activations are bf16 or f32.
     #[default]
     WeightsAlone,
-    /// Activations are quantised as they come, a scale for each token of a linear layer and 1×1 convolution and for each image of
-    /// another convolution; products are whole numbers.
+    /// Activations are quantised as they come, a scale for each token of a linear layer and 1×1 convolution and for
+    /// each image of another convolution; products are whole numbers.
     ///
-    /// Flex does so where a layer has more than four tokens, an output sees 24 to 65,536 numbers, and products need not be
-    /// [exact](super::set_exact_products); else, and on other backends, the weights alone are int8. A value that is not finite
-    /// makes NaN of all outputs that have its scale.
+    /// Flex does so where a layer has more than four tokens, an output sees 24 to 65,536 numbers, and products need not
+    /// be [exact](super::set_exact_products); else, and on other backends, the weights alone are int8. A value that is
+    /// not finite makes NaN of all outputs that have its scale.
     Activations,
 }
 
 impl Int8Products {
-    /// What burn's scheme of a weight says: its values have the whole range of int8 for [`Activations`](Self::Activations), and the
-    /// symmetric one for the weights alone.
+    /// What burn's scheme of a weight says: its values have the whole range of int8 for
+    /// [`Activations`](Self::Activations), and the symmetric one for the weights alone.
     pub fn of_scheme(scheme: &QuantScheme) -> Self {
         match scheme.value {
             QuantValue::Q8F => Self::Activations,
@@ -67,10 +67,10 @@ pub fn quantised_scheme(values: usize) -> Option<QuantScheme> {
     })
 }
 
-/// A weight [out, ..] of `numbers` in int8, each of which counts as often as the scale of its output says: one scale for each
-/// output. [`linear`](super::linear), its other forms and [`conv2d`](super::conv2d) take it, and it is not widened as a whole
-/// for them. None where the backend does not keep such weights, or where [`quantised_scheme`] has no scheme. `products` stays with
-/// the weight.
+/// A weight [out, ..] of `numbers` in int8, each of which counts as often as the scale of its output says: one scale
+/// for each output. [`linear`](super::linear), its other forms and [`conv2d`](super::conv2d) take it, and it is not
+/// widened as a whole for them. None where the backend does not keep such weights, or where [`quantised_scheme`] has no
+/// scheme. `products` stays with the weight.
 ///
 /// Weights like this are constants: no gradient reaches them.
 ///

@@ -129,8 +129,8 @@ impl<B: VisionBackend> Conv2d<B> {
         vision::conv2d_of_group_norm(x, norm.with_act(act), weight, bias, self.options())
     }
 
-    /// [`forward_of_norm`](Self::forward_of_norm) with a shift of every channel, either one for the whole batch or one for each
-    /// item.
+    /// [`forward_of_norm`](Self::forward_of_norm) with a shift of every channel, either one for the whole batch or one
+    /// for each item.
     ///
     /// # Shapes
     /// `shift` [1 or batch, out].

@@ -1,7 +1,7 @@
 //! Weights in int8 with a scale in f32 for each output, as files and memory hold them.
 //!
-//! A file holds two tensors for such a weight: `NAME`, I8 [out, ..], and `NAME_scale`, F32 `[out]`; for products with activations in
-//! int8 the scales are called `NAME_scale_w8a8`. They are one [`TensorEntry`] once the file is open.
+//! A file holds two tensors for such a weight: `NAME`, I8 [out, ..], and `NAME_scale`, F32 `[out]`; for products with
+//! activations in int8 the scales are called `NAME_scale_w8a8`. They are one [`TensorEntry`] once the file is open.
 
 use std::{collections::BTreeMap, path::Path};
 

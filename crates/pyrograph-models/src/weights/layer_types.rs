@@ -95,8 +95,8 @@ pub struct TypeFigures {
     pub layer_type: LayerType,
     /// Bytes of the weight in a file, scales included.
     pub bytes: usize,
-    /// The error of the layer's outputs: the root of the mean square of their difference from the outputs with the weight in f32,
-    /// divided by that of the outputs themselves. None where the pass did not run the layer.
+    /// The error of the layer's outputs: the root of the mean square of their difference from the outputs with the
+    /// weight in f32, divided by that of the outputs themselves. None where the pass did not run the layer.
     pub error: Option<f64>,
     /// Seconds of the layer; none where the pass did not run it.
     pub seconds: Option<f64>,
@@ -118,9 +118,9 @@ impl LayerFigures {
 }
 
 /// Runs `pass` on a model of `config` with the weights of `dict` in f32, and measures each layer that
-/// [`NamedModel::is_int8_layer`] names: the layer's own inputs in this pass go through the layer with its weight in f32 and in each
-/// of [`LAYER_TYPES`]. The pass itself goes on with f32, so that every layer is measured by itself. `seen` hears the number of
-/// layers measured so far, and of all.
+/// [`NamedModel::is_int8_layer`] names: the layer's own inputs in this pass go through the layer with its weight in f32
+/// and in each of [`LAYER_TYPES`]. The pass itself goes on with f32, so that every layer is measured by itself. `seen`
+/// hears the number of layers measured so far, and of all.
 ///
 /// # Errors
 /// As [`build_model_by`](super::build_model_by); when a weight is in int8 already.
@@ -243,7 +243,8 @@ fn relative(difference: f64, whole: f64) -> f64 {
 }
 
 impl<B: VisionBackend> Gauge<B> {
-    /// Runs the layer of the call in f32 and in every type. Weights in other types are made for this call and dropped after it.
+    /// Runs the layer of the call in f32 and in every type. Weights in other types are made for this call and dropped
+    /// after it.
     fn measure(&mut self, call: &LayerCall<B>) {
         let Some(&place) = self.places.get(&call.id) else {
             return;

@@ -302,8 +302,8 @@ impl Attention<'_> {
         });
     }
 
-    /// Adds the bias to the scores of the queries from `first` on of a head and of `keys` keys from `from` on, which lie `score_step`
-    /// apart, and yields the scale that they still lack, which is above 0.
+    /// Adds the bias to the scores of the queries from `first` on of a head and of `keys` keys from `from` on, which
+    /// lie `score_step` apart, and yields the scale that they still lack, which is above 0.
     fn with_bias(
         &self,
         (head, first, from): ([usize; 2], usize, usize),

@@ -34,7 +34,7 @@ static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
     now: 0,
 });
 
-/// What is on loan falls below this part of the most that was when a network's pass is over.
+/// A network's pass is over when the memory on loan falls below its peak divided by this number.
 const PASS: usize = 16;
 
 /// Unused buffers.
@@ -42,7 +42,7 @@ struct Shelf {
     by_size: BTreeMap<usize, Pile>,
     /// Values of unused buffers.
     values: usize,
-    /// Values of buffers on loan, and the most of a pass so far.
+    /// Values of the buffers on loan, and the peak of this number since the pass began.
     on_loan: usize,
     most: usize,
     /// Buffers given so far.
@@ -57,8 +57,9 @@ struct Pile {
 }
 
 impl Shelf {
-    /// Lends an unused buffer of this size, or room for a new one; and yields those that have to go for a new one. For a large one, one
-    /// of up to twice its size serves too: new memory of that size takes the system longer than most layers take.
+    /// Returns an unused buffer of `size` values, if there is one, and the buffers to free before a new one is allocated. A
+    /// large request also takes a buffer of up to twice its size: the system needs longer to provide new memory of that
+    /// size than most layers need to compute.
     fn take(&mut self, size: usize, kept: usize) -> (Option<Vec<f32>>, Vec<Vec<f32>>) {
         let most = if size >= COSTLY { 2 * size } else { size };
         let mut piles = self.by_size.range_mut(size..=most);
@@ -73,8 +74,8 @@ impl Shelf {
         (None, self.trim(self.room(kept)))
     }
 
-    /// Takes a buffer back, and yields those that have to go for it. After a pass a large one may lie beside a third of what smaller
-    /// ones may: networks that need large ones need them all at once.
+    /// Takes a buffer back, and returns the buffers to free. After a pass, unused memory is limited to a third of `kept`
+    /// when the buffer is large: networks that need large buffers need all of them at the same time.
     fn give(&mut self, buffer: Vec<f32>, kept: usize) -> Vec<Vec<f32>> {
         self.now += 1;
         self.on_loan -= buffer.len();
@@ -93,8 +94,8 @@ impl Shelf {
         self.trim(self.room(kept))
     }
 
-    /// Values that may lie unused: within a pass, as many as make up the most that was on loan at once. So a pass reuses its large
-    /// buffers, and never has more than its most, or than `kept` beside what is on loan.
+    /// The limit of unused values: `kept`, or within a pass the difference between the peak and the values on loan, if that is
+    /// more. So a pass reuses its large buffers without raising its peak.
     fn room(&self, kept: usize) -> usize {
         kept.max(self.most - self.on_loan)
     }
@@ -170,15 +171,16 @@ impl Buffer {
     }
 }
 
-/// New memory. The system is asked to give that of a large buffer in large pages: a fault then brings 2 MiB, and a few entries of the
-/// processor's tables span the whole buffer.
+/// Allocates `size` zeros. Linux is asked to use large pages for a large buffer: each page fault then provides 2 MiB, and the
+/// processor needs few page-table entries for the whole buffer.
 pub(super) fn zeros(size: usize) -> Vec<f32> {
     let values = vec![0.0; size];
     #[cfg(target_os = "linux")]
     if size_of_val(&*values) >= 2 * LARGE_PAGE {
         let first = values.as_ptr().align_offset(LARGE_PAGE / size_of::<f32>());
         let whole = (size - first) * size_of::<f32>() / LARGE_PAGE * LARGE_PAGE;
-        // SAFETY: the pages lie within the vector, and the call changes none of its values. An answer that refuses leaves them small.
+        // SAFETY: the pages lie within the vector, and the call changes none of its values. An answer that refuses
+        // leaves them small.
         unsafe {
             let first = values.as_ptr().add(first).cast_mut();
             libc::madvise(first.cast(), whole, libc::MADV_HUGEPAGE);
@@ -257,7 +259,7 @@ mod tests {
         }
     }
 
-    /// Lends buffers of these sizes and yields them, new ones where there are none.
+    /// A buffer of `size` values from the shelf, or a new one.
     fn lent(shelf: &mut Shelf, size: usize) -> Vec<f32> {
         let (buffer, _) = shelf.take(size, KEPT);
         buffer.unwrap_or_else(|| vec![0.0; size])

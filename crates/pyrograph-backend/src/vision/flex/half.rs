@@ -124,7 +124,8 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// The numbers of int8, where products with them are those of whole numbers: where an output sees neither too few nor too many.
+    /// The numbers of int8, where products with them are those of whole numbers: where an output sees neither too few
+    /// nor too many.
     pub(super) fn bytes(&self) -> Option<Int8<'a>> {
         match self {
             Self::Int8(values)

@@ -30,10 +30,11 @@ use crate::{columns::columns, outputs::check_files, progress, reading::counted};
 
 /// The word of `--dtype`.
 const AUTO: &str = "auto";
-/// The largest error of a layer without `--error-limit`: rounding to int8 makes it in a layer whose largest weights are about nine
-/// times as large as the root of the mean square of their channel's.
+/// The largest error of a layer without `--error-limit`: rounding to int8 makes it in a layer whose largest weights are
+/// about nine times as large as the root of the mean square of their channel's.
 const ERROR_LIMIT: f64 = 0.02;
-/// The text of the calibration without `--calibration-prompt`; every second picture has an empty prompt, as guidance has.
+/// The text of the calibration without `--calibration-prompt`; every second picture has an empty prompt, as guidance
+/// has.
 const PROMPT: &str = "a photograph of an astronaut riding a horse";
 /// What the key of a weight adds to the name of its layer.
 const WEIGHT: &str = ".weight";

@@ -35,7 +35,8 @@ pub(super) struct ModelFlags {
     /// Devices, one worker each: auto, cpu, wgpu:N, cuda:N [default: auto].
     #[arg(long, value_name = "DEVICE,…", value_delimiter = ',', value_parser = parse_device, env = "PYROGRAPH_SERVE_DEVICES")]
     devices: Vec<DeviceSpec>,
-    /// Type of the weights in memory: auto, fp32, bf16, fp16, int8 or int8-activations [default: auto, that of the files].
+    /// Type of the weights in memory: auto, fp32, bf16, fp16, int8 or int8-activations [default: auto, that of the
+    /// files].
     #[arg(long, value_name = "TYPE", value_parser = parse_dtype, env = "PYROGRAPH_SERVE_DTYPE")]
     dtype: Option<Precision>,
     /// A tiny VAE (TAESD), which replaces the model's VAE for decoding and previews [default:

@@ -43,8 +43,8 @@ pub struct Manifest {
     /// The commit of a Hub repository.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The type of the weights: `stored`, `f32`, `bf16`, `f16`, `int8` or `int8-activations` (for the UNet's layers), or
-    /// `auto`, where each of these layers has a type of its own.
+    /// The type of the weights: `stored`, `f32`, `bf16`, `f16`, `int8` or `int8-activations` (for the UNet's layers),
+    /// or `auto`, where each of these layers has a type of its own.
     pub dtype: String,
     /// The limit of a layer's error by which the types were chosen.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -238,8 +238,8 @@ struct PartWriter<'a> {
 }
 
 impl PartWriter<'_> {
-    /// Writes the part `name` of a class into a file of the name `base`, each weight in the type that `form_of` says: for
-    /// `DType::I8` in int8 with scales.
+    /// Writes the part `name` of a class into a file of the name `base`, each weight in the type that `form_of` says:
+    /// for `DType::I8` in int8 with scales.
     fn write(
         &mut self,
         (name, class, base): (&str, &str, &str),

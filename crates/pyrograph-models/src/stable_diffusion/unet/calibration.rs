@@ -44,9 +44,9 @@ impl Calibration {
         TIMESTEPS
     }
 
-    /// The figures of each layer within the blocks of a UNet with the weights of `dict`. `contexts` [texts, length, width] are
-    /// outputs of the text encoder, which the pictures take in turn; without them a context is drawn. `seen` hears the number of
-    /// layers measured so far, and of all.
+    /// The figures of each layer within the blocks of a UNet with the weights of `dict`. `contexts` [texts, length,
+    /// width] are outputs of the text encoder, which the pictures take in turn; without them a context is drawn. `seen`
+    /// hears the number of layers measured so far, and of all.
     ///
     /// # Errors
     /// When the side or the contexts do not fit the UNet; as [`measure_layers`].
@@ -73,7 +73,8 @@ impl Calibration {
         })
     }
 
-    /// Normal latents. A UNet for inpainting also reads a mask, here the right half of each picture, and the latents outside it.
+    /// Normal latents. A UNet for inpainting also reads a mask, here the right half of each picture, and the latents
+    /// outside it.
     fn sample<B: Backend>(
         &self,
         config: &UNet2DConditionConfig,

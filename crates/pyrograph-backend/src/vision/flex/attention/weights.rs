@@ -26,9 +26,9 @@ const POWERS: [f32; 6] = [
     6.931_472e-1,
 ];
 
-/// `e^(score·scale − top)` of the `keys` scores of each row in bf16, with the greatest such product so far for `top`, and the sums of
-/// them. `rescale` gets the factor for what is summed up of a row so far. `scale` is above 0. Rows of scores, and of weights, lie
-/// `steps` apart.
+/// `e^(score·scale − top)` of the `keys` scores of each row in bf16, with the greatest such product so far for `top`,
+/// and the sums of them. `rescale` gets the factor for what is summed up of a row so far. `scale` is above 0. Rows of
+/// scores, and of weights, lie `steps` apart.
 pub(super) fn weigh(
     scores: &[f32],
     to: &mut [bf16],

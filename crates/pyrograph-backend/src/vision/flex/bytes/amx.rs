@@ -1,7 +1,8 @@
 //! The kernel on tiles (AMX-INT8): 16 rows of 64 numbers meet 16 columns of as many, four such pairs at a time.
 //!
-//! The instructions are written out, since the compiler has no stable names for them. Tiles are filled, multiplied and stored within
-//! one piece of assembly; their shapes, whole tiles all of them, are set before a product and released after it.
+//! The instructions are written out, since the compiler has no stable names for them. Tiles are filled, multiplied and
+//! stored within one piece of assembly; their shapes, whole tiles all of them, are set before a product and released
+//! after it.
 
 use std::arch::asm;
 
@@ -49,7 +50,8 @@ pub(super) unsafe fn end() {
     unsafe { asm!("tilerelease", options(nomem, nostack)) };
 }
 
-/// The sums' loads, the products of a step, the place of the next columns, the products of the lower rows, and the sums' stores.
+/// The sums' loads, the products of a step, the place of the next columns, the products of the lower rows, and the
+/// sums' stores.
 macro_rules! tiles {
     (
         $strip:expr,

@@ -58,7 +58,8 @@ pub(in super::super) enum With<'a> {
 pub(in super::super) enum Stores {
     /// Into the cache.
     Cached,
-    /// Into memory: what lies in the cache stays there, and no line is read before it is written. A [`fence`] comes after them.
+    /// Into memory: what lies in the cache stays there, and no line is read before it is written. A [`fence`] comes
+    /// after them.
     Streamed,
 }
 
@@ -115,7 +116,8 @@ fn put(outputs: &[f32; WIDE], to: &mut [f32], stores: Stores) {
         Some(to) if stores == Stores::Streamed && to.as_ptr().addr().is_multiple_of(64) => {
             use std::arch::x86_64::{_mm_loadu_ps, _mm_stream_ps};
             for place in (0..WIDE).step_by(4) {
-                // SAFETY: four values from `place` on are among the outputs and in `to`, which begins at a line of the cache.
+                // SAFETY: four values from `place` on are among the outputs and in `to`, which begins at a line of the
+                // cache.
                 unsafe {
                     let values = _mm_loadu_ps(outputs.as_ptr().add(place));
                     _mm_stream_ps(to.as_mut_ptr().add(place), values);
@@ -138,8 +140,8 @@ pub(in super::super) fn fence(stores: Stores) {
     let _ = stores;
 }
 
-/// Writes `size[0]` rows of [`WIDE`] values, of which `size[1]` count, by columns to as many rows of `target`, from place `first` of each
-/// on.
+/// Writes `size[0]` rows of [`WIDE`] values, of which `size[1]` count, by columns to as many rows of `target`, from
+/// place `first` of each on.
 pub(in super::super) fn turn_into(
     target: &mut Target<'_>,
     first: usize,

@@ -1,8 +1,10 @@
-//! Matrix products of whole numbers of 8 bits, with sums of 32 bits: activations that are quantised as they come meet weights in int8.
+//! Matrix products of whole numbers of 8 bits, with sums of 32 bits: activations that are quantised as they come meet
+//! weights in int8.
 //!
-//! One factor lies in memory row after row, in pieces of [`DEEP`] numbers; a tap of a convolution is a distance. The other factor is
-//! packed into [`Panel`]s of tiles: a word of four numbers of each of 16 columns, then their next four. All kernels take this form and
-//! give the same sums: tiles (AMX-INT8), VNNI on vectors of 512 and of 256 bits, AVX2, and a loop for other processors.
+//! One factor lies in memory row after row, in pieces of [`DEEP`] numbers; a tap of a convolution is a distance. The
+//! other factor is packed into [`Panel`]s of tiles: a word of four numbers of each of 16 columns, then their next four.
+//! All kernels take this form and give the same sums: tiles (AMX-INT8), VNNI on vectors of 512 and of 256 bits, AVX2,
+//! and a loop for other processors.
 
 #![allow(unsafe_code)] // The kernels take pointers; each call is guarded by the checks before it.
 
@@ -56,7 +58,8 @@ pub(super) fn kernel() -> ByteProducts {
     multiply_bytes_by()
 }
 
-/// What an activation of 0 is for these products: VNNI takes numbers without a sign, 128 too large, which the sums' first values undo.
+/// What an activation of 0 is for these products: VNNI takes numbers without a sign, 128 too large, which the sums'
+/// first values undo.
 pub(super) fn zero(by: ByteProducts) -> u8 {
     match by {
         #[cfg(target_arch = "x86_64")]
@@ -65,8 +68,8 @@ pub(super) fn zero(by: ByteProducts) -> u8 {
     }
 }
 
-/// Bytes from one row of `inner` numbers to the next: whole pieces, an odd number of them, so that rows do not fall on the same sets of
-/// the cache.
+/// Bytes from one row of `inner` numbers to the next: whole pieces, an odd number of them, so that rows do not fall on
+/// the same sets of the cache.
 pub(super) fn row_step(inner: usize) -> usize {
     (inner.div_ceil(DEEP) | 1) * DEEP
 }
@@ -149,7 +152,8 @@ impl<'a> Panel<'a> {
         Self::pack_by(by, memory, columns, inner.div_ceil(DEEP), |tiles| {
             #[cfg(target_arch = "x86_64")]
             if Level::of_this_machine().has_wide_vectors() {
-                // SAFETY: the numbers are there and the tiles whole, as was checked; the processor has the instructions.
+                // SAFETY: the numbers are there and the tiles whole, as was checked; the processor has the
+                // instructions.
                 unsafe {
                     pack::columns(weight.as_ptr(), inner, [columns, inner], tiles.as_mut_ptr())
                 };
@@ -166,7 +170,8 @@ impl<'a> Panel<'a> {
         })
     }
 
-    /// Packs the weights [columns, channels, taps] of a convolution: those of a tap and [`DEEP`] channels, then of the next tap.
+    /// Packs the weights [columns, channels, taps] of a convolution: those of a tap and [`DEEP`] channels, then of the
+    /// next tap.
     pub(super) fn pack_taps(
         by: ByteProducts,
         memory: &'a mut [u8],
@@ -182,7 +187,8 @@ impl<'a> Panel<'a> {
         Self::pack_by(by, memory, columns, pieces, |tiles| {
             #[cfg(target_arch = "x86_64")]
             if taps <= pack::MOST_TAPS && has_byte_shuffles() {
-                // SAFETY: the numbers are there and the tiles whole, as was checked; the processor has the instructions.
+                // SAFETY: the numbers are there and the tiles whole, as was checked; the processor has the
+                // instructions.
                 unsafe {
                     pack::taps(
                         weight.as_ptr(),
@@ -245,10 +251,12 @@ fn has_byte_shuffles() -> bool {
     Level::of_this_machine().has_wide_vectors() && std::arch::is_x86_feature_detected!("avx512vbmi")
 }
 
-/// What a kernel takes at once: sums `[STRIP][WIDE]` of `count` rows and the columns of a panel, written, or added to what is there.
+/// What a kernel takes at once: sums `[STRIP][WIDE]` of `count` rows and the columns of a panel, written, or added to
+/// what is there.
 ///
-/// `starts` of as many pieces as there are tiles of a half from `tiles` on, the halves of a piece one after the other. Of each row up to
-/// the next multiple of 16 of `count` the pieces can be read; sums of as many rows can be written. There is a row at least.
+/// `starts` of as many pieces as there are tiles of a half from `tiles` on, the halves of a piece one after the other.
+/// Of each row up to the next multiple of 16 of `count` the pieces can be read; sums of as many rows can be written.
+/// There is a row at least.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))] // The loop reads neither pointers' steps nor first values.
 struct Strip<'a> {
     rows: *const u8,
@@ -270,8 +278,8 @@ pub(super) fn is_one_part(pieces: usize) -> bool {
 
 /// The products of rows and some panels: `finish` gets the number of a panel, some rows, and their sums `[rows, WIDE]`.
 ///
-/// Where a sum is taken in one part, some rows meet all panels before the next rows do. Else so many rows that they stay in a core's
-/// own cache meet a part of a panel, then the next part, then the next panel.
+/// Where a sum is taken in one part, some rows meet all panels before the next rows do. Else so many rows that they
+/// stay in a core's own cache meet a part of a panel, then the next part, then the next panel.
 pub(super) fn products(
     by: ByteProducts,
     rows: &Rows<'_>,
@@ -290,7 +298,8 @@ pub(super) fn products(
     };
     scratch::with_numbers(at_once * WIDE, |sums: &mut [i32]| {
         let sums_of = |first: usize| (first % at_once * WIDE)..(first % at_once + STRIP) * WIDE;
-        // SAFETY: `by` is in force, or asked for by a test that has the instructions; nobody uses tiles from here to the end.
+        // SAFETY: `by` is in force, or asked for by a test that has the instructions; nobody uses tiles from here to
+        // the end.
         let _tiles = unsafe { Tiles::of(by) };
         if is_one_part(pieces) {
             for first in (0..count).step_by(STRIP) {
@@ -350,7 +359,8 @@ impl Drop for Tiles {
     }
 }
 
-/// Writes the sums of some pieces of the rows from `first` on, a strip of them, or adds all but the first pieces'. Yields the rows.
+/// Writes the sums of some pieces of the rows from `first` on, a strip of them, or adds all but the first pieces'.
+/// Yields the rows.
 fn write(
     by: ByteProducts,
     rows: &Rows<'_>,
@@ -373,8 +383,8 @@ fn write(
         sums: sums.as_mut_ptr(),
         add: pieces.start > 0,
     };
-    // SAFETY: rows and panels are made only from slices that hold them, and the sums of a strip were just counted; `by` is in force, or
-    // asked for by a test that has the instructions.
+    // SAFETY: rows and panels are made only from slices that hold them, and the sums of a strip were just counted; `by`
+    // is in force, or asked for by a test that has the instructions.
     unsafe { write_by(by, &strip) };
     first..first + strip.count
 }
@@ -398,7 +408,8 @@ unsafe fn write_by(by: ByteProducts, strip: &Strip<'_>) {
     }
 }
 
-/// Quantises pixels of `channels` planes, `step` apart, to rows `to_step` apart, each by a scale of its own, which is written.
+/// Quantises pixels of `channels` planes, `step` apart, to rows `to_step` apart, each by a scale of its own, which is
+/// written.
 pub(super) fn quantise_tokens(
     from: &[f32],
     step: usize,
@@ -449,7 +460,8 @@ pub(super) fn quantise_pixels(
         for (part, inverses) in inverses.chunks(LANES).enumerate() {
             let first = part * LANES;
             let from = from.as_ptr().wrapping_add(first);
-            // SAFETY: the pixels of all planes and whole pieces of them are there, as was checked; the processor has the instructions.
+            // SAFETY: the pixels of all planes and whole pieces of them are there, as was checked; the processor has
+            // the instructions.
             unsafe {
                 let to = to.as_mut_ptr().add(first * to_step);
                 pack::pixels(from, step, channels, inverses, zero, to, to_step);

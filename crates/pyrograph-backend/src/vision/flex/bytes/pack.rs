@@ -53,8 +53,8 @@ pub(super) unsafe fn columns(
     }
 }
 
-/// The tiles of the weights [columns, channels, taps] of at most 32 outputs and [`MOST_TAPS`] taps: those of a tap and 64 channels,
-/// then those of the next tap; channels beyond the last are 0.
+/// The tiles of the weights [columns, channels, taps] of at most 32 outputs and [`MOST_TAPS`] taps: those of a tap and
+/// 64 channels, then those of the next tap; channels beyond the last are 0.
 ///
 /// # Safety
 /// So many numbers can be read from `from` on, and whole tiles written to `to`. The processor has these instructions.
@@ -89,8 +89,8 @@ pub(super) unsafe fn taps(from: *const i8, [columns, channels, taps]: [usize; 3]
     }
 }
 
-/// At most 16 pixels of `channels` planes, `step` apart, as whole numbers: each pixel times its inverse, rounded, exclusive or `zero`,
-/// in whole pieces `to_step` apart.
+/// At most 16 pixels of `channels` planes, `step` apart, as whole numbers: each pixel times its inverse, rounded,
+/// exclusive or `zero`, in whole pieces `to_step` apart.
 ///
 /// # Safety
 /// The pixels of all planes can be read from `from` on, whole pieces of as many pixels written to `to`. The processor has these

@@ -17,8 +17,9 @@ pub(in super::super) struct Scale {
 }
 
 impl Scale {
-    /// By the bits of the largest absolute value. Zeros, and values of which the largest is below 4e-37, have the scale 1 and the number
-    /// 0; where a value is not finite, the scale is NaN, and so is everything that is multiplied by it.
+    /// By the bits of the largest absolute value. Zeros, and values of which the largest is below 4e-37, have the scale
+    /// 1 and the number 0; where a value is not finite, the scale is NaN, and so is everything that is multiplied by
+    /// it.
     pub(in super::super) fn of(largest: u32) -> Self {
         let largest = f32::from_bits(largest);
         let inverse = MOST / largest;
@@ -49,7 +50,8 @@ vectorised! {
 }
 
 vectorised! {
-    /// [`largest`] of each of the first pixels of planes, `step` apart, which are copied to `copy`, one plane after the other.
+    /// [`largest`] of each of the first pixels of planes, `step` apart, which are copied to `copy`, one plane after the
+    /// other.
     pub(super) fn largest_of_pixels(planes: &[f32], step: usize, copy: &mut [f32], to: &mut [u32]) {
         to.fill(0);
         for (plane, copy) in planes.chunks(step).zip(copy.chunks_mut(to.len())) {

@@ -1,9 +1,10 @@
-//! Convolutions with weights and pixels in int8, without unfolding: pixels are quantised and laid out channels last, so that the
-//! channels of a pixel are a row of a product where they lie. Each tap is seen at a distance of its own.
+//! Convolutions with weights and pixels in int8, without unfolding: pixels are quantised and laid out channels last, so
+//! that the channels of a pixel are a row of a product where they lie. Each tap is seen at a distance of its own.
 //!
-//! The pixels of an image have one scale, as the sums of an output go over several of them; those of a 1×1 convolution have one each.
-//! At stride 1 an image with its padding is one sequence of pixels. The products of those few pixels that lie between two lines of
-//! outputs are computed too, and left out. Tasks depend on the sizes alone, so that results do not depend on the number of threads.
+//! The pixels of an image have one scale, as the sums of an output go over several of them; those of a 1×1 convolution
+//! have one each. At stride 1 an image with its padding is one sequence of pixels. The products of those few pixels
+//! that lie between two lines of outputs are computed too, and left out. Tasks depend on the sizes alone, so that
+//! results do not depend on the number of threads.
 
 #![allow(unsafe_code)] // Tasks write outputs that lie side by side.
 
@@ -167,8 +168,8 @@ impl<'a> Layout<'a> {
         self.taps() == 1 && self.s.padding == [0, 0]
     }
 
-    /// Where the pieces that an output sees begin, from its first one on: those of all taps of some channels before the next ones, since
-    /// they are the same pixels for neighbouring outputs.
+    /// Where the pieces that an output sees begin, from its first one on: those of all taps of some channels before the
+    /// next ones, since they are the same pixels for neighbouring outputs.
     fn starts(&self) -> Vec<usize> {
         let [across, down] = [self.s.dilation[1], self.s.dilation[0] * self.size[1]];
         let of_tap = |tap: usize| {
@@ -200,7 +201,8 @@ impl<'a> Layout<'a> {
         x.chunks(image).map(of_image).collect()
     }
 
-    /// Writes images, line by line, with `zero` around them, and yields the scales: one for each pixel, or one for each image.
+    /// Writes images, line by line, with `zero` around them, and yields the scales: one for each pixel, or one for each
+    /// image.
     fn quantise(&self, x: &[f32], zero: u8, to: &mut [u8]) -> Vec<f32> {
         let ([height, width], [top, left]) = (self.s.image, self.s.padding);
         let (plane, channels) = (height * width, self.s.channels_in);

@@ -167,7 +167,8 @@ struct Job<'a> {
     starts: Vec<usize>,
 }
 
-/// Blocks of tokens, each with some of `panels` panels: by the sizes alone, so that results do not depend on the number of threads.
+/// Blocks of tokens, each with some of `panels` panels: by the sizes alone, so that results do not depend on the number
+/// of threads.
 fn grid(blocks: &[Range<usize>], panels: usize, inner: usize) -> Vec<(usize, Range<usize>)> {
     let rows = blocks.first().map_or(0, Range::len);
     let worth = LEAST.div_ceil((rows * inner * WIDE).max(1));
@@ -204,8 +205,8 @@ impl Job<'_> {
         (PACKED / Panel::bytes(self.starts.len())).clamp(1, MOST_PANELS)
     }
 
-    /// The products of some tokens with the weights of the outputs of some panels: `finish` gets the number of a panel, which of the
-    /// tokens the sums are of, the sums, the tokens' scales, and the outputs' scales and bias.
+    /// The products of some tokens with the weights of the outputs of some panels: `finish` gets the number of a panel,
+    /// which of the tokens the sums are of, the sums, the tokens' scales, and the outputs' scales and bias.
     fn products(
         &self,
         tokens: &Range<usize>,
@@ -239,7 +240,8 @@ impl Job<'_> {
         });
     }
 
-    /// Values that wait for their gates: those of a strip where a sum is taken in one part, else of all tokens, for each panel.
+    /// Values that wait for their gates: those of a strip where a sum is taken in one part, else of all tokens, for
+    /// each panel.
     fn values(&self, tokens: usize, panels: usize) -> usize {
         let rows = match bytes::is_one_part(self.starts.len()) {
             true => STRIP,
@@ -248,7 +250,8 @@ impl Job<'_> {
         rows * panels * WIDE
     }
 
-    /// Runs `body` on blocks of tokens and some panels of the first `outputs` outputs, with the target of both in `out`.
+    /// Runs `body` on blocks of tokens and some panels of the first `outputs` outputs, with the target of both in
+    /// `out`.
     fn blocks(
         &self,
         out: &mut [f32],
@@ -265,7 +268,8 @@ impl Job<'_> {
                 let columns = own[0].start..own[own.len() - 1].end;
                 let first = tokens.start * outputs + columns.start;
                 let size = [tokens.len(), columns.len()];
-                // SAFETY: blocks of tokens and panels have no common place, and each pair is in one task, which one thread has.
+                // SAFETY: blocks of tokens and panels have no common place, and each pair is in one task, which one
+                // thread has.
                 body(tokens, own, unsafe { out.block(first, outputs, size) });
             }
             bytes::fence(stores);

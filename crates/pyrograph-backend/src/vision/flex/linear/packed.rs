@@ -1,5 +1,5 @@
-//! Linear layers by products of words: the weights of a block are packed, then tokens are taken, some at a time, and their outputs are
-//! finished while they lie in the cache.
+//! Linear layers by products of words: the weights of a block are packed, then tokens are taken, some at a time, and
+//! their outputs are finished while they lie in the cache.
 
 use std::ops::Range;
 

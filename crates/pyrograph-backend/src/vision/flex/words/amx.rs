@@ -20,7 +20,8 @@ use super::{
 pub(super) const DEPTH: usize = 32;
 /// Rows that two tiles hold.
 const ROWS: usize = 2 * LANES;
-/// Pieces that are multiplied before the next ones, at most: those of a panel stay in a core's own cache beside the rows that they meet.
+/// Pieces that are multiplied before the next ones, at most: those of a panel stay in a core's own cache beside the
+/// rows that they meet.
 const PIECES: usize = 192;
 
 /// Where the pieces of rows begin whose numbers lie one after the other.
@@ -202,12 +203,12 @@ unsafe fn of_pieces(
     unsafe { asm!("tilerelease", options(nomem, nostack)) };
 }
 
-/// How the rows of a product come by.
+/// How often the kernel reads the numbers of a row.
 #[derive(Clone, Copy)]
 enum Walk {
-    /// Each is met once by the columns of a panel: it need not stay in the cache nearest to the core.
+    /// Once for each panel: rows are loaded past L1.
     Rows,
-    /// A tap's are those of the tap before, but for the first.
+    /// Several times, since neighbouring taps read the same pixels: rows are loaded through L1.
     Taps,
 }
 

@@ -48,8 +48,8 @@ pub(super) fn wide<T: Number>() -> usize {
     }
 }
 
-/// Numbers from the start of a row of `count` ones to the next: an odd number of lines of the cache, so that neighbouring rows do not
-/// compete for the same places in it.
+/// Numbers from the start of a row of `count` ones to the next: an odd number of lines of the cache, so that
+/// neighbouring rows do not compete for the same places in it.
 pub(super) fn spread<T>(count: usize) -> usize {
     let line = LINE / size_of::<T>();
     (count.div_ceil(line) | 1) * line
@@ -357,7 +357,8 @@ pub(super) fn narrow_columns(
     for row in (0..inner).step_by(2 * LANES) {
         for first in (0..columns).step_by(LANES) {
             let size = [(inner - row).min(2 * LANES), (columns - first).min(LANES)];
-            // SAFETY: the rows lie in `from` and the columns in `to`, as was checked; the processor has the instructions.
+            // SAFETY: the rows lie in `from` and the columns in `to`, as was checked; the processor has the
+            // instructions.
             unsafe {
                 let to = to.as_mut_ptr().add(first * to_step + row);
                 let from = from.as_ptr().add(row * step + first);

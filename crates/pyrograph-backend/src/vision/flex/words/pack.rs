@@ -153,8 +153,8 @@ unsafe fn some_taps<const COUNT: usize, const TAPS: usize>(
     unsafe { some_taps_of([COUNT, TAPS], from, steps, masks, to, to_step) };
 }
 
-/// At most 16 taps of two channels of at most 16 outputs: a vector of the outputs' pairs for each tap, `to_step` apart. `steps` leads to
-/// the next output and to the second channel; `masks` has the taps of each channel.
+/// At most 16 taps of two channels of at most 16 outputs: a vector of the outputs' pairs for each tap, `to_step` apart.
+/// `steps` leads to the next output and to the second channel; `masks` has the taps of each channel.
 ///
 /// # Safety
 /// The taps of the masks can be read, and the vectors written; the processor has these instructions.

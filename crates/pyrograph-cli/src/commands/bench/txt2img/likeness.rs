@@ -63,8 +63,8 @@ pub(super) fn keep(
     places.try_for_each(|(place, picture)| write_png(file(folder, dtype, steps, place), picture))
 }
 
-/// Adds the distance from the pictures of f32 to every other type's figures. `count` pictures of each type and number of steps lie
-/// in the folder.
+/// Adds the distance from the pictures of f32 to every other type's figures. `count` pictures of each type and number
+/// of steps lie in the folder.
 pub(super) fn compare(
     folder: &Path,
     types: &mut [TypeFigures],
