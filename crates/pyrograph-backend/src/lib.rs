@@ -31,7 +31,7 @@
 mod autodiff_lock;
 mod device;
 mod error;
-#[cfg(feature = "ndarray")]
+#[cfg(feature = "oracle")]
 mod oracle;
 mod probe;
 pub mod rng;
@@ -42,7 +42,7 @@ pub mod vision;
 pub use burn_cuda::Cuda;
 #[cfg(feature = "flex")]
 pub use burn_flex::Flex;
-#[cfg(feature = "ndarray")]
+#[cfg(feature = "oracle")]
 pub use burn_ndarray::NdArray;
 #[cfg(feature = "wgpu")]
 pub use burn_wgpu::Wgpu;
@@ -50,12 +50,11 @@ pub use burn_wgpu::Wgpu;
 pub use autodiff_lock::{AutodiffLock, lock_autodiff};
 pub use device::{BackendKind, DeviceSpec};
 pub use error::BackendError;
-#[cfg(feature = "ndarray")]
+#[cfg(feature = "oracle")]
 pub use oracle::{OracleBackend, OracleDevice};
 pub use probe::{DeviceInfo, list_devices};
 pub use run::{BackendTask, Device, DevicesTask, InferenceTask};
 
-/// What other backends are held to: burn's NdArray in f64, with gradients (feature
-/// `ndarray`).
-#[cfg(feature = "ndarray")]
+/// What other backends are held to: burn's NdArray in f64, with gradients (feature `oracle`).
+#[cfg(feature = "oracle")]
 pub type Oracle = burn::backend::Autodiff<OracleBackend>;

@@ -9,8 +9,10 @@
 //! use pyrograph_backend::DeviceSpec;
 //! use pyrograph_conformance::check;
 //!
-//! let report = check(DeviceSpec::NdArray, Some("modulate"))?;
+//! # #[cfg(feature = "flex")] {
+//! let report = check(DeviceSpec::Cpu, Some("modulate"))?;
 //! assert!(report.passed(), "{report}");
+//! # }
 //! # Ok::<(), pyrograph_conformance::ConformanceError>(())
 //! ```
 

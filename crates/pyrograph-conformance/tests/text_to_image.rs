@@ -2,7 +2,10 @@
 //!
 //! `cargo test -p pyrograph-conformance --test text_to_image -- --nocapture` prints how far each is from it.
 
-#![cfg(feature = "flex")]
+#![cfg(all(
+    feature = "flex",
+    any(feature = "ndarray", feature = "wgpu", feature = "cuda")
+))]
 
 #[path = "../../pyrograph-pipelines/tests/stable_diffusion/common.rs"]
 #[allow(dead_code)] // Shared with the tests of the pipelines.

@@ -8,8 +8,8 @@ use burn::tensor::{Tensor, backend::AutodiffBackend};
 
 use crate::{
     GradCheckError,
+    checked::Function,
     inputs::{HostTensor, Inputs},
-    module,
     report::{Finding, GradReport, TensorReport, Verdict},
     settings::{GradCheck, Mode, Precision},
     subject::Subject,
@@ -56,19 +56,26 @@ pub fn gradcheck_module<A: AutodiffBackend, M: Module<A>, const D: usize>(
     let precision = check.resolve::<A>()?;
     let mut variables = of_inputs(inputs, &precision);
     variables.extend(of_parameters(module, &precision));
-    let trained = module::fresh(module.clone(), &precision);
     let subject = Subject {
+        function: &Function::new::<A>(module, &precision, function),
         inputs: Inputs::still(inputs, &precision, device)?,
-        module: trained.clone().no_grad(),
         precision,
         device,
-        function,
         calls: Cell::new(0),
     };
-    let mut report = Report::new(check, &precision);
+    judge_all(check, &subject, variables)
+}
+
+/// Compares the gradients by all `variables`.
+fn judge_all<A: AutodiffBackend>(
+    check: &GradCheck,
+    subject: &Subject<'_, A>,
+    mut variables: Vec<Variable>,
+) -> Result<GradReport, GradCheckError> {
+    let mut report = Report::new(check, &subject.precision);
     if let Some(finding) = variables.iter().find_map(Variable::not_finite) {
         report.findings.push(finding);
-    } else if let Some(point) = subject.point(check, trained, &mut variables, &mut report)? {
+    } else if let Some(point) = subject.point(check, &mut variables, &mut report)? {
         subject.compare(check, &point, &variables, &mut report)?;
     }
     Ok(report.finish(subject.calls.get()))

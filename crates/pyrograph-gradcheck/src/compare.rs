@@ -38,7 +38,7 @@ pub(crate) struct Comparing<'a> {
 pub(crate) fn tensor(
     comparing: &Comparing<'_>,
     variable: &Variable,
-    beside: impl Fn(&[f64]) -> Result<Vec<f64>, Stop>,
+    beside: &dyn Fn(&[f64]) -> Result<Vec<f64>, Stop>,
 ) -> Result<(TensorReport, Vec<Finding>), GradCheckError> {
     let Comparing { check, at, .. } = *comparing;
     let mut tally = Tally::new(variable, comparing);
@@ -118,18 +118,18 @@ fn unfit(variable: &Variable, gradient: &[f64]) -> Option<Finding> {
 }
 
 /// Lines through the point along one tensor.
-struct Lines<'a, F> {
+struct Lines<'a> {
     comparing: &'a Comparing<'a>,
     values: &'a [f64],
     gradient: &'a [f64],
-    beside: F,
+    beside: &'a dyn Fn(&[f64]) -> Result<Vec<f64>, Stop>,
 }
 
-impl<F: Fn(&[f64]) -> Result<Vec<f64>, Stop>> Lines<'_, F> {
+impl Lines<'_> {
     /// Judges the line whose sides at a share of the step `sides` gives.
     fn judge(
         &self,
-        mut sides: impl FnMut(f64) -> Result<Option<Sides>, Stop>,
+        sides: &mut dyn FnMut(f64) -> Result<Option<Sides>, Stop>,
     ) -> Result<Option<Judgement>, Stop> {
         let Comparing {
             precision,
@@ -137,11 +137,16 @@ impl<F: Fn(&[f64]) -> Result<Vec<f64>, Stop>> Lines<'_, F> {
             base,
             ..
         } = self.comparing;
-        judge(*base, precision, reference, |share| match sides(share) {
-            // A wider step may leave the function's domain.
-            Err(Stop::Finding(_)) if share > 1.0 => Ok(None),
-            sides => sides,
-        })
+        judge(
+            *base,
+            precision,
+            reference,
+            &mut |share| match sides(share) {
+                // A wider step may leave the function's domain.
+                Err(Stop::Finding(_)) if share > 1.0 => Ok(None),
+                sides => sides,
+            },
+        )
     }
 
     /// The line on which one element moves. `None` where the step is lost in rounding.
@@ -150,7 +155,7 @@ impl<F: Fn(&[f64]) -> Result<Vec<f64>, Stop>> Lines<'_, F> {
         let precision = self.comparing.precision;
         let step = precision.step * at.abs().max(1.0);
         let mut moved = self.values.to_vec();
-        self.judge(|share| {
+        self.judge(&mut |share| {
             let plus = precision.round(at + step * share);
             let minus = precision.round(at - step * share);
             if plus <= at || minus >= at {
@@ -176,7 +181,7 @@ impl<F: Fn(&[f64]) -> Result<Vec<f64>, Stop>> Lines<'_, F> {
         let count = self.values.len() as f64;
         // Along the direction's length of about √count, the tensor moves by step · max(1, ‖x‖).
         let step = precision.step * norm(self.values).max(1.0) / count.sqrt();
-        self.judge(|share| {
+        self.judge(&mut |share| {
             let width = step * share;
             let shifted = |by: f64| -> Vec<f64> {
                 let pairs = self.values.iter().zip(along);

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::{
     GradCheckError,
+    checked::{Checked, Function, Output},
     inputs::{HostTensor, Inputs, Values, float, host},
-    module,
+    module::{self, Parameter},
     numbers::{index_of, largest},
     random::cotangent,
     report::{Kind, Place},
@@ -72,12 +73,23 @@ pub fn evaluate<A: AutodiffBackend, M: Module<A>, const D: usize>(
 ) -> Result<Evaluation, GradCheckError> {
     let precision = Precision::of::<A>()?;
     let parameters = module::parameters(module);
-    let trained = module::fresh(module.clone(), &precision);
+    let function = Function::new::<A>(module, &precision, function);
+    evaluate_checked(seed, &precision, &function, parameters, inputs, device)
+}
+
+fn evaluate_checked<A: AutodiffBackend>(
+    seed: u64,
+    precision: &Precision,
+    function: &dyn Checked<A>,
+    parameters: Vec<Parameter>,
+    inputs: &[HostTensor],
+    device: &A::Device,
+) -> Result<Evaluation, GradCheckError> {
     let _turn = lock_autodiff();
-    let held = Inputs::still(inputs, &precision, device)?.tracked();
-    let output = function(&trained, &held)?;
-    let (shape, values) = host(output.clone());
-    let gradients = backward(output, &cotangent(seed, values.len()), &precision);
+    let held = Inputs::still(inputs, precision, device)?.tracked();
+    let Output { shape, flat } = function.trained(&held)?;
+    let (_, values) = host(flat.clone());
+    let gradients = backward(flat, &cotangent(seed, values.len()), precision);
     let is_float = |(_, input): &(usize, &HostTensor)| matches!(input.values, Values::Float(_));
     let of_inputs = inputs.iter().enumerate().filter(is_float);
     let of_inputs = of_inputs.map(|(at, input)| Gradient {
@@ -88,7 +100,7 @@ pub fn evaluate<A: AutodiffBackend, M: Module<A>, const D: usize>(
     });
     let of_parameters = parameters.into_iter().filter(|p| p.trained);
     let of_parameters = of_parameters.map(|parameter| Gradient {
-        values: module::gradient(&trained, parameter.id, &gradients),
+        values: function.gradient(parameter.id, &gradients),
         name: parameter.path,
         kind: Kind::Parameter,
         shape: parameter.shape,
@@ -102,8 +114,8 @@ pub fn evaluate<A: AutodiffBackend, M: Module<A>, const D: usize>(
 }
 
 /// The gradients of `⟨cotangent, output⟩`.
-pub(crate) fn backward<A: AutodiffBackend, const D: usize>(
-    output: Tensor<A, D>,
+pub(crate) fn backward<A: AutodiffBackend>(
+    output: Tensor<A, 1>,
     cotangent: &[f64],
     precision: &Precision,
 ) -> A::Gradients {
@@ -111,7 +123,6 @@ pub(crate) fn backward<A: AutodiffBackend, const D: usize>(
     // burn cannot go back from a tensor that no leaf leads to; this leaf always does.
     let leaf = float::<A>(&[0.0], precision, &device).require_grad();
     let weights = float::<A>(cotangent, precision, &device).cast(output.dtype());
-    let output = output.reshape([cotangent.len()]);
     let loss = (output * weights).sum().cast(precision.dtype) + leaf;
     loss.backward()
 }

@@ -71,7 +71,7 @@ pub(crate) fn judge<E>(
     base: Base<'_>,
     precision: &Precision,
     reference: &Reference,
-    sides: impl FnMut(f64) -> Result<Option<Sides>, E>,
+    sides: &mut dyn FnMut(f64) -> Result<Option<Sides>, E>,
 ) -> Result<Option<Judgement>, E> {
     let judgement = judge_by_scale(base, precision, reference, sides)?;
     Ok(judgement.map(|judgement| match judgement {
@@ -85,7 +85,7 @@ fn judge_by_scale<E>(
     base: Base<'_>,
     precision: &Precision,
     reference: &Reference,
-    mut sides: impl FnMut(f64) -> Result<Option<Sides>, E>,
+    sides: &mut dyn FnMut(f64) -> Result<Option<Sides>, E>,
 ) -> Result<Option<Judgement>, E> {
     let mut at = |shrink: f64| -> Result<Option<Slopes>, E> {
         let sides = sides(shrink)?;
@@ -125,7 +125,7 @@ fn judge_by_scale<E>(
 fn wider<E>(
     precision: &Precision,
     trial: i32,
-    at: &mut impl FnMut(f64) -> Result<Option<Slopes>, E>,
+    at: &mut dyn FnMut(f64) -> Result<Option<Slopes>, E>,
 ) -> Result<Option<Slopes>, E> {
     if !precision.may_widen() {
         return Ok(None);
@@ -137,7 +137,7 @@ fn wider<E>(
 fn no_zero_at_wider_steps<E>(
     first: Slopes,
     precision: &Precision,
-    at: &mut impl FnMut(f64) -> Result<Option<Slopes>, E>,
+    at: &mut dyn FnMut(f64) -> Result<Option<Slopes>, E>,
 ) -> Result<Option<Slopes>, E> {
     let (mut previous, mut was_clear) = (first, false);
     for trial in 1..=WIDER {
@@ -157,7 +157,7 @@ fn no_zero_at_wider_steps<E>(
 fn judge_wider<E>(
     first: Slopes,
     precision: &Precision,
-    at: &mut impl FnMut(f64) -> Result<Option<Slopes>, E>,
+    at: &mut dyn FnMut(f64) -> Result<Option<Slopes>, E>,
 ) -> Result<Option<Judgement>, E> {
     let mut previous = first;
     for trial in 1..=WIDER {
@@ -187,7 +187,7 @@ fn judge_closer<E>(
     first: Slopes,
     suspicious: bool,
     precision: &Precision,
-    at: &mut impl FnMut(f64) -> Result<Option<Slopes>, E>,
+    at: &mut dyn FnMut(f64) -> Result<Option<Slopes>, E>,
 ) -> Result<Judgement, E> {
     let is_right = |slopes: &Slopes| match suspicious {
         true => slopes.by_its_own().relative_error <= precision.tolerance,

@@ -7,7 +7,7 @@
 //! - **projected**: along seeded random directions, a few calls a tensor, for networks of millions of parameters.
 //!
 //! The precision follows the backend's float type. `Oracle` is burn's NdArray in f64
-//! (feature `ndarray`, on by default here, to be chosen in the crate `pyrograph`), where rounding
+//! (feature `oracle`, on by default here, to be chosen in the crate `pyrograph`), where rounding
 //! hides nothing; f32 backends are checked with a larger step and tolerance. Errors are measured by
 //! the steepest slope of their tensor, so that small gradients are checked like large ones. Kinks
 //! (ReLU at 0, ties of a maximum) are told from wrong gradients and reported apart.
@@ -28,7 +28,7 @@
 //!
 //! ```
 //! # mod pyrograph { pub use pyrograph_gradcheck as gradcheck; }
-//! # #[cfg(feature = "ndarray")] {
+//! # #[cfg(feature = "oracle")] {
 //! use pyrograph::gradcheck::{GradCheck, HostTensor, Inputs, Oracle, gradcheck};
 //!
 //! let inputs = [HostTensor::normal("x", &[3, 4], 7), HostTensor::normal("w", &[4, 2], 8)];
@@ -51,6 +51,7 @@
 //! ```
 
 mod check;
+mod checked;
 mod choices;
 pub mod closed_forms;
 mod compare;
@@ -76,7 +77,7 @@ pub use error::GradCheckError;
 pub use evaluate::{Deviation, Evaluation, Gradient, evaluate};
 pub use inputs::{HostTensor, Inputs};
 pub use module::host_parameters;
-#[cfg(feature = "ndarray")]
+#[cfg(feature = "oracle")]
 pub use pyrograph_backend::Oracle;
 pub use report::{
     Comparison, Finding, GradReport, Kind, LISTED_KINKS, Place, TensorReport, Verdict,

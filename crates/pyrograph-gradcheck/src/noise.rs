@@ -26,7 +26,7 @@ pub(crate) fn relative_noise(
     seed: u64,
     precision: &Precision,
     values: &[f64],
-    beside: impl Fn(&[f64]) -> Result<Vec<f64>, Stop>,
+    beside: &dyn Fn(&[f64]) -> Result<Vec<f64>, Stop>,
 ) -> Result<f64, GradCheckError> {
     let count = values.len() as f64;
     let distance = DISTANCE * precision.step * norm(values).max(1.0) / count.sqrt();
@@ -78,7 +78,7 @@ mod tests {
     fn noise(f: impl Fn(f64) -> f64) -> f64 {
         let values = [0.3, -1.2, 2.0];
         let beside = |moved: &[f64]| Ok(moved.iter().map(|&x| f(x)).collect());
-        relative_noise(0, &Precision::F64, &values, beside).expect("never fails")
+        relative_noise(0, &Precision::F64, &values, &beside).expect("never fails")
     }
 
     #[test]

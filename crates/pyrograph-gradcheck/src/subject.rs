@@ -2,18 +2,17 @@
 
 use std::cell::Cell;
 
-use burn::module::Module;
 use burn::tensor::{Tensor, backend::AutodiffBackend};
 use pyrograph_backend::lock_autodiff;
 
 use crate::{
     GradCheckError,
     check::Report,
+    checked::Checked,
     compare::{self, Comparing, Stop},
     digits::operations_in_single,
     evaluate::backward,
     inputs::{Inputs, host},
-    module,
     noise::{LOST, relative_noise},
     numbers::{Reference, index_of, largest, norm, not_finite},
     random::cotangent,
@@ -37,22 +36,19 @@ pub(crate) struct Point {
 }
 
 /// A function and the point at which it is checked.
-pub(crate) struct Subject<'a, A: AutodiffBackend, M, F> {
+pub(crate) struct Subject<'a, A: AutodiffBackend> {
+    pub(crate) function: &'a dyn Checked<A>,
     pub(crate) inputs: Inputs<A>,
-    pub(crate) module: M,
     pub(crate) precision: Precision,
     pub(crate) device: &'a A::Device,
-    pub(crate) function: F,
     pub(crate) calls: Cell<usize>,
 }
 
-impl<A: AutodiffBackend, M: Module<A>, F, const D: usize> Subject<'_, A, M, F>
-where
-    F: Fn(&M, &Inputs<A>) -> Result<Tensor<A, D>, GradCheckError>,
-{
-    fn call(&self, module: &M, inputs: &Inputs<A>) -> Result<Tensor<A, D>, GradCheckError> {
+impl<A: AutodiffBackend> Subject<'_, A> {
+    /// The function, whose calls are counted.
+    fn function(&self) -> &dyn Checked<A> {
         self.calls.set(self.calls.get() + 1);
-        (self.function)(module, inputs)
+        self.function
     }
 
     /// Shape and values with one variable replaced.
@@ -64,30 +60,27 @@ where
         let output = match origin {
             Origin::Input(at) => {
                 let inputs = self.inputs.with(at, values, &self.precision, self.device);
-                self.call(&self.module, &inputs)?
+                self.function().still(&inputs)?
             }
-            Origin::Parameter(id) => {
-                let module = module::with(self.module.clone(), id, values, &self.precision);
-                self.call(&module, &self.inputs)?
-            }
+            Origin::Parameter(id) => self.function().beside(id, values, &self.inputs)?,
         };
-        Ok(host(output))
+        Ok(output.host())
     }
 
     /// Calls at the point itself: twice without gradients, twice with them.
     pub(crate) fn point(
         &self,
         check: &GradCheck,
-        trained: M,
         variables: &mut [Variable],
         report: &mut Report,
     ) -> Result<Option<Point>, GradCheckError> {
-        let (shape, values) = host(self.call(&self.module, &self.inputs)?);
-        let (again_shape, again) = host(self.call(&self.module, &self.inputs)?);
+        let (shape, values) = self.function().still(&self.inputs)?.host();
+        let (again_shape, again) = self.function().still(&self.inputs)?.host();
         let _turn = lock_autodiff();
         let inputs = self.inputs.tracked();
-        let output = self.call(&trained, &inputs)?;
-        let (tracked_shape, tracked) = host(output.clone());
+        let output = self.function().trained(&inputs)?;
+        let tracked_shape = output.shape;
+        let (_, tracked) = host(output.flat.clone());
 
         let allowed = SAME_POINT_ROUNDINGS * self.precision.epsilon() * largest(&values);
         let finding = finite(&values, &shape, None)
@@ -115,15 +108,15 @@ where
             values,
             cotangent,
         };
-        let gradients = self.gradients(&trained, &inputs, output, &point, variables);
+        let gradients = self.gradients(&inputs, output.flat, &point, variables);
         // A gradient may be wrong in every second pass alone.
-        let output = self.call(&trained, &inputs)?;
-        let again = same_shape(&point.shape, &output.dims());
+        let output = self.function().trained(&inputs)?;
+        let again = same_shape(&point.shape, &output.shape);
         if let Some(finding) = again {
             report.findings.push(finding);
             return Ok(None);
         }
-        let second = self.gradients(&trained, &inputs, output, &point, variables);
+        let second = self.gradients(&inputs, output.flat, &point, variables);
         let differing = self.differing(variables, &gradients, &second);
         report.findings.extend(differing);
         for (variable, gradient) in variables.iter_mut().zip(gradients) {
@@ -135,9 +128,8 @@ where
     /// The gradient of each variable that is checked.
     fn gradients(
         &self,
-        trained: &M,
         inputs: &Inputs<A>,
-        output: Tensor<A, D>,
+        output: Tensor<A, 1>,
         point: &Point,
         variables: &[Variable],
     ) -> Vec<Option<Vec<f64>>> {
@@ -145,7 +137,7 @@ where
         let of = |variable: &Variable| match (&variable.skipped, variable.origin) {
             (Some(_), _) => None,
             (None, Origin::Input(at)) => inputs.gradient(at, &gradients),
-            (None, Origin::Parameter(id)) => module::gradient(trained, id, &gradients),
+            (None, Origin::Parameter(id)) => self.function.gradient(id, &gradients),
         };
         variables.iter().map(of).collect()
     }
@@ -200,7 +192,7 @@ where
         {
             let variable = &variables[at];
             let beside = |values: &[f64]| self.value_beside(variable, point, values);
-            let noise = relative_noise(check.seed, &self.precision, &variable.values, beside)?;
+            let noise = relative_noise(check.seed, &self.precision, &variable.values, &beside)?;
             if noise > LOST {
                 (tensors, findings) = self.compare_all(check, point, variables, noise)?;
                 findings.push(Finding::LostPrecision {
@@ -250,7 +242,7 @@ where
                 },
             };
             let beside = |values: &[f64]| self.value_beside(variable, point, values);
-            let (tensor, findings) = compare::tensor(&comparing, variable, beside)?;
+            let (tensor, findings) = compare::tensor(&comparing, variable, &beside)?;
             tensors.push(tensor);
             all.extend(findings);
         }

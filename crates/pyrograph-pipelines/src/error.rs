@@ -8,6 +8,7 @@ use pyrograph_metrics::MetricsError;
 use pyrograph_models::ModelError;
 use pyrograph_vision::VisionError;
 
+#[cfg(feature = "anomaly")]
 use crate::anomaly::Method;
 
 /// Why a request cannot be served.
@@ -108,6 +109,7 @@ pub enum PipelineError {
         value: f32,
     },
     /// A verdict is asked of a model that has no threshold.
+    #[cfg(feature = "anomaly")]
     #[error(
         "the model has no threshold for the method {method}, {}: run `pyrograph anomaly fit`",
         if known.is_empty() { "or any other".into() } else { format!("but for {}", known.join(", ")) }

@@ -1,4 +1,5 @@
-//! From a request to typed output, over pyrograph's models.
+//! From a request to typed output, over pyrograph's models. Each module has a feature of Cargo, all on by default:
+//! `anomaly`, `detection`, `sprites`, `text-to-image`.
 //!
 //! - [`anomaly`]: scores of images by AnoGAN's search or f-AnoGAN's encoder, and verdicts.
 //! - [`detection`]: objects in pictures by an SSD, and how well they are found.
@@ -29,10 +30,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "anomaly")]
 pub mod anomaly;
+#[cfg(feature = "detection")]
 pub mod detection;
 mod error;
+#[cfg(feature = "sprites")]
 pub mod sprites;
+#[cfg(feature = "text-to-image")]
 pub mod stable_diffusion;
 
 pub use error::PipelineError;

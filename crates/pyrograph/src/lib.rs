@@ -18,8 +18,9 @@
 //! | [`serve`] | the pipelines, or a task of your own, behind HTTP: queue, batches between steps, metrics |
 //! | [`loadtest`] | latency of an HTTP endpoint: closed and open loops, percentiles with their spread |
 //!
-//! Backends are features: `flex` (the CPU, default), `ndarray` (which brings `gradcheck::Oracle`
-//! too), `wgpu`, `cuda`; `fusion` fuses kernels on the GPU ones. [`backend`] has their types.
+//! Backends are features: `flex` (the CPU, default), `ndarray`, `wgpu`, `cuda`; `fusion` fuses kernels
+//! on the GPU ones. [`backend`] has their types. The feature `oracle` brings `gradcheck::Oracle`, NdArray
+//! in f64, without the device `ndarray`.
 //!
 //! [`burn`] is the version that all of this is built on, **0.21**: take it from here, with `use
 //! pyrograph::burn;` at the top of a file that derives burn's `Module`. Types of another version of
@@ -27,6 +28,11 @@
 //! that needs more of burn's features adds `burn = { version = "0.21", default-features = false,
 //! features = [...] }`, which Cargo unites with it. The examples of all modules are written for
 //! this crate alone.
+//!
+//! Each job has a feature (`anomaly`, `detection`, `sprites`, `text-to-image`), and so have training
+//! (`train`), data sets (`data`), gradient checks (`checks`), the server (`serve`) and the load
+//! generator (`loadtest`). All are on by default. A program with one job turns the default features
+//! off and names what it needs, such as `flex` and `detection`.
 //!
 //! # Inference on the device that a flag names
 //!
@@ -60,7 +66,7 @@
 //! `DetectionSet::from_images` of [`data`] take images in memory as `SpriteSet::new` does.
 //!
 //! ```
-//! # #[cfg(feature = "flex")] {
+//! # #[cfg(all(feature = "flex", feature = "train"))] {
 //! use pyrograph::backend::Flex;
 //! use pyrograph::burn::backend::Autodiff;
 //! use pyrograph::data::SpriteSet;
@@ -84,7 +90,7 @@
 //! # A module of your own, its gradients checked
 //!
 //! ```
-//! # #[cfg(feature = "ndarray")] {
+//! # #[cfg(feature = "oracle")] {
 //! use pyrograph::burn::{self, module::Module, nn::{Linear, LinearConfig}, tensor::{activation, backend::Backend}};
 //! use pyrograph::gradcheck::{GradCheck, HostTensor, Oracle, gradcheck_module};
 //!
@@ -105,15 +111,20 @@
 
 pub use burn;
 pub use pyrograph_backend as backend;
+#[cfg(feature = "data")]
 pub use pyrograph_data as data;
 pub use pyrograph_diffusion as diffusion;
+#[cfg(feature = "checks")]
 pub use pyrograph_gradcheck as gradcheck;
+#[cfg(feature = "loadtest")]
 pub use pyrograph_loadtest as loadtest;
 pub use pyrograph_losses as losses;
 pub use pyrograph_metrics as metrics;
 pub use pyrograph_models as models;
 pub use pyrograph_pipelines as pipelines;
+#[cfg(feature = "serve")]
 pub use pyrograph_serve as serve;
+#[cfg(feature = "train")]
 pub use pyrograph_train as train;
 pub use pyrograph_vision as vision;
 

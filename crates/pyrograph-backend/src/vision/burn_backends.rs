@@ -10,10 +10,10 @@ use super::VisionBackend;
 #[cfg(feature = "wgpu")]
 use super::primitives::in_type;
 
-#[cfg(feature = "ndarray")]
+#[cfg(feature = "oracle")]
 impl VisionBackend for burn_ndarray::NdArray<f32> {}
 
-#[cfg(feature = "ndarray")]
+#[cfg(feature = "oracle")]
 impl VisionBackend for burn_ndarray::NdArray<f64> {}
 
 #[cfg(feature = "wgpu")]

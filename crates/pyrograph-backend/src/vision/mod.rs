@@ -9,7 +9,7 @@ mod autodiff;
 mod backend;
 #[cfg(any(feature = "wgpu", test))]
 mod bands;
-#[cfg(any(feature = "ndarray", feature = "wgpu", feature = "cuda"))]
+#[cfg(any(feature = "oracle", feature = "wgpu", feature = "cuda"))]
 mod burn_backends;
 mod cache;
 mod exact;

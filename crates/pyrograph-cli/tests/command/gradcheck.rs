@@ -16,14 +16,14 @@ fn the_table_comes_as_json_too() {
     let text = succeeds(&[
         "gradcheck",
         "--device",
-        "ndarray",
+        "cpu",
         "--only",
         "BatchNorm2d",
         "--json",
     ]);
     let json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(json["passed"], true);
-    assert_eq!(json["device"], "ndarray");
+    assert_eq!(json["device"], "cpu");
     assert_eq!(json["entries"][0]["name"], "BatchNorm2d");
     assert!(
         json["entries"][0]["gradient"]["error"]

@@ -27,7 +27,7 @@ fn judged(f: impl Fn(f64) -> f64, slope: f64, precision: Precision) -> Judgement
         steepest_of_all: slope.abs(),
         epsilon: precision.epsilon(),
     };
-    judge(base, &precision, &reference, sides)
+    judge(base, &precision, &reference, &mut { sides })
         .expect("never fails")
         .expect("always judged")
 }
@@ -141,7 +141,7 @@ fn outputs_that_bend_together_add_their_ranges() {
         steepest_of_all: 1.0,
         epsilon: f64::EPSILON,
     };
-    let judgement = judge(base, &Precision::F64, &reference, sides).expect("never fails");
+    let judgement = judge(base, &Precision::F64, &reference, &mut { sides }).expect("never fails");
     assert!(
         matches!(judgement, Some(Judgement::Kink(_))),
         "{judgement:?}"

@@ -12,7 +12,6 @@ use pyrograph_models::weights::{NamedModel, StateDict, TensorEntry};
 /// `f32_model`: a whole forward pass in f32 against f64.
 pub(crate) const F32_MODEL: f32 = 1e-4;
 /// A network whose products are those of numbers rounded to bf16.
-#[allow(dead_code)] // Not every test executable has such networks.
 pub(crate) const BF16_PRODUCTS: f32 = 0.03;
 /// Gradients sum over the batch, so they lose one more digit.
 pub(crate) const F32_GRADIENT: f32 = 1e-3;

@@ -1,10 +1,7 @@
-//! Convolutions with weights and pixels in int8, without unfolding: pixels are quantised and laid out channels last, so
-//! that the channels of a pixel are a row of a product where they lie. Each tap is seen at a distance of its own.
+//! Convolutions with weights and pixels in int8, without unfolding: pixels are quantised and laid out as [`Pixels`].
 //!
 //! The pixels of an image have one scale, as the sums of an output go over several of them; those of a 1×1 convolution
-//! have one each. At stride 1 an image with its padding is one sequence of pixels. The products of those few pixels
-//! that lie between two lines of outputs are computed too, and left out. Tasks depend on the sizes alone, so that
-//! results do not depend on the number of threads.
+//! have one each.
 
 #![allow(unsafe_code)] // Tasks write outputs that lie side by side.
 
@@ -23,15 +20,10 @@ use super::{
         scratch,
     },
     finish::Finish,
+    pixels::{LEAST_CHANNELS, Pixels, Tasks},
     shape::Shape,
 };
 
-/// Pixels of a block: their channels stay in a core's own cache, and so do their products with the weights of a panel.
-const PIXELS: usize = 512;
-/// Bytes of all images that stay in a core's own cache, so that a task takes all pixels and some of the outputs.
-const FEW: usize = 3 << 19;
-/// Channels below which too much of a piece would be zeros.
-const LEAST_CHANNELS: usize = 24;
 /// Pixels with scales of their own that a thread quantises at once: some lines of the cache of each plane.
 const TOKENS: usize = 128;
 /// Values of which a thread looks for the largest at once.
@@ -42,21 +34,9 @@ pub(super) fn pays(s: &Shape) -> bool {
     s.channels_in >= LEAST_CHANNELS && bytes::INNER.contains(&(Layout::new(s).pieces() * DEEP))
 }
 
-/// What a task takes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tasks {
-    /// A panel of outputs and all pixels: the weights are packed by the task that multiplies them.
-    Panels,
-    /// Some pixels and all outputs.
-    Blocks,
-}
-
 /// Writes the outputs [batch, out, height, width] of `x` [batch, in, height, width].
 pub(super) fn forward(s: &Shape, x: &[f32], weight: Int8<'_>, finish: Finish<'_>, out: &mut [f32]) {
-    let tasks = match Layout::new(s).images() <= FEW {
-        true => Tasks::Panels,
-        false => Tasks::Blocks,
-    };
+    let tasks = Tasks::of_images(Layout::new(s).pixels.images());
     forward_by(bytes::kernel(), tasks, s, x, weight, finish, out);
 }
 
@@ -70,7 +50,7 @@ fn forward_by(
     out: &mut [f32],
 ) {
     let layout = Layout::new(s);
-    let mut memory = Buffer::new((layout.images() + layout.beyond()) / size_of::<f32>());
+    let mut memory = Buffer::new((layout.pixels.images() + layout.beyond()) / size_of::<f32>());
     let scales = layout.quantise(x, bytes::zero(by), bytemuck::cast_slice_mut(&mut memory));
     let (numbers, of_weight) = weight.parts();
     let job = Job {
@@ -84,20 +64,14 @@ fn forward_by(
         finish,
         out: Shared::new(out),
     };
-    let (lines, panels) = (layout.lines_at_once(), s.channels_out.div_ceil(WIDE));
-    let blocks = s.out[0].div_ceil(lines);
-    let of_block = |number: usize| {
-        let bound = |block: usize| block * s.out[0] / blocks;
-        let (item, block) = (number / blocks, number % blocks);
-        (item, bound(block)..bound(block + 1))
-    };
-    let (blocks, bytes) = (0..s.batch * blocks, Panel::bytes(layout.pieces()));
+    let panels = s.channels_out.div_ceil(WIDE);
+    let (blocks, bytes) = (layout.pixels.blocks(), Panel::bytes(layout.pieces()));
     if tasks == Tasks::Panels {
         (0..panels).into_par_iter().for_each(|number| {
             scratch::with_numbers(bytes, |memory| {
                 let panel = job.pack(number, memory);
-                for (item, lines) in blocks.clone().map(of_block) {
-                    job.outputs(item, &lines, number, panel);
+                for block in blocks.clone() {
+                    job.outputs(block, number, panel);
                 }
             });
         });
@@ -112,12 +86,11 @@ fn forward_by(
             job.pack(number, memory);
         });
     let packed: &[u8] = packed;
-    blocks.into_par_iter().for_each(|number| {
-        let (item, lines) = of_block(number);
+    blocks.into_par_iter().for_each(|block| {
         for (number, memory) in packed.chunks(bytes).enumerate() {
             let columns = job.of_panel(number).len();
             let panel = Panel::new(memory, columns, layout.pieces());
-            job.outputs(item, &lines, number, panel);
+            job.outputs(block, number, panel);
         }
     });
 }
@@ -125,70 +98,36 @@ fn forward_by(
 /// Where pixels lie.
 struct Layout<'a> {
     s: &'a Shape,
-    /// Bytes from one pixel to the next.
-    pixel: usize,
-    /// Height and width with the padding.
-    size: [usize; 2],
+    pixels: Pixels<'a>,
 }
 
 impl<'a> Layout<'a> {
     fn new(s: &'a Shape) -> Self {
         Self {
             s,
-            pixel: bytes::row_step(s.channels_in),
-            size: [0, 1].map(|axis| s.image[axis] + 2 * s.padding[axis]),
+            pixels: Pixels::new(s, bytes::row_step(s.channels_in)),
         }
-    }
-
-    /// Bytes of an image, and of all.
-    fn image(&self) -> usize {
-        self.size[0] * self.size[1] * self.pixel
-    }
-
-    fn images(&self) -> usize {
-        self.s.batch * self.image()
     }
 
     /// Bytes after the last pixel that kernels may read.
     fn beyond(&self) -> usize {
-        bytes::BEYOND * self.s.stride[1] * self.pixel
-    }
-
-    fn taps(&self) -> usize {
-        self.s.kernel[0] * self.s.kernel[1]
+        bytes::BEYOND * self.s.stride[1] * self.pixels.step
     }
 
     /// Pieces that an output sees.
     fn pieces(&self) -> usize {
-        self.taps() * self.s.channels_in.div_ceil(DEEP)
+        self.pixels.taps() * self.s.channels_in.div_ceil(DEEP)
     }
 
     /// Whether each pixel has a scale of its own: no output sees two.
     fn has_scales_of_pixels(&self) -> bool {
-        self.taps() == 1 && self.s.padding == [0, 0]
+        self.pixels.taps() == 1 && self.s.padding == [0, 0]
     }
 
-    /// Where the pieces that an output sees begin, from its first one on: those of all taps of some channels before the
-    /// next ones, since they are the same pixels for neighbouring outputs.
+    /// Where the pieces that an output sees begin.
     fn starts(&self) -> Vec<usize> {
-        let [across, down] = [self.s.dilation[1], self.s.dilation[0] * self.size[1]];
-        let of_tap = |tap: usize| {
-            let (row, column) = (tap / self.s.kernel[1], tap % self.s.kernel[1]);
-            (row * down + column * across) * self.pixel
-        };
-        bytes::starts(self.s.channels_in)
-            .into_iter()
-            .flat_map(|channel| (0..self.taps()).map(move |tap| of_tap(tap) + channel))
-            .collect()
-    }
-
-    /// Lines of outputs of a block.
-    fn lines_at_once(&self) -> usize {
-        let line = match self.s.stride {
-            [1, 1] => self.size[1],
-            _ => self.s.out[1],
-        };
-        (PIXELS / line).max(1)
+        self.pixels
+            .starts(bytes::starts(self.s.channels_in).into_iter())
     }
 
     /// The scales of the images, by the largest value of each.
@@ -204,43 +143,31 @@ impl<'a> Layout<'a> {
     /// Writes images, line by line, with `zero` around them, and yields the scales: one for each pixel, or one for each
     /// image.
     fn quantise(&self, x: &[f32], zero: u8, to: &mut [u8]) -> Vec<f32> {
-        let ([height, width], [top, left]) = (self.s.image, self.s.padding);
-        let (plane, channels) = (height * width, self.s.channels_in);
-        let to = &mut to[..self.images()];
+        let ([height, width], channels) = (self.s.image, self.s.channels_in);
+        let (plane, pixel) = (height * width, self.pixels.step);
+        let to = &mut to[..self.pixels.images()];
         if self.has_scales_of_pixels() {
             let mut scales = vec![0.0; self.s.batch * plane];
-            to.par_chunks_mut(plane * self.pixel)
+            to.par_chunks_mut(plane * pixel)
                 .zip(scales.par_chunks_mut(plane))
                 .zip(x.par_chunks(channels * plane))
                 .for_each(|((to, scales), x)| {
-                    to.par_chunks_mut(TOKENS * self.pixel)
+                    to.par_chunks_mut(TOKENS * pixel)
                         .zip(scales.par_chunks_mut(TOKENS))
                         .enumerate()
                         .for_each(|(part, (to, scales))| {
                             let x = &x[part * TOKENS..];
-                            bytes::quantise_tokens(
-                                x, plane, channels, zero, to, self.pixel, scales,
-                            );
+                            bytes::quantise_tokens(x, plane, channels, zero, to, pixel, scales);
                         });
                 });
             return scales;
         }
-        let lines = to.par_chunks_mut(self.size[1] * self.pixel);
         let scales = self.scales_of_images(x);
-        let own = left * self.pixel..(left + width) * self.pixel;
-        lines.enumerate().for_each(|(number, to)| {
-            let (item, row) = (number / self.size[0], number % self.size[0]);
-            let row = row.wrapping_sub(top);
-            if row >= height {
-                return to.fill(zero);
-            }
-            to[..own.start].fill(zero);
-            to[own.end..].fill(zero);
+        self.pixels.write_lines(to, zero, |item, row, to| {
             let from = &x[item * channels * plane + row * width..];
-            let (to, inverse) = (&mut to[own.clone()], scales[item].inverse);
             scratch::with(width, |inverses| {
-                inverses.fill(inverse);
-                bytes::quantise_pixels(from, plane, channels, inverses, zero, to, self.pixel);
+                inverses.fill(scales[item].inverse);
+                bytes::quantise_pixels(from, plane, channels, inverses, zero, to, pixel);
             });
         });
         scales.iter().map(|scale| scale.scale).collect()
@@ -271,7 +198,7 @@ impl Job<'_> {
         let (outputs, channels, taps) = (
             self.of_panel(panel),
             self.layout.s.channels_in,
-            self.layout.taps(),
+            self.layout.pixels.taps(),
         );
         let weight = &self.numbers[outputs.start * channels * taps..outputs.end * channels * taps];
         Panel::pack_taps(self.by, memory, weight, [outputs.len(), channels, taps])
@@ -287,32 +214,32 @@ impl Job<'_> {
         Columns::new(&scales, Some(&shifts))
     }
 
-    /// The outputs of a panel for some lines of an image.
-    fn outputs(&self, item: usize, lines: &Range<usize>, number: usize, panel: Panel<'_>) {
-        let (s, pixel) = (self.layout.s, self.layout.pixel);
-        let (width, [height, padded]) = (s.out[1], self.layout.size);
-        let (outputs, count) = (self.of_panel(number), lines.len());
+    /// The outputs of a panel for the lines of a block.
+    fn outputs(&self, block: usize, number: usize, panel: Panel<'_>) {
+        let Layout { s, pixels } = *self.layout;
+        let (item, lines) = pixels.block(block);
+        let (width, [height, padded]) = (s.out[1], pixels.size);
+        let outputs = self.of_panel(number);
         let columns = self.columns(&outputs);
-        // Rows of products from one line to the next, and in all.
-        let (line, rows) = match s.stride {
-            [1, 1] => (padded, (count - 1) * padded + width),
-            _ => (width, count * width),
-        };
-        let image = &self.pixels[item * self.layout.image()..];
+        let [line, rows] = pixels.rows(lines.len());
+        let image = &self.pixels[item * pixels.image()..];
         scratch::with(rows.next_multiple_of(STRIP) * WIDE, |products| {
             let all = Shared::new(products);
             let (with, stores) = (With::Nothing, Stores::Cached);
             // `rows` rows of products from the first one of a line on.
             let write = |of: usize, rows: usize| {
-                let pixels = (lines.start + of) * s.stride[0] * padded;
-                let step = s.stride[1] * pixel;
-                let seen = Rows::new(&image[pixels * pixel..], rows, step, &self.starts);
+                let first_pixel = (lines.start + of) * s.stride[0] * padded;
+                let (step, from) = (
+                    s.stride[1] * pixels.step,
+                    &image[first_pixel * pixels.step..],
+                );
+                let seen = Rows::new(from, rows, step, &self.starts);
                 bytes::products(self.by, &seen, &[panel], |_, range, sums| {
                     let first = (of * line + range.start) * WIDE;
                     // SAFETY: this thread alone has these products, and no other block of them.
                     let mut to = unsafe { all.block(first, WIDE, [range.len(), WIDE]) };
                     if self.layout.has_scales_of_pixels() && s.stride == [1, 1] {
-                        let first = item * height * padded + pixels + range.start;
+                        let first = item * height * padded + first_pixel + range.start;
                         let scales = &self.scales[first..first + range.len()];
                         return bytes::write_rows(&mut to, sums, scales, &columns, with, stores);
                     }
@@ -320,7 +247,8 @@ impl Job<'_> {
                     for (scale, row) in scales.iter_mut().zip(range.clone()) {
                         *scale = match self.layout.has_scales_of_pixels() {
                             true => {
-                                self.scales[item * height * padded + pixels + row * s.stride[1]]
+                                self.scales
+                                    [item * height * padded + first_pixel + row * s.stride[1]]
                             }
                             false => self.scales[item],
                         };
@@ -337,40 +265,23 @@ impl Job<'_> {
             };
             match s.stride {
                 [1, 1] => write(0, rows),
-                _ => (0..count).for_each(|of| write(of, width)),
+                _ => (0..lines.len()).for_each(|of| write(of, width)),
             }
-            self.turn(item, lines, outputs, products, line);
+            // SAFETY: the lines of a panel's outputs are in one task, which one thread has.
+            let mut target = unsafe { pixels.target(&self.out, item, &lines, &outputs) };
+            for number in 0..lines.len() {
+                let from = &products[number * line * WIDE..];
+                bytes::turn_into(&mut target, number * width, from, [width, outputs.len()]);
+            }
+            if self.finish.act != Activation::Identity {
+                let finish = Finish {
+                    scale: None,
+                    shift: None,
+                    act: self.finish.act,
+                };
+                (0..outputs.len()).for_each(|row| finish.channel(row, target.row(row)));
+            }
         });
-    }
-
-    /// Writes the products of some lines, `line` rows apart, to their channels.
-    fn turn(
-        &self,
-        item: usize,
-        lines: &Range<usize>,
-        outputs: Range<usize>,
-        products: &[f32],
-        line: usize,
-    ) {
-        let s = self.layout.s;
-        let ([height, width], columns) = (s.out, outputs.len());
-        let plane = height * width;
-        let first = (item * s.channels_out + outputs.start) * plane + lines.start * width;
-        let size = [columns, lines.len() * width];
-        // SAFETY: the lines of a panel's outputs are in one task, which one thread has.
-        let mut target = unsafe { self.out.block(first, plane, size) };
-        for number in 0..lines.len() {
-            let from = &products[number * line * WIDE..];
-            bytes::turn_into(&mut target, number * width, from, [width, columns]);
-        }
-        if self.finish.act != Activation::Identity {
-            let finish = Finish {
-                scale: None,
-                shift: None,
-                act: self.finish.act,
-            };
-            (0..columns).for_each(|row| finish.channel(row, target.row(row)));
-        }
     }
 }
 

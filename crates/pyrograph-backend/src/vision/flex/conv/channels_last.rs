@@ -1,8 +1,4 @@
-//! Convolutions with weights of bf16 or int8 on tiles, without unfolding: pixels are rounded and laid out channels last, so that the channels
-//! of neighbouring pixels are the rows of a tile where they lie. Each tap is seen at a distance of its own.
-//!
-//! At stride 1 an image with its padding is one sequence of pixels. The products of those few pixels that lie between two lines of
-//! outputs are computed too, and left out. Tasks depend on the sizes alone, so that results do not depend on the number of threads.
+//! Convolutions with weights of bf16 or int8 on tiles, without unfolding: pixels are rounded and laid out as [`Pixels`].
 
 #![allow(unsafe_code)] // Tasks write outputs that lie side by side.
 
@@ -21,15 +17,9 @@ use super::{
         words::{self, PIECE, Panels, Pieces, spread, wide},
     },
     finish::Finish,
+    pixels::{LEAST_CHANNELS, Pixels, Tasks},
     shape::Shape,
 };
-
-/// Pixels of a block: what they see stays in a core's own cache, and so do their products with the weights of a panel.
-const PIXELS: usize = 512;
-/// Numbers of all images that stay in a core's own cache (1.5 MiB), so that a task takes all pixels and some of the outputs.
-const FEW: usize = 3 << 18;
-/// Channels below which too much of a piece would be zeros.
-const LEAST_CHANNELS: usize = 24;
 
 /// Whether tiles are in force and a piece of a pixel's channels is not mostly zeros.
 pub(super) fn pays(s: &Shape) -> bool {
@@ -46,15 +36,6 @@ pub(super) enum Images<'a> {
     Normal(&'a [f32], &'a FoldedNorm),
 }
 
-/// What a task takes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tasks {
-    /// A panel of outputs and all pixels: the weights are packed by the task that multiplies them.
-    Panels,
-    /// Some pixels and all outputs.
-    Blocks,
-}
-
 /// Writes the outputs [batch, out, height, width] of `x`.
 pub(super) fn forward(
     s: &Shape,
@@ -63,10 +44,7 @@ pub(super) fn forward(
     finish: Finish<'_>,
     out: &mut [f32],
 ) {
-    let tasks = match Layout::new(s).images() <= FEW {
-        true => Tasks::Panels,
-        false => Tasks::Blocks,
-    };
+    let tasks = Tasks::of_images(Layout::new(s).pixels.images() * size_of::<bf16>());
     forward_by(tasks, s, x, weight, finish, out);
 }
 
@@ -84,9 +62,10 @@ fn forward_by(
         scale: scales.as_deref().or(finish.scale),
         ..finish
     };
-    let mut memory = Buffer::new(layout.images().div_ceil(2));
+    let images = layout.pixels.images();
+    let mut memory = Buffer::new(images.div_ceil(2));
     let pixels: &mut [bf16] = bytemuck::cast_slice_mut(&mut memory);
-    layout.round(x, &mut pixels[..layout.images()]);
+    layout.round(x, &mut pixels[..images]);
     let job = Job {
         layout: &layout,
         pixels,
@@ -94,23 +73,14 @@ fn forward_by(
         finish,
         out: Shared::new(out),
     };
-    let (lines, panels) = (
-        layout.lines_at_once(),
-        s.channels_out.div_ceil(wide::<bf16>()),
-    );
-    let blocks = s.out[0].div_ceil(lines);
-    let of_block = |number: usize| {
-        let bound = |block: usize| block * s.out[0] / blocks;
-        let (item, block) = (number / blocks, number % blocks);
-        (item, bound(block)..bound(block + 1))
-    };
-    let blocks = 0..s.batch * blocks;
+    let panels = s.channels_out.div_ceil(wide::<bf16>());
+    let blocks = layout.pixels.blocks();
     if tasks == Tasks::Panels {
         (0..panels).into_par_iter().for_each(|panel| {
             scratch::with_numbers(layout.panel(), |words| {
                 let weights = layout.pack(weight, panel, words);
-                for (item, lines) in blocks.clone().map(of_block) {
-                    job.outputs(item, &lines, panel, weights);
+                for block in blocks.clone() {
+                    job.outputs(block, panel, weights);
                 }
             });
         });
@@ -125,10 +95,9 @@ fn forward_by(
             layout.pack(weight, panel, words);
         });
     let words: &[u32] = words;
-    blocks.into_par_iter().for_each(|number| {
-        let (item, lines) = of_block(number);
+    blocks.into_par_iter().for_each(|block| {
         for (panel, words) in words.chunks(layout.panel()).enumerate() {
-            job.outputs(item, &lines, panel, layout.panels(panel, words));
+            job.outputs(block, panel, layout.panels(panel, words));
         }
     });
 }
@@ -136,12 +105,9 @@ fn forward_by(
 /// Where pixels and weights lie.
 struct Layout<'a> {
     s: &'a Shape,
+    pixels: Pixels<'a>,
     /// Numbers of a pixel: its channels, and zeros up to a whole number of pieces.
     pixel: usize,
-    /// Numbers from a pixel to the next.
-    step: usize,
-    /// Height and width with the padding.
-    size: [usize; 2],
 }
 
 impl<'a> Layout<'a> {
@@ -149,51 +115,19 @@ impl<'a> Layout<'a> {
         let pixel = s.channels_in.next_multiple_of(PIECE);
         Self {
             s,
+            pixels: Pixels::new(s, spread::<bf16>(pixel)),
             pixel,
-            step: spread::<bf16>(pixel),
-            size: [0, 1].map(|axis| s.image[axis] + 2 * s.padding[axis]),
         }
-    }
-
-    /// Numbers of an image, and of all.
-    fn image(&self) -> usize {
-        self.size[0] * self.size[1] * self.step
-    }
-
-    fn images(&self) -> usize {
-        self.s.batch * self.image()
-    }
-
-    fn taps(&self) -> usize {
-        self.s.kernel[0] * self.s.kernel[1]
     }
 
     /// Numbers that an output sees, zeros included.
     fn inner(&self) -> usize {
-        self.taps() * self.pixel
+        self.pixels.taps() * self.pixel
     }
 
-    /// Where the pieces that an output sees begin, from its first one on: those of all taps of some channels before the next ones, since
-    /// they are the same pixels for neighbouring outputs.
+    /// Where the pieces that an output sees begin.
     fn starts(&self) -> Vec<usize> {
-        let [across, down] = [self.s.dilation[1], self.s.dilation[0] * self.size[1]];
-        let of_tap = |tap: usize| {
-            let (row, column) = (tap / self.s.kernel[1], tap % self.s.kernel[1]);
-            (row * down + column * across) * self.step
-        };
-        (0..self.pixel)
-            .step_by(PIECE)
-            .flat_map(|channel| (0..self.taps()).map(move |tap| of_tap(tap) + channel))
-            .collect()
-    }
-
-    /// Lines of outputs of a block.
-    fn lines_at_once(&self) -> usize {
-        let line = match self.s.stride {
-            [1, 1] => self.size[1],
-            _ => self.s.out[1],
-        };
-        (PIXELS / line).max(1)
+        self.pixels.starts((0..self.pixel).step_by(PIECE))
     }
 
     /// The outputs of a panel.
@@ -216,7 +150,8 @@ impl<'a> Layout<'a> {
 
     /// Packs the weights [out, in, taps] of a panel.
     fn pack<'w>(&self, weight: Values<'_>, panel: usize, words: &'w mut [u32]) -> Panels<'w, bf16> {
-        let (outputs, channels, taps) = (self.of_panel(panel), self.s.channels_in, self.taps());
+        let (outputs, channels) = (self.of_panel(panel), self.s.channels_in);
+        let taps = self.pixels.taps();
         let weight = weight.part(outputs.start * channels * taps..outputs.end * channels * taps);
         let count = Panels::<bf16>::words(self.inner(), outputs.len());
         let of_panel = &mut words[..count];
@@ -228,24 +163,11 @@ impl<'a> Layout<'a> {
 
     /// Rounds images, line by line, and lays zeros around them.
     fn round(&self, x: Images<'_>, pixels: &mut [bf16]) {
-        let ([height, width], [top, left]) = (self.s.image, self.s.padding);
         let channels = self.s.channels_in;
-        let line = self.size[1] * self.step;
-        let own = left * self.step..(left + width) * self.step;
-        pixels
-            .par_chunks_mut(line)
-            .enumerate()
-            .for_each(|(number, to)| {
-                let (item, row) = (number / self.size[0], number % self.size[0]);
-                let row = row.wrapping_sub(top);
-                if row >= height {
-                    return to.fill(bf16::ZERO);
-                }
-                to[..own.start].fill(bf16::ZERO);
-                to[own.end..].fill(bf16::ZERO);
-                let to = &mut to[own.clone()];
+        self.pixels
+            .write_lines(pixels, bf16::ZERO, |item, row, to| {
                 if channels < self.pixel {
-                    let pixels = to.chunks_mut(self.step);
+                    let pixels = to.chunks_mut(self.pixels.step);
                     pixels.for_each(|pixel| pixel[channels..self.pixel].fill(bf16::ZERO));
                 }
                 self.round_line(x, item, row, to);
@@ -260,7 +182,7 @@ impl<'a> Layout<'a> {
         match x {
             Images::Plain(x) => {
                 let from = &x[first(0)..(item + 1) * channels * plane];
-                words::narrow_columns(to, self.step, from, plane, [channels, width]);
+                words::narrow_columns(to, self.pixels.step, from, plane, [channels, width]);
             }
             Images::Normal(x, norm) => {
                 let step = spread::<f32>(width);
@@ -272,7 +194,7 @@ impl<'a> Layout<'a> {
                             norm.write(item * channels + channel, from, &mut to[..width]);
                         }
                         let to = &mut to[begin..];
-                        words::narrow_columns(to, self.step, normal, step, [count, width]);
+                        words::narrow_columns(to, self.pixels.step, normal, step, [count, width]);
                     }
                 });
             }
@@ -289,22 +211,19 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// The outputs of a panel for some lines of an image.
-    fn outputs(&self, item: usize, lines: &Range<usize>, panel: usize, weights: Panels<'_, bf16>) {
-        let (s, pixel) = (self.layout.s, self.layout.step);
-        let (width, [_, padded]) = (s.out[1], self.layout.size);
-        let (outputs, count) = (self.layout.of_panel(panel), lines.len());
+    /// The outputs of a panel for the lines of a block.
+    fn outputs(&self, block: usize, panel: usize, weights: Panels<'_, bf16>) {
+        let Layout { s, pixels, .. } = *self.layout;
+        let (item, lines) = pixels.block(block);
+        let (width, [_, padded]) = (s.out[1], pixels.size);
+        let outputs = self.layout.of_panel(panel);
         let columns = outputs.len();
-        // Rows of products from one line to the next, and in all.
-        let (line, rows) = match s.stride {
-            [1, 1] => (padded, (count - 1) * padded + width),
-            _ => (width, count * width),
-        };
-        let image = &self.pixels[item * self.layout.image()..][..self.layout.image()];
-        let first = |line: usize| &image[line * s.stride[0] * padded * pixel..];
+        let [line, rows] = pixels.rows(lines.len());
+        let image = &self.pixels[item * pixels.image()..][..pixels.image()];
+        let first = |line: usize| &image[line * s.stride[0] * padded * pixels.step..];
         scratch::with(rows * columns, |products| {
             let write = |products: &mut [f32], from: &[bf16], rows: usize| {
-                let seen = Pieces::new(from, rows, s.stride[1] * pixel, &self.starts);
+                let seen = Pieces::new(from, rows, s.stride[1] * pixels.step, &self.starts);
                 product_by_distant_rows(products, columns, &(seen, weights), Into::Overwrite);
             };
             match s.stride {
@@ -314,33 +233,16 @@ impl Job<'_> {
                     lines.for_each(|(line, products)| write(products, first(line), width));
                 }
             }
-            self.finish(item, lines, outputs, products, line);
+            // SAFETY: the lines of a panel's outputs are in one task, which one thread has.
+            let mut target = unsafe { pixels.target(&self.out, item, &lines, &outputs) };
+            for number in 0..lines.len() {
+                let from = &products[number * line * columns..];
+                target.turn_from(number * width, from, columns, [width, columns]);
+            }
+            for (row, channel) in outputs.enumerate() {
+                self.finish.channel(channel, target.row(row));
+            }
         });
-    }
-
-    /// Writes the products of some lines, `line` rows apart, to their channels.
-    fn finish(
-        &self,
-        item: usize,
-        lines: &Range<usize>,
-        outputs: Range<usize>,
-        products: &[f32],
-        line: usize,
-    ) {
-        let s = self.layout.s;
-        let ([height, width], columns) = (s.out, outputs.len());
-        let plane = height * width;
-        let first = (item * s.channels_out + outputs.start) * plane + lines.start * width;
-        let size = [columns, lines.len() * width];
-        // SAFETY: the lines of a panel's outputs are in one task, which one thread has.
-        let mut target = unsafe { self.out.block(first, plane, size) };
-        for number in 0..lines.len() {
-            let from = &products[number * line * columns..];
-            target.turn_from(number * width, from, columns, [width, columns]);
-        }
-        for (row, channel) in outputs.enumerate() {
-            self.finish.channel(channel, target.row(row));
-        }
     }
 }
 

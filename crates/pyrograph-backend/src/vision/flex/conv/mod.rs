@@ -20,6 +20,7 @@ mod method;
 mod minimal;
 mod outputs;
 mod paired;
+mod pixels;
 mod plan;
 mod shape;
 #[cfg(test)]
