@@ -1,7 +1,6 @@
 //! The random order and augmentation of training data, as functions of seeds.
 
-/// Step of splitmix64, the golden ratio in 64 bits.
-const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+use pyrograph_base::{SplitMix64, hash, rand::Rng};
 
 /// What a key is for, so that no two uses share a stream.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +37,7 @@ pub fn epoch_order(len: usize, seed: u64, epoch: u64) -> Vec<u32> {
     // The documented panic: both kinds of sets refuse to be longer.
     let len = u32::try_from(len).expect("a set has at most u32::MAX items");
     let mut order: Vec<u32> = (0..len).collect();
-    shuffle(&mut order, key(Purpose::Order, seed, epoch));
+    stream(Purpose::Order, seed, epoch).shuffle(&mut order);
     order
 }
 
@@ -54,42 +53,35 @@ impl Augment {
     /// Whether the image at `index` is mirrored in this epoch: half of the images on average. The
     /// draw depends on (seed, epoch, index), and not on the order or the batch size.
     pub fn flips(&self, seed: u64, epoch: u64, index: usize) -> bool {
-        self.horizontal_flip && mix(key(Purpose::Flip, seed, epoch) ^ index as u64) >> 63 == 1
+        self.horizontal_flip && hash([seed, epoch, Purpose::Flip as u64, index as u64]) >> 63 == 1
     }
 }
 
 /// `N` numbers in [-1, 1] for what happens to the image at `index` in this epoch, each evenly spread.
 pub(crate) fn jitter_numbers<const N: usize>(seed: u64, epoch: u64, index: usize) -> [f32; N] {
-    let mut state = mix(key(Purpose::Jitter, seed, epoch) ^ index as u64);
-    std::array::from_fn(|_| {
-        let number = mix(state);
-        state = state.wrapping_add(GOLDEN);
-        // The upper 24 bits, which a 32-bit float holds exactly.
-        (number >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
-    })
+    let mut draws = Draws::new(Purpose::Jitter, seed, epoch, index);
+    // Multiples of 2⁻²³, which a 32-bit float holds exactly.
+    std::array::from_fn(|_| 2.0 * draws.unit() - 1.0)
 }
 
-/// A stream of random numbers that belongs to one use at one image in one epoch: numbers of splitmix64.
+/// A stream of random numbers that belongs to one use at one image in one epoch.
 #[derive(Clone, Debug)]
-pub(crate) struct Draws(u64);
+pub(crate) struct Draws(SplitMix64);
 
 impl Draws {
     /// The start of the stream of (`purpose`, `seed`, `epoch`, `index`).
     pub(crate) fn new(purpose: Purpose, seed: u64, epoch: u64, index: usize) -> Self {
-        Self(mix(key(purpose, seed, epoch) ^ index as u64))
+        Self(SplitMix64::of([seed, epoch, purpose as u64, index as u64]))
     }
 
     /// 64 random bits.
     pub(crate) fn bits(&mut self) -> u64 {
-        let number = mix(self.0);
-        self.0 = self.0.wrapping_add(GOLDEN);
-        number
+        self.0.next_u64()
     }
 
     /// A number in [0, 1), evenly spread.
     pub(crate) fn unit(&mut self) -> f32 {
-        // The upper 24 bits, which a 32-bit float holds exactly.
-        (self.bits() >> 40) as f32 / (1_u32 << 24) as f32
+        self.0.unit()
     }
 
     /// A number from `low` to `high`, evenly spread.
@@ -99,8 +91,7 @@ impl Draws {
 
     /// A number below `sides`, each as likely as any other; 0 if `sides` is.
     pub(crate) fn below(&mut self, sides: usize) -> usize {
-        // The upper half of the product, which is below `sides`.
-        ((u128::from(self.bits()) * sides as u128) >> 64) as usize
+        self.0.below(sides)
     }
 
     /// True with probability `p`: never at 0, always at 1.
@@ -111,37 +102,17 @@ impl Draws {
 
 /// Shuffles in the way of a split: by seed and class.
 pub(crate) fn shuffle_for_split(items: &mut [usize], seed: u64, class: usize) {
-    shuffle(items, key(Purpose::Split, seed, class as u64));
+    stream(Purpose::Split, seed, class as u64).shuffle(items);
 }
 
 /// Shuffles in the way of a choice of some items: by seed.
 pub(crate) fn shuffle_for_choice(items: &mut [usize], seed: u64) {
-    shuffle(items, key(Purpose::Choice, seed, 0));
+    stream(Purpose::Choice, seed, 0).shuffle(items);
 }
 
-/// The shuffle of Fisher and Yates; see [`epoch_order`].
-fn shuffle<T>(items: &mut [T], key: u64) {
-    let mut state = key;
-    for last in (1..items.len()).rev() {
-        let number = mix(state);
-        state = state.wrapping_add(GOLDEN);
-        // The upper half of the product, which is at most `last`.
-        let chosen = ((u128::from(number) * (last as u128 + 1)) >> 64) as usize;
-        items.swap(last, chosen);
-    }
-}
-
-/// The start of a stream that no other pair or purpose has.
-fn key(purpose: Purpose, seed: u64, item: u64) -> u64 {
-    mix(mix(mix(seed) ^ item) ^ purpose as u64)
-}
-
-/// The finaliser of splitmix64 (Steele, Lea and Flood 2014).
-fn mix(state: u64) -> u64 {
-    let z = state.wrapping_add(GOLDEN);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+/// A stream that no other pair or purpose has.
+fn stream(purpose: Purpose, seed: u64, item: u64) -> SplitMix64 {
+    SplitMix64::of([seed, item, purpose as u64])
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ pub(crate) enum Stop {
     Finding(Finding),
 }
 
+/// The function's values with other values of one tensor.
+pub(crate) type Beside<'a> = dyn Fn(&[f64]) -> Result<Vec<f64>, Stop> + 'a;
+
 impl From<GradCheckError> for Stop {
     fn from(error: GradCheckError) -> Self {
         Self::Error(error)
@@ -38,7 +41,7 @@ pub(crate) struct Comparing<'a> {
 pub(crate) fn tensor(
     comparing: &Comparing<'_>,
     variable: &Variable,
-    beside: &dyn Fn(&[f64]) -> Result<Vec<f64>, Stop>,
+    beside: &Beside<'_>,
 ) -> Result<(TensorReport, Vec<Finding>), GradCheckError> {
     let Comparing { check, at, .. } = *comparing;
     let mut tally = Tally::new(variable, comparing);
@@ -122,7 +125,7 @@ struct Lines<'a> {
     comparing: &'a Comparing<'a>,
     values: &'a [f64],
     gradient: &'a [f64],
-    beside: &'a dyn Fn(&[f64]) -> Result<Vec<f64>, Stop>,
+    beside: &'a Beside<'a>,
 }
 
 impl Lines<'_> {

@@ -1,6 +1,12 @@
 //! How many digits of a function's values are rounding.
 
-use crate::{GradCheckError, compare::Stop, numbers::norm, random::direction, settings::Precision};
+use crate::{
+    GradCheckError,
+    compare::{Beside, Stop},
+    numbers::norm,
+    random::direction,
+    settings::Precision,
+};
 
 /// Values whose rounding is larger than this share of them are no f64 values: a deep network rounds
 /// to 1e-14 or so.
@@ -26,7 +32,7 @@ pub(crate) fn relative_noise(
     seed: u64,
     precision: &Precision,
     values: &[f64],
-    beside: &dyn Fn(&[f64]) -> Result<Vec<f64>, Stop>,
+    beside: &Beside<'_>,
 ) -> Result<f64, GradCheckError> {
     let count = values.len() as f64;
     let distance = DISTANCE * precision.step * norm(values).max(1.0) / count.sqrt();

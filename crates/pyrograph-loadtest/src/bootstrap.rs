@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    figures::{interpolate, percentile, place},
-    random::SplitMix,
-};
+use pyrograph_base::{SplitMix64, rand::RngExt};
+use rand_distr::Beta;
+
+use crate::figures::{interpolate, percentile, place};
 
 /// How the spread of a percentile is estimated.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,19 +41,20 @@ pub(crate) fn quantile_interval(
     quantile: f64,
     options: &BootstrapOptions,
 ) -> [f64; 2] {
-    let mut random = SplitMix::new(options.seed ^ quantile.to_bits());
+    let mut random = SplitMix64::new(options.seed ^ quantile.to_bits());
     let (below, weight) = place(n, quantile);
     let rank = (below + 1) as f64;
     let above = n as f64 - rank;
+    let lowest = Beta::new(rank, above + 1.0).expect("both are at least 1");
     // The cast rounds down.
     let value_of = |uniform: f64| value_at(((uniform * n as f64) as usize).min(n - 1));
     let mut resampled: Vec<f64> = (0..options.resamples.max(1))
         .map(|_| {
-            let lower = random.beta(rank, above + 1.0);
+            let lower = random.sample(lowest);
             if above == 0.0 || weight == 0.0 {
                 return value_of(lower);
             }
-            let gap = 1.0 - random.uniform().powf(1.0 / above);
+            let gap = 1.0 - random.random::<f64>().powf(1.0 / above);
             let upper = lower + (1.0 - lower) * gap;
             interpolate(value_of(lower), value_of(upper), weight)
         })
@@ -69,12 +70,12 @@ mod tests {
 
     /// By definition: every resample in full.
     fn naive_interval(sorted: &[f64], quantile: f64, resamples: usize) -> [f64; 2] {
-        let mut random = SplitMix::new(99);
+        let mut random = SplitMix64::new(99);
         let n = sorted.len();
         let mut quantiles: Vec<f64> = (0..resamples)
             .map(|_| {
                 let mut sample: Vec<f64> = (0..n)
-                    .map(|_| sorted[(random.uniform() * n as f64) as usize])
+                    .map(|_| sorted[(random.random::<f64>() * n as f64) as usize])
                     .collect();
                 sample.sort_by(f64::total_cmp);
                 percentile(&sample, 100.0 * quantile)

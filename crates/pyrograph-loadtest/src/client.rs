@@ -9,7 +9,9 @@ use reqwest::{
     redirect::Policy,
 };
 
-use crate::{BodyOrder, LoadError, LoadPlan, answer, random::drawn_index};
+use pyrograph_base::SplitMix64;
+
+use crate::{BodyOrder, LoadError, LoadPlan, answer};
 
 /// Bytes of an error's body that are kept for its words.
 const ERROR_BYTES: usize = 4096;
@@ -156,7 +158,8 @@ impl Client {
         let place = match self.plan.order {
             // The remainder is below a usize.
             BodyOrder::InTurn => (index % bodies.len().max(1) as u64) as usize,
-            BodyOrder::Drawn => drawn_index(self.plan.seed, index, bodies.len()),
+            // Drawn without state, so that clients need none in common.
+            BodyOrder::Drawn => SplitMix64::of([self.plan.seed, index]).below(bodies.len()),
         };
         if let Some(body) = bodies.get(place) {
             *request.body_mut() = Some(body.clone().into());

@@ -40,7 +40,6 @@ mod histogram;
 mod open;
 mod plan;
 mod plot;
-mod random;
 mod recorder;
 mod remarks;
 mod report;

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use pyrograph_base::{SplitMix64, rand::RngExt};
+use rand_distr::Exp1;
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
@@ -14,7 +16,6 @@ use tokio::{
 use crate::{
     Arrivals,
     client::{Client, Sample},
-    random::SplitMix,
 };
 
 /// Arrivals that wait for the sending task. When they are more, the pacing thread waits; their intended starts stay.
@@ -35,13 +36,13 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// The intended starts from the beginning of the test, ascending.
     fn times(self) -> impl Iterator<Item = Duration> + Send {
-        let mut random = SplitMix::new(self.seed);
+        let mut random = SplitMix64::new(self.seed);
         let mut drawn = 0.0;
         let times = (0..self.requests.unwrap_or(u64::MAX)).map_while(move |index| {
             let units = match self.arrivals {
                 Arrivals::Constant => index as f64,
                 Arrivals::Poisson => {
-                    drawn += random.exponential();
+                    drawn += random.sample::<f64, _>(Exp1);
                     drawn
                 }
             };

@@ -1,28 +1,20 @@
 //! Random directions that are the same on every machine.
 
-/// Step of splitmix64, the golden ratio in 64 bits.
-const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+use pyrograph_base::{SplitMix64, rand::Rng};
 
-/// The splitmix64 generator (Steele, Lea and Flood 2014): a counter and a finaliser, which
-/// is plenty for directions and needs no dependency.
+/// A stream of normal values.
 #[derive(Clone, Debug)]
-pub(crate) struct SplitMix(u64);
+pub(crate) struct Normals(SplitMix64);
 
-impl SplitMix {
+impl Normals {
     /// A stream of its own for each pair.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
-        Self(mix(mix(seed) ^ stream))
-    }
-
-    fn next(&mut self) -> u64 {
-        let value = mix(self.0);
-        self.0 = self.0.wrapping_add(GOLDEN);
-        value
+        Self(SplitMix64::of([seed, stream]))
     }
 
     /// Uniform in (0, 1): the middle of one of 2⁵² steps.
     fn uniform(&mut self) -> f64 {
-        ((self.next() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
+        ((self.0.next_u64() >> 12) as f64 + 0.5) / (1_u64 << 52) as f64
     }
 
     /// Two independent values of the standard normal distribution (Box and Muller 1958).
@@ -49,30 +41,13 @@ impl SplitMix {
     }
 }
 
-/// The finaliser of splitmix64.
-fn mix(state: u64) -> u64 {
-    let z = state.wrapping_add(GOLDEN);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_generator_is_splitmix64() {
-        // The published first outputs for the state 0.
-        let mut stream = SplitMix(0);
-        assert_eq!(stream.next(), 0xE220_A839_7B1D_CDAF);
-        assert_eq!(stream.next(), 0x6E78_9E6A_A1B9_65F4);
-        assert_eq!(stream.next(), 0x06C4_5D18_8009_454F);
-    }
-
-    #[test]
     fn normal_values_have_the_moments_of_the_normal_distribution() {
-        let mut stream = SplitMix::new(7, 0);
+        let mut stream = Normals::new(7, 0);
         let values: Vec<f64> = (0..50_000).flat_map(|_| stream.normal_pair()).collect();
         let moment = |power| values.iter().map(|x| x.powi(power)).sum::<f64>() / 100_000.0;
         assert!(moment(1).abs() < 0.015, "{}", moment(1));
@@ -84,11 +59,11 @@ mod tests {
     #[test]
     fn directions_have_length_one_and_differ_by_seed_and_stream() {
         for dim in [1, 2, 3, 768] {
-            let direction = SplitMix::new(1, 2).direction(dim);
+            let direction = Normals::new(1, 2).direction(dim);
             let length: f32 = direction.iter().map(|x| x * x).sum();
             assert!((length - 1.0).abs() < 1e-5);
         }
-        let direction = |seed, stream| SplitMix::new(seed, stream).direction(4);
+        let direction = |seed, stream| Normals::new(seed, stream).direction(4);
         assert_eq!(direction(1, 2), direction(1, 2));
         assert_ne!(direction(1, 2), direction(1, 3));
         assert_ne!(direction(1, 2), direction(2, 2));

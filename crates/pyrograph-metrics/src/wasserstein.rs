@@ -5,7 +5,7 @@ use crate::check::item_count;
 use crate::lanes::dot;
 use crate::parallel::fill_blocks;
 use crate::quantile::quantile;
-use crate::random::SplitMix;
+use crate::random::Normals;
 
 /// Projections that share one pass over the items, which are then read from the cache.
 const BLOCK: usize = 8;
@@ -71,7 +71,7 @@ pub fn sliced_wasserstein(
     let work = items.saturating_mul(dim).saturating_mul(config.projections);
     let mut distances = vec![0.0; config.projections];
     fill_blocks(&mut distances, BLOCK, work, |first, distances| {
-        let stream = |offset| SplitMix::new(config.seed, (first + offset) as u64);
+        let stream = |offset| Normals::new(config.seed, (first + offset) as u64);
         let directions: Vec<_> = (0..distances.len())
             .map(|offset| stream(offset).direction(dim))
             .collect();

@@ -16,6 +16,7 @@ use Allowed::{Libraries, Nothing, These};
 /// From the lowest layer up. Where a layer's edges bring `pyrograph-backend` and `pyrograph-vision` along anyway
 /// (train, pipelines), they are written out: that layer names their types itself.
 const TABLE: &[(&str, Allowed)] = &[
+    ("pyrograph-base", Nothing),
     ("pyrograph-backend", Nothing),
     ("pyrograph-vision", Nothing),
     ("pyrograph-diffusion", These(&["pyrograph-backend"])),
@@ -29,9 +30,12 @@ const TABLE: &[(&str, Allowed)] = &[
     ),
     (
         "pyrograph-data",
-        These(&["pyrograph-backend", "pyrograph-vision"]),
+        These(&["pyrograph-base", "pyrograph-backend", "pyrograph-vision"]),
     ),
-    ("pyrograph-metrics", These(&["pyrograph-vision"])),
+    (
+        "pyrograph-metrics",
+        These(&["pyrograph-base", "pyrograph-vision"]),
+    ),
     ("pyrograph-gradcheck", These(&["pyrograph-backend"])),
     (
         "pyrograph-train",
@@ -66,7 +70,10 @@ const TABLE: &[(&str, Allowed)] = &[
             "pyrograph-pipelines",
         ]),
     ),
-    ("pyrograph-loadtest", These(&["pyrograph-vision"])),
+    (
+        "pyrograph-loadtest",
+        These(&["pyrograph-base", "pyrograph-vision"]),
+    ),
     (
         "pyrograph-conformance",
         These(&[

@@ -1,23 +1,23 @@
 //! The deterministic choices behind a sprite.
 
-/// Step of splitmix64 (Steele, Lea and Flood 2014), the golden ratio in 64 bits.
-const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
+use pyrograph_base::{SplitMix64, rand::Rng};
 
-/// A splitmix64 stream of choices.
+/// A stream of choices.
 #[derive(Clone, Debug)]
-pub(super) struct Dice(u64);
+pub(super) struct Dice(SplitMix64);
 
 impl Dice {
     /// A stream of its own for each triple.
     pub(super) fn new(class: u64, seed: u64, index: u64) -> Self {
-        Self(scramble(scramble(scramble(seed) ^ index) ^ class))
+        let mut numbers = SplitMix64::of([seed, index, class]);
+        // Sprites have always been drawn from the second number on.
+        numbers.next_u64();
+        Self(numbers)
     }
 
     /// A number below `sides`.
     pub(super) fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(GOLDEN);
-        // The multiply-shift takes the upper half of the product, which is below `sides`.
-        ((u128::from(scramble(self.0)) * sides as u128) >> 64) as usize
+        self.0.below(sides)
     }
 
     /// One of `choices`, each as likely as any other.
@@ -35,12 +35,4 @@ impl Dice {
     pub(super) fn one_in(&mut self, sides: usize) -> bool {
         self.roll(sides) == 0
     }
-}
-
-/// The finaliser of splitmix64.
-fn scramble(state: u64) -> u64 {
-    let z = state.wrapping_add(GOLDEN);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
 }

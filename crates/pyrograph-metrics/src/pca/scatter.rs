@@ -161,7 +161,7 @@ mod tests {
             count in 1_usize..11,
             seed in any::<u64>(),
         ) {
-            let mut random = crate::random::SplitMix::new(seed, 0);
+            let mut random = crate::random::Normals::new(seed, 0);
             let mut rows = |rows: usize| -> Vec<Vec<f32>> {
                 (0..rows).map(|_| random.direction(dim)).collect()
             };

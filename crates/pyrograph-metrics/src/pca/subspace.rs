@@ -2,7 +2,7 @@
 
 use super::eigen::symmetric_eigen;
 use super::scatter::Scatter;
-use crate::random::SplitMix;
+use crate::random::Normals;
 
 /// Directions iterated beside those asked for. Each step shrinks the error of the last direction
 /// kept by the ratio of the first variance outside the block to its own.
@@ -38,7 +38,7 @@ pub(super) struct Subspace {
 /// | `turned` | the Ritz vectors Q·Y |
 pub(super) fn leading(scatter: &Scatter, dim: usize, rank: usize, count: usize) -> Subspace {
     let block = count.saturating_add(SPARE).min(rank);
-    let start = |index| SplitMix::new(0, index as u64).direction(dim);
+    let start = |index| Normals::new(0, index as u64).direction(dim);
     let start = (0..block).map(start).map(|direction| widen(&direction));
     let mut basis = orthonormal(start.collect());
     let mut step = 0;
