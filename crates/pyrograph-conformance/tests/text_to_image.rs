@@ -1,6 +1,6 @@
 //! Tiny text-to-image pipelines on every backend of this build, held to Flex's.
 //!
-//! `cargo test -p pyrograph-conformance --test text_to_image -- --nocapture` prints how far each is from it.
+//! `cargo test -p pyrograph-conformance --features wgpu --test text_to_image -- --nocapture` prints how far WGPU is from it.
 
 #![cfg(all(
     feature = "flex",
@@ -19,7 +19,7 @@ use std::{ops::ControlFlow, path::Path};
 use burn::tensor::{DType, backend::Backend};
 use common::{Case, bytes, difference, psnr};
 use pyrograph_backend::{
-    BackendKind, BackendTask, Device, DeviceSpec,
+    BackendTask, Device, DeviceSpec,
     vision::{VisionAutodiff, VisionBackend},
 };
 use pyrograph_models::{ModelError, weights::Precision};
@@ -36,13 +36,6 @@ const LATENTS: f32 = 1e-4;
 /// dB of a picture beside Flex's, in f32 and with weights of half the bytes.
 const PICTURE: f64 = 50.0;
 const HALF_PICTURE: f64 = 30.0;
-
-/// The backends that are held to Flex.
-const OTHERS: [DeviceSpec; 3] = [
-    DeviceSpec::NdArray,
-    DeviceSpec::Wgpu { index: None },
-    DeviceSpec::Cuda { index: 0 },
-];
 
 /// A picture by one backend.
 struct Picture<'a> {
@@ -88,10 +81,6 @@ fn run(spec: DeviceSpec, case: &Case, request: &ImageRequest, precision: Precisi
     })
 }
 
-fn is_compiled(spec: &DeviceSpec) -> bool {
-    spec.kind().is_some_and(BackendKind::is_compiled)
-}
-
 /// The request of a fixture with few steps and little guidance.
 fn short(case: &Case) -> ImageRequest {
     ImageRequest {
@@ -101,75 +90,91 @@ fn short(case: &Case) -> ImageRequest {
     }
 }
 
-#[track_caller]
-fn equals_flex(name: &'static str) {
+fn equals_flex(name: &'static str, spec: DeviceSpec) {
     let case = Case::new(name);
     let request = short(&case);
     let (expected, _) = run(DeviceSpec::Cpu, &case, &request, Precision::F32);
     let expected = expected.unwrap();
-    for spec in OTHERS.into_iter().filter(is_compiled) {
-        let (seen, _) = run(spec, &case, &request, Precision::F32);
-        let seen = seen.unwrap_or_else(|error| panic!("{name} on {spec}: {error}"));
-        let latents = difference(&seen.latents.values, &expected.latents.values);
-        let ratio = psnr(&bytes(&seen.images), &bytes(&expected.images));
-        println!("{name} on {spec}: latents {latents:e}, {ratio:.1} dB");
-        assert!(
-            latents < LATENTS,
-            "{name} on {spec}: latents differ by {latents}"
-        );
-        assert!(ratio >= PICTURE, "{name} on {spec}: {ratio:.1} dB");
-    }
+    let (seen, _) = run(spec, &case, &request, Precision::F32);
+    let seen = seen.unwrap_or_else(|error| panic!("{name} on {spec}: {error}"));
+    let latents = difference(&seen.latents.values, &expected.latents.values);
+    let ratio = psnr(&bytes(&seen.images), &bytes(&expected.images));
+    println!("{name} on {spec}: latents {latents:e}, {ratio:.1} dB");
+    assert!(
+        latents < LATENTS,
+        "{name} on {spec}: latents differ by {latents}"
+    );
+    assert!(ratio >= PICTURE, "{name} on {spec}: {ratio:.1} dB");
 }
 
-#[test]
-fn a_base_pipeline_gives_the_pictures_of_flex_on_every_backend() {
-    equals_flex("base");
-}
-
-#[test]
-fn a_pipeline_of_velocities_gives_the_pictures_of_flex_on_every_backend() {
-    equals_flex("v_prediction");
-}
-
-#[test]
-fn a_pipeline_of_stable_diffusion_1_gives_the_pictures_of_flex_on_every_backend() {
-    equals_flex("old");
-}
-
-#[test]
-fn image_to_image_gives_the_pictures_of_flex_on_every_backend() {
-    equals_flex("image");
-}
-
-#[test]
-fn inpainting_with_nine_channels_gives_the_pictures_of_flex_on_every_backend() {
-    equals_flex("nine");
-}
-
-#[test]
-fn bf16_weights_give_nearly_the_picture_or_are_refused_with_the_backend() {
+fn bf16_is_near_or_refused(spec: DeviceSpec) {
     let case = Case::new("base");
     let request = short(&case);
     let (exact, _) = run(DeviceSpec::Cpu, &case, &request, Precision::F32);
     let exact = bytes(&exact.unwrap().images);
-    for spec in [DeviceSpec::Cpu]
-        .into_iter()
-        .chain(OTHERS)
-        .filter(is_compiled)
-    {
-        let (seen, lacks_bf16) = run(spec, &case, &request, Precision::Bf16);
-        match seen {
-            Ok(response) => {
-                let ratio = psnr(&bytes(&response.images), &exact);
-                println!("bf16 on {spec}: {ratio:.1} dB");
-                assert!(ratio >= HALF_PICTURE, "{spec}: {ratio:.1} dB");
-            }
-            Err(PipelineError::Model(ModelError::MissingType { wanted, .. })) => {
-                println!("bf16 on {spec}: refused");
-                assert!(lacks_bf16, "{spec} has bf16");
-                assert_eq!(wanted.to_lowercase(), "bf16");
-            }
-            Err(error) => panic!("{spec}: {error}"),
+    let (seen, lacks_bf16) = run(spec, &case, &request, Precision::Bf16);
+    match seen {
+        Ok(response) => {
+            let ratio = psnr(&bytes(&response.images), &exact);
+            println!("bf16 on {spec}: {ratio:.1} dB");
+            assert!(ratio >= HALF_PICTURE, "{spec}: {ratio:.1} dB");
         }
+        Err(PipelineError::Model(ModelError::MissingType { wanted, .. })) => {
+            println!("bf16 on {spec}: refused");
+            assert!(lacks_bf16, "{spec} has bf16");
+            assert_eq!(wanted.to_lowercase(), "bf16");
+        }
+        Err(error) => panic!("{spec}: {error}"),
     }
 }
+
+#[test]
+fn bf16_weights_give_nearly_the_picture_of_f32_on_flex() {
+    bf16_is_near_or_refused(DeviceSpec::Cpu);
+}
+
+/// The tests of one backend, under its name: `--skip cuda::` leaves out the backend of a device that is not there.
+macro_rules! tests_of {
+    ($name:ident, $spec:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn a_base_pipeline_gives_the_pictures_of_flex() {
+                equals_flex("base", $spec);
+            }
+
+            #[test]
+            fn a_pipeline_of_velocities_gives_the_pictures_of_flex() {
+                equals_flex("v_prediction", $spec);
+            }
+
+            #[test]
+            fn a_pipeline_of_stable_diffusion_1_gives_the_pictures_of_flex() {
+                equals_flex("old", $spec);
+            }
+
+            #[test]
+            fn image_to_image_gives_the_pictures_of_flex() {
+                equals_flex("image", $spec);
+            }
+
+            #[test]
+            fn inpainting_with_nine_channels_gives_the_pictures_of_flex() {
+                equals_flex("nine", $spec);
+            }
+
+            #[test]
+            fn bf16_weights_give_nearly_the_picture_or_are_refused_with_the_backend() {
+                bf16_is_near_or_refused($spec);
+            }
+        }
+    };
+}
+
+#[cfg(feature = "ndarray")]
+tests_of!(ndarray, DeviceSpec::NdArray);
+#[cfg(feature = "wgpu")]
+tests_of!(wgpu, DeviceSpec::Wgpu { index: None });
+#[cfg(feature = "cuda")]
+tests_of!(cuda, DeviceSpec::Cuda { index: 0 });

@@ -1,9 +1,10 @@
 //! What a user writes: configurations in JSON, and numbers out of bounds.
 
-use crate::support::{PREDICTIONS, plan};
 use pyrograph_diffusion::{
     DiffusionError, NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan, TimestepGrid,
 };
+
+use crate::support::{PREDICTIONS, plan};
 
 #[test]
 fn an_eta_or_a_clipping_range_out_of_bounds_is_refused() {

@@ -1,13 +1,14 @@
 //! Whole trajectories against diffusers' schedulers (`fixtures/samplers/make.py`).
 
-use crate::support;
 use std::sync::Arc;
 
-use crate::support::{plan, values};
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use pyrograph_diffusion::{NoiseScheduleConfig, SamplerConfig, Walk};
 use serde::Deserialize;
+
+use crate::support;
+use crate::support::{plan, values};
 
 /// diffusers computes `ᾱ` as a product of a thousand factors in f32, and both sides step in f32;
 /// relative to the larger of 1 and the value.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::support::{PREDICTIONS, assert_close, clean_and_noise, plan, values};
 use burn::tensor::Tensor;
 use burn_flex::Flex;
 use pyrograph_diffusion::{
     DiffusionError, ForwardNoise, NoiseSchedule, NoiseScheduleConfig, PredictionType,
     SamplerConfig, Walk,
 };
+
+use crate::support::{PREDICTIONS, assert_close, clean_and_noise, plan, values};
 
 /// A few roundings in f32.
 const F32_OP: f64 = 1e-5;

@@ -1,12 +1,13 @@
 //! Figures that others published, or that were computed once in f64, for loops with a toy model.
 
-use crate::support::torch_rng::TorchRng;
-use crate::support::{
-    Samples, TOY_LEN, abs_sum, assert_close, in_f64, plan, toy_loop, toy_noise, toy_sample,
-};
 use pyrograph_diffusion::{
     BetaSchedule, DdpmVariance, DpmSolverConfig, ExtraNoise, FinalPoint, NoiseScheduleConfig,
     PredictionType, SamplerConfig, SamplerKind, SamplerPlan, SigmaSpacing, TimestepGrid,
+};
+
+use crate::support::torch_rng::TorchRng;
+use crate::support::{
+    Samples, TOY_LEN, abs_sum, assert_close, in_f64, plan, toy_loop, toy_noise, toy_sample,
 };
 
 /// Figures computed in f64 and printed to six decimals.

@@ -1,10 +1,11 @@
 //! Which timesteps each sampler visits, against published lists.
 
-use crate::support::plan;
 use pyrograph_diffusion::{
     BetaSchedule, DiffusionError, NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan,
     TimestepGrid,
 };
+
+use crate::support::plan;
 
 fn stable_diffusion(config: SamplerConfig, grid: TimestepGrid) -> Vec<f64> {
     let config = SamplerConfig {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::support::{PREDICTIONS, assert_close, clean_and_noise, in_f64, plan, toy_loop, values};
 use proptest::prelude::*;
 use pyrograph_diffusion::{
     BetaSchedule, DdpmVariance, ExtraNoise, FinalPoint, NoiseScheduleConfig, PredictionType,
     SamplerConfig, SamplerKind, SchedulerName, SigmaSpacing, TimestepGrid, Walk,
 };
+
+use crate::support::{PREDICTIONS, assert_close, clean_and_noise, in_f64, plan, toy_loop, values};
 
 /// A few thousand roundings in f64, magnified by `1/√ᾱ` of up to 1e5.
 const F64_LOOP: f64 = 1e-8;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::support::{assert_close, clean_and_noise, in_f64, plan, toy_loop, values};
 use pyrograph_diffusion::{
     DdpmVariance, FinalPoint, NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerKind,
     SchedulerName, SigmaSpacing, Walk,
 };
+
+use crate::support::{assert_close, clean_and_noise, in_f64, plan, toy_loop, values};
 
 fn stable_diffusion() -> NoiseScheduleConfig {
     NoiseScheduleConfig::stable_diffusion()

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::support::values;
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
 use pyrograph_diffusion::{
@@ -10,6 +9,8 @@ use pyrograph_diffusion::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::support::values;
 
 /// Figures computed in f64 and printed to ten digits, relative to the larger of 1 and the value.
 const PRINTED: f64 = 1e-8;

@@ -4,11 +4,12 @@ use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
 use std::sync::Arc;
 
+use pyrograph_diffusion::{DiffusersScheduler, SamplerPlan, Walk};
+
 use crate::support::torch_rng::TorchRng;
 use crate::support::{
     Samples, TOY_LEN, abs_sum, assert_close, in_f64, toy_model, toy_noise, toy_sample, values,
 };
-use pyrograph_diffusion::{DiffusersScheduler, SamplerPlan, Walk};
 
 /// Sums that diffusers' tests state, relative; they allow 1e-2 and 1e-3.
 const DIFFUSERS: f64 = 1e-3;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::thread;
 
-use crate::support::{Samples, assert_close, clean_and_noise, in_f64, plan, toy_loop, values};
 use burn::tensor::DType;
 use pyrograph_diffusion::{
     DdpmVariance, DiffusionError, ExtraNoise, NoiseSchedule, NoiseScheduleConfig, SamplerConfig,
     SamplerKind, SamplerPlan, SchedulerName, Walk,
 };
+
+use crate::support::{Samples, assert_close, clean_and_noise, in_f64, plan, toy_loop, values};
 
 /// One call of a run that begins at call `i`.
 fn single_call(plan: &SamplerPlan, i: usize, x: f64, output: f64, noise: Option<f64>) -> f64 {

@@ -2,7 +2,6 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use crate::support::plan;
 use burn::tensor::{Tensor, TensorData};
 use burn_flex::Flex;
 use pyrograph_diffusion::{
@@ -10,6 +9,8 @@ use pyrograph_diffusion::{
     SamplerConfig, SamplerKind, Thresholding, TimestepGrid, Walk,
 };
 use serde_json::Value;
+
+use crate::support::plan;
 
 /// `f32_op`: a few f32 operations.
 const F32_OP: f32 = 2e-6;

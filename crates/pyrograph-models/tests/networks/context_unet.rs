@@ -1,11 +1,7 @@
 //! ContextUnet against PyTorch; see `fixtures/context_unet/make.py`.
 
-use crate::common;
 use std::path::PathBuf;
 
-use crate::common::{
-    F32_GRADIENT, F32_MODEL, Gradients, assert_close, assert_is, field_path, tensor, with_value,
-};
 use burn::backend::Autodiff;
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
@@ -17,6 +13,11 @@ use pyrograph_models::{
     weights::{
         StateDict, TensorEntry, build_model, load_model, load_weights, save_model, state_dict_of,
     },
+};
+
+use crate::common;
+use crate::common::{
+    F32_GRADIENT, F32_MODEL, Gradients, assert_close, assert_is, field_path, tensor, with_value,
 };
 
 /// The same weights in every way that PyTorch writes them.

@@ -1,9 +1,7 @@
 //! The DCGAN against PyTorch; see `fixtures/dcgan/make.py`.
 
-use crate::common;
 use std::path::PathBuf;
 
-use crate::common::{F32_GRADIENT, F32_MODEL, Gradients, assert_close, assert_is, tensor, values};
 use burn::{
     backend::Autodiff,
     module::{AutodiffModule, Module},
@@ -22,6 +20,9 @@ use pyrograph_models::{
         NamedModel, StateDict, build_model, load_model, read_config, save_model, state_dict_of,
     },
 };
+
+use crate::common;
+use crate::common::{F32_GRADIENT, F32_MODEL, Gradients, assert_close, assert_is, tensor, values};
 
 type A = Autodiff<Flex>;
 

@@ -1,6 +1,5 @@
 //! Weights in int8 with a scale for each output: files, loading, and the UNet.
 
-use crate::formula;
 use std::{
     collections::HashMap,
     fs,
@@ -20,6 +19,8 @@ use pyrograph_models::{
         state_dict_of,
     },
 };
+
+use crate::formula;
 
 type Unet<B> = UNet2DConditionModel<B>;
 

@@ -1,6 +1,5 @@
 //! The error of each layer of a UNet in each type, and the types that follow from it.
 
-use crate::formula;
 use std::{cell::Cell, fs, path::PathBuf, rc::Rc};
 
 use burn::tensor::{DType, Tensor, TensorData};
@@ -17,6 +16,8 @@ use pyrograph_models::{
         random_weights,
     },
 };
+
+use crate::formula;
 
 type Unet = UNet2DConditionModel<Flex>;
 

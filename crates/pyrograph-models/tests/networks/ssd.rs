@@ -1,7 +1,5 @@
 //! SSD against PyTorch, torchvision and pytorch-ssd; see `fixtures/ssd/make.py`.
 
-use crate::common::{F32_MODEL, Gradients, assert_close};
-use crate::{common, formula};
 use burn::{
     backend::Autodiff,
     module::AutodiffModule,
@@ -16,6 +14,9 @@ use pyrograph_models::{
     weights::{StateDict, TensorEntry, build_model, load_model, save_model, state_dict_of},
 };
 use pyrograph_vision::{DetectOptions, postprocess};
+
+use crate::common::{F32_MODEL, Gradients, assert_close};
+use crate::{common, formula};
 
 type A = Autodiff<Flex>;
 

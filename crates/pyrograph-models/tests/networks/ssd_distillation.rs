@@ -1,7 +1,5 @@
 //! What knowledge distillation asks of the detectors: feature maps, thawing, projectors, cost.
 
-use crate::common::{Gradients, assert_close};
-use crate::{common, formula};
 use burn::{
     backend::Autodiff,
     module::{AutodiffModule, Module, ModuleVisitor, Param},
@@ -15,6 +13,9 @@ use pyrograph_models::{
     ssd::{ProjectorKind, Projectors, Ssd, SsdConfig, SsdOutput},
     weights::{StateDict, load_model, save_model, state_dict_of},
 };
+
+use crate::common::{Gradients, assert_close};
+use crate::{common, formula};
 
 type A = Autodiff<Flex>;
 

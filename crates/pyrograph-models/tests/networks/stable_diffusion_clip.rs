@@ -1,8 +1,5 @@
 //! CLIP's text encoder against transformers; see `fixtures/stable_diffusion/clip/make.py`.
 
-use crate::common::{BF16_PRODUCTS, F32_MODEL};
-use crate::diffusers::Case;
-use crate::{common, formula};
 use burn::tensor::{Int, Tensor};
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
@@ -11,6 +8,10 @@ use pyrograph_models::{
     stable_diffusion::clip::{ClipTextConfig, ClipTextModel},
     weights::{Precision, StateDict, build_model, build_model_with, state_dict_of},
 };
+
+use crate::common::{BF16_PRODUCTS, F32_MODEL};
+use crate::diffusers::Case;
+use crate::{common, formula};
 
 fn case(name: &str) -> (Case, ClipTextConfig) {
     let case = Case::open("clip", name);

@@ -1,7 +1,5 @@
 //! The tiny autoencoder against diffusers; see `fixtures/stable_diffusion/tiny_vae/make.py`.
 
-use crate::common::{BF16_PRODUCTS, F32_MODEL};
-use crate::diffusers::Case;
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
 use pyrograph_backend::vision::{VisionBackend, set_exact_products};
@@ -9,6 +7,9 @@ use pyrograph_models::{
     stable_diffusion::tiny_vae::{AutoencoderTiny, AutoencoderTinyConfig},
     weights::{Precision, StateDict, build_model, build_model_with, state_dict_of},
 };
+
+use crate::common::{BF16_PRODUCTS, F32_MODEL};
+use crate::diffusers::Case;
 
 fn case(name: &str) -> (Case, AutoencoderTinyConfig) {
     let case = Case::open("tiny_vae", name);

@@ -1,6 +1,5 @@
 //! The U-Net of Stable Diffusion against diffusers; see `fixtures/stable_diffusion/unet/make.py`.
 
-use crate::formula;
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use burn::tensor::{Tensor, backend::Backend};
@@ -14,6 +13,8 @@ use pyrograph_models::{
     weights::{NamedModel, Precision, StateDict, build_model, build_model_with},
 };
 use serde_json::{Value, json};
+
+use crate::formula;
 
 const CASES: [&str; 7] = [
     "v2",

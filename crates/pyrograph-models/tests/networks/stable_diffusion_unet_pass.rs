@@ -1,7 +1,6 @@
 //! Passes of the U-Net of Stable Diffusion that reuse parts of earlier ones, on the networks of
 //! `fixtures/stable_diffusion/unet/make.py`. Accelerated walks are held to diffusers in `pyrograph-pipelines`.
 
-use crate::formula;
 use std::{fs, path::PathBuf};
 
 use burn::tensor::Tensor;
@@ -14,6 +13,8 @@ use pyrograph_models::{
     },
     weights::{StateDict, build_model},
 };
+
+use crate::formula;
 
 const CASES: [&str; 7] = [
     "v2",

@@ -1,7 +1,5 @@
 //! The autoencoder against diffusers; see `fixtures/stable_diffusion/vae/make.py`.
 
-use crate::common::{BF16_PRODUCTS, F32_MODEL, values};
-use crate::diffusers::Case;
 use burn::tensor::Tensor;
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
@@ -10,6 +8,9 @@ use pyrograph_models::{
     stable_diffusion::vae::{AutoencoderKl, AutoencoderKlConfig, Tiling, one_at_a_time},
     weights::{Precision, StateDict, build_model, build_model_with, state_dict_of},
 };
+
+use crate::common::{BF16_PRODUCTS, F32_MODEL, values};
+use crate::diffusers::Case;
 
 fn case(name: &str) -> (Case, AutoencoderKlConfig) {
     let case = Case::open("vae", name);
