@@ -7,7 +7,8 @@
 //!   NdArray in f64, with `ndarray`.
 //! - [`rng`]: seeded noise made on the host, the same on every backend.
 //!
-//! This is the only crate with backend features: `flex` (default), `ndarray`, `wgpu`, `cuda`, and `fusion` for the GPU ones.
+//! This is the only crate with backend features: `flex` (default), `ndarray`, `wgpu`, `cuda`, `oracle`
+//! (NdArray in f64), and `fusion` for the GPU ones.
 //!
 //! ```
 //! # mod pyrograph { pub use burn; pub use pyrograph_backend as backend; }
