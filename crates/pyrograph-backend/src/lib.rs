@@ -4,7 +4,7 @@
 //!   it: one that trains ([`BackendTask`]), or one that only infers ([`InferenceTask`]).
 //! - [`vision`]: [`VisionBackend`](vision::VisionBackend), the seam for fused kernels.
 //! - `Flex`, `NdArray`, `Wgpu`, `Cuda`: burn's backends by type, each with its feature; `Oracle`,
-//!   NdArray in f64, with `ndarray`.
+//!   NdArray in f64, with `oracle`.
 //! - [`rng`]: seeded noise made on the host, the same on every backend.
 //!
 //! This is the only crate with backend features: `flex` (default), `ndarray`, `wgpu`, `cuda`, `oracle`

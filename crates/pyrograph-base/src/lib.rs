@@ -1,8 +1,8 @@
 //! What the libraries of pyrograph share and none of them owns.
 //!
-//! [`SplitMix64`] is a small seeded generator for orders, augmentation, drawn data and arrival times. It implements the traits of
-//! [`rand`], so that the distributions of `rand` and `rand_distr` draw from it. The noise of diffusion is not its work: see
-//! `pyrograph_backend::rng`.
+//! [`SplitMix64`] is a small seeded generator for orders, augmentation, drawn data and arrival times. It implements the
+//! traits of [`rand`], so that the distributions of `rand` and `rand_distr` draw from it. The noise of diffusion comes
+//! from `pyrograph_backend::rng`.
 
 mod split_mix;
 

@@ -7,8 +7,8 @@ use rand::{SeedableRng, TryRng};
 /// The golden ratio in 64 bits.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// splitmix64 ([Steele, Lea and Flood 2014](https://doi.org/10.1145/2660193.2660195)): a counter and a finaliser. Its numbers are the
-/// same on every machine and in every release. It is no source of secrets.
+/// splitmix64 ([Steele, Lea and Flood 2014](https://doi.org/10.1145/2660193.2660195)): a counter and a finaliser. Its
+/// numbers are the same on every machine and in every release. Do not use it for secrets.
 ///
 /// ```
 /// use pyrograph_base::{SplitMix64, rand::{Rng, RngExt}};
@@ -33,7 +33,8 @@ impl SplitMix64 {
         Self::new(hash(parts))
     }
 
-    /// A number below `sides`, each as likely as any other to 2⁻⁶⁴; 0 if `sides` is. It takes one number of the stream.
+    /// A number below `sides`; 0 if `sides` is 0. The probabilities of two numbers differ by 2⁻⁶⁴ at most. It takes one
+    /// number of the stream.
     pub fn below(&mut self, sides: usize) -> usize {
         // The upper half of the product, which is below `sides`.
         ((u128::from(self.bits()) * sides as u128) >> 64) as usize
@@ -45,7 +46,8 @@ impl SplitMix64 {
         (self.bits() >> 40) as f32 / (1_u32 << 24) as f32
     }
 
-    /// Shuffles as Fisher and Yates did: for i from the last place down to 1, the items at i and at a place up to i change places.
+    /// The shuffle of Fisher and Yates: for i from `items.len() - 1` down to 1, item i is swapped with item
+    /// `below(i + 1)`.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));

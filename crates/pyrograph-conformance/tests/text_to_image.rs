@@ -1,6 +1,7 @@
 //! Tiny text-to-image pipelines on every backend of this build, held to Flex's.
 //!
-//! `cargo test -p pyrograph-conformance --features wgpu --test text_to_image -- --nocapture` prints how far WGPU is from it.
+//! `cargo test -p pyrograph-conformance --features wgpu --test text_to_image -- --nocapture` prints how far WGPU is from
+//! it.
 
 #![cfg(all(
     feature = "flex",

@@ -1,4 +1,5 @@
-//! A checked function without its types: whatever its module and the rank of its output, the check is compiled once for a backend.
+//! A checked function behind a trait object: the check is compiled once for a backend, and not for every module,
+//! closure and rank of output.
 
 use burn::module::{Module, ParamId};
 use burn::tensor::{

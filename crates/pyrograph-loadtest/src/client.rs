@@ -158,8 +158,7 @@ impl Client {
         let place = match self.plan.order {
             // The remainder is below a usize.
             BodyOrder::InTurn => (index % bodies.len().max(1) as u64) as usize,
-            // Drawn without state, so that clients need none in common.
-            BodyOrder::Drawn => SplitMix64::of([self.plan.seed, index]).below(bodies.len()),
+            BodyOrder::Drawn => drawn_index(self.plan.seed, index, bodies.len()),
         };
         if let Some(body) = bodies.get(place) {
             *request.body_mut() = Some(body.clone().into());
@@ -252,4 +251,22 @@ fn words_of(error: &reqwest::Error) -> String {
     }
     causes.dedup();
     causes.join(": ")
+}
+
+/// The body of request `index` among `count`, drawn without state, so that clients need none in common.
+fn drawn_index(seed: u64, index: u64, count: usize) -> usize {
+    SplitMix64::of([seed, index]).below(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_body_is_drawn_and_the_seed_decides() {
+        let draw = |seed| (0..64).map(|i| drawn_index(seed, i, 3)).collect::<Vec<_>>();
+        assert_eq!(draw(1), draw(1));
+        assert_ne!(draw(1), draw(2));
+        assert!((0..3).all(|body| draw(1).contains(&body)));
+    }
 }

@@ -1,4 +1,5 @@
-//! Convolutions with weights of bf16 or int8 on tiles, without unfolding: pixels are rounded and laid out as [`Pixels`].
+//! Convolutions with weights of bf16 or int8 on tiles, without unfolding: pixels are rounded and laid out as
+//! [`Pixels`].
 
 #![allow(unsafe_code)] // Tasks write outputs that lie side by side.
 

@@ -1,8 +1,9 @@
-//! Pixels laid out channels last for convolutions without unfolding: the channels of a pixel are a row of a product where they lie, and
-//! each tap is seen at a distance of its own.
+//! Pixels in channels-last layout, for convolutions without unfolding: the channels of a pixel, as they lie in memory, are
+//! a row of a product, and each tap reads its rows at an offset of its own.
 //!
-//! At stride 1 an image with its padding is one sequence of pixels. The products of those few pixels that lie between two lines of
-//! outputs are computed too, and left out. Tasks depend on the sizes alone, so that results do not depend on the number of threads.
+//! At stride 1 an image with its padding is one sequence of pixels. The few products between two lines of outputs are
+//! computed too, and not written. Tasks depend on the sizes alone, so that results do not depend on the number of
+//! threads.
 
 #![allow(unsafe_code)] // Tasks write outputs that lie side by side.
 
@@ -32,7 +33,7 @@ pub(super) enum Tasks {
 }
 
 impl Tasks {
-    /// The faster ones where all images take so many bytes.
+    /// The faster kind for images of `bytes` bytes in all.
     pub(super) fn of_images(bytes: usize) -> Self {
         match bytes <= FEW {
             true => Self::Panels,
@@ -73,8 +74,8 @@ impl<'a> Pixels<'a> {
         self.s.kernel[0] * self.s.kernel[1]
     }
 
-    /// Where the pieces that an output sees begin, from its first one on, if those of a pixel begin at `channels`: those of all taps of
-    /// some channels before the next ones, since they are the same pixels for neighbouring outputs.
+    /// The offsets of the pieces that an output reads, from its first one on; those of a pixel are at `channels`. All taps
+    /// of some channels come before the next channels, since neighbouring outputs read the same pixels.
     pub(super) fn starts(&self, channels: impl Iterator<Item = usize>) -> Vec<usize> {
         let [across, down] = [self.s.dilation[1], self.s.dilation[0] * self.size[1]];
         let of_tap = |tap: usize| {
