@@ -8,7 +8,7 @@ use burn::{
 use pyrograph_backend::{
     Device, lock_autodiff,
     rng::{NoiseKey, Purpose},
-    vision::VisionAutodiff,
+    vision::{PreparedWeights, VisionAutodiff},
 };
 use pyrograph_losses::{AdversarialLoss, AnomalyScore};
 use pyrograph_models::{
@@ -67,7 +67,11 @@ fn networks<A: VisionAutodiff>(device: &Device<A>) -> (Generator<A>, Discriminat
 fn generate<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
     let generator = networks::<A>(device).0.valid().frozen();
     let z = latents::<A>(GENERATE_BATCH, 0, device).inner();
-    move || drop(generator.forward(z.clone()))
+    let prepared = PreparedWeights::of(&generator);
+    move || {
+        let _ = &prepared;
+        drop(generator.forward(z.clone()));
+    }
 }
 
 /// One step of each network on 128 images: cross-entropy, batch norms, two Adams, running statistics.

@@ -10,7 +10,7 @@ use burn::{
 use pyrograph_backend::{
     Device, lock_autodiff,
     rng::{NoiseKey, Purpose, host_tensor},
-    vision::VisionAutodiff,
+    vision::{PreparedWeights, VisionAutodiff},
 };
 use pyrograph_diffusion::{
     ForwardNoise, NoiseSchedule, NoiseScheduleConfig, SamplerConfig, SamplerPlan, Walk,
@@ -83,8 +83,10 @@ fn sample<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
         noise::<A>(0, SAMPLE_BATCH, device).inner(),
         contexts::<A>(SAMPLE_BATCH, device).inner(),
     );
+    let prepared = PreparedWeights::of(&model);
     let (mut draws, device) = (0, device.clone());
     move || {
+        let _ = &prepared;
         draws += 1;
         let t = host_tensor(vec![plan.time_fraction(0) as f32], [1], &device);
         let predicted = model.forward(x.clone(), t, Some(c.clone()));

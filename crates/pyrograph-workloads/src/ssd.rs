@@ -10,7 +10,7 @@ use burn::{
 use pyrograph_backend::{
     Device, lock_autodiff,
     rng::{NoiseKey, Purpose},
-    vision::VisionAutodiff,
+    vision::{PreparedWeights, VisionAutodiff},
 };
 use pyrograph_losses::{MultiBoxLoss, PriorMatcher, TruthBox};
 use pyrograph_models::ssd::{Ssd, SsdConfig};
@@ -90,7 +90,11 @@ fn forward<A: VisionAutodiff>(batch: usize, device: &Device<A>) -> impl FnMut() 
         network::<A>(device).valid(),
         images::<A>(batch, device).inner(),
     );
-    move || drop(network.forward(x.clone()))
+    let prepared = PreparedWeights::of(&network);
+    move || {
+        let _ = &prepared;
+        drop(network.forward(x.clone()));
+    }
 }
 
 /// Forward, matching, loss, backward, and a step of SGD with momentum and weight decay.

@@ -1,7 +1,7 @@
 //! The trait itself.
 
 use burn::tensor::{
-    Device, TensorData, TensorMetadata,
+    Device, TensorData, TensorMetadata, TensorPrimitive,
     backend::{AutodiffBackend, Backend},
     ops::{ConvOptions, ConvTransposeOptions, FloatTensor, QuantizedTensor},
 };
@@ -9,7 +9,7 @@ use burn::tensor::{
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
     Int8Products, Linear, LinearForm, ModulateGradients, NormGradients, NormStatistics, NormedConv,
-    Window,
+    PreparedWeight, Window,
     linear::composed,
     normed_conv, plain,
     primitives::{
@@ -401,6 +401,13 @@ pub trait VisionBackend: Backend {
             )),
             _ => composed::<Self>(layer),
         }
+    }
+
+    /// Lets layers keep the forms of `weight` that kernels multiply, as long as the returned value lives; none where the
+    /// backend keeps none. See [`PreparedWeights`](super::PreparedWeights).
+    fn prepare_weight(weight: TensorPrimitive<Self>) -> Option<PreparedWeight> {
+        let _ = weight;
+        None
     }
 
     /// A weight [out, ..] of `numbers` in int8 with a scale for each output, as other weights are held; none where the

@@ -1,4 +1,4 @@
-//! How much memory lies ready for the next tensor.
+//! How much memory lies ready for the next tensor, and how much prepared weights take.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,4 +19,19 @@ pub fn set_buffer_cache(bytes: usize) {
 /// What [`set_buffer_cache`] has last been told.
 pub fn buffer_cache() -> usize {
     BYTES.load(Ordering::Relaxed)
+}
+
+/// 512 MiB: the transformed kernels of SSD300 on VGG16 take 290 MB.
+static PREPARED: AtomicUsize = AtomicUsize::new(1 << 29);
+
+/// Sets how many `bytes` the forms of [`PreparedWeights`](super::PreparedWeights) take beside the weights, for the whole
+/// process; 512 MiB by default. The form of a weight in a mapped file counts with what it takes beyond the weight. A
+/// layer whose form has no room makes it in every pass, and with 0 no layer keeps one. Forms that exist stay.
+pub fn set_prepared_bytes(bytes: usize) {
+    PREPARED.store(bytes, Ordering::Relaxed);
+}
+
+/// What [`set_prepared_bytes`] has last been told.
+pub fn prepared_bytes() -> usize {
+    PREPARED.load(Ordering::Relaxed)
 }

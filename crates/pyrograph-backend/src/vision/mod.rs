@@ -20,6 +20,7 @@ mod normed_conv;
 mod ops;
 mod outputs;
 pub mod plain;
+mod prepared;
 mod primitives;
 mod quantised;
 mod window;
@@ -27,7 +28,7 @@ mod window;
 pub use activation::Activation;
 pub use attention::{AttentionGradients, AttentionOptions, AttentionPass, Products};
 pub use backend::{VisionAutodiff, VisionBackend};
-pub use cache::{buffer_cache, set_buffer_cache};
+pub use cache::{buffer_cache, prepared_bytes, set_buffer_cache, set_prepared_bytes};
 pub use exact::{exact_convolutions, exact_products, set_exact_convolutions, set_exact_products};
 #[cfg(feature = "flex")]
 pub(crate) use flex::vector_words;
@@ -41,6 +42,7 @@ pub use ops::{
     upsample_nearest, weighted_squares,
 };
 pub use outputs::{BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics};
+pub use prepared::{PreparedWeight, PreparedWeights};
 pub use quantised::{Int8Products, QUANTISED_MAX, matrix_of, quantised_scheme, quantised_weight};
 pub use window::Window;
 

@@ -336,5 +336,6 @@ mod attention_backward;
 mod distances;
 mod half;
 mod overflow;
+mod prepared;
 mod quantised;
 mod sequence;

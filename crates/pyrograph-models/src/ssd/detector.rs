@@ -1,7 +1,10 @@
 //! The detector, from pictures to objects.
 
 use burn::tensor::{Element, Int, Tensor, TensorData};
-use pyrograph_backend::{rng::host_tensor, vision::VisionBackend};
+use pyrograph_backend::{
+    rng::host_tensor,
+    vision::{PreparedWeights, VisionBackend},
+};
 use pyrograph_vision::{
     BoxCoder, CenterBox, DetectOptions, Detection, RgbImage, postprocess, resize_bilinear_chw,
 };
@@ -58,6 +61,7 @@ impl DetectorInput {
 #[derive(Debug)]
 pub struct Detector<B: VisionBackend> {
     network: Ssd<B>,
+    _prepared: PreparedWeights,
     config: SsdConfig,
     card: DetectorCard,
     priors: Vec<CenterBox>,
@@ -83,6 +87,7 @@ impl<B: VisionBackend> Detector<B> {
         Ok(Self {
             priors: config.prior_boxes()?,
             coder: config.prior_config().coder(),
+            _prepared: PreparedWeights::of(&network),
             network,
             config,
             card,

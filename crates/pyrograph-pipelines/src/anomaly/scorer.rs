@@ -3,7 +3,10 @@
 use std::{ops::ControlFlow, path::Path};
 
 use burn::tensor::{DType, Tensor};
-use pyrograph_backend::{rng::host_tensor, vision::VisionAutodiff};
+use pyrograph_backend::{
+    rng::host_tensor,
+    vision::{PreparedWeights, VisionAutodiff},
+};
 use pyrograph_losses::AnomalyScore;
 use pyrograph_metrics::quantile_threshold;
 use pyrograph_models::{
@@ -43,6 +46,7 @@ pub struct ScoredImage {
 #[derive(Debug)]
 pub struct AnomalyScorer<B: VisionAutodiff> {
     networks: AnoGan<B::InnerBackend>,
+    _prepared: PreparedWeights,
     config: DcganConfig,
     card: AnomalyCard,
     pool: LastPool<B::InnerBackend>,
@@ -58,6 +62,7 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
         device: &B::Device,
     ) -> Self {
         Self {
+            _prepared: PreparedWeights::of(&networks),
             networks,
             config,
             card,

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 use burn::tensor::{Tensor, backend::Backend};
 use pyrograph_backend::{
     rng::{NoiseSource, Purpose, host_tensor},
-    vision::VisionBackend,
+    vision::{PreparedWeights, VisionBackend},
 };
 use pyrograph_diffusion::{DiffusionCard, SamplerConfig, SamplerPlan, slerp};
 use pyrograph_models::{
@@ -24,6 +24,7 @@ use crate::PipelineError;
 #[derive(Debug)]
 pub struct SpritePipeline<B: Backend> {
     model: ContextUnet<B>,
+    _prepared: PreparedWeights,
     rules: SpriteRules,
     device: B::Device,
 }
@@ -40,6 +41,7 @@ impl<B: VisionBackend> SpritePipeline<B> {
         device: &B::Device,
     ) -> Result<Self, PipelineError> {
         Ok(Self {
+            _prepared: PreparedWeights::of(&model),
             model,
             rules: SpriteRules::new(config, card)?,
             device: device.clone(),

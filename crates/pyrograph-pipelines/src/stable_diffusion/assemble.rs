@@ -1,6 +1,6 @@
 //! From networks to a pipeline.
 
-use pyrograph_backend::vision::VisionBackend;
+use pyrograph_backend::vision::{PreparedWeights, VisionBackend};
 use pyrograph_models::stable_diffusion::{
     clip::{ClipTextConfig, ClipTextModel},
     unet::{UNet2DConditionConfig, UNet2DConditionModel},
@@ -9,7 +9,7 @@ use pyrograph_models::stable_diffusion::{
 use super::{
     coder::ImageCoder,
     memory::{MemoryLimit, NetworkSizes},
-    pipeline::{Channels, StableDiffusion},
+    pipeline::{Channels, StableDiffusion, is_in_host_memory},
     request::refuse,
     rules::RequestRules,
     schedule::UNetTraits,
@@ -83,9 +83,26 @@ impl<B: VisionBackend> StableDiffusion<B> {
             coder,
             rules,
             memory,
+            prepared: Vec::new(),
             notes: Vec::new(),
             device: device.clone(),
         })
+    }
+
+    /// Lets layers keep the forms of their weights that kernels multiply, where memory would do for both: the weights
+    /// take `bytes`.
+    pub(super) fn prepare(&mut self, bytes: u64) {
+        let in_host_memory = is_in_host_memory::<B>(&self.device);
+        let both = self
+            .memory
+            .check("the prepared weights", 2 * bytes, in_host_memory);
+        if both.is_ok() {
+            self.prepared = vec![
+                PreparedWeights::of(&self.text_encoder),
+                PreparedWeights::of(&self.unet),
+                self.coder.prepare(),
+            ];
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The VAE: from pictures to latents and back.
 
 use burn::tensor::Tensor;
-use pyrograph_backend::vision::VisionBackend;
+use pyrograph_backend::vision::{PreparedWeights, VisionBackend};
 use pyrograph_models::stable_diffusion::{
     tiny_vae::AutoencoderTiny,
     vae::{AutoencoderKl, LatentDistribution, Tiling},
@@ -45,6 +45,14 @@ pub(super) struct ImageCoder<B: VisionBackend> {
 }
 
 impl<B: VisionBackend> ImageCoder<B> {
+    /// The network's weights, for kernels to keep their forms.
+    pub(super) fn prepare(&self) -> PreparedWeights {
+        match &self.coder {
+            Coder::Full(vae) => PreparedWeights::of(&**vae),
+            Coder::Tiny(vae) => PreparedWeights::of(vae),
+        }
+    }
+
     /// Whether encoding draws noise.
     pub(super) fn draws(&self) -> bool {
         matches!(self.coder, Coder::Full(_))

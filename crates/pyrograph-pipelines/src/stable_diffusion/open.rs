@@ -95,11 +95,10 @@ impl<B: VisionBackend> StableDiffusion<B> {
         };
         let scheduler = Scheduler::new(checkpoint.scheduler.as_deref())?;
         checkpoint.notes.extend(scheduler.note());
-        let pipeline = Self::assemble(networks, tokenizer, scheduler, options.memory, device)?;
-        Ok(Self {
-            notes: checkpoint.notes,
-            ..pipeline
-        })
+        let mut pipeline = Self::assemble(networks, tokenizer, scheduler, options.memory, device)?;
+        pipeline.notes = checkpoint.notes;
+        pipeline.prepare(bytes);
+        Ok(pipeline)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, time::Instant};
 
 use burn::tensor::Tensor;
-use pyrograph_backend::vision::VisionBackend;
+use pyrograph_backend::vision::{PreparedWeights, VisionBackend};
 use pyrograph_models::stable_diffusion::{clip::ClipTextModel, unet::UNet2DConditionModel};
 use pyrograph_vision::RgbImage;
 
@@ -32,6 +32,8 @@ pub struct StableDiffusion<B: VisionBackend> {
     pub(super) coder: ImageCoder<B>,
     pub(super) rules: RequestRules,
     pub(super) memory: MemoryLimit,
+    /// Those of the networks; none where memory would not do.
+    pub(super) prepared: Vec<PreparedWeights>,
     pub(super) notes: Vec<String>,
     pub(super) device: B::Device,
 }

@@ -103,7 +103,10 @@ impl<B: VisionBackend> StableDiffusion<B> {
         };
         let padding = PADDING.to_owned();
         let tokenizer = Tokenizer::of_checkpoint(&TokenizerFiles::BuiltIn { padding })?;
-        Self::assemble(networks, tokenizer, Scheduler::new(None)?, memory, device)
+        let mut pipeline =
+            Self::assemble(networks, tokenizer, Scheduler::new(None)?, memory, device)?;
+        pipeline.prepare(bytes);
+        Ok(pipeline)
     }
 }
 

@@ -18,8 +18,10 @@ mod linear;
 mod lines;
 mod math;
 mod norms;
+mod pages;
 mod planes;
 mod pooling;
+mod prepared;
 mod product;
 mod quantised;
 mod rows;
@@ -31,7 +33,7 @@ mod upsample;
 mod words;
 
 use burn::tensor::{
-    DType, Device, TensorData, TensorMetadata,
+    DType, Device, TensorData, TensorMetadata, TensorPrimitive,
     ops::{ConvOptions, ConvTransposeOptions, ModuleOps},
 };
 use burn_flex::{Flex, FlexQTensor, FlexTensor};
@@ -39,7 +41,7 @@ use burn_flex::{Flex, FlexQTensor, FlexTensor};
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
     Int8Products, Linear, ModulateGradients, NormGradients, NormStatistics, NormedConv,
-    VisionBackend, Window, plain,
+    PreparedWeight, VisionBackend, Window, plain,
     primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
@@ -47,6 +49,8 @@ use conv::Finish;
 pub(crate) use features::vector_words;
 use half::{parameter, widened};
 use norms::{Norm, primitives};
+#[cfg(test)]
+pub(super) use prepared::so_far as prepared_so_far;
 use shapes::{conv_shape, transposed_shape};
 use tensors::{floats, image};
 
@@ -419,6 +423,14 @@ impl VisionBackend for Flex {
 
     fn linear_layer(layer: Linear<FlexTensor>) -> FlexTensor {
         linear::linear(layer)
+    }
+
+    fn prepare_weight(weight: TensorPrimitive<Self>) -> Option<PreparedWeight> {
+        let numbers = match weight {
+            TensorPrimitive::Float(weight) => weight,
+            TensorPrimitive::QFloat(weight) => weight.tensor().clone(),
+        };
+        prepared::weight(numbers).map(PreparedWeight::new)
     }
 
     fn quantised_weight(

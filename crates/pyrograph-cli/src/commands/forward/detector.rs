@@ -22,7 +22,7 @@ impl Forward {
         config.check_images(x.shape())?;
         let x = on_device(x, device)?;
         let priors = priors(&config.with_priors_of(&weights))?;
-        self.finish(|| {
+        self.finish(&model, || {
             let output = model.forward(x.clone());
             Ok(vec![
                 ("loc", read(output.loc)?),

@@ -28,7 +28,7 @@ impl Forward {
         self.check_times(t)?;
         let (x, t) = (on_device(x, device)?, on_device(t, device)?);
         let c = c.map(|c| on_device(c, device)).transpose()?;
-        self.finish(|| {
+        self.finish(&model, || {
             let eps = model.forward(x.clone(), t.clone(), c.clone());
             Ok(vec![("eps", read(eps)?)])
         })
@@ -57,7 +57,9 @@ impl Forward {
         let z = self.tensor(&inputs, "z")?;
         let batch = config.check_latents(z.shape())?;
         let z = host_tensor(z.to_f32(), [batch, config.z_dim], device);
-        self.finish(|| Ok(vec![("image", read(model.forward(z.clone()))?)]))
+        self.finish(&model, || {
+            Ok(vec![("image", read(model.forward(z.clone()))?)])
+        })
     }
 
     pub(super) fn dcgan_discriminator<B: VisionAutodiff>(
@@ -69,7 +71,7 @@ impl Forward {
         let x = self.tensor(&inputs, "x")?;
         config.check_images(x.shape())?;
         let x = on_device(x, device)?;
-        self.finish(|| {
+        self.finish(&model, || {
             let judgement = model.forward(x.clone());
             let (logit, feature) = (read(judgement.logit)?, read(judgement.feature)?);
             Ok(vec![("logit", logit), ("feature", feature)])

@@ -7,9 +7,13 @@ mod stable_diffusion;
 
 use std::{path::PathBuf, time::Instant};
 
+use burn::module::Module;
 use clap::{Args, ValueEnum};
 use pyrograph::{
-    backend::{BackendTask, Device, vision::VisionAutodiff},
+    backend::{
+        BackendTask, Device,
+        vision::{PreparedWeights, VisionAutodiff, VisionBackend},
+    },
     models::weights::{Precision, TensorEntry},
 };
 
@@ -87,8 +91,13 @@ impl Forward {
         device.run(self)?
     }
 
-    /// Runs the pass, once for its outputs and then as often as `--repeat` says, and writes the outputs.
-    fn finish(&self, pass: impl Fn() -> anyhow::Result<Outputs>) -> anyhow::Result<()> {
+    /// Runs the pass of `model`, once for its outputs and then as often as `--repeat` says, and writes the outputs.
+    fn finish<B: VisionBackend, M: Module<B>>(
+        &self,
+        model: &M,
+        pass: impl Fn() -> anyhow::Result<Outputs>,
+    ) -> anyhow::Result<()> {
+        let _prepared = self.repeat.map(|_| PreparedWeights::of(model));
         let outputs = pass()?;
         let mut times = Vec::new();
         for _ in 0..self.repeat.unwrap_or(0) {

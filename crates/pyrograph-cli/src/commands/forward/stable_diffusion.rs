@@ -37,7 +37,7 @@ impl Forward {
         let ids = self.integers(name, entry)?;
         let shape = config.check_ids(entry.shape(), &ids)?;
         let ids = Tensor::<_, 2, Int>::from_data(TensorData::new(ids, shape), device);
-        self.finish(|| {
+        self.finish(&model, || {
             let hidden = model.forward(ids.clone());
             Ok(vec![("last_hidden_state", read(hidden)?)])
         })
@@ -58,7 +58,7 @@ impl Forward {
         let sample = on_device(sample, device)?;
         let timestep = on_device(timestep, device)?;
         let context = on_device(context, device)?;
-        self.finish(|| {
+        self.finish(&model, || {
             let out = model.forward(sample.clone(), timestep.clone(), context.clone());
             Ok(vec![("sample", read(out)?)])
         })
@@ -75,7 +75,7 @@ impl Forward {
         let image = self.tensor(&inputs, "image")?;
         config.check_image(image.shape())?;
         let image = on_device(image, device)?;
-        self.finish(|| {
+        self.finish(&model, || {
             let latents = model.encode(image.clone());
             let (mean, logvar) = (read(latents.mean)?, read(latents.logvar)?);
             Ok(vec![("mean", mean), ("logvar", logvar)])
@@ -93,7 +93,9 @@ impl Forward {
         let latents = self.tensor(&inputs, "latents")?;
         config.check_latents(latents.shape())?;
         let latents = on_device(latents, device)?;
-        self.finish(|| Ok(vec![("image", read(model.decode(latents.clone()))?)]))
+        self.finish(&model, || {
+            Ok(vec![("image", read(model.decode(latents.clone()))?)])
+        })
     }
 
     pub(super) fn sd_tiny_vae_encoder<B: VisionAutodiff>(
@@ -107,7 +109,9 @@ impl Forward {
         let image = self.tensor(&inputs, "image")?;
         config.check_image(image.shape())?;
         let image = on_device(image, device)?;
-        self.finish(|| Ok(vec![("latents", read(model.encode(image.clone()))?)]))
+        self.finish(&model, || {
+            Ok(vec![("latents", read(model.encode(image.clone()))?)])
+        })
     }
 
     pub(super) fn sd_tiny_vae_decoder<B: VisionAutodiff>(
@@ -121,7 +125,9 @@ impl Forward {
         let latents = self.tensor(&inputs, "latents")?;
         config.check_latents(latents.shape())?;
         let latents = on_device(latents, device)?;
-        self.finish(|| Ok(vec![("image", read(model.decode(latents.clone()))?)]))
+        self.finish(&model, || {
+            Ok(vec![("image", read(model.decode(latents.clone()))?)])
+        })
     }
 
     /// The values of an input of any integer type.

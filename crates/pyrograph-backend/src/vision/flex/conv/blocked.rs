@@ -4,7 +4,7 @@
 
 #![allow(unsafe_code)] // Blocks write their outputs side by side.
 
-use std::ops::Range;
+use std::{any::type_name, ops::Range, sync::Arc};
 
 use rayon::prelude::*;
 
@@ -13,6 +13,7 @@ use super::{
         buffers::Buffer,
         features::vectorised,
         half::Values,
+        prepared::{self, Form, Key},
         product::{Into, Matrix, product_by_distant_rows},
         scratch,
     },
@@ -46,15 +47,17 @@ pub(super) fn forward<M: Method>(
     out: &mut [f32],
 ) {
     let tiles = Tiles::new(c, M::OUT);
-    let job = Forward::<M> {
+    let mut job = Forward::<M> {
         c,
         x: Source::inputs(c, x),
         weight,
+        prepared: None,
         finish,
         out: Outputs::new(out, c.target, c.target_step),
         tiles: &tiles,
         method: std::marker::PhantomData,
     };
+    job.prepared = job.prepared();
     if M::rows(c) == 0 {
         job.of_nothing();
     } else if has_few_tiles(c, &tiles) {
@@ -73,6 +76,8 @@ struct Forward<'a, M> {
     c: &'a Correlation,
     x: Source<'a>,
     weight: Values<'a>,
+    /// The weights in the form of the products, where the layer's are prepared.
+    prepared: Option<Arc<Form>>,
     finish: Finish<'a>,
     out: Outputs<'a>,
     tiles: &'a Tiles,
@@ -87,7 +92,9 @@ impl<M: Method> Forward<'_, M> {
         let weights = match self.weights_in_place() {
             Some(weights) => weights,
             None => {
-                made = self.weights();
+                let mut weights = Buffer::new(self.all_weights());
+                self.write_all_weights(&mut weights);
+                made = weights;
                 &made[..]
             }
         };
@@ -159,20 +166,36 @@ impl<M: Method> Forward<'_, M> {
         }
     }
 
-    /// The weights of all output channels [outputs, points, rows].
-    fn weights(&self) -> Buffer {
-        let an_output = M::POINTS * M::rows(self.c);
-        let mut weights = Buffer::new(self.c.target.channels * an_output);
-        let group = group::<M>(self.c);
-        weights
-            .par_chunks_mut(group * an_output)
-            .zip(groups(self.c.target.channels, group))
-            .for_each(|(to, outputs)| self.write_weights(outputs, to));
-        weights
+    /// Values of the weights of all output channels [outputs, points, rows].
+    fn all_weights(&self) -> usize {
+        self.c.target.channels * M::POINTS * M::rows(self.c)
     }
 
+    fn write_all_weights(&self, to: &mut [f32]) {
+        let group = group::<M>(self.c);
+        to.par_chunks_mut(group * M::POINTS * M::rows(self.c))
+            .zip(groups(self.c.target.channels, group))
+            .for_each(|(to, outputs)| self.write_weights(outputs, to));
+    }
+
+    /// The weights of a prepared layer, where they do not lie in this form anyway.
+    fn prepared(&self) -> Option<Arc<Form>> {
+        let weight = self.weight.in_place()?;
+        if M::rows(self.c) == 0 || M::weights_in_place(self.c, weight).is_some() {
+            return None;
+        }
+        let key = || Key::of_signed(type_name::<M>(), self.c.places_of_weights());
+        prepared::form(weight, key, self.all_weights(), |form| {
+            self.write_all_weights(form)
+        })
+    }
+
+    /// The weights where they need not be made.
     fn weights_in_place(&self) -> Option<&[f32]> {
-        M::weights_in_place(self.c, self.weight.in_place()?)
+        match &self.prepared {
+            Some(form) => Some(form),
+            None => M::weights_in_place(self.c, self.weight.in_place()?),
+        }
     }
 
     /// Writes the weights of some output channels; those of half precision are widened for these channels alone.

@@ -16,6 +16,7 @@ use super::{
         bytes::{self, Columns, DEEP, Panel, Rows, STRIP, Scale, Stores, WIDE, With},
         features::ByteProducts,
         half::Int8,
+        prepared::{self, Key},
         product::Shared,
         scratch,
     },
@@ -64,33 +65,47 @@ fn forward_by(
         finish,
         out: Shared::new(out),
     };
-    let panels = s.channels_out.div_ceil(WIDE);
     let (blocks, bytes) = (layout.pixels.blocks(), Panel::bytes(layout.pieces()));
+    let values = s.channels_out.div_ceil(WIDE) * bytes / size_of::<f32>();
+    let key = || {
+        let taps = layout.pixels.taps();
+        Key::new(
+            "taps of bytes",
+            [by as usize, s.channels_out, s.channels_in, taps],
+        )
+    };
+    let prepared = prepared::form(numbers, key, values, |form| job.pack_all(form));
     if tasks == Tasks::Panels {
+        let panels = s.channels_out.div_ceil(WIDE);
         (0..panels).into_par_iter().for_each(|number| {
-            scratch::with_numbers(bytes, |memory| {
-                let panel = job.pack(number, memory);
+            let all_blocks = |panel: Panel<'_>| {
                 for block in blocks.clone() {
                     job.outputs(block, number, panel);
                 }
-            });
+            };
+            match &prepared {
+                Some(form) => {
+                    all_blocks(job.panel(number, &form.numbers()[number * bytes..][..bytes]))
+                }
+                None => scratch::with_numbers(bytes, |memory| {
+                    all_blocks(job.pack(number, memory));
+                }),
+            }
         });
         return;
     }
-    let mut memory = Buffer::new(panels * bytes / size_of::<f32>());
-    let packed: &mut [u8] = bytemuck::cast_slice_mut(&mut memory);
-    packed
-        .par_chunks_mut(bytes)
-        .enumerate()
-        .for_each(|(number, memory)| {
-            job.pack(number, memory);
-        });
-    let packed: &[u8] = packed;
+    let mut memory;
+    let packed: &[u8] = match &prepared {
+        Some(form) => form.numbers(),
+        None => {
+            memory = Buffer::new(values);
+            job.pack_all(&mut memory);
+            bytemuck::cast_slice(&memory)
+        }
+    };
     blocks.into_par_iter().for_each(|block| {
         for (number, memory) in packed.chunks(bytes).enumerate() {
-            let columns = job.of_panel(number).len();
-            let panel = Panel::new(memory, columns, layout.pieces());
-            job.outputs(block, number, panel);
+            job.outputs(block, number, job.panel(number, memory));
         }
     });
 }
@@ -191,6 +206,22 @@ impl Job<'_> {
     /// The outputs of a panel.
     fn of_panel(&self, panel: usize) -> Range<usize> {
         panel * WIDE..self.layout.s.channels_out.min((panel + 1) * WIDE)
+    }
+
+    /// The panel that was packed into `memory`.
+    fn panel<'m>(&self, number: usize, memory: &'m [u8]) -> Panel<'m> {
+        Panel::new(memory, self.of_panel(number).len(), self.layout.pieces())
+    }
+
+    /// Packs the weights of all panels.
+    fn pack_all(&self, memory: &mut [f32]) {
+        let packed: &mut [u8] = bytemuck::cast_slice_mut(memory);
+        packed
+            .par_chunks_mut(Panel::bytes(self.layout.pieces()))
+            .enumerate()
+            .for_each(|(number, memory)| {
+                self.pack(number, memory);
+            });
     }
 
     /// Packs the weights [out, in, taps] of a panel.

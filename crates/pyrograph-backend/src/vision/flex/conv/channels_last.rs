@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code)] // Tasks write outputs that lie side by side.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use burn_std::bf16;
 use rayon::prelude::*;
@@ -13,6 +13,7 @@ use super::{
         buffers::Buffer,
         half::Values,
         norms::FoldedNorm,
+        prepared::{self, Form, Key},
         product::{Into, Shared, product_by_distant_rows},
         scratch,
         words::{self, PIECE, Panels, Pieces, spread, wide},
@@ -74,28 +75,38 @@ fn forward_by(
         finish,
         out: Shared::new(out),
     };
-    let panels = s.channels_out.div_ceil(wide::<bf16>());
     let blocks = layout.pixels.blocks();
+    let prepared = layout.prepared(weight);
     if tasks == Tasks::Panels {
-        (0..panels).into_par_iter().for_each(|panel| {
-            scratch::with_numbers(layout.panel(), |words| {
-                let weights = layout.pack(weight, panel, words);
-                for block in blocks.clone() {
-                    job.outputs(block, panel, weights);
+        (0..layout.count_panels())
+            .into_par_iter()
+            .for_each(|panel| {
+                let all_blocks = |weights: Panels<'_, bf16>| {
+                    for block in blocks.clone() {
+                        job.outputs(block, panel, weights);
+                    }
+                };
+                match &prepared {
+                    Some(form) => {
+                        let words = &form.numbers()[panel * layout.panel()..];
+                        all_blocks(layout.panels(panel, words));
+                    }
+                    None => scratch::with_numbers(layout.panel(), |words| {
+                        all_blocks(layout.pack(weight, panel, words));
+                    }),
                 }
             });
-        });
         return;
     }
-    let mut memory = Buffer::new(panels * layout.panel());
-    let words: &mut [u32] = bytemuck::cast_slice_mut(&mut memory);
-    words
-        .par_chunks_mut(layout.panel())
-        .enumerate()
-        .for_each(|(panel, words)| {
-            layout.pack(weight, panel, words);
-        });
-    let words: &[u32] = words;
+    let mut memory;
+    let words: &[u32] = match &prepared {
+        Some(form) => form.numbers(),
+        None => {
+            memory = Buffer::new(layout.count_panels() * layout.panel());
+            layout.pack_all(weight, &mut memory);
+            bytemuck::cast_slice(&memory)
+        }
+    };
     blocks.into_par_iter().for_each(|block| {
         for (panel, words) in words.chunks(layout.panel()).enumerate() {
             job.outputs(block, panel, layout.panels(panel, words));
@@ -140,6 +151,31 @@ impl<'a> Layout<'a> {
     /// Words of a panel, at most.
     fn panel(&self) -> usize {
         Panels::<bf16>::words(self.inner(), wide::<bf16>())
+    }
+
+    fn count_panels(&self) -> usize {
+        self.s.channels_out.div_ceil(wide::<bf16>())
+    }
+
+    /// All panels of a prepared weight of bf16.
+    fn prepared(&self, weight: Values<'_>) -> Option<Arc<Form>> {
+        let taps = self.pixels.taps();
+        let key = || Key::new("taps", [self.s.channels_out, self.s.channels_in, taps]);
+        let words = self.count_panels() * self.panel();
+        prepared::form(weight.pairs()?, key, words, |form| {
+            self.pack_all(weight, form);
+        })
+    }
+
+    /// Packs the weights of all panels.
+    fn pack_all(&self, weight: Values<'_>, memory: &mut [f32]) {
+        let words: &mut [u32] = bytemuck::cast_slice_mut(memory);
+        words
+            .par_chunks_mut(self.panel())
+            .enumerate()
+            .for_each(|(panel, words)| {
+                self.pack(weight, panel, words);
+            });
     }
 
     /// The weights of a panel, which lie in the first of these words.

@@ -216,6 +216,15 @@ impl Correlation {
         self.phases[input / channels].weights + input % channels * self.kernel.input
     }
 
+    /// All numbers that say where a weight of the correlation stands in the kernel.
+    pub(super) fn places_of_weights(&self) -> impl Iterator<Item = isize> {
+        let Kernel { output, input, tap } = self.kernel;
+        let sizes = [self.target.channels, self.source.channels, output, input];
+        let phases = self.phases.iter().map(|phase| phase.weights);
+        let numbers = sizes.into_iter().chain(self.taps).chain(phases);
+        numbers.map(|number| number as isize).chain(tap)
+    }
+
     /// Outputs of a channel of one image.
     pub(super) fn outputs(&self) -> usize {
         self.lattices.iter().map(|l| l.size[0] * l.size[1]).sum()

@@ -1,6 +1,6 @@
 //! Linear layers whose tokens are quantised to int8, a scale for each: products of whole numbers.
 
-use std::{ops::Range, slice};
+use std::{ops::Range, slice, sync::Arc};
 
 use burn::tensor::{Shape, TensorMetadata};
 use burn_flex::FlexTensor;
@@ -13,6 +13,7 @@ use super::{
         bytes::{self, Columns, Panel, Rows, STRIP, Scale, Stores, WIDE, With},
         features::{ByteProducts, vectorised},
         half::Int8,
+        prepared::{self, Form, Key},
         product::{Shared, Target},
         scratch,
         tensors::{floats, image, shaped},
@@ -72,7 +73,9 @@ pub(super) fn of_form(
         inner,
         outputs,
         starts: bytes::starts(inner),
-    };
+        form: None,
+    }
+    .prepared();
     let rows = items * count;
     match form {
         LinearForm::Rows => job.rows([rows, outputs].into(), None),
@@ -165,6 +168,8 @@ struct Job<'a> {
     inner: usize,
     outputs: usize,
     starts: Vec<usize>,
+    /// The panels of a prepared weight.
+    form: Option<Arc<Form>>,
 }
 
 /// Blocks of tokens, each with some of `panels` panels: by the sizes alone, so that results do not depend on the number
@@ -218,15 +223,7 @@ impl Job<'_> {
             Columns::new(&self.scales[outputs.clone()], bias)
         });
         let columns: Vec<_> = columns.collect();
-        let bytes = Panel::bytes(self.starts.len());
-        scratch::with_numbers(panels.len() * bytes, |memory: &mut [u8]| {
-            let packed = panels.iter().zip(memory.chunks_mut(bytes));
-            let packed = packed.map(|(outputs, memory)| {
-                let weight = outputs.start * self.inner..outputs.end * self.inner;
-                let size = [outputs.len(), self.inner];
-                Panel::pack(self.by, memory, &self.numbers[weight], size)
-            });
-            let packed: Vec<_> = packed.collect();
+        let mut products = |packed: Vec<Panel<'_>>| {
             let (rows, scales) = self.tokens.some(tokens, &self.starts);
             bytes::products(self.by, &rows, &packed, |number, range, sums| {
                 finish(
@@ -237,7 +234,56 @@ impl Job<'_> {
                     &columns[number],
                 );
             });
+        };
+        if let Some(packed) = self.prepared_panels(panels) {
+            return products(packed);
+        }
+        let bytes = Panel::bytes(self.starts.len());
+        scratch::with_numbers(panels.len() * bytes, |memory: &mut [u8]| {
+            let packed = panels.iter().zip(memory.chunks_mut(bytes));
+            products(
+                packed
+                    .map(|(outputs, memory)| self.pack(outputs, memory))
+                    .collect(),
+            );
         });
+    }
+
+    fn pack<'m>(&self, outputs: &Range<usize>, memory: &'m mut [u8]) -> Panel<'m> {
+        let weight = outputs.start * self.inner..outputs.end * self.inner;
+        let size = [outputs.len(), self.inner];
+        Panel::pack(self.by, memory, &self.numbers[weight], size)
+    }
+
+    /// The panels of these outputs, where the weight is prepared and they begin where its panels do.
+    fn prepared_panels(&self, panels: &[Range<usize>]) -> Option<Vec<Panel<'_>>> {
+        let form: &[u8] = self.form.as_ref()?.numbers();
+        let pieces = self.starts.len();
+        let panel = |outputs: &Range<usize>| {
+            let is_whole = outputs.len() == WIDE || outputs.end == self.outputs;
+            let memory = &form[outputs.start / WIDE * Panel::bytes(pieces)..];
+            (is_whole && outputs.start.is_multiple_of(WIDE))
+                .then(|| Panel::new(memory, outputs.len(), pieces))
+        };
+        panels.iter().map(panel).collect()
+    }
+
+    /// All panels of a prepared weight.
+    fn prepared(mut self) -> Self {
+        let all = panels(self.outputs);
+        let bytes = Panel::bytes(self.starts.len());
+        let key = || Key::new("bytes", [self.by as usize, self.inner, self.outputs]);
+        let values = all.len() * bytes / size_of::<f32>();
+        self.form = prepared::form(self.numbers, key, values, |form| {
+            let memory: &mut [u8] = bytemuck::cast_slice_mut(form);
+            memory
+                .par_chunks_mut(bytes)
+                .zip(&all)
+                .for_each(|(memory, outputs)| {
+                    self.pack(outputs, memory);
+                });
+        });
+        self
     }
 
     /// Values that wait for their gates: those of a strip where a sum is taken in one part, else of all tokens, for

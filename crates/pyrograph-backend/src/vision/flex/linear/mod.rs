@@ -31,6 +31,7 @@ use super::{
     tensors::{floats, shaped},
     words::{self, Number},
 };
+use packed::Panelled;
 use to_pixels::to_pixels;
 use tokens::Tokens;
 
@@ -155,10 +156,11 @@ fn gated(x: &FlexTensor, weight: Weight<'_>, bias: Option<&FlexTensor>) -> FlexT
         residual: None,
         sizes: [1, count, inner],
         outputs: 2 * outputs,
+        panels: None,
     };
     let mut out = Buffer::new(count * outputs);
     if !out.is_empty() {
-        job.rounded(|job| job.gated(&mut out));
+        job.prepared(|job| job.gated(&mut out));
     }
     shaped(out, Shape::from([count, outputs]))
 }
@@ -182,6 +184,7 @@ fn layer<const D: usize>(
         residual: residual.as_ref().map(floats),
         sizes,
         outputs,
+        panels: None,
     };
     let mut out = Buffer::new(items * count * outputs);
     match x {
@@ -189,7 +192,7 @@ fn layer<const D: usize>(
         Tokens::Rows(x) if count <= FEW && inner > 0 && inner * outputs >= WEIGHTS => {
             job.few(x, &mut out);
         }
-        _ => job.rounded(|job| job.blocks(&mut out)),
+        _ => job.prepared(|job| job.blocks(&mut out)),
     }
     let axes = axes.into_iter().chain([outputs]);
     shaped(out, Shape::from(axes.collect::<Vec<_>>()))
@@ -204,6 +207,7 @@ struct Linear<'a> {
     /// Items, tokens of each, and features of a token.
     sizes: [usize; 3],
     outputs: usize,
+    panels: Option<Panelled>,
 }
 
 /// Some tokens of an item, and some outputs of them.
@@ -214,10 +218,12 @@ struct Block {
 }
 
 impl Linear<'_> {
-    /// Runs `body` on the layer with its tokens rounded, where products are those of bf16.
-    fn rounded(self, body: impl FnOnce(&Linear<'_>)) {
+    /// Runs `body` on the layer with the panels of a prepared weight, and with its tokens rounded where products are
+    /// those of bf16.
+    fn prepared(self, body: impl FnOnce(&Linear<'_>)) {
+        let panels = self.panelled();
         if !self.weight.is_paired() {
-            return body(&self);
+            return body(&Linear { panels, ..self });
         }
         let [items, count, inner] = self.sizes;
         let step = words::spread::<bf16>(inner);
@@ -225,6 +231,7 @@ impl Linear<'_> {
         let tokens: &[bf16] = bytemuck::cast_slice(&memory);
         body(&Linear {
             x: Tokens::Rounded(&tokens[..items * count * step], step),
+            panels,
             ..self
         });
     }

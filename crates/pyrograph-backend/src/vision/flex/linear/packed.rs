@@ -1,17 +1,20 @@
 //! Linear layers by products of words: the weights of a block are packed, then tokens are taken, some at a time, and
 //! their outputs are finished while they lie in the cache.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use burn_std::bf16;
+use rayon::prelude::*;
 
 use super::{
     super::{
         features::vectorised,
+        half::Values,
         math,
+        prepared::{self, Form, Key},
         product::{Into, Target},
         scratch,
-        words::{self, Panels},
+        words::{self, Number, Panels},
     },
     Block, Linear, add, multiply_by_gelu,
     tokens::TokenNumber,
@@ -19,6 +22,11 @@ use super::{
 
 /// Tokens that are taken at once: whole tiles of the kernels.
 const TOKENS: usize = 96;
+/// Panels of a prepared weight that a thread packs at once.
+const SIDE_BY_SIDE: usize = 4;
+
+/// The panels of a whole weight.
+pub(super) struct Panelled(Arc<Form>);
 
 /// Some outputs, their packed weights, and what their sums are multiplied by and added to.
 struct Packed<'a> {
@@ -94,18 +102,62 @@ impl Linear<'_> {
         });
     }
 
+    /// The panels of all outputs, where the weight is prepared: of its own type, in the numbers that are multiplied.
+    pub(super) fn panelled(&self) -> Option<Panelled> {
+        let form = match self.weight {
+            Values::Bf16(weight) if self.weight.is_paired() => self.panels_of("pairs", weight),
+            Values::F32(weight) if self.is_by_words() => self.panels_of("numbers", weight),
+            _ => None,
+        };
+        form.map(Panelled)
+    }
+
+    fn panels_of<T: Number + Send>(&self, kind: &'static str, weight: &[T]) -> Option<Arc<Form>> {
+        let (inner, outputs) = (self.sizes[2], self.outputs);
+        let key = || Key::new(kind, [inner, outputs]);
+        let words = Panels::<T>::words(inner, outputs);
+        prepared::form(weight, key, words, |form| {
+            let some = SIDE_BY_SIDE * words::wide::<T>();
+            form.par_chunks_mut(Panels::<T>::words(inner, some))
+                .zip(weight.par_chunks(some * inner))
+                .for_each(|(to, weight)| {
+                    let size = [inner, weight.len() / inner];
+                    words::pack_columns(bytemuck::cast_slice_mut(to), weight, inner, size);
+                });
+        })
+    }
+
+    /// The part of prepared panels that some outputs have, where these are whole panels.
+    fn part_of_panels<T: Number>(&self, outputs: &Range<usize>) -> Option<Panels<'_, T>> {
+        let Panelled(form) = self.panels.as_ref()?;
+        let is_whole = |end: usize| end.is_multiple_of(words::wide::<T>()) || end == self.outputs;
+        if ![outputs.start, outputs.end].into_iter().all(is_whole) {
+            return None;
+        }
+        let (inner, count) = (self.sizes[2], outputs.len());
+        let first = Panels::<T>::words(inner, outputs.start);
+        let words = &form.numbers()[first..first + Panels::<T>::words(inner, count)];
+        Some(Panels::new(words, inner, count))
+    }
+
     /// Runs `body` on the packed weights of some outputs.
     fn with_packed<R>(&self, outputs: &Range<usize>, body: impl FnOnce(Packed<'_>) -> R) -> R {
         let inner = self.sizes[2];
         let weight = self.weight.part(outputs.start * inner..outputs.end * inner);
         let size = [inner, outputs.len()];
         if weight.is_paired() {
+            if let Some(panels) = self.part_of_panels(outputs) {
+                return body(self.packed(outputs, Weights::Pairs(panels)));
+            }
             let count = Panels::<bf16>::words(inner, outputs.len());
             return scratch::with_numbers(count, |words| {
                 weight.with_pairs(|weight| words::pack_columns(words, weight, inner, size));
                 let panels = Panels::new(words, inner, outputs.len());
                 body(self.packed(outputs, Weights::Pairs(panels)))
             });
+        }
+        if let Some(panels) = self.part_of_panels(outputs) {
+            return body(self.packed(outputs, Weights::Numbers(panels)));
         }
         scratch::with_numbers(Panels::<f32>::words(inner, outputs.len()), |words| {
             weight.with(|weight| words::pack_columns(words, weight, inner, size));
