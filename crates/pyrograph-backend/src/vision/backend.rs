@@ -9,13 +9,14 @@ use burn::tensor::{
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
     Int8Products, Linear, LinearForm, ModulateGradients, NormGradients, NormStatistics, NormedConv,
-    PreparedWeight, Window,
+    PreparedWeight, UpsampledConv, Window,
     linear::composed,
     normed_conv, plain,
     primitives::{
         by_rows, distance, in_type, into, plain_attention_backward, plain_max_pool_backward,
         plain_modulate_backward, plain_softmax_backward, tensor,
     },
+    upsampled_conv,
 };
 
 /// A burn backend with the few operations where a fused kernel pays.
@@ -81,6 +82,11 @@ pub trait VisionBackend: Backend {
     /// See [`conv2d_of_group_norm`](super::conv2d_of_group_norm).
     fn conv2d_of_group_norm(layer: NormedConv<FloatTensor<Self>>) -> FloatTensor<Self> {
         normed_conv::composed::<Self>(layer)
+    }
+
+    /// See [`conv2d_of_upsampled`](super::conv2d_of_upsampled).
+    fn conv2d_of_upsampled(layer: UpsampledConv<FloatTensor<Self>>) -> FloatTensor<Self> {
+        upsampled_conv::composed::<Self>(layer)
     }
 
     /// ∂x of a convolution with `x` [batch, in, height, width] and `weight`, given the gradient of its output.

@@ -7,9 +7,10 @@ static BYTES: AtomicUsize = AtomicUsize::new(3 << 28);
 
 /// Sets how many `bytes` of dropped tensors Flex keeps for later tensors, for the whole process; 768 MiB by default.
 ///
-/// A loop over layers then allocates almost nothing after its first round. Memory beyond a lower bound is freed at
-/// once. While a network computes, Flex may keep more than `bytes`: as much as live tensors and kept memory together
-/// stay below the peak of the live tensors. Other backends have memory pools of their own.
+/// A loop over layers then allocates almost nothing after its first round, and a pass little that the one before it
+/// had: the memory stays with the process. While a network computes, Flex may keep more than `bytes`: as much as live
+/// tensors and kept memory together stay below the peak of the live tensors. Other backends have memory pools of their
+/// own.
 pub fn set_buffer_cache(bytes: usize) {
     BYTES.store(bytes, Ordering::Relaxed);
     #[cfg(feature = "flex")]

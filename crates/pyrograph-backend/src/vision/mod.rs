@@ -23,6 +23,7 @@ pub mod plain;
 mod prepared;
 mod primitives;
 mod quantised;
+mod upsampled_conv;
 mod window;
 
 pub use activation::Activation;
@@ -44,6 +45,7 @@ pub use ops::{
 pub use outputs::{BatchNormOutput, Distance, ModulateGradients, NormGradients, NormStatistics};
 pub use prepared::{PreparedWeight, PreparedWeights};
 pub use quantised::{Int8Products, QUANTISED_MAX, matrix_of, quantised_scheme, quantised_weight};
+pub use upsampled_conv::{UpsampledConv, conv2d_of_upsampled};
 pub use window::Window;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::VisionBackend;
 /// The weights of a network that only computes from now on.
 ///
 /// Kernels multiply weights in forms of their own: panels of a product, the transformed kernels of Winograd's method.
-/// As long as this value lives, a layer makes such a form in its first pass and keeps it for the later ones, up to
+/// As long as this value lives, a layer makes such a form in its second pass and keeps it for the later ones, up to
 /// [`set_prepared_bytes`](super::set_prepared_bytes) of additional memory in the process. The outputs stay the same.
 ///
 /// Where the weight lies in a mapped file, its pages are given back to the system when its form is made. Flex keeps

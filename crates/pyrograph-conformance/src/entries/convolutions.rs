@@ -218,6 +218,32 @@ pub(crate) fn conv2d_of_group_norm<A: VisionAutodiff>(r: &mut Recorder<A>) -> Ou
     Ok(())
 }
 
+pub(crate) fn conv2d_of_upsampled<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    r.outputs_differ_by(Cause::Winograd);
+    for (name, factor, side, padding) in [("3x3", 2, 3, 1), ("1x1", 2, 1, 0), ("by 3", 3, 3, 1)] {
+        let kernel = [6, 8, side, side];
+        let inputs = [
+            r.normal("x", &[2, 8, 5, 7]),
+            r.normal("kernel", &kernel)
+                .affine(near_one(8 * side * side), 0.0),
+            r.normal("bias", &[6]),
+        ];
+        r.case(name, &inputs, |i| {
+            let options = ConvOptions::new([1, 1], [padding; 2], [1, 1], 1);
+            let (kernel, bias) = (i.tensor("kernel")?, i.tensor("bias")?);
+            let x = i.tensor("x")?;
+            Ok(vision::conv2d_of_upsampled(
+                x,
+                factor,
+                kernel,
+                Some(bias),
+                options,
+            ))
+        })?;
+    }
+    Ok(())
+}
+
 pub(crate) fn conv2d_scaled<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     r.outputs_differ_by(Cause::Winograd);
     let whole = ConvOptions::new([1, 1], [1, 1], [1, 1], 1);

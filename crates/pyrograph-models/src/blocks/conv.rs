@@ -129,6 +129,16 @@ impl<B: VisionBackend> Conv2d<B> {
         vision::conv2d_of_group_norm(x, norm.with_act(act), weight, bias, self.options())
     }
 
+    /// The convolution of the image whose pixels each become `factor` × `factor` pixels, with bias.
+    ///
+    /// # Shapes
+    /// As [`forward`](Self::forward) of the large image.
+    pub fn forward_of_upsampled(&self, x: Tensor<B, 4>, factor: usize) -> Tensor<B, 4> {
+        self.show(|| vision::upsample_nearest(x.clone(), factor));
+        let (weight, bias) = (self.weight.val(), self.bias());
+        vision::conv2d_of_upsampled(x, factor, weight, bias, self.options())
+    }
+
     /// [`forward_of_norm`](Self::forward_of_norm) with a shift of every channel, either one for the whole batch or one
     /// for each item.
     ///

@@ -16,8 +16,6 @@ use super::super::buffer_cache;
 
 /// Smaller buffers are the allocator's.
 const LEAST: usize = 1 << 12;
-/// Buffers of more than this part of what is kept are large.
-const LARGE: usize = 8;
 
 /// Bytes of a large page.
 #[cfg(target_os = "linux")]
@@ -74,19 +72,13 @@ impl Shelf {
         (None, self.trim(self.room(kept)))
     }
 
-    /// Takes a buffer back, and returns the buffers to free. After a pass, unused memory is limited to a third of `kept`
-    /// when the buffer is large: networks that need large buffers need all of them at the same time.
+    /// Takes a buffer back, and returns the buffers to free.
     fn give(&mut self, buffer: Vec<f32>, kept: usize) -> Vec<Vec<f32>> {
         self.now += 1;
         self.on_loan -= buffer.len();
         if self.on_loan < self.most / PASS {
             self.most = self.on_loan;
         }
-        let kept = if buffer.len() > kept / LARGE {
-            kept / 3
-        } else {
-            kept
-        };
         self.values += buffer.len();
         let pile = self.by_size.entry(buffer.len()).or_default();
         pile.buffers.push(buffer);
@@ -280,12 +272,11 @@ mod tests {
         for buffer in small {
             assert!(shelf.give(buffer, KEPT).is_empty());
         }
-        // A large one has a third of the room once the pass is over.
         let gone = shelf.give(large, KEPT);
         let of_size = |size: usize| gone.iter().filter(|buffer| buffer.len() == size).count();
-        assert_eq!([of_size(LEAST), of_size(KEPT / 10)], [1, 8]);
-        assert_eq!(shelf.values, KEPT / 4);
-        assert_eq!((shelf.trim(0).len(), shelf.values), (1, 0));
+        assert_eq!([of_size(LEAST), of_size(KEPT / 10)], [1, 1]);
+        assert_eq!(shelf.values, 7 * (KEPT / 10) + KEPT / 4);
+        assert_eq!((shelf.trim(0).len(), shelf.values), (8, 0));
     }
 
     #[test]
@@ -310,10 +301,10 @@ mod tests {
         let gone = shelf.give(input, KEPT);
         assert_eq!(
             gone.iter().map(Vec::len).sum::<usize>(),
-            5 * KEPT,
+            4 * KEPT,
             "after the pass"
         );
-        assert_eq!((shelf.on_loan, shelf.values, shelf.most), (0, 0, 0));
+        assert_eq!((shelf.on_loan, shelf.values, shelf.most), (0, KEPT, 0));
     }
 
     #[test]

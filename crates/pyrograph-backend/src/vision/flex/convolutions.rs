@@ -4,7 +4,10 @@ use burn::tensor::ops::{ConvOptions, ModuleOps};
 use burn_flex::{Flex, FlexTensor};
 
 use super::{
-    super::{Activation, NormedConv, VisionBackend, normed_conv::composed, plain, primitives},
+    super::{
+        Activation, NormedConv, UpsampledConv, VisionBackend, normed_conv::composed, plain,
+        primitives, upsampled_conv,
+    },
     conv::{self, Finish},
     half::{Values, parameter, widened},
     norms::FoldedNorm,
@@ -82,4 +85,30 @@ pub(super) fn conv2d_of_group_norm(layer: NormedConv<FlexTensor>) -> FlexTensor 
     let norm = FoldedNorm::of_groups(&x, &layer.norm);
     let out = conv::forward_of_norm(&shape, floats(&x), &norm, Values::of(&weight), finish);
     image(out, shape.output())
+}
+
+/// See [`VisionBackend::conv2d_of_upsampled`].
+pub(super) fn conv2d_of_upsampled(layer: UpsampledConv<FlexTensor>) -> FlexTensor {
+    let shape = match layer.factor {
+        2 => conv_shape(&layer.x, &layer.weight, &layer.options),
+        _ => None,
+    };
+    let Some(shape) = shape else {
+        return upsampled_conv::composed::<Flex>(layer);
+    };
+    let (x, weight) = (layer.x.to_contiguous(), layer.weight.to_contiguous());
+    let bias = layer.bias.clone();
+    let bias = bias.map(|bias| parameter(bias, x.dtype()).to_contiguous());
+    let finish = Finish {
+        scale: None,
+        shift: bias.as_ref().map(floats),
+        act: Activation::Identity,
+    };
+    match conv::forward_of_upsampled(&shape, floats(&x), Values::of(&weight), finish) {
+        Some(out) => {
+            let [batch, channels, height, width] = shape.output();
+            image(out, [batch, channels, 2 * height, 2 * width])
+        }
+        None => upsampled_conv::composed::<Flex>(layer),
+    }
 }

@@ -41,7 +41,7 @@ use burn_flex::{Flex, FlexQTensor, FlexTensor};
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
     Int8Products, Linear, ModulateGradients, NormGradients, NormStatistics, NormedConv,
-    PreparedWeight, VisionBackend, Window, plain,
+    PreparedWeight, UpsampledConv, VisionBackend, Window, plain,
     primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
@@ -106,6 +106,10 @@ impl VisionBackend for Flex {
 
     fn conv2d_of_group_norm(layer: NormedConv<FlexTensor>) -> FlexTensor {
         convolutions::conv2d_of_group_norm(layer)
+    }
+
+    fn conv2d_of_upsampled(layer: UpsampledConv<FlexTensor>) -> FlexTensor {
+        convolutions::conv2d_of_upsampled(layer)
     }
 
     fn conv2d_input_gradient(

@@ -8,7 +8,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -37,6 +37,8 @@ pub(in super::super) fn so_far() -> usize {
 /// A weight, and its forms so far.
 pub(super) struct Weight {
     tensor: FlexTensor,
+    /// Whether a layer has multiplied it.
+    was_used: AtomicBool,
     forms: Mutex<Vec<Kept>>,
 }
 
@@ -122,6 +124,7 @@ pub(super) fn weight(tensor: FlexTensor) -> Option<Arc<Weight>> {
     }
     let weight = Weight {
         tensor,
+        was_used: AtomicBool::new(false),
         forms: Mutex::new(Vec::new()),
     };
     let mut weights = WEIGHTS.write();
@@ -137,7 +140,7 @@ pub(super) fn weight(tensor: FlexTensor) -> Option<Arc<Weight>> {
 }
 
 /// The form of the weight whose numbers these are, if it is prepared: the one that is kept, or `len` values that `make`
-/// writes. None where there is no room.
+/// writes. None where there is no room, and at the first use: a network that runs once needs no new memory for its forms.
 pub(super) fn form<T>(
     numbers: &[T],
     key: impl FnOnce() -> Key,
@@ -145,7 +148,8 @@ pub(super) fn form<T>(
     make: impl FnOnce(&mut [f32]),
 ) -> Option<Arc<Form>> {
     let weight = WEIGHTS.read().get(&numbers.as_ptr().addr())?.upgrade()?;
-    weight.form(key(), len, make)
+    let was_used = weight.was_used.swap(true, Ordering::Relaxed);
+    was_used.then(|| weight.form(key(), len, make)).flatten()
 }
 
 impl Weight {

@@ -148,11 +148,18 @@ impl<B: VisionBackend> Decoder<B> {
     /// [batch, latent_channels, height, width] → [batch, out_channels, 8·height, 8·width] with four
     /// stages and doubling.
     pub(super) fn forward(&self, latents: Tensor<B, 4>) -> Tensor<B, 4> {
-        let layers = self.layers.iter().enumerate();
-        layers.fold(latents, |x, (place, layer)| match layer {
-            Some(layer) => layer.forward(x),
-            None if place == ACTIVATION_AT => vision::activate(x, self.act),
-            None => vision::upsample_nearest(x, self.factor),
-        })
+        let mut layers = self.layers.iter().enumerate();
+        let mut x = latents;
+        while let Some((place, layer)) = layers.next() {
+            x = match layer {
+                Some(layer) => layer.forward(x),
+                None if place == ACTIVATION_AT => vision::activate(x, self.act),
+                None => match layers.next() {
+                    Some((_, Some(Layer::Conv(conv)))) => conv.forward_of_upsampled(x, self.factor),
+                    _ => unreachable!("a convolution follows each upsampling"),
+                },
+            };
+        }
+        x
     }
 }

@@ -111,10 +111,10 @@ impl<B: VisionBackend> Upsample2D<B> {
     /// or near it where a side was odd on the way down.
     pub(super) fn forward(&self, x: Tensor<B, 4>, sides: [usize; 2]) -> Tensor<B, 4> {
         let [_, _, height, width] = x.dims();
-        let x = match sides == [2 * height, 2 * width] {
-            true => vision::upsample_nearest(x, 2),
-            false => nearest(nearest(x, 2, sides[0]), 3, sides[1]),
-        };
+        if sides == [2 * height, 2 * width] {
+            return self.conv.forward_of_upsampled(x, 2);
+        }
+        let x = nearest(nearest(x, 2, sides[0]), 3, sides[1]);
         self.conv.forward(x, Activation::Identity)
     }
 }

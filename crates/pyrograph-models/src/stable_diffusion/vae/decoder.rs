@@ -4,7 +4,7 @@ use burn::{
     module::Module,
     tensor::{Tensor, backend::Backend},
 };
-use pyrograph_backend::vision::{self, Activation, VisionBackend};
+use pyrograph_backend::vision::{Activation, VisionBackend};
 
 use super::{
     AutoencoderKlConfig,
@@ -95,9 +95,7 @@ impl<B: Backend> UpBlock<B> {
 impl<B: VisionBackend> UpBlock<B> {
     fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let x = self.resnets.iter().fold(x, |x, block| block.forward(x));
-        self.upsamplers.iter().fold(x, |x, layer| {
-            let large = vision::upsample_nearest(x, 2);
-            layer.conv.forward(large, Activation::Identity)
-        })
+        let upsamplers = self.upsamplers.iter();
+        upsamplers.fold(x, |x, layer| layer.conv.forward_of_upsampled(x, 2))
     }
 }

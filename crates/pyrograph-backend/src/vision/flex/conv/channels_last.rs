@@ -115,15 +115,15 @@ fn forward_by(
 }
 
 /// Where pixels and weights lie.
-struct Layout<'a> {
-    s: &'a Shape,
-    pixels: Pixels<'a>,
+pub(super) struct Layout<'a> {
+    pub(super) s: &'a Shape,
+    pub(super) pixels: Pixels<'a>,
     /// Numbers of a pixel: its channels, and zeros up to a whole number of pieces.
     pixel: usize,
 }
 
 impl<'a> Layout<'a> {
-    fn new(s: &'a Shape) -> Self {
+    pub(super) fn new(s: &'a Shape) -> Self {
         let pixel = s.channels_in.next_multiple_of(PIECE);
         Self {
             s,
@@ -138,22 +138,22 @@ impl<'a> Layout<'a> {
     }
 
     /// Where the pieces that an output sees begin.
-    fn starts(&self) -> Vec<usize> {
+    pub(super) fn starts(&self) -> Vec<usize> {
         self.pixels.starts((0..self.pixel).step_by(PIECE))
     }
 
     /// The outputs of a panel.
-    fn of_panel(&self, panel: usize) -> Range<usize> {
+    pub(super) fn of_panel(&self, panel: usize) -> Range<usize> {
         let wide = wide::<bf16>();
         panel * wide..self.s.channels_out.min((panel + 1) * wide)
     }
 
     /// Words of a panel, at most.
-    fn panel(&self) -> usize {
+    pub(super) fn panel(&self) -> usize {
         Panels::<bf16>::words(self.inner(), wide::<bf16>())
     }
 
-    fn count_panels(&self) -> usize {
+    pub(super) fn count_panels(&self) -> usize {
         self.s.channels_out.div_ceil(wide::<bf16>())
     }
 
@@ -179,7 +179,7 @@ impl<'a> Layout<'a> {
     }
 
     /// The weights of a panel, which lie in the first of these words.
-    fn panels<'w>(&self, panel: usize, words: &'w [u32]) -> Panels<'w, bf16> {
+    pub(super) fn panels<'w>(&self, panel: usize, words: &'w [u32]) -> Panels<'w, bf16> {
         let (inner, outputs) = (self.inner(), self.of_panel(panel).len());
         let count = Panels::<bf16>::words(inner, outputs);
         Panels::new(&words[..count], inner, outputs)
@@ -190,16 +190,20 @@ impl<'a> Layout<'a> {
         let (outputs, channels) = (self.of_panel(panel), self.s.channels_in);
         let taps = self.pixels.taps();
         let weight = weight.part(outputs.start * channels * taps..outputs.end * channels * taps);
-        let count = Panels::<bf16>::words(self.inner(), outputs.len());
-        let of_panel = &mut words[..count];
-        weight.with_pairs(|weight| {
-            words::pack_taps(of_panel, weight, [outputs.len(), channels, taps]);
-        });
+        weight.with_pairs(|weight| self.pack_numbers(weight, panel, words));
         self.panels(panel, words)
     }
 
+    /// Packs the weights [out, in, taps] of a panel, which are those of its outputs alone.
+    pub(super) fn pack_numbers(&self, weight: &[bf16], panel: usize, words: &mut [u32]) {
+        let outputs = self.of_panel(panel).len();
+        let count = Panels::<bf16>::words(self.inner(), outputs);
+        let size = [outputs, self.s.channels_in, self.pixels.taps()];
+        words::pack_taps(&mut words[..count], weight, size);
+    }
+
     /// Rounds images, line by line, and lays zeros around them.
-    fn round(&self, x: Images<'_>, pixels: &mut [bf16]) {
+    pub(super) fn round(&self, x: Images<'_>, pixels: &mut [bf16]) {
         let channels = self.s.channels_in;
         self.pixels
             .write_lines(pixels, bf16::ZERO, |item, row, to| {

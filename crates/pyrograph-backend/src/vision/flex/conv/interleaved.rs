@@ -1,4 +1,4 @@
-//! Values that stand side by side, taken apart.
+//! Values that stand side by side, taken apart and put together.
 
 #![allow(unsafe_code)] // Shuffles of AVX-512, for which compilers emit gathers.
 
@@ -30,12 +30,57 @@ fn fours_taken_apart(from: &[f32], to: &mut [f32], step: usize, count: usize) ->
     0
 }
 
+/// `to[2·l] = even[l]`, `to[2·l + 1] = odd[l]`.
+pub(super) fn put_together(even: &[f32], odd: &[f32], to: &mut [f32]) {
+    let done = vectors_put_together(even, odd, to);
+    let (pairs, _) = to.as_chunks_mut::<2>();
+    let rest = even[done..].iter().zip(&odd[done..]);
+    for (pair, (even, odd)) in pairs[done..].iter_mut().zip(rest) {
+        *pair = [*even, *odd];
+    }
+}
+
+/// [`put_together`] for as many whole vectors as there are; yields how many values of each that are.
+fn vectors_put_together(even: &[f32], odd: &[f32], to: &mut [f32]) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if Level::of_this_machine() == Level::Avx512 {
+        // SAFETY: the machine was just asked for these features.
+        return unsafe { avx512::pairs(even, odd, to) };
+    }
+    let _ = (even, odd, to);
+    0
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::{
         _mm512_loadu_ps, _mm512_permutex2var_ps, _mm512_setr_epi32, _mm512_shuffle_f32x4,
         _mm512_storeu_ps,
     };
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+    pub(super) fn pairs(even: &[f32], odd: &[f32], to: &mut [f32]) -> usize {
+        let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        let second =
+            _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        let sources = even.as_chunks::<16>().0.iter().zip(odd.as_chunks::<16>().0);
+        let mut done = 0;
+        for (to, (even, odd)) in to.as_chunks_mut::<32>().0.iter_mut().zip(sources) {
+            // SAFETY: each load is of an array of sixteen numbers, and the two stores are of one of thirty-two.
+            unsafe {
+                let (even, odd) = (
+                    _mm512_loadu_ps(even.as_ptr()),
+                    _mm512_loadu_ps(odd.as_ptr()),
+                );
+                _mm512_storeu_ps(to.as_mut_ptr(), _mm512_permutex2var_ps(even, first, odd));
+                let to = to.as_mut_ptr().add(16);
+                _mm512_storeu_ps(to, _mm512_permutex2var_ps(even, second, odd));
+            }
+            done += 16;
+        }
+        done
+    }
 
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
@@ -76,6 +121,19 @@ mod avx512 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pairs_come_to_their_places() {
+        for count in [1, 15, 16, 17, 32, 45] {
+            let [even, odd] = [0, 1].map(|first| {
+                let values = (0..count).map(|i| (2 * i + first) as f32);
+                values.collect::<Vec<_>>()
+            });
+            let mut to = vec![-1.0; 2 * count];
+            put_together(&even, &odd, &mut to);
+            assert!(to.iter().enumerate().all(|(i, v)| *v == i as f32), "{to:?}");
+        }
+    }
 
     #[test]
     fn every_value_comes_to_its_place() {

@@ -27,10 +27,12 @@ mod shape;
 mod tests;
 mod tiles;
 mod unfolded;
+mod upsampled;
 mod winograd;
 
 pub(super) use finish::Finish;
 pub(super) use shape::Shape;
+pub(super) use upsampled::forward as forward_of_upsampled;
 
 use super::{
     buffers::Buffer,
@@ -100,23 +102,27 @@ pub(super) fn input_gradient(
     finish: Finish<'_>,
 ) -> Buffer {
     let mut out = Buffer::new(s.input().iter().product());
+    input_gradient_of(s, weight, grad, finish, &mut out);
+    out
+}
+
+/// [`input_gradient`] to `out`.
+fn input_gradient_of(s: &Shape, weight: &[f32], grad: &[f32], finish: Finish<'_>, out: &mut [f32]) {
     if s.is_depthwise {
-        depthwise::input_gradient(s, weight, grad, finish, &mut out);
-        return out;
+        return depthwise::input_gradient(s, weight, grad, finish, out);
     }
     if s.is_dense() {
         let grads = Matrix::by_rows(grad, s.batch, s.channels_out);
         let kernel = Matrix::by_rows(weight, s.channels_out, s.taps());
-        product(&mut out, grads, kernel, Into::Overwrite);
+        product(out, grads, kernel, Into::Overwrite);
         let plane = s.image[0] * s.image[1];
         out.chunks_mut(s.taps())
             .for_each(|out| finish.planes(out, plane));
-        return out;
+        return;
     }
     for residue in Correlation::input_gradients(s) {
-        Plan::of(residue).forward(grad, Values::F32(weight), finish, &mut out);
+        Plan::of(residue).forward(grad, Values::F32(weight), finish, out);
     }
-    out
 }
 
 /// ∂weight [out, in / groups, kh, kw].

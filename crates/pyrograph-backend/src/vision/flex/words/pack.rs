@@ -123,6 +123,7 @@ pub(super) unsafe fn taps(from: *const u16, [columns, channels, taps]: [usize; 3
                     let to_step = LANES * vectors * LANES;
                     match (count, at_once) {
                         // Loops of a known length, so that the words stay in registers.
+                        (LANES, 4) => some_taps::<LANES, 4>(from, steps, masks, to, to_step),
                         (LANES, 9) => some_taps::<LANES, 9>(from, steps, masks, to, to_step),
                         (LANES, 16) => some_taps::<LANES, 16>(from, steps, masks, to, to_step),
                         _ => {
