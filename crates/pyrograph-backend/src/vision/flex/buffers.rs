@@ -29,11 +29,15 @@ static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
     values: 0,
     on_loan: 0,
     most: 0,
+    before: 0,
     now: 0,
 });
 
-/// A network's pass is over when the memory on loan falls below its peak divided by this number.
+/// A network's pass is over when the memory on loan falls below its peak divided by this number. What takes less than
+/// this part of the pass before it is none.
 const PASS: usize = 16;
+/// Within a pass, unused memory takes at least this part of what is kept between two.
+const LEAST_ROOM: usize = 3;
 
 /// Unused buffers.
 struct Shelf {
@@ -43,6 +47,8 @@ struct Shelf {
     /// Values of the buffers on loan, and the peak of this number since the pass began.
     on_loan: usize,
     most: usize,
+    /// The peak of the pass before.
+    before: usize,
     /// Buffers given so far.
     now: u64,
 }
@@ -77,6 +83,9 @@ impl Shelf {
         self.now += 1;
         self.on_loan -= buffer.len();
         if self.on_loan < self.most / PASS {
+            if self.most > self.before / PASS {
+                self.before = self.most;
+            }
             self.most = self.on_loan;
         }
         self.values += buffer.len();
@@ -86,10 +95,15 @@ impl Shelf {
         self.trim(self.room(kept))
     }
 
-    /// The limit of unused values: `kept`, or within a pass the difference between the peak and the values on loan, if that is
-    /// more. So a pass reuses its large buffers without raising its peak.
+    /// The limit of unused values: `kept` between two passes. Within a pass it is the difference between the values on
+    /// loan and the peak, of this pass or the one before, so that a pass reuses its large buffers and those of the pass
+    /// before without raising the peak; a part of `kept` if that is more.
     fn room(&self, kept: usize) -> usize {
-        kept.max(self.most - self.on_loan)
+        let peak = self.most.max(self.before);
+        match self.on_loan < peak / PASS {
+            true => kept,
+            false => (kept / LEAST_ROOM).max(peak - self.on_loan),
+        }
     }
 
     /// Yields what is beyond `kept` values: of the sizes that were not given for longest.
@@ -247,6 +261,7 @@ mod tests {
             values: 0,
             on_loan: 0,
             most: 0,
+            before: 0,
             now: 0,
         }
     }
@@ -269,10 +284,8 @@ mod tests {
         assert!(shelf.give(buffer, KEPT).is_empty());
         let small: Vec<_> = (0..8).map(|_| lent(&mut shelf, KEPT / 10)).collect();
         let large = lent(&mut shelf, KEPT / 4);
-        for buffer in small {
-            assert!(shelf.give(buffer, KEPT).is_empty());
-        }
-        let gone = shelf.give(large, KEPT);
+        let all = small.into_iter().chain([large]);
+        let gone: Vec<_> = all.flat_map(|buffer| shelf.give(buffer, KEPT)).collect();
         let of_size = |size: usize| gone.iter().filter(|buffer| buffer.len() == size).count();
         assert_eq!([of_size(LEAST), of_size(KEPT / 10)], [1, 1]);
         assert_eq!(shelf.values, 7 * (KEPT / 10) + KEPT / 4);
@@ -305,6 +318,13 @@ mod tests {
             "after the pass"
         );
         assert_eq!((shelf.on_loan, shelf.values, shelf.most), (0, KEPT, 0));
+        // The next pass may keep as much as this one had, and something small between them is no pass.
+        let small = lent(&mut shelf, KEPT / 100);
+        assert!(shelf.give(small, KEPT).is_empty());
+        let first = lent(&mut shelf, 2 * KEPT);
+        let second = lent(&mut shelf, 2 * KEPT);
+        assert!(shelf.give(first, KEPT).is_empty());
+        assert_eq!((shelf.on_loan, shelf.before), (second.len(), 6 * KEPT));
     }
 
     #[test]

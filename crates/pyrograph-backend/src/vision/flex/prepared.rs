@@ -18,7 +18,7 @@ use parking_lot::{Mutex, RwLock};
 
 use super::{
     super::prepared_bytes,
-    buffers::{LINE, before_line, zeros},
+    buffers::{Buffer, LINE, before_line, zeros},
     pages::Pages,
 };
 
@@ -150,6 +150,37 @@ pub(super) fn form<T>(
     let weight = WEIGHTS.read().get(&numbers.as_ptr().addr())?.upgrade()?;
     let was_used = weight.was_used.swap(true, Ordering::Relaxed);
     was_used.then(|| weight.form(key(), len, make)).flatten()
+}
+
+/// A form that is kept, or one for this call.
+pub(super) enum Packed {
+    Kept(Arc<Form>),
+    Made(Buffer),
+}
+
+impl Packed {
+    /// [`form`], or what `make` writes for this call.
+    pub(super) fn of<T>(
+        numbers: &[T],
+        key: impl FnOnce() -> Key,
+        len: usize,
+        make: impl Fn(&mut [f32]),
+    ) -> Self {
+        if let Some(form) = form(numbers, key, len, &make) {
+            return Self::Kept(form);
+        }
+        let mut made = Buffer::new(len);
+        make(&mut made);
+        Self::Made(made)
+    }
+
+    /// The form as numbers of another type.
+    pub(super) fn numbers<T: AnyBitPattern>(&self) -> &[T] {
+        match self {
+            Self::Kept(form) => form.numbers(),
+            Self::Made(made) => bytemuck::cast_slice(made),
+        }
+    }
 }
 
 impl Weight {

@@ -16,7 +16,7 @@ use super::{
         bytes::{self, Columns, DEEP, Panel, Rows, STRIP, Scale, Stores, WIDE, With},
         features::ByteProducts,
         half::Int8,
-        prepared::{self, Key},
+        prepared::{self, Key, Packed},
         product::Shared,
         scratch,
     },
@@ -66,17 +66,16 @@ fn forward_by(
         out: Shared::new(out),
     };
     let (blocks, bytes) = (layout.pixels.blocks(), Panel::bytes(layout.pieces()));
-    let values = s.channels_out.div_ceil(WIDE) * bytes / size_of::<f32>();
+    let panels = s.channels_out.div_ceil(WIDE);
+    let values = panels * bytes / size_of::<f32>();
     let key = || {
         let taps = layout.pixels.taps();
-        Key::new(
-            "taps of bytes",
-            [by as usize, s.channels_out, s.channels_in, taps],
-        )
+        let sizes = [by as usize, s.channels_out, s.channels_in, taps];
+        Key::new("taps of bytes", sizes)
     };
-    let prepared = prepared::form(numbers, key, values, |form| job.pack_all(form));
+    let make = |to: &mut [f32]| job.pack_all(to);
     if tasks == Tasks::Panels {
-        let panels = s.channels_out.div_ceil(WIDE);
+        let prepared = prepared::form(numbers, key, values, make);
         (0..panels).into_par_iter().for_each(|number| {
             let all_blocks = |panel: Panel<'_>| {
                 for block in blocks.clone() {
@@ -85,7 +84,8 @@ fn forward_by(
             };
             match &prepared {
                 Some(form) => {
-                    all_blocks(job.panel(number, &form.numbers()[number * bytes..][..bytes]))
+                    let memory = &form.numbers()[number * bytes..][..bytes];
+                    all_blocks(job.panel(number, memory));
                 }
                 None => scratch::with_numbers(bytes, |memory| {
                     all_blocks(job.pack(number, memory));
@@ -94,15 +94,8 @@ fn forward_by(
         });
         return;
     }
-    let mut memory;
-    let packed: &[u8] = match &prepared {
-        Some(form) => form.numbers(),
-        None => {
-            memory = Buffer::new(values);
-            job.pack_all(&mut memory);
-            bytemuck::cast_slice(&memory)
-        }
-    };
+    let packed = Packed::of(numbers, key, values, make);
+    let packed: &[u8] = packed.numbers();
     blocks.into_par_iter().for_each(|block| {
         for (number, memory) in packed.chunks(bytes).enumerate() {
             job.outputs(block, number, job.panel(number, memory));

@@ -13,7 +13,7 @@ use super::{
         buffers::Buffer,
         half::Values,
         norms::FoldedNorm,
-        prepared::{self, Form, Key},
+        prepared::{self, Form, Key, Packed},
         product::{Into, Shared, product_by_distant_rows},
         scratch,
         words::{self, PIECE, Panels, Pieces, spread, wide},
@@ -76,8 +76,8 @@ fn forward_by(
         out: Shared::new(out),
     };
     let blocks = layout.pixels.blocks();
-    let prepared = layout.prepared(weight);
     if tasks == Tasks::Panels {
+        let prepared = layout.prepared(weight);
         (0..layout.count_panels())
             .into_par_iter()
             .for_each(|panel| {
@@ -98,15 +98,8 @@ fn forward_by(
             });
         return;
     }
-    let mut memory;
-    let words: &[u32] = match &prepared {
-        Some(form) => form.numbers(),
-        None => {
-            memory = Buffer::new(layout.count_panels() * layout.panel());
-            layout.pack_all(weight, &mut memory);
-            bytemuck::cast_slice(&memory)
-        }
-    };
+    let packed = layout.packed(weight);
+    let words: &[u32] = packed.numbers();
     blocks.into_par_iter().for_each(|block| {
         for (panel, words) in words.chunks(layout.panel()).enumerate() {
             job.outputs(block, panel, layout.panels(panel, words));
@@ -159,12 +152,25 @@ impl<'a> Layout<'a> {
 
     /// All panels of a prepared weight of bf16.
     fn prepared(&self, weight: Values<'_>) -> Option<Arc<Form>> {
-        let taps = self.pixels.taps();
-        let key = || Key::new("taps", [self.s.channels_out, self.s.channels_in, taps]);
-        let words = self.count_panels() * self.panel();
-        prepared::form(weight.pairs()?, key, words, |form| {
-            self.pack_all(weight, form);
-        })
+        let make = |form: &mut [f32]| self.pack_all(weight, form);
+        prepared::form(weight.pairs()?, || self.key(), self.words(), make)
+    }
+
+    /// All panels of a weight.
+    fn packed(&self, weight: Values<'_>) -> Packed {
+        let numbers = weight.pairs().unwrap_or_default();
+        let make = |to: &mut [f32]| self.pack_all(weight, to);
+        Packed::of(numbers, || self.key(), self.words(), make)
+    }
+
+    fn key(&self) -> Key {
+        let sizes = [self.s.channels_out, self.s.channels_in];
+        Key::new("taps", sizes.into_iter().chain([self.pixels.taps()]))
+    }
+
+    /// Words of all panels.
+    fn words(&self) -> usize {
+        self.count_panels() * self.panel()
     }
 
     /// Packs the weights of all panels.

@@ -2,8 +2,6 @@
 
 #![allow(unsafe_code)] // Tasks write outputs that lie side by side.
 
-use std::sync::Arc;
-
 use burn_std::bf16;
 use rayon::prelude::*;
 
@@ -12,7 +10,7 @@ use super::{
         super::{
             buffers::Buffer,
             half::Values,
-            prepared::{self, Form, Key},
+            prepared::{Key, Packed},
             product::{Into, Shared, Target, product_by_distant_rows},
             scratch,
             words::{self, Pieces},
@@ -44,12 +42,18 @@ pub(super) fn forward(
     let mut memory = Buffer::new(images.div_ceil(2));
     let pixels: &mut [bf16] = bytemuck::cast_slice_mut(&mut memory);
     layout.round(Images::Plain(x), &mut pixels[..images]);
-    let weights = Weights::of(&layout, weight);
+    let key = || {
+        let channels = [s.channels_out, s.channels_in];
+        Key::new("taps of an upsampled image", channels)
+    };
+    let words = PARITIES.len() * layout.count_panels() * layout.panel();
+    let numbers = weight.pairs().expect("weights of bf16");
+    let packed = Packed::of(numbers, key, words, |to| pack(&layout, weight, to));
     let job = Job {
         layout: &layout,
         pixels,
         starts: layout.starts(),
-        words: weights.words(),
+        words: packed.numbers(),
         finish,
         out: Shared::new(out),
     };
@@ -64,43 +68,7 @@ pub(super) fn forward(
     }
 }
 
-/// The packed weights of all parities, one after the other.
-enum Weights {
-    Prepared(Arc<Form>),
-    Made(Buffer),
-}
-
-impl Weights {
-    fn of(layout: &Layout<'_>, weight: Values<'_>) -> Self {
-        let s = layout.s;
-        let key = || {
-            Key::new(
-                "taps of an upsampled image",
-                [s.channels_out, s.channels_in],
-            )
-        };
-        let count = PARITIES.len() * layout.count_panels() * layout.panel();
-        let numbers = weight.pairs().unwrap_or_default();
-        let form = prepared::form(numbers, key, count, |form| pack(layout, weight, form));
-        form.map_or_else(
-            || {
-                let mut made = Buffer::new(count);
-                pack(layout, weight, &mut made);
-                Self::Made(made)
-            },
-            Self::Prepared,
-        )
-    }
-
-    fn words(&self) -> &[u32] {
-        match self {
-            Self::Prepared(form) => form.numbers(),
-            Self::Made(made) => bytemuck::cast_slice(made),
-        }
-    }
-}
-
-/// Packs the sums of the taps for all parities.
+/// Packs the sums of the taps for all parities, one after the other.
 fn pack(layout: &Layout<'_>, weight: Values<'_>, to: &mut [f32]) {
     let panels = layout.count_panels();
     let words: &mut [u32] = bytemuck::cast_slice_mut(to);
