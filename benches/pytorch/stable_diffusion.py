@@ -9,6 +9,8 @@ folder is whole and makes pictures of noise. `time` runs, in each round and in e
 and with diffusers, on the same threads, and prints the median over the rounds: the UNet on the guidance pair (2 × 4 × 64 × 64 latents,
 77 × 1024 context), the VAE's decoder for a picture of 512², the text encoder on 2 × 77 ids. Needs torch, diffusers and transformers.
 
+pyrograph converts weights to bf16 while it loads them; `--converted FOLDER` gives it a folder in bf16, as users have it.
+
 `--with openvino,compile` adds columns for OpenVINO and `torch.compile` (`engines.py`): a pass, and with compilation the time to the first
 pass and the peak memory. OpenVINO has each part from a file of its own format, 5.2 GB in all in the folder for temporary files.
 """
@@ -62,6 +64,7 @@ def main() -> None:
     time_.add_argument("--binary", default="target/release/pyrograph")
     time_.add_argument("--threads", type=int, default=2)
     time_.add_argument("--rounds", type=int, default=3)
+    time_.add_argument("--converted", type=Path, help="FOLDER by `pyrograph convert --dtype bf16`, for the rows of bf16 of pyrograph")
     time_.add_argument("--only", default="", help="a part of the name of a row")
     time_.add_argument("--with", dest="engines", type=others, default=[], help=f"of {', '.join(OTHERS)}; with commas")
     worker = commands.add_parser("diffusers")  # One part in one type, in a process of its own: so peak memory is its own.
@@ -221,7 +224,8 @@ def compare(args) -> None:
                 for dtype in DTYPES:
                     if args.only not in f"{part}/{dtype}":
                         continue
-                    sides = [pyrograph_part(args.folder, part, dtype, args.threads, args.binary)]
+                    folder, type_ = (args.converted, "stored") if args.converted and dtype == "bf16" else (args.folder, dtype)
+                    sides = [pyrograph_part(folder, part, type_, args.threads, args.binary)]
                     command = [sys.executable, __file__, "diffusers", str(args.folder), part, dtype, str(args.threads)]
                     run = subprocess.run(command, capture_output=True, text=True, check=True)
                     sides.append(json.loads(run.stdout.splitlines()[-1]))
