@@ -46,6 +46,7 @@ pub struct ScoredImage {
 #[derive(Debug)]
 pub struct AnomalyScorer<B: VisionAutodiff> {
     networks: AnoGan<B::InnerBackend>,
+    /// Those of the encoder; a search prepares its own networks.
     _prepared: PreparedWeights,
     config: DcganConfig,
     card: AnomalyCard,
@@ -62,7 +63,7 @@ impl<B: VisionAutodiff> AnomalyScorer<B> {
         device: &B::Device,
     ) -> Self {
         Self {
-            _prepared: PreparedWeights::of(&networks),
+            _prepared: PreparedWeights::of(&networks.encoder),
             networks,
             config,
             card,

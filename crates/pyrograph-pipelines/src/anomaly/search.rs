@@ -8,7 +8,7 @@ use burn::{
 };
 use pyrograph_backend::{
     lock_autodiff,
-    vision::{VisionAutodiff, VisionBackend},
+    vision::{PreparedWeights, VisionAutodiff, VisionBackend},
 };
 use pyrograph_losses::AnomalyScore;
 use pyrograph_models::{
@@ -35,6 +35,8 @@ type ScoresAndSlopes<B> = (Tensor<B, 1>, Tensor<B, 2>);
 pub(super) struct Networks<B: VisionBackend> {
     generator: Generator<B>,
     discriminator: Discriminator<B>,
+    /// Those of both networks: a search passes them hundreds of times.
+    prepared: [PreparedWeights; 2],
     train_mode: bool,
 }
 
@@ -49,9 +51,14 @@ impl<B: VisionBackend> Networks<B> {
             true => (generator.clone().no_grad(), discriminator.clone().no_grad()),
             false => (generator.frozen(), discriminator.frozen()),
         };
+        let prepared = [
+            PreparedWeights::of(&generator),
+            PreparedWeights::of(&discriminator),
+        ];
         Self {
             generator,
             discriminator,
+            prepared,
             train_mode,
         }
     }
@@ -89,6 +96,7 @@ impl<B: VisionBackend> Networks<B> {
         Networks {
             generator: Generator::from_inner(self.generator.clone()).no_grad(),
             discriminator: Discriminator::from_inner(self.discriminator.clone()).no_grad(),
+            prepared: self.prepared.clone(),
             train_mode: self.train_mode,
         }
     }

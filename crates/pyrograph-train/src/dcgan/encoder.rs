@@ -7,7 +7,10 @@ use burn::{
     optim::{GradientsParams, Optimizer},
     tensor::{Tensor, backend::AutodiffBackend},
 };
-use pyrograph_backend::{lock_autodiff, vision::VisionAutodiff};
+use pyrograph_backend::{
+    lock_autodiff,
+    vision::{PreparedWeights, VisionAutodiff},
+};
 use pyrograph_data::{Jitter, LabelledImages};
 use pyrograph_losses::EncoderLoss;
 use pyrograph_models::{
@@ -139,8 +142,13 @@ pub fn train_encoder<B: VisionAutodiff>(
         config.batch_size,
         config.seed,
     );
-    let generator = on_tape::<B, Generator<B>>(generator.frozen());
-    let discriminator = on_tape::<B, Discriminator<B>>(discriminator.frozen());
+    let (generator, discriminator) = (generator.frozen(), discriminator.frozen());
+    let _prepared = [
+        PreparedWeights::of(&generator),
+        PreparedWeights::of(&discriminator),
+    ];
+    let generator = on_tape::<B, Generator<B>>(generator);
+    let discriminator = on_tape::<B, Discriminator<B>>(discriminator);
     let mut encoder = with_stable_ids(model.init_encoder::<B>(device, config.seed)?);
     let mut optimizer = adam::<B, Encoder<B>>([0.9, 0.999]);
     let started = Instant::now();
