@@ -220,13 +220,18 @@ pub(crate) fn conv2d_of_group_norm<A: VisionAutodiff>(r: &mut Recorder<A>) -> Ou
 
 pub(crate) fn conv2d_of_upsampled<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
     r.outputs_differ_by(Cause::Winograd);
-    for (name, factor, side, padding) in [("3x3", 2, 3, 1), ("1x1", 2, 1, 0), ("by 3", 3, 3, 1)] {
-        let kernel = [6, 8, side, side];
+    for (name, factor, side, image) in [
+        ("3x3", 2, 3, [5, 7]),
+        ("3x3 as in a network", 2, 3, [33, 32]),
+        ("1x1", 2, 1, [5, 7]),
+        ("by 3", 3, 3, [5, 7]),
+    ] {
+        let (kernel, padding) = ([9, 8, side, side], side / 2);
         let inputs = [
-            r.normal("x", &[2, 8, 5, 7]),
+            r.normal("x", &[1, 8, image[0], image[1]]),
             r.normal("kernel", &kernel)
                 .affine(near_one(8 * side * side), 0.0),
-            r.normal("bias", &[6]),
+            r.normal("bias", &[9]),
         ];
         r.case(name, &inputs, |i| {
             let options = ConvOptions::new([1, 1], [padding; 2], [1, 1], 1);
