@@ -36,8 +36,8 @@ static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
 /// A network's pass is over when the memory on loan falls below its peak divided by this number. What takes less than
 /// this part of the pass before it is none.
 const PASS: usize = 16;
-/// Within a pass, unused memory takes at least this part of what is kept between two.
-const LEAST_ROOM: usize = 3;
+/// Buffers of more than this part of what is kept are large.
+const LARGE: usize = 8;
 
 /// Unused buffers.
 struct Shelf {
@@ -78,32 +78,34 @@ impl Shelf {
         (None, self.trim(self.room(kept)))
     }
 
-    /// Takes a buffer back, and returns the buffers to free.
+    /// Takes a buffer back, and returns the buffers to free: what is beyond `kept` after a pass. Within one, a large buffer
+    /// leaves a third of `kept`, or the room below the peak.
     fn give(&mut self, buffer: Vec<f32>, kept: usize) -> Vec<Vec<f32>> {
         self.now += 1;
         self.on_loan -= buffer.len();
-        if self.on_loan < self.most / PASS {
+        let room = if self.on_loan < self.most / PASS {
             if self.most > self.before / PASS {
                 self.before = self.most;
             }
             self.most = self.on_loan;
-        }
+            kept
+        } else if buffer.len() > kept / LARGE {
+            self.room(kept / 3)
+        } else {
+            self.room(kept)
+        };
         self.values += buffer.len();
         let pile = self.by_size.entry(buffer.len()).or_default();
         pile.buffers.push(buffer);
         pile.last_given = self.now;
-        self.trim(self.room(kept))
+        self.trim(room)
     }
 
-    /// The limit of unused values: `kept` between two passes. Within a pass it is the difference between the values on
-    /// loan and the peak, of this pass or the one before, so that a pass reuses its large buffers and those of the pass
-    /// before without raising the peak; a part of `kept` if that is more.
+    /// The limit of unused values: `kept`, or the difference between the values on loan and the peak, of this pass or the
+    /// one before, if that is more. So a pass reuses its large buffers and those of the pass before without raising the
+    /// peak.
     fn room(&self, kept: usize) -> usize {
-        let peak = self.most.max(self.before);
-        match self.on_loan < peak / PASS {
-            true => kept,
-            false => (kept / LEAST_ROOM).max(peak - self.on_loan),
-        }
+        kept.max(self.most.max(self.before) - self.on_loan)
     }
 
     /// Yields what is beyond `kept` values: of the sizes that were not given for longest.
@@ -320,7 +322,7 @@ mod tests {
         assert_eq!((shelf.on_loan, shelf.values, shelf.most), (0, KEPT, 0));
         // The next pass may keep as much as this one had, and something small between them is no pass.
         let small = lent(&mut shelf, KEPT / 100);
-        assert!(shelf.give(small, KEPT).is_empty());
+        assert_eq!(shelf.give(small, KEPT).len(), 1);
         let first = lent(&mut shelf, 2 * KEPT);
         let second = lent(&mut shelf, 2 * KEPT);
         assert!(shelf.give(first, KEPT).is_empty());
