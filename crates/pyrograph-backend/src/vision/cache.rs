@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// 768 MiB: what a step of Stable Diffusion at 512² takes up and gives back.
-static BYTES: AtomicUsize = AtomicUsize::new(3 << 28);
+/// 1 GiB: what the decoder of Stable Diffusion's VAE takes up and gives back at 512².
+static BYTES: AtomicUsize = AtomicUsize::new(1 << 30);
 
-/// Sets how many `bytes` of dropped tensors Flex keeps for later tensors, for the whole process; 768 MiB by default.
+/// Sets how many `bytes` of dropped tensors Flex keeps for later tensors, for the whole process; 1 GiB by default.
 ///
 /// A loop over layers then allocates almost nothing after its first round, and a pass little that the one before it
 /// had: the memory stays with the process. While a network computes, Flex may keep more than `bytes`: as much as live

@@ -29,15 +29,11 @@ static SHELF: Mutex<Shelf> = Mutex::new(Shelf {
     values: 0,
     on_loan: 0,
     most: 0,
-    before: 0,
     now: 0,
 });
 
-/// A network's pass is over when the memory on loan falls below its peak divided by this number. What takes less than
-/// this part of the pass before it is none.
+/// A network's pass is over when the memory on loan falls below its peak divided by this number.
 const PASS: usize = 16;
-/// Buffers of more than this part of what is kept are large.
-const LARGE: usize = 8;
 
 /// Unused buffers.
 struct Shelf {
@@ -47,8 +43,6 @@ struct Shelf {
     /// Values of the buffers on loan, and the peak of this number since the pass began.
     on_loan: usize,
     most: usize,
-    /// The peak of the pass before.
-    before: usize,
     /// Buffers given so far.
     now: u64,
 }
@@ -78,34 +72,24 @@ impl Shelf {
         (None, self.trim(self.room(kept)))
     }
 
-    /// Takes a buffer back, and returns the buffers to free: what is beyond `kept` after a pass. Within one, a large buffer
-    /// leaves a third of `kept`, or the room below the peak.
+    /// Takes a buffer back, and returns the buffers to free.
     fn give(&mut self, buffer: Vec<f32>, kept: usize) -> Vec<Vec<f32>> {
         self.now += 1;
         self.on_loan -= buffer.len();
-        let room = if self.on_loan < self.most / PASS {
-            if self.most > self.before / PASS {
-                self.before = self.most;
-            }
+        if self.on_loan < self.most / PASS {
             self.most = self.on_loan;
-            kept
-        } else if buffer.len() > kept / LARGE {
-            self.room(kept / 3)
-        } else {
-            self.room(kept)
-        };
+        }
         self.values += buffer.len();
         let pile = self.by_size.entry(buffer.len()).or_default();
         pile.buffers.push(buffer);
         pile.last_given = self.now;
-        self.trim(room)
+        self.trim(self.room(kept))
     }
 
-    /// The limit of unused values: `kept`, or the difference between the values on loan and the peak, of this pass or the
-    /// one before, if that is more. So a pass reuses its large buffers and those of the pass before without raising the
-    /// peak.
+    /// The limit of unused values: `kept`, or within a pass the difference between the peak and the values on loan, if that is
+    /// more. So a pass reuses its large buffers without raising its peak.
     fn room(&self, kept: usize) -> usize {
-        kept.max(self.most.max(self.before) - self.on_loan)
+        kept.max(self.most - self.on_loan)
     }
 
     /// Yields what is beyond `kept` values: of the sizes that were not given for longest.
@@ -263,7 +247,6 @@ mod tests {
             values: 0,
             on_loan: 0,
             most: 0,
-            before: 0,
             now: 0,
         }
     }
@@ -286,8 +269,10 @@ mod tests {
         assert!(shelf.give(buffer, KEPT).is_empty());
         let small: Vec<_> = (0..8).map(|_| lent(&mut shelf, KEPT / 10)).collect();
         let large = lent(&mut shelf, KEPT / 4);
-        let all = small.into_iter().chain([large]);
-        let gone: Vec<_> = all.flat_map(|buffer| shelf.give(buffer, KEPT)).collect();
+        for buffer in small {
+            assert!(shelf.give(buffer, KEPT).is_empty());
+        }
+        let gone = shelf.give(large, KEPT);
         let of_size = |size: usize| gone.iter().filter(|buffer| buffer.len() == size).count();
         assert_eq!([of_size(LEAST), of_size(KEPT / 10)], [1, 1]);
         assert_eq!(shelf.values, 7 * (KEPT / 10) + KEPT / 4);
@@ -320,13 +305,6 @@ mod tests {
             "after the pass"
         );
         assert_eq!((shelf.on_loan, shelf.values, shelf.most), (0, KEPT, 0));
-        // The next pass may keep as much as this one had, and something small between them is no pass.
-        let small = lent(&mut shelf, KEPT / 100);
-        assert_eq!(shelf.give(small, KEPT).len(), 1);
-        let first = lent(&mut shelf, 2 * KEPT);
-        let second = lent(&mut shelf, 2 * KEPT);
-        assert!(shelf.give(first, KEPT).is_empty());
-        assert_eq!((shelf.on_loan, shelf.before), (second.len(), 6 * KEPT));
     }
 
     #[test]
