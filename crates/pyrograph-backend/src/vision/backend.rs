@@ -8,10 +8,8 @@ use burn::tensor::{
 
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
-    Int8Products, Linear, LinearForm, ModulateGradients, NormGradients, NormStatistics, NormedConv,
-    PreparedWeight, UpsampledConv, Window,
-    linear::composed,
-    normed_conv, plain,
+    Int8Products, Linear, ModulateGradients, NormGradients, NormStatistics, NormedConv,
+    PreparedWeight, UpsampledConv, Window, linear, normed_conv, plain,
     primitives::{
         by_rows, distance, in_type, into, plain_attention_backward, plain_max_pool_backward,
         plain_modulate_backward, plain_softmax_backward, tensor,
@@ -379,11 +377,7 @@ pub trait VisionBackend: Backend {
         grad: FloatTensor<Self>,
         window: Window,
     ) -> FloatTensor<Self> {
-        let Window {
-            size,
-            stride,
-            padding,
-        } = window;
+        let [size, stride, padding] = [window.size, window.stride, window.padding];
         Self::avg_pool2d_backward(x, grad, size, stride, padding, true, false)
     }
 
@@ -397,16 +391,9 @@ pub trait VisionBackend: Backend {
         plain_softmax_backward::<Self>(y, grad)
     }
 
-    /// See [`plain::linear`] and [`LinearForm`].
+    /// See [`plain::linear`] and [`LinearForm`](super::LinearForm).
     fn linear_layer(layer: Linear<FloatTensor<Self>>) -> FloatTensor<Self> {
-        match layer.form {
-            LinearForm::Rows => into(plain::linear(
-                tensor::<Self, 2>(layer.x),
-                tensor(layer.weight),
-                layer.bias.map(tensor),
-            )),
-            _ => composed::<Self>(layer),
-        }
+        linear::by_plain_operations::<Self>(layer)
     }
 
     /// Lets layers keep the forms of `weight` that kernels multiply, as long as the returned value lives; none where the

@@ -3,7 +3,7 @@
 use burn::tensor::{Tensor, ops::FloatTensor};
 
 use super::{
-    VisionBackend,
+    VisionBackend, plain,
     primitives::{into, tensor},
 };
 
@@ -87,6 +87,20 @@ impl<F> Linear<F> {
     /// The same layer on other tensors.
     pub(super) fn map<G>(self, f: impl Fn(F) -> G) -> Linear<G> {
         self.map_beside_weight(&f).with_weight(f)
+    }
+}
+
+/// Tokens in rows by [`plain::linear`], all other forms [`composed`].
+pub(super) fn by_plain_operations<B: VisionBackend>(
+    layer: Linear<FloatTensor<B>>,
+) -> FloatTensor<B> {
+    match layer.form {
+        LinearForm::Rows => into(plain::linear(
+            tensor::<B, 2>(layer.x),
+            tensor(layer.weight),
+            layer.bias.map(tensor),
+        )),
+        _ => composed::<B>(layer),
     }
 }
 
