@@ -34,8 +34,8 @@ pub(super) fn composed<B: VisionBackend>(layer: UpsampledConv<FloatTensor<B>>) -
 }
 
 /// Nearest-neighbour upsampling by `factor`, convolution and bias: [batch, in, height, width] → [batch, out, height′,
-/// width′]. Flex on AMX computes a 3×3 convolution of twice the sides on the small image, with weights that are added up
-/// and rounded to bf16 once more. The weight may be one of [`quantised_weight`](super::quantised_weight).
+/// width′]. Flex computes a 3×3 convolution of twice the sides on the small image, with weights that are added up; sums of
+/// bf16 weights are rounded to bf16 once more on AMX. The weight may be one of [`quantised_weight`](super::quantised_weight).
 pub fn conv2d_of_upsampled<B: VisionBackend>(
     x: Tensor<B, 4>,
     factor: usize,

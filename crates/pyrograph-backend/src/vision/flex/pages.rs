@@ -5,7 +5,7 @@
 #[cfg(target_os = "linux")]
 use std::{fs, ops::Range};
 
-/// Whole pages of a file that is mapped to be read only.
+/// Whole pages of a file that is mapped to be read only, shared with all who map it: the process has none of its own.
 pub(super) struct Pages<'a>(&'a [u8]);
 
 impl Pages<'_> {
@@ -33,8 +33,8 @@ impl<'a> Pages<'a> {
 
     /// Gives the pages back to the system, which reads them from the file again where somebody needs them.
     pub(super) fn give_back(self) {
-        // SAFETY: the pages lie in a mapping of a file that is not written to, as was asked: after this a read brings the same
-        // bytes back. A failure costs memory alone.
+        // SAFETY: the pages lie in a shared mapping of a file that is not written to, as was asked: after this a read
+        // brings the same bytes back. A failure costs memory alone.
         unsafe {
             let first = self.0.as_ptr().cast_mut();
             libc::madvise(first.cast(), self.0.len(), libc::MADV_DONTNEED);
@@ -51,7 +51,7 @@ fn read_only_file(line: &str) -> Option<Range<usize>> {
     let inode = fields.nth(2)?;
     let address = |text| usize::from_str_radix(text, 16).ok();
     let range = address(begin)?..address(end)?;
-    (rights.starts_with("r-") && inode != "0").then_some(range)
+    (rights.starts_with("r-") && rights.ends_with('s') && inode != "0").then_some(range)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -82,7 +82,8 @@ mod tests {
         assert_eq!(read_only_file(file), Some(0x7f00..0x8f00));
         for other in [
             "7f00-8f00 rw-p 00000000 fe:00 123 /a",
-            "7f00-8f00 r--p 00000000 00:00 0",
+            "7f00-8f00 r--p 00000000 fe:00 123 /a",
+            "7f00-8f00 r--s 00000000 00:00 0",
             "",
         ] {
             assert_eq!(read_only_file(other), None, "{other}");

@@ -140,7 +140,7 @@ pub(super) fn weight(tensor: FlexTensor) -> Option<Arc<Weight>> {
 }
 
 /// The form of the weight whose numbers these are, if it is prepared: the one that is kept, or `len` values that `make`
-/// writes. None where there is no room, and at the first use: a network that runs once needs no new memory for its forms.
+/// writes. None where there is no room, and at the first use: a network that runs once needs no memory for forms.
 pub(super) fn form<T>(
     numbers: &[T],
     key: impl FnOnce() -> Key,

@@ -134,7 +134,7 @@ impl Job<'_> {
 
     /// The products of a parity from a line of an image on: as many as `to` holds.
     fn products(&self, [item, line]: [usize; 2], parity: Parity, panel: usize, to: &mut [f32]) {
-        let Layout { s: _, pixels, .. } = *self.layout;
+        let pixels = &self.layout.pixels;
         let number = (2 * parity[0] + parity[1]) * self.layout.count_panels() + panel;
         let words = &self.words[number * self.layout.panel()..];
         let panels = self.layout.panels(panel, words);
