@@ -75,6 +75,7 @@ registry! {
     Operation "conv2d_act" with ["conv2d_input_gradient", "conv2d_weight_gradient", "channel_sum"] => convolutions::conv2d;
     Operation "conv2d_of_group_norm" => convolutions::conv2d_of_group_norm;
     Operation "conv2d_of_upsampled" => convolutions::conv2d_of_upsampled;
+    Operation "conv_stack" => convolutions::conv_stack;
     Operation "prepare_weight" => convolutions::prepare_weight;
     Operation "conv2d_scaled_act" => convolutions::conv2d_scaled;
     Operation "conv_transpose2d_act" => convolutions::conv_transpose2d;

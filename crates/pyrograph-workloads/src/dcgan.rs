@@ -3,7 +3,7 @@
 use burn::{
     module::{AutodiffModule, Module},
     optim::{AdamConfig, GradientsParams, Optimizer},
-    tensor::Tensor,
+    tensor::{DType, Tensor},
 };
 use pyrograph_backend::{
     Device, lock_autodiff,
@@ -16,7 +16,10 @@ use pyrograph_models::{
     dcgan::{DcganConfig, Discriminator, Generator},
 };
 
-use crate::Workload;
+use crate::{
+    Workload,
+    half::{in_type, types},
+};
 
 /// Those of `benches/pytorch/dcgan.py`.
 const GENERATE_BATCH: usize = 32;
@@ -31,12 +34,13 @@ const SEARCH_RATE: f64 = 0.05;
 const SEARCH_BETAS: [f64; 2] = [0.9, 0.999];
 
 pub(crate) fn all<A: VisionAutodiff>(device: &Device<A>) -> Vec<Workload> {
-    let generate_name = format!("dcgan/generate/b{GENERATE_BATCH}");
     let train = format!("dcgan/train_step/b{TRAIN_BATCH}");
-    let mut list = vec![
-        Workload::new::<A, _>(generate_name, device, generate::<A>),
-        Workload::new::<A, _>(train, device, train_step::<A>),
-    ];
+    let images = types::<A>(device).into_iter().map(|(kind, dtype)| {
+        let name = format!("dcgan/generate{kind}/b{GENERATE_BATCH}");
+        Workload::new::<A, _>(name, device, move |device| generate::<A>(dtype, device))
+    });
+    let mut list: Vec<_> = images.collect();
+    list.push(Workload::new::<A, _>(train, device, train_step::<A>));
     list.extend(SEARCH_BATCHES.map(|batch| {
         let name = format!("anogan/search_step/b{batch}");
         Workload::new::<A, _>(name, device, move |device| search_step::<A>(batch, device))
@@ -64,8 +68,8 @@ fn networks<A: VisionAutodiff>(device: &Device<A>) -> (Generator<A>, Discriminat
 }
 
 /// 32 images of the generator, without gradients.
-fn generate<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
-    let generator = networks::<A>(device).0.valid().frozen();
+fn generate<A: VisionAutodiff>(dtype: DType, device: &Device<A>) -> impl FnMut() + use<A> {
+    let generator = in_type(networks::<A>(device).0.valid(), dtype);
     let z = latents::<A>(GENERATE_BATCH, 0, device).inner();
     let prepared = PreparedWeights::of(&generator);
     move || {

@@ -5,6 +5,7 @@
 //! this list; the operations stand in `operations.json`, which the Python side reads too.
 
 mod dcgan;
+mod half;
 mod operations;
 mod sprites;
 mod ssd;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::{
     module::AutodiffModule,
     optim::{AdamConfig, GradientsParams, Optimizer},
-    tensor::Tensor,
+    tensor::{DType, Tensor},
 };
 use pyrograph_backend::{
     Device, lock_autodiff,
@@ -22,7 +22,10 @@ use pyrograph_models::{
 };
 use pyrograph_train::{Ema, clip_global_norm};
 
-use crate::Workload;
+use crate::{
+    Workload,
+    half::{in_type, types},
+};
 
 /// Those of `benches/pytorch/sprites.py`.
 const SAMPLE_BATCH: usize = 32;
@@ -36,11 +39,16 @@ const EMA_DECAY: f64 = 0.995;
 
 pub(crate) fn all<A: VisionAutodiff>(device: &Device<A>) -> Vec<Workload> {
     let name = |step: &str, batch: usize| format!("sprites/{step}/b{batch}");
-    vec![
-        Workload::new::<A, _>(name("sample_step", SAMPLE_BATCH), device, sample::<A>),
+    let samples = types::<A>(device).into_iter().map(|(kind, dtype)| {
+        let name = name(&format!("sample_step{kind}"), SAMPLE_BATCH);
+        Workload::new::<A, _>(name, device, move |device| sample::<A>(dtype, device))
+    });
+    let mut list: Vec<_> = samples.collect();
+    list.extend([
         Workload::new::<A, _>(name("train_step", TRAIN_BATCH), device, train::<A>),
         Workload::new::<A, _>(name("add_noise", TRAIN_BATCH), device, add_noise::<A>),
-    ]
+    ]);
+    list
 }
 
 fn shape(batch: usize) -> [usize; 4] {
@@ -73,12 +81,12 @@ fn model<A: VisionAutodiff>(device: &Device<A>) -> ContextUnet<A> {
 }
 
 /// One ancestral step of 32 images: the network in eval mode, fresh noise, the update.
-fn sample<A: VisionAutodiff>(device: &Device<A>) -> impl FnMut() + use<A> {
+fn sample<A: VisionAutodiff>(dtype: DType, device: &Device<A>) -> impl FnMut() + use<A> {
     let schedule = schedule();
     let whole =
         SamplerPlan::new(&schedule, &SamplerConfig::ddpm(schedule.timesteps())).expect("legal");
     let plan = Arc::new(whole.tail(whole.len() / 2).expect("within the plan"));
-    let model = model::<A>(device).valid();
+    let model = in_type(model::<A>(device).valid(), dtype);
     let (x, c) = (
         noise::<A>(0, SAMPLE_BATCH, device).inner(),
         contexts::<A>(SAMPLE_BATCH, device).inner(),

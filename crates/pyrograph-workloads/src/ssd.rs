@@ -5,7 +5,7 @@ use burn::{
     optim::{
         GradientsParams, Optimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig,
     },
-    tensor::Tensor,
+    tensor::{DType, Tensor},
 };
 use pyrograph_backend::{
     Device, lock_autodiff,
@@ -16,7 +16,10 @@ use pyrograph_losses::{MultiBoxLoss, PriorMatcher, TruthBox};
 use pyrograph_models::ssd::{Ssd, SsdConfig};
 use pyrograph_vision::{BoundingBox, DetectOptions, postprocess};
 
-use crate::Workload;
+use crate::{
+    Workload,
+    half::{in_type, types},
+};
 
 /// Those of `benches/pytorch/ssd.py`.
 const CLASSES: usize = 21;
@@ -28,12 +31,14 @@ const MOMENTUM: f64 = 0.9;
 const WEIGHT_DECAY: f32 = 5e-4;
 
 pub(crate) fn all<A: VisionAutodiff>(device: &Device<A>) -> Vec<Workload> {
-    let mut list: Vec<_> = FORWARD_BATCHES
-        .map(|batch| {
-            let name = format!("ssd/forward/b{batch}");
-            Workload::new::<A, _>(name, device, move |device| forward::<A>(batch, device))
-        })
-        .into();
+    let mut list = Vec::new();
+    for (kind, dtype) in types::<A>(device) {
+        list.extend(FORWARD_BATCHES.map(|batch| {
+            let name = format!("ssd/forward{kind}/b{batch}");
+            let pass = move |device: &Device<A>| forward::<A>(batch, dtype, device);
+            Workload::new::<A, _>(name, device, pass)
+        }));
+    }
     let step = format!("ssd/train_step/b{TRAIN_BATCH}");
     list.push(Workload::new::<A, _>(step, device, train_step::<A>));
     let loss = format!("ssd/loss/b{TRAIN_BATCH}");
@@ -85,9 +90,13 @@ fn objects() -> Vec<Vec<TruthBox>> {
 }
 
 /// A pass of the published network, without gradients.
-fn forward<A: VisionAutodiff>(batch: usize, device: &Device<A>) -> impl FnMut() + use<A> {
+fn forward<A: VisionAutodiff>(
+    batch: usize,
+    dtype: DType,
+    device: &Device<A>,
+) -> impl FnMut() + use<A> {
     let (network, x) = (
-        network::<A>(device).valid(),
+        in_type(network::<A>(device).valid(), dtype),
         images::<A>(batch, device).inner(),
     );
     let prepared = PreparedWeights::of(&network);

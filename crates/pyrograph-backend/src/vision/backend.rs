@@ -2,14 +2,14 @@
 
 use burn::tensor::{
     Device, TensorData, TensorMetadata, TensorPrimitive,
-    backend::{AutodiffBackend, Backend},
+    backend::Backend,
     ops::{ConvOptions, ConvTransposeOptions, FloatTensor, QuantizedTensor},
 };
 
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
     Int8Products, Linear, ModulateGradients, NormGradients, NormStatistics, NormedConv,
-    PreparedWeight, UpsampledConv, Window, linear, normed_conv, plain,
+    PreparedWeight, Stack, UpsampledConv, Window, conv_stack, linear, normed_conv, plain,
     primitives::{
         by_rows, distance, in_type, into, plain_attention_backward, plain_max_pool_backward,
         plain_modulate_backward, plain_softmax_backward, tensor,
@@ -85,6 +85,11 @@ pub trait VisionBackend: Backend {
     /// See [`conv2d_of_upsampled`](super::conv2d_of_upsampled).
     fn conv2d_of_upsampled(layer: UpsampledConv<FloatTensor<Self>>) -> FloatTensor<Self> {
         upsampled_conv::composed::<Self>(layer)
+    }
+
+    /// See [`ConvStack`](super::ConvStack).
+    fn conv_stack(stack: Stack<FloatTensor<Self>>) -> FloatTensor<Self> {
+        conv_stack::composed::<Self>(stack)
     }
 
     /// ∂x of a convolution with `x` [batch, in, height, width] and `weight`, given the gradient of its output.
@@ -492,8 +497,3 @@ pub trait VisionBackend: Backend {
         plain_attention_backward::<Self>(pass, grad, options)
     }
 }
-
-/// A backend that trains: it differentiates, and so does what lies beneath it draw.
-pub trait VisionAutodiff: VisionBackend + AutodiffBackend<InnerBackend: VisionBackend> {}
-
-impl<T> VisionAutodiff for T where T: VisionBackend + AutodiffBackend<InnerBackend: VisionBackend> {}

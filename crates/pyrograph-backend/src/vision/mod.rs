@@ -12,6 +12,8 @@ mod bands;
 #[cfg(any(feature = "oracle", feature = "wgpu", feature = "cuda"))]
 mod burn_backends;
 mod cache;
+mod conv_stack;
+mod differentiable;
 mod exact;
 #[cfg(feature = "flex")]
 mod flex;
@@ -28,8 +30,10 @@ mod window;
 
 pub use activation::Activation;
 pub use attention::{AttentionGradients, AttentionOptions, AttentionPass, Products};
-pub use backend::{VisionAutodiff, VisionBackend};
+pub use backend::VisionBackend;
 pub use cache::{buffer_cache, prepared_bytes, set_buffer_cache, set_prepared_bytes};
+pub use conv_stack::{ConvStack, Stack, StackForm, StackLayer, StackMap, with_zeros_after};
+pub use differentiable::VisionAutodiff;
 pub use exact::{exact_convolutions, exact_products, set_exact_convolutions, set_exact_products};
 #[cfg(feature = "flex")]
 pub(crate) use flex::vector_words;

@@ -4,7 +4,7 @@ use burn::tensor::{
     Tensor,
     ops::{ConvOptions, ConvTransposeOptions},
 };
-use pyrograph_backend::vision::{self, Activation, VisionAutodiff, VisionBackend};
+use pyrograph_backend::vision::{self, Activation, VisionAutodiff, VisionBackend, Window};
 
 use super::{
     layout::Layout::{ChannelsLast, Contiguous},
@@ -247,6 +247,53 @@ pub(crate) fn conv2d_of_upsampled<A: VisionAutodiff>(r: &mut Recorder<A>) -> Out
                 Some(bias),
                 options,
             ))
+        })?;
+    }
+    Ok(())
+}
+
+/// Convolutions with and without a norm, a transposed one and both kinds of poolings, one after the other.
+pub(crate) fn conv_stack<A: VisionAutodiff>(r: &mut Recorder<A>) -> Outcome {
+    r.outputs_differ_by(Cause::Winograd);
+    let kernels = [
+        ("kernel1", vec![26, 3, 3, 3], 27),
+        ("kernel2", vec![24, 26, 3, 3], 26 * 9),
+        ("kernel3", vec![24, 25, 4, 4], 24 * 4),
+        ("kernel4", vec![7, 25, 1, 1], 25),
+    ];
+    for rows in [false, true] {
+        let mut inputs = vec![
+            r.normal("x", &[2, 3, 9, 11]),
+            r.normal("scale", &[24]).affine(0.2, 1.0),
+            r.normal("shift", &[24]),
+            r.normal("bias", &[7]),
+        ];
+        for (name, shape, seen) in &kernels {
+            inputs.push(r.normal(name, shape).affine(near_one(*seen), 0.0));
+        }
+        let name = if rows { "to rows" } else { "to images" };
+        r.case(name, &inputs, |i| {
+            let mut stack = vision::ConvStack::default();
+            let same = |padding: usize| ConvOptions::new([1, 1], [padding; 2], [1, 1], 1);
+            stack.conv2d(
+                i.tensor("kernel1")?,
+                [None, None],
+                same(1),
+                Activation::Relu,
+            );
+            stack.max_pool2d(Window::tiles(2), true);
+            let by = [Some(i.tensor("scale")?), Some(i.tensor("shift")?)];
+            stack.conv2d(i.tensor("kernel2")?, by, same(1), Activation::Gelu);
+            let twice = ConvTransposeOptions::new([2, 2], [1, 1], [0, 0], [1, 1], 1);
+            stack.conv_transpose2d(i.tensor("kernel3")?, [None, None], twice, Activation::Silu);
+            stack.max_pool2d(Window::tiles(2), false);
+            let bias = [None, Some(i.tensor("bias")?)];
+            stack.conv2d(i.tensor("kernel4")?, bias, same(0), Activation::Identity);
+            let x = i.tensor("x")?;
+            Ok(match rows {
+                true => stack.forward_rows(x).flatten::<2>(0, 1),
+                false => stack.forward(x).flatten::<2>(1, 3),
+            })
         })?;
     }
     Ok(())

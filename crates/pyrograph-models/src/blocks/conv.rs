@@ -196,8 +196,7 @@ impl<B: VisionBackend> Conv2d<B> {
         if matches!(mode, NormMode::Train(_)) {
             return norm.forward(self.forward(x, Activation::Identity), act, mode);
         }
-        let [scale, shift] = norm.scale_and_shift();
-        let shift = shift_with(&self.bias, &scale, shift);
+        let [scale, shift] = self.scale_and_shift(norm);
         vision::conv2d_scaled(x, self.weight.val(), scale, shift, self.options(), act)
     }
 
@@ -205,8 +204,7 @@ impl<B: VisionBackend> Conv2d<B> {
     /// [`NormMode::Eval`]. Half-precision weights become f32, so that they are not rounded a second
     /// time.
     pub fn folded(&self, norm: &BatchNorm2d<B>) -> Self {
-        let [scale, shift] = norm.scale_and_shift();
-        let shift = shift_with(&self.bias, &scale, shift);
+        let [scale, shift] = self.scale_and_shift(norm);
         let weight = scaled(self.weight.val(), scale.reshape([-1, 1, 1, 1]));
         Self {
             weight: derived(weight),
@@ -215,7 +213,12 @@ impl<B: VisionBackend> Conv2d<B> {
         }
     }
 
-    fn bias(&self) -> Option<Tensor<B, 1>> {
+    /// The scale and the shift of each output by the norm that follows in [`NormMode::Eval`], the bias included.
+    pub(super) fn scale_and_shift(&self, norm: &BatchNorm2d<B>) -> [Tensor<B, 1>; 2] {
+        with_bias(norm.scale_and_shift(), &self.bias)
+    }
+
+    pub(super) fn bias(&self) -> Option<Tensor<B, 1>> {
         self.bias.as_ref().map(Param::val)
     }
 
@@ -232,7 +235,7 @@ impl<B: VisionBackend> Conv2d<B> {
         });
     }
 
-    fn options(&self) -> ConvOptions<2> {
+    pub(super) fn options(&self) -> ConvOptions<2> {
         ConvOptions::new(
             [self.stride; 2],
             [self.padding; 2],
@@ -292,10 +295,20 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
     /// [batch, in, height, width] → [batch, out, height′, width′], height′ = (height − 1) · stride
     /// − 2 · padding + kernel.
     pub fn forward(&self, x: Tensor<B, 4>, act: Activation) -> Tensor<B, 4> {
-        let options =
-            ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [0, 0], [1, 1], 1);
-        let (weight, bias) = (self.weight.val(), self.bias.as_ref().map(Param::val));
-        vision::conv_transpose2d(x, weight, bias, options, act)
+        vision::conv_transpose2d(x, self.weight.val(), self.bias(), self.options(), act)
+    }
+
+    /// The scale and the shift of each output by the norm that follows in [`NormMode::Eval`], the bias included.
+    pub(super) fn scale_and_shift(&self, norm: &BatchNorm2d<B>) -> [Tensor<B, 1>; 2] {
+        with_bias(norm.scale_and_shift(), &self.bias)
+    }
+
+    pub(super) fn bias(&self) -> Option<Tensor<B, 1>> {
+        self.bias.as_ref().map(Param::val)
+    }
+
+    pub(super) fn options(&self) -> ConvTransposeOptions<2> {
+        ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [0, 0], [1, 1], 1)
     }
 
     /// Transposed convolution, batch norm and activation. In [`NormMode::Eval`] the norm is folded
@@ -320,8 +333,7 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
     /// [`NormMode::Eval`]. Half-precision weights become f32, so that they are not rounded a second
     /// time.
     pub fn folded(&self, norm: &BatchNorm2d<B>) -> Self {
-        let [scale, shift] = norm.scale_and_shift();
-        let shift = shift_with(&self.bias, &scale, shift);
+        let [scale, shift] = self.scale_and_shift(norm);
         let weight = scaled(self.weight.val(), scale.reshape([1, -1, 1, 1]));
         Self {
             weight: derived(weight),
@@ -349,14 +361,14 @@ fn in_type<B: Backend, const D: usize>(values: Tensor<B, D>, dtype: DType) -> Te
     }
 }
 
-/// `bias · scale + shift`, all `[channels]`.
-fn shift_with<B: Backend>(
+/// The scale, and `bias · scale + shift`, all `[channels]`.
+fn with_bias<B: Backend>(
+    [scale, shift]: [Tensor<B, 1>; 2],
     bias: &Option<Param<Tensor<B, 1>>>,
-    scale: &Tensor<B, 1>,
-    shift: Tensor<B, 1>,
-) -> Tensor<B, 1> {
-    match bias {
+) -> [Tensor<B, 1>; 2] {
+    let shift = match bias {
         Some(bias) => in_type(bias.val(), scale.dtype()) * scale.clone() + shift,
         None => shift,
-    }
+    };
+    [scale, shift]
 }

@@ -8,8 +8,8 @@ mod init;
 mod layer_norm;
 mod linear;
 mod norm;
+mod stacked;
 mod watch;
-mod zeros;
 
 pub use conv::{Conv2d, ConvTranspose2d, Kernel};
 pub use embedding::Embedding;
@@ -17,5 +17,6 @@ pub use init::{InitScheme, ParamInit};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use norm::{BatchNorm2d, BatchStatistics, GroupNorm, NormMode};
+pub use pyrograph_backend::vision::with_zeros_after;
+pub(crate) use stacked::Stacked;
 pub(crate) use watch::{LayerCall, LayerInput, watching};
-pub use zeros::with_zeros_after;

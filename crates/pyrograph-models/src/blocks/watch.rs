@@ -65,6 +65,11 @@ impl Drop for Restored {
     }
 }
 
+/// Whether a watcher sees the calls of this thread.
+pub(super) fn is_watched() -> bool {
+    WATCHER.with_borrow(Option::is_some)
+}
+
 /// Shows a call to the watcher; without a watcher the call is not made.
 pub(super) fn watch<B: Backend>(call: impl FnOnce() -> LayerCall<B>) {
     // The cell is empty while the watcher computes, so that its own layers are not watched.

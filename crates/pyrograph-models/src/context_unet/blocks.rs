@@ -7,7 +7,9 @@ use burn::{
 use pyrograph_backend::vision::{self, Activation, VisionBackend, Window};
 
 use super::{GROUPS, POOL, Residual};
-use crate::blocks::{BatchNorm2d, Conv2d, ConvTranspose2d, GroupNorm, Linear, NormMode, ParamInit};
+use crate::blocks::{
+    BatchNorm2d, Conv2d, ConvTranspose2d, GroupNorm, Linear, NormMode, ParamInit, Stacked,
+};
 
 const KERNEL: usize = 3;
 /// The course's divisor of a residual sum: 1.414, not √2.
@@ -30,9 +32,8 @@ impl<B: Backend> ConvNormAct<B> {
 }
 
 impl<B: VisionBackend> ConvNormAct<B> {
-    fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
-        self.conv
-            .forward_norm(x, &self.norm, Activation::Gelu, mode)
+    fn forward(&self, x: Stacked<B>, mode: &mut NormMode<'_, B>) -> Stacked<B> {
+        x.conv_norm(&self.conv, &self.norm, Activation::Gelu, mode)
     }
 }
 
@@ -68,17 +69,23 @@ impl<B: Backend> ResidualConvBlock<B> {
 impl<B: VisionBackend> ResidualConvBlock<B> {
     /// [batch, in, h, w] → [batch, out, h, w].
     pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
-        let x1 = self.conv1.forward(x.clone(), mode);
-        let x2 = self.conv2.forward(x1.clone(), mode);
         if !self.is_res {
-            return x2;
+            return self.stacked(Stacked::new(x), mode).images();
         }
+        let x1 = self.conv1.forward(Stacked::new(x.clone()), mode).images();
+        let x2 = self.conv2.forward(Stacked::new(x1.clone()), mode).images();
         let skip = match &self.shortcut {
             Some(shortcut) => shortcut.forward(x, Activation::Identity),
             None if self.same_channels => x,
             None => x1,
         };
-        (skip + x2) / RESIDUAL_SCALE
+        vision::add(skip, x2, Activation::Identity) / RESIDUAL_SCALE
+    }
+
+    /// The two convolutions, without a residual.
+    fn stacked(&self, x: Stacked<B>, mode: &mut NormMode<'_, B>) -> Stacked<B> {
+        let x = self.conv1.forward(x, mode);
+        self.conv2.forward(x, mode)
     }
 }
 
@@ -102,8 +109,9 @@ impl<B: Backend> UnetDown<B> {
 impl<B: VisionBackend> UnetDown<B> {
     /// [batch, in, h, w] → [batch, out, h/2, w/2].
     pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
-        let x = self.block2.forward(self.block1.forward(x, mode), mode);
-        vision::max_pool2d(x, Window::tiles(2))
+        let x = self.block1.stacked(Stacked::new(x), mode);
+        let x = self.block2.stacked(x, mode);
+        x.max_pool(Window::tiles(2)).images()
     }
 }
 
@@ -135,8 +143,9 @@ impl<B: VisionBackend> UnetUp<B> {
         mode: &mut NormMode<'_, B>,
     ) -> Tensor<B, 4> {
         let x = vision::concat_channels(x, skip);
-        let x = self.enlarge.forward(x, Activation::Identity);
-        self.block2.forward(self.block1.forward(x, mode), mode)
+        let x = Stacked::new(x).conv_transpose(&self.enlarge, Activation::Identity);
+        let x = self.block1.stacked(x, mode);
+        self.block2.stacked(x, mode).images()
     }
 }
 
@@ -220,7 +229,6 @@ impl<B: VisionBackend> OutputHead<B> {
     /// [batch, in, h, w] → [batch, out, h, w].
     pub(super) fn forward(&self, x: Tensor<B, 4>) -> Tensor<B, 4> {
         let x = self.conv1.forward(x, Activation::Identity);
-        let x = self.norm.forward(x, Activation::Relu);
-        self.conv2.forward(x, Activation::Identity)
+        self.conv2.forward_of_norm(x, &self.norm, Activation::Relu)
     }
 }

@@ -9,7 +9,7 @@ use pyrograph_backend::vision::{Activation, VisionBackend};
 use super::{DcganConfig, HALF};
 use crate::{
     ModelError,
-    blocks::{BatchNorm2d, BatchStatistics, Conv2d, NormMode, ParamInit},
+    blocks::{BatchNorm2d, BatchStatistics, Conv2d, NormMode, ParamInit, Stacked},
 };
 
 impl DcganConfig {
@@ -161,7 +161,10 @@ pub(super) fn features<B: VisionBackend>(
     x: Tensor<B, 4>,
     mode: &mut NormMode<'_, B>,
 ) -> Tensor<B, 4> {
-    blocks.iter().fold(x, |x, block| block.forward(x, mode))
+    let blocks = blocks.iter();
+    blocks
+        .fold(Stacked::new(x), |x, block| block.forward(x, mode))
+        .images()
 }
 
 /// One layer: convolution, norm, leaky ReLU.
@@ -173,11 +176,11 @@ pub(super) struct Block<B: Backend> {
 }
 
 impl<B: VisionBackend> Block<B> {
-    fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+    fn forward(&self, x: Stacked<B>, mode: &mut NormMode<'_, B>) -> Stacked<B> {
         let act = Activation::LeakyRelu(self.negative_slope);
         match &self.norm {
-            Some(norm) => self.conv.forward_norm(x, norm, act, mode),
-            None => self.conv.forward(x, act),
+            Some(norm) => x.conv_norm(&self.conv, norm, act, mode),
+            None => x.conv(&self.conv, act),
         }
     }
 

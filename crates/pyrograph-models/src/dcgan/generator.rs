@@ -9,7 +9,7 @@ use pyrograph_backend::vision::{Activation, VisionBackend};
 use super::{DcganConfig, HALF, WHOLE};
 use crate::{
     ModelError,
-    blocks::{BatchNorm2d, BatchStatistics, ConvTranspose2d, Kernel, NormMode, ParamInit},
+    blocks::{BatchNorm2d, BatchStatistics, ConvTranspose2d, Kernel, NormMode, ParamInit, Stacked},
 };
 
 impl DcganConfig {
@@ -85,13 +85,14 @@ impl<B: VisionBackend> Generator<B> {
 
     fn run(&self, z: Tensor<B, 2>, mut mode: NormMode<'_, B>) -> Tensor<B, 4> {
         let [batch, z_dim] = z.dims();
-        let mut x = z.reshape([batch, z_dim, 1, 1]);
+        let mut x = Stacked::new(z.reshape([batch, z_dim, 1, 1]));
         // The first block makes 4×4 pixels, each further one twice as many.
         let last = self.generator_network.len() - 1; // `init_generator` has made one at least.
         for block in &self.generator_network[..last] {
             x = block.forward(x, Activation::Relu, &mut mode);
         }
-        self.generator_network[last].forward(x, Activation::Tanh, &mut mode)
+        let last = &self.generator_network[last];
+        last.forward(x, Activation::Tanh, &mut mode).images()
     }
 
     /// The number type of the generator's weights.
@@ -136,15 +137,10 @@ impl<B: Backend> Block<B> {
 }
 
 impl<B: VisionBackend> Block<B> {
-    fn forward(
-        &self,
-        x: Tensor<B, 4>,
-        act: Activation,
-        mode: &mut NormMode<'_, B>,
-    ) -> Tensor<B, 4> {
+    fn forward(&self, x: Stacked<B>, act: Activation, mode: &mut NormMode<'_, B>) -> Stacked<B> {
         match &self.norm {
-            Some(norm) => self.conv.forward_norm(x, norm, act, mode),
-            None => self.conv.forward(x, act),
+            Some(norm) => x.conv_transpose_norm(&self.conv, norm, act, mode),
+            None => x.conv_transpose(&self.conv, act),
         }
     }
 

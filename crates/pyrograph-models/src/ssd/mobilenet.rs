@@ -7,7 +7,7 @@ use burn::{
 use pyrograph_backend::vision::{Activation, VisionBackend};
 
 use super::{MAPS, SsdConfig, SsdFeatures, heads};
-use crate::blocks::{BatchNorm2d, Conv2d, InitScheme, Kernel, NormMode, ParamInit};
+use crate::blocks::{BatchNorm2d, Conv2d, InitScheme, Kernel, NormMode, ParamInit, Stacked};
 
 /// Channels of the first convolution.
 pub(super) const STEM: usize = 32;
@@ -298,11 +298,13 @@ impl<B: Backend> Head<B> {
 }
 
 impl<B: VisionBackend> Head<B> {
-    fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+    /// [batch, channels, height, width] → [batch, height · width, priors a cell · values].
+    fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 3> {
+        let x = Stacked::new(x);
         let x = match &self.depthwise {
-            Some(layer) => layer.forward(x, Activation::Relu6, mode),
+            Some(ConvNorm { conv, norm }) => x.conv_norm(conv, norm, Activation::Relu6, mode),
             None => x,
         };
-        self.point.forward(x, Activation::Identity)
+        x.conv(&self.point, Activation::Identity).rows()
     }
 }

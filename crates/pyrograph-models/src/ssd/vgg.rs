@@ -4,12 +4,10 @@ use burn::{
     module::Module,
     tensor::{Tensor, backend::Backend},
 };
-use pyrograph_backend::vision::{Activation, VisionBackend, Window, max_pool2d};
+use pyrograph_backend::vision::{Activation, VisionBackend, Window};
 
 use super::{L2Norm, MAPS, SsdConfig, SsdFeatures, heads};
-use crate::blocks::{
-    BatchNorm2d, Conv2d, InitScheme, Kernel, NormMode, ParamInit, with_zeros_after,
-};
+use crate::blocks::{BatchNorm2d, Conv2d, InitScheme, Kernel, NormMode, ParamInit, Stacked};
 
 /// Channels of VGG16's convolutions (Simonyan and Zisserman, configuration D), stage by stage.
 pub(super) const STAGES: [&[usize]; 5] = [
@@ -168,7 +166,7 @@ impl<B: VisionBackend> VggSsd<B> {
     /// `x` [batch, 3, 300, 300]; see [`SsdFeatures`].
     pub(super) fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> SsdFeatures<B> {
         // 1. conv1_1 to conv4_3, with a pooling before each stage but the first: 300 → 150 → 75 → 38.
-        let mut x = x;
+        let mut x = Stacked::new(x);
         let mut layer = 0;
         let mut maps = Vec::with_capacity(MAPS);
         for (stage, channels) in STAGES.into_iter().enumerate() {
@@ -176,34 +174,38 @@ impl<B: VisionBackend> VggSsd<B> {
                 0 => x,
                 // Rounded up: 75 pixels make 38 cells.
                 // Zeros change no maximum of values that come from a ReLU.
-                POOL_ROUNDED_UP => max_pool2d(with_zeros_after(x), Window::tiles(2)),
-                _ => max_pool2d(x, Window::tiles(2)),
+                POOL_ROUNDED_UP => x.max_pool_of_zeros_after(Window::tiles(2)),
+                _ => x.max_pool(Window::tiles(2)),
             };
             for _ in channels {
                 x = self.layer(layer, x, mode);
                 layer += 1;
             }
             if stage == CONV4 {
-                maps.push(self.l2_norm.forward(x.clone()));
+                let map = x.images();
+                maps.push(self.l2_norm.forward(map.clone()));
+                x = Stacked::new(map);
             }
         }
         // 2. fc6 and fc7: 19×19.
-        x = max_pool2d(x, POOL5);
+        x = x.max_pool(POOL5);
         for layer in layer..self.vgg.len() {
             x = self.layer(layer, x, mode);
         }
+        let mut x = x.images();
         maps.push(x.clone());
         // 3. The layers behind: 10, 5, 3 and 1.
-        for (place, layer) in self.extras.iter().enumerate() {
-            x = layer.forward(x, mode);
-            if place % 2 == 1 {
-                maps.push(x.clone());
-            }
+        for pair in self.extras.chunks(2) {
+            let layers = pair.iter();
+            x = layers
+                .fold(Stacked::new(x), |x, layer| layer.forward(x, mode))
+                .images();
+            maps.push(x.clone());
         }
         // 4. The heads.
         let heads = |heads: &[Conv2d<B>]| {
             let maps = heads.iter().zip(&maps);
-            maps.map(|(head, map)| head.forward(map.clone(), Activation::Identity))
+            maps.map(|(head, map)| heads::forward(head, map.clone()))
                 .collect()
         };
         let output = heads::output(heads(&self.loc), heads(&self.conf), self.num_classes);
@@ -211,7 +213,7 @@ impl<B: VisionBackend> VggSsd<B> {
     }
 
     /// One layer of `vgg`; the norm of a frozen one keeps its statistics.
-    fn layer(&self, layer: usize, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+    fn layer(&self, layer: usize, x: Stacked<B>, mode: &mut NormMode<'_, B>) -> Stacked<B> {
         match layer < self.frozen {
             true => self.vgg[layer].forward(x, &mut NormMode::Eval),
             false => self.vgg[layer].forward(x, mode),
@@ -247,10 +249,10 @@ impl<B: Backend> Layer<B> {
 }
 
 impl<B: VisionBackend> Layer<B> {
-    fn forward(&self, x: Tensor<B, 4>, mode: &mut NormMode<'_, B>) -> Tensor<B, 4> {
+    fn forward(&self, x: Stacked<B>, mode: &mut NormMode<'_, B>) -> Stacked<B> {
         match &self.norm {
-            None => self.conv.forward(x, Activation::Relu),
-            Some(norm) => self.conv.forward_norm(x, norm, Activation::Relu, mode),
+            None => x.conv(&self.conv, Activation::Relu),
+            Some(norm) => x.conv_norm(&self.conv, norm, Activation::Relu, mode),
         }
     }
 }

@@ -1,17 +1,21 @@
 //! Convolutions of tensors.
 
-use burn::tensor::ops::{ConvOptions, ModuleOps};
+use burn::tensor::{
+    DType,
+    ops::{ConvOptions, ConvTransposeOptions, ModuleOps},
+};
 use burn_flex::{Flex, FlexTensor};
 
 use super::{
     super::{
-        Activation, NormedConv, UpsampledConv, VisionBackend, normed_conv::composed, plain,
-        primitives, upsampled_conv,
+        Activation, NormedConv, Stack, StackForm, StackLayer, StackMap, UpsampledConv,
+        VisionBackend, conv_stack, normed_conv::composed, plain, primitives, upsampled_conv,
     },
     conv::{self, Finish},
+    features::Level,
     half::{Values, parameter, widened},
     norms::FoldedNorm,
-    shapes::conv_shape,
+    shapes::{conv_shape, transposed_shape},
     tensors::{floats, image},
 };
 
@@ -110,5 +114,67 @@ pub(super) fn conv2d_of_upsampled(layer: UpsampledConv<FlexTensor>) -> FlexTenso
             image(out, [batch, channels, 2 * height, 2 * width])
         }
         None => upsampled_conv::composed::<Flex>(layer),
+    }
+}
+
+/// `act(conv_transpose(x) · scale + shift)`; see [`VisionBackend::conv_transpose2d_act`].
+pub(super) fn conv_transpose2d(
+    x: FlexTensor,
+    map: StackMap<FlexTensor>,
+    options: ConvTransposeOptions<2>,
+) -> FlexTensor {
+    let Some(shape) = transposed_shape(&x, &map.weight, &options) else {
+        return transposed_elsewhere(x, map, options);
+    };
+    let (x, weight) = (x.to_contiguous(), map.weight.to_contiguous());
+    let vector = |vector: Option<FlexTensor>| vector.map(|v| widened(v).to_contiguous());
+    let (scale, shift) = (vector(map.scale), vector(map.shift));
+    let finish = Finish {
+        scale: scale.as_ref().map(floats),
+        shift: shift.as_ref().map(floats),
+        act: map.act,
+    };
+    let on_tiles = conv::transposed_on_tiles(&shape, floats(&x), Values::of(&weight), finish);
+    let out = on_tiles.unwrap_or_else(|| {
+        let weight = widened(weight);
+        conv::input_gradient(&shape, floats(&weight), floats(&x), finish)
+    });
+    image(out, shape.input())
+}
+
+/// [`conv_transpose2d`] by burn-flex.
+fn transposed_elsewhere(
+    x: FlexTensor,
+    map: StackMap<FlexTensor>,
+    options: ConvTransposeOptions<2>,
+) -> FlexTensor {
+    let weight = match map.scale {
+        Some(scale) => conv_stack::scaled_transposed::<Flex>(map.weight, scale),
+        None => map.weight,
+    };
+    let weight = parameter(weight, x.dtype());
+    let shift = map.shift.map(|shift| parameter(shift, x.dtype()));
+    Flex::activate(Flex::conv_transpose2d(x, weight, shift, options), map.act)
+}
+
+/// See [`VisionBackend::conv_stack`].
+pub(super) fn conv_stack(stack: Stack<FlexTensor>) -> FlexTensor {
+    if let Some(out) = conv::forward_of_stack(&stack) {
+        return out;
+    }
+    let images = stack.layers.into_iter().fold(stack.x, layer_alone);
+    let turns = images.dtype() == DType::F32 && Level::of_this_machine().has_wide_vectors();
+    match stack.form {
+        StackForm::Images => images,
+        StackForm::Rows if turns => conv::rows_of(&images),
+        StackForm::Rows => conv_stack::rows_of::<Flex>(images),
+    }
+}
+
+/// A layer of a stack as an operation of its own.
+pub(super) fn layer_alone(x: FlexTensor, layer: StackLayer<FlexTensor>) -> FlexTensor {
+    match layer {
+        StackLayer::ConvTranspose { map, options } => conv_transpose2d(x, map, options),
+        layer => conv_stack::alone::<Flex>(x, layer),
     }
 }

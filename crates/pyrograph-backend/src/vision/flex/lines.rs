@@ -5,7 +5,23 @@ use super::{
     math::{self, fused},
 };
 
-/// `act(x·scale + shift)` of `from`, or in place. The activation is matched outside the loop, so that each is vectorised.
+/// `$body!` for the activation, which is matched outside of its loop, so that each loop is vectorised.
+macro_rules! for_activation {
+    ($act:expr, $body:ident) => {
+        match $act {
+            Activation::Identity => $body!(Activation::Identity),
+            Activation::Relu => $body!(Activation::Relu),
+            Activation::LeakyRelu(slope) => $body!(Activation::LeakyRelu(slope)),
+            Activation::Relu6 => $body!(Activation::Relu6),
+            Activation::Gelu => $body!(Activation::Gelu),
+            Activation::QuickGelu => $body!(Activation::QuickGelu),
+            Activation::Silu => $body!(Activation::Silu),
+            Activation::Tanh => $body!(Activation::Tanh),
+        }
+    };
+}
+
+/// `act(x·scale + shift)` of `from`, or in place.
 #[inline(always)]
 pub(super) fn affine<const FUSED: bool>(
     from: Option<&[f32]>,
@@ -28,16 +44,45 @@ pub(super) fn affine<const FUSED: bool>(
             }
         };
     }
-    match act {
-        Activation::Identity => each!(Activation::Identity),
-        Activation::Relu => each!(Activation::Relu),
-        Activation::LeakyRelu(slope) => each!(Activation::LeakyRelu(slope)),
-        Activation::Relu6 => each!(Activation::Relu6),
-        Activation::Gelu => each!(Activation::Gelu),
-        Activation::QuickGelu => each!(Activation::QuickGelu),
-        Activation::Silu => each!(Activation::Silu),
-        Activation::Tanh => each!(Activation::Tanh),
+    for_activation!(act, each)
+}
+
+pub(super) use for_activation;
+
+/// Columns whose number the compiler knows.
+const COLUMNS: usize = 32;
+
+/// `act(x·scale + shift)` of rows in place, with a scale and a shift for each column.
+#[inline(always)]
+pub(super) fn affine_of_columns<const FUSED: bool>(
+    values: &mut [f32],
+    [scales, shifts]: [&[f32]; 2],
+    act: Activation,
+) {
+    macro_rules! each {
+        ($act:expr) => {{
+            let finished = |value: f32, scale: f32, shift: f32| {
+                math::value::<FUSED>(fused::<FUSED>(value, scale, shift), $act)
+            };
+            let whole = scales
+                .as_array::<COLUMNS>()
+                .zip(shifts.as_array::<COLUMNS>());
+            if let Some((scales, shifts)) = whole {
+                for row in values.as_chunks_mut::<COLUMNS>().0 {
+                    for column in 0..COLUMNS {
+                        row[column] = finished(row[column], scales[column], shifts[column]);
+                    }
+                }
+            } else {
+                for row in values.chunks_exact_mut(scales.len()) {
+                    for ((value, scale), shift) in row.iter_mut().zip(scales).zip(shifts) {
+                        *value = finished(*value, *scale, *shift);
+                    }
+                }
+            }
+        }};
     }
+    for_activation!(act, each)
 }
 
 /// `grad · act′(before(x))` of `from`, or in place.

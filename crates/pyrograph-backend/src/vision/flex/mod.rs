@@ -41,7 +41,7 @@ use burn_flex::{Flex, FlexQTensor, FlexTensor};
 use super::{
     Activation, AttentionGradients, AttentionOptions, AttentionPass, BatchNormOutput, Distance,
     Int8Products, Linear, ModulateGradients, NormGradients, NormStatistics, NormedConv,
-    PreparedWeight, UpsampledConv, VisionBackend, Window, plain,
+    PreparedWeight, Stack, StackMap, UpsampledConv, VisionBackend, Window, plain,
     primitives::{by_rows, into, plain_max_pool_backward, plain_softmax_backward, tensor},
 };
 pub(super) use buffers::trim as trim_buffers;
@@ -51,7 +51,7 @@ use half::{parameter, widened};
 use norms::{Norm, primitives};
 #[cfg(test)]
 pub(super) use prepared::so_far as prepared_so_far;
-use shapes::{conv_shape, transposed_shape};
+use shapes::conv_shape;
 use tensors::{floats, image};
 
 impl VisionBackend for Flex {
@@ -139,20 +139,17 @@ impl VisionBackend for Flex {
         options: ConvTransposeOptions<2>,
         act: Activation,
     ) -> FlexTensor {
-        let weight = parameter(weight, x.dtype());
-        let bias = bias.map(|bias| parameter(bias, x.dtype()));
-        let Some(shape) = transposed_shape(&x, &weight, &options) else {
-            return Self::activate(Self::conv_transpose2d(x, weight, bias, options), act);
-        };
-        let (x, weight) = (x.to_contiguous(), weight.to_contiguous());
-        let bias = bias.map(|bias| bias.to_contiguous());
-        let finish = Finish {
+        let map = StackMap {
+            weight,
             scale: None,
-            shift: bias.as_ref().map(floats),
+            shift: bias,
             act,
         };
-        let out = conv::input_gradient(&shape, floats(&weight), floats(&x), finish);
-        image(out, shape.input())
+        convolutions::conv_transpose2d(x, map, options)
+    }
+
+    fn conv_stack(stack: Stack<FlexTensor>) -> FlexTensor {
+        convolutions::conv_stack(stack)
     }
 
     fn modulate(x: FlexTensor, scale: FlexTensor, shift: FlexTensor) -> FlexTensor {
@@ -349,10 +346,10 @@ impl VisionBackend for Flex {
     }
 
     fn l2_norm(x: FlexTensor, weight: FlexTensor) -> FlexTensor {
-        if x.dtype() != DType::F32 || weight.dtype() != DType::F32 {
+        if x.dtype() != DType::F32 {
             return into(plain::l2_norm(tensor::<Self, 4>(x), tensor(weight)));
         }
-        l2_norm::l2_norm(&x, &weight)
+        l2_norm::l2_norm(&x, &widened(weight))
     }
 
     fn l2_norm_backward(

@@ -18,24 +18,48 @@ use super::{
 const BLOCK: usize = 1 << 14;
 
 /// Sizes of a pooling.
-struct Pooling {
+pub(super) struct Pooling {
     window: Window,
     image: [usize; 2],
     out: [usize; 2],
+    /// Whether a line of zeros below the image and a column to its right belong to it.
+    zeros_after: bool,
 }
 
 impl Pooling {
     fn new(x: [usize; 4], window: Window) -> Self {
+        Self::with_zeros(x, window, false)
+    }
+
+    pub(super) fn with_zeros(x: [usize; 4], window: Window, zeros_after: bool) -> Self {
         let image = [x[2], x[3]];
         let out = [0, 1].map(|axis| {
-            let size = image[axis] + 2 * window.padding[axis];
+            let size = image[axis] + usize::from(zeros_after) + 2 * window.padding[axis];
             assert!(
                 (1..=size).contains(&window.size[axis]) && window.stride[axis] > 0,
                 "{window:?} on an image of {image:?} pixels: a window is as large as the padded image at most"
             );
             (size - window.size[axis]) / window.stride[axis] + 1
         });
-        Self { window, image, out }
+        Self {
+            window,
+            image,
+            out,
+            zeros_after,
+        }
+    }
+
+    /// Height and width of the outputs.
+    pub(super) fn out(&self) -> [usize; 2] {
+        self.out
+    }
+
+    /// The pixels of the image that window `at` of an axis sees, and whether it sees zeros after them.
+    pub(super) fn window(&self, axis: usize, at: usize) -> (Range<usize>, bool) {
+        let begin = at * self.window.stride[axis];
+        let end = begin + self.window.size[axis];
+        let sees_zeros = self.zeros_after && end > self.image[axis] + self.window.padding[axis];
+        (self.seen(axis, at), sees_zeros)
     }
 
     /// The pixels that window `at` of an axis sees.

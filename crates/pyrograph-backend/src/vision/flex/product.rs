@@ -177,17 +177,17 @@ pub(super) fn product_by_distant_rows(
 }
 
 /// Values to which threads write blocks of their own.
-pub(super) struct Shared<'a> {
-    first: *mut f32,
+pub(super) struct Shared<'a, T = f32> {
+    first: *mut T,
     len: usize,
-    borrowed: PhantomData<&'a mut [f32]>,
+    borrowed: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: it is a mutable borrow of plain numbers, and `block`'s contract keeps blocks apart.
-unsafe impl Sync for Shared<'_> {}
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<'a> Shared<'a> {
-    pub(super) fn new(values: &'a mut [f32]) -> Self {
+impl<'a, T> Shared<'a, T> {
+    pub(super) fn new(values: &'a mut [T]) -> Self {
         Self {
             first: values.as_mut_ptr(),
             len: values.len(),
@@ -204,7 +204,7 @@ impl<'a> Shared<'a> {
         first: usize,
         step: usize,
         [rows, columns]: [usize; 2],
-    ) -> Target<'_> {
+    ) -> Target<'_, T> {
         let end = first + rows.saturating_sub(1) * step + columns;
         assert!(
             columns <= step && end <= self.len,
@@ -223,17 +223,17 @@ impl<'a> Shared<'a> {
 }
 
 /// A block that belongs to one thread.
-pub(super) struct Target<'a> {
-    first: *mut f32,
+pub(super) struct Target<'a, T = f32> {
+    first: *mut T,
     step: usize,
     rows: usize,
     columns: usize,
-    borrowed: PhantomData<&'a mut [f32]>,
+    borrowed: PhantomData<&'a mut [T]>,
 }
 
-impl<'a> Target<'a> {
+impl<'a, T> Target<'a, T> {
     /// `values` as a block of rows that begin `step` apart.
-    pub(super) fn of(values: &'a mut [f32], step: usize, [rows, columns]: [usize; 2]) -> Self {
+    pub(super) fn of(values: &'a mut [T], step: usize, [rows, columns]: [usize; 2]) -> Self {
         assert!(
             columns <= step && values.len() >= rows.saturating_sub(1) * step + columns,
             "a block of {rows} × {columns} in {} values",
@@ -249,14 +249,14 @@ impl<'a> Target<'a> {
     }
 }
 
-impl Target<'_> {
+impl<T> Target<'_, T> {
     /// Rows and columns.
     pub(super) fn size(&self) -> [usize; 2] {
         [self.rows, self.columns]
     }
 
     /// Some of the rows.
-    pub(super) fn rows(&mut self, first: usize, count: usize) -> Target<'_> {
+    pub(super) fn rows(&mut self, first: usize, count: usize) -> Target<'_, T> {
         assert!(
             first + count <= self.rows,
             "rows {first} to {} of {}",
@@ -272,7 +272,12 @@ impl Target<'_> {
     }
 
     /// Some of the rows and columns.
-    pub(super) fn part(&mut self, rows: &Range<usize>, column: usize, count: usize) -> Target<'_> {
+    pub(super) fn part(
+        &mut self,
+        rows: &Range<usize>,
+        column: usize,
+        count: usize,
+    ) -> Target<'_, T> {
         assert!(
             column + count <= self.columns,
             "columns {column} to {} of {}",
@@ -288,12 +293,14 @@ impl Target<'_> {
         }
     }
 
-    pub(super) fn row(&mut self, row: usize) -> &mut [f32] {
+    pub(super) fn row(&mut self, row: usize) -> &mut [T] {
         assert!(row < self.rows, "row {row} of {}", self.rows);
         // SAFETY: the row lies in the block, which is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.first.add(row * self.step), self.columns) }
     }
+}
 
+impl Target<'_> {
     /// Writes a matrix by its columns to as many rows of the block, from place `first` of each on: `from` has `size[0]` rows of
     /// `size[1]` values, `step` apart.
     pub(super) fn turn_from(&mut self, first: usize, from: &[f32], step: usize, size: [usize; 2]) {

@@ -26,8 +26,18 @@ pub(super) fn transposed_shape(
     weight: &FlexTensor,
     options: &ConvTransposeOptions<2>,
 ) -> Option<conv::Shape> {
-    let [batch, channels_in, height, width] = x.shape().dims();
-    let [weight_in, channels_out, kh, kw] = weight.shape().dims();
+    let is_ours = x.dtype() == DType::F32 && Values::hold(weight.dtype());
+    is_ours
+        .then(|| transposed_of(x.shape().dims(), weight.shape().dims(), options))
+        .flatten()
+}
+
+/// The same by the shapes of images and weight.
+pub(super) fn transposed_of(
+    [batch, channels_in, height, width]: [usize; 4],
+    [weight_in, channels_out, kh, kw]: [usize; 4],
+    options: &ConvTransposeOptions<2>,
+) -> Option<conv::Shape> {
     let size = |small: usize, kernel: usize, axis: usize| {
         let reach = small.checked_sub(1)? * options.stride[axis]
             + options.dilation[axis] * kernel.checked_sub(1)?
@@ -35,8 +45,7 @@ pub(super) fn transposed_shape(
             + options.padding_out[axis];
         reach.checked_sub(2 * options.padding[axis])
     };
-    let is_f32 = x.dtype() == DType::F32 && weight.dtype() == DType::F32;
-    if !is_f32 || options.groups != 1 || weight_in != channels_in {
+    if options.groups != 1 || weight_in != channels_in {
         return None;
     }
     let image = [

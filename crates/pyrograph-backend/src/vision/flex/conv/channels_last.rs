@@ -10,15 +10,15 @@ use rayon::prelude::*;
 
 use super::{
     super::{
-        buffers::Buffer,
         half::Values,
-        norms::FoldedNorm,
         prepared::{self, Form, Key, Packed},
         product::{Into, Shared, product_by_distant_rows},
         scratch,
-        words::{self, PIECE, Panels, Pieces, spread, wide},
+        words::{self, PIECE, Panels, Pieces, wide},
     },
     finish::Finish,
+    pixel_images::{self, Images, PixelImages},
+    pixel_target::{LinePart, Outputs},
     pixels::{LEAST_CHANNELS, Pixels, Tasks},
     shape::Shape,
 };
@@ -29,15 +29,6 @@ pub(super) fn pays(s: &Shape) -> bool {
     has_taps && s.channels_in >= LEAST_CHANNELS && words::tiles_are_in_force()
 }
 
-/// Images [batch, in, height, width].
-#[derive(Clone, Copy)]
-pub(super) enum Images<'a> {
-    /// As they are.
-    Plain(&'a [f32]),
-    /// After a norm.
-    Normal(&'a [f32], &'a FoldedNorm),
-}
-
 /// Writes the outputs [batch, out, height, width] of `x`.
 pub(super) fn forward(
     s: &Shape,
@@ -46,6 +37,24 @@ pub(super) fn forward(
     finish: Finish<'_>,
     out: &mut [f32],
 ) {
+    let images = PixelImages::rounded(x, s.input(), s.padding);
+    of_pixels(
+        s,
+        &images,
+        weight,
+        finish,
+        Outputs::Planes(Shared::new(out)),
+    );
+}
+
+/// The outputs of images that are laid out.
+pub(super) fn of_pixels(
+    s: &Shape,
+    x: &PixelImages,
+    weight: Values<'_>,
+    finish: Finish<'_>,
+    out: Outputs<'_>,
+) {
     let tasks = Tasks::of_images(Layout::new(s).pixels.images() * size_of::<bf16>());
     forward_by(tasks, s, x, weight, finish, out);
 }
@@ -53,10 +62,10 @@ pub(super) fn forward(
 fn forward_by(
     tasks: Tasks,
     s: &Shape,
-    x: Images<'_>,
+    x: &PixelImages,
     weight: Values<'_>,
     finish: Finish<'_>,
-    out: &mut [f32],
+    out: Outputs<'_>,
 ) {
     let layout = Layout::new(s);
     let scales = finish.scales_of(&weight);
@@ -64,16 +73,12 @@ fn forward_by(
         scale: scales.as_deref().or(finish.scale),
         ..finish
     };
-    let images = layout.pixels.images();
-    let mut memory = Buffer::new(images.div_ceil(2));
-    let pixels: &mut [bf16] = bytemuck::cast_slice_mut(&mut memory);
-    layout.round(x, &mut pixels[..images]);
     let job = Job {
         layout: &layout,
-        pixels,
+        pixels: x.read_by(s),
         starts: layout.starts(),
         finish,
-        out: Shared::new(out),
+        out,
     };
     let blocks = layout.pixels.blocks();
     if tasks == Tasks::Panels {
@@ -117,11 +122,11 @@ pub(super) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     pub(super) fn new(s: &'a Shape) -> Self {
-        let pixel = s.channels_in.next_multiple_of(PIECE);
+        let channels = s.channels_in;
         Self {
             s,
-            pixels: Pixels::new(s, spread::<bf16>(pixel)),
-            pixel,
+            pixels: Pixels::new(s, pixel_images::step(channels)),
+            pixel: pixel_images::pixel(channels),
         }
     }
 
@@ -207,46 +212,6 @@ impl<'a> Layout<'a> {
         let size = [outputs, self.s.channels_in, self.pixels.taps()];
         words::pack_taps(&mut words[..count], weight, size);
     }
-
-    /// Rounds images, line by line, and lays zeros around them.
-    pub(super) fn round(&self, x: Images<'_>, pixels: &mut [bf16]) {
-        let channels = self.s.channels_in;
-        self.pixels
-            .write_lines(pixels, bf16::ZERO, |item, row, to| {
-                if channels < self.pixel {
-                    let pixels = to.chunks_mut(self.pixels.step);
-                    pixels.for_each(|pixel| pixel[channels..self.pixel].fill(bf16::ZERO));
-                }
-                self.round_line(x, item, row, to);
-            });
-    }
-
-    /// Rounds a line of an image.
-    fn round_line(&self, x: Images<'_>, item: usize, row: usize, to: &mut [bf16]) {
-        let ([height, width], channels) = (self.s.image, self.s.channels_in);
-        let plane = height * width;
-        let first = |channel: usize| (item * channels + channel) * plane + row * width;
-        match x {
-            Images::Plain(x) => {
-                let from = &x[first(0)..(item + 1) * channels * plane];
-                words::narrow_columns(to, self.pixels.step, from, plane, [channels, width]);
-            }
-            Images::Normal(x, norm) => {
-                let step = spread::<f32>(width);
-                scratch::with(PIECE * step, |normal| {
-                    for begin in (0..channels).step_by(PIECE) {
-                        let count = PIECE.min(channels - begin);
-                        for (channel, to) in (begin..begin + count).zip(normal.chunks_mut(step)) {
-                            let from = &x[first(channel)..][..width];
-                            norm.write(item * channels + channel, from, &mut to[..width]);
-                        }
-                        let to = &mut to[begin..];
-                        words::narrow_columns(to, self.pixels.step, normal, step, [count, width]);
-                    }
-                });
-            }
-        }
-    }
 }
 
 struct Job<'a> {
@@ -254,7 +219,7 @@ struct Job<'a> {
     pixels: &'a [bf16],
     starts: Vec<usize>,
     finish: Finish<'a>,
-    out: Shared<'a>,
+    out: Outputs<'a>,
 }
 
 impl Job<'_> {
@@ -281,15 +246,46 @@ impl Job<'_> {
                 }
             }
             // SAFETY: the lines of a panel's outputs are in one task, which one thread has.
-            let mut target = unsafe { pixels.target(&self.out, item, &lines, &outputs) };
+            unsafe { self.write([item, line], &lines, &outputs, products) };
+        });
+    }
+
+    /// Writes the products of some lines of an image, each `line` rows after the one before.
+    ///
+    /// # Safety
+    /// No other thread may have these lines of these outputs meanwhile.
+    unsafe fn write(
+        &self,
+        [item, line]: [usize; 2],
+        lines: &Range<usize>,
+        outputs: &Range<usize>,
+        products: &mut [f32],
+    ) {
+        let (columns, width) = (outputs.len(), self.layout.s.out[1]);
+        if let Outputs::Planes(out) = &self.out {
+            // SAFETY: the caller's.
+            let mut target = unsafe { self.layout.pixels.target(out, item, lines, outputs) };
             for number in 0..lines.len() {
                 let from = &products[number * line * columns..];
                 target.turn_from(number * width, from, columns, [width, columns]);
             }
-            for (row, channel) in outputs.enumerate() {
+            for (row, channel) in outputs.clone().enumerate() {
                 self.finish.channel(channel, target.row(row));
             }
-        });
+            return;
+        }
+        let finish = self.finish.of_channels(outputs);
+        for (products, row) in products.chunks_mut(line * columns).zip(lines.clone()) {
+            let part = LinePart {
+                item,
+                row,
+                column: 0,
+                apart: 1,
+            };
+            let products = &mut products[..width * columns];
+            // SAFETY: the caller's.
+            unsafe { self.out.write_pixels(part, products, &finish) };
+        }
     }
 }
 
@@ -304,9 +300,10 @@ mod tests {
             super::{
                 super::{Activation, GroupNorm},
                 features::multiplies_tiles,
-                norms::group_norm,
+                norms::{FoldedNorm, group_norm},
                 tensors::floats,
             },
+            pixel_target::PixelTarget,
             tests::{assert_close, finish, products, values},
         },
         *,
@@ -334,18 +331,34 @@ mod tests {
             *exact = (*exact + f64::from(shift[place / plane % s.channels_out])).max(0.0);
         }
         let x: Vec<f32> = x.into_iter().map(bf16::to_f32).collect();
+        let images = PixelImages::rounded(Images::Plain(&x), s.input(), s.padding);
         for tasks in [Tasks::Panels, Tasks::Blocks] {
             let mut out = vec![f32::NAN; exact.len()];
             let finish = finish(None, Some(&shift), Activation::Relu);
             forward_by(
                 tasks,
                 s,
-                Images::Plain(&x),
+                &images,
                 Values::Bf16(&weight),
                 finish,
-                &mut out,
+                Outputs::Planes(Shared::new(&mut out)),
             );
             assert_close(&format!("{s:?}"), &out, &exact, 2e-6);
+            let mut rows = vec![f32::NAN; exact.len()];
+            let target = PixelTarget::of_rows(&mut rows, s.output());
+            let numbers = Values::Bf16(&weight);
+            forward_by(tasks, s, &images, numbers, finish, Outputs::Rows(target));
+            let mut pixels = PixelImages::new(s.output(), [1, 2]);
+            let target = Outputs::Pixels(pixels.target());
+            forward_by(tasks, s, &images, Values::Bf16(&weight), finish, target);
+            let expected = PixelImages::rounded(Images::Plain(&out), s.output(), [1, 2]);
+            assert!(pixels == expected, "{s:?}");
+            for (place, value) in out.iter().enumerate() {
+                let (image, pixel) = (place / plane, place % plane);
+                let (item, channel) = (image / s.channels_out, image % s.channels_out);
+                let row = (item * plane + pixel) * s.channels_out + channel;
+                assert_eq!(rows[row].to_bits(), value.to_bits(), "{s:?}");
+            }
         }
     }
 

@@ -1,6 +1,18 @@
 //! What becomes of a convolution's products.
 
-use super::super::{super::Activation, features::vectorised, half::Values, lines::affine};
+use std::ops::Range;
+
+use burn_std::bf16;
+
+use super::super::{
+    super::Activation,
+    features::vectorised,
+    half::Values,
+    lines::{affine, affine_of_columns},
+    product::Target,
+    scratch,
+    words::{self, RowsOfPanel, WIDE},
+};
 
 /// `act(y·scale + shift)`, with a scale and a shift for each output channel.
 #[derive(Clone, Copy)]
@@ -39,6 +51,20 @@ impl Finish<'_> {
         }
     }
 
+    /// What becomes of the outputs of some channels, at most those of a panel.
+    pub(super) fn of_channels(&self, channels: &Range<usize>) -> FinishOfChannels {
+        let mut part = FinishOfChannels {
+            scales: [1.0; WIDE],
+            shifts: [0.0; WIDE],
+            channels: channels.clone(),
+            act: self.act,
+        };
+        for (place, channel) in channels.clone().enumerate() {
+            (part.scales[place], part.shifts[place]) = self.of(channel);
+        }
+        part
+    }
+
     /// Finishes one image, whose channels have `plane` values.
     pub(super) fn planes(&self, image: &mut [f32], plane: usize) {
         for (channel, values) in image.chunks_mut(plane).enumerate() {
@@ -47,8 +73,50 @@ impl Finish<'_> {
     }
 }
 
+/// [`Finish`] for neighbouring channels.
+pub(super) struct FinishOfChannels {
+    scales: [f32; WIDE],
+    shifts: [f32; WIDE],
+    pub(super) channels: Range<usize>,
+    act: Activation,
+}
+
+impl FinishOfChannels {
+    fn by(&self) -> [&[f32]; 2] {
+        let count = self.channels.len();
+        [&self.scales[..count], &self.shifts[..count]]
+    }
+
+    /// Finishes outputs [pixels, channels].
+    pub(super) fn apply(&self, values: &mut [f32]) {
+        affine_rows(values, self.by(), self.act);
+    }
+
+    /// Finishes outputs [pixels, channels] and writes them in bf16; the outputs are left in any state.
+    pub(super) fn round(&self, values: &mut [f32], to: &mut Target<'_, bf16>) {
+        if let Some(by) = RowsOfPanel::of(self.by(), self.act) {
+            by.finish_rounded(values, to);
+            return;
+        }
+        self.apply(values);
+        let columns = self.channels.len();
+        scratch::with_numbers(values.len(), |numbers: &mut [bf16]| {
+            words::narrow(values, numbers);
+            for (place, from) in numbers.chunks_exact(columns).enumerate() {
+                to.row(place).copy_from_slice(from);
+            }
+        });
+    }
+}
+
 vectorised! {
     fn affine_line(values: &mut [f32], scale: f32, shift: f32, act: Activation) {
         affine::<FUSED>(None, values, scale, shift, act);
+    }
+}
+
+vectorised! {
+    fn affine_rows(values: &mut [f32], by: [&[f32]; 2], act: Activation) {
+        affine_of_columns::<FUSED>(values, by, act);
     }
 }

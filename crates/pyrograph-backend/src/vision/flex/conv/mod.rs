@@ -20,18 +20,25 @@ mod method;
 mod minimal;
 mod outputs;
 mod paired;
+mod phases;
+mod pixel_images;
+mod pixel_target;
 mod pixels;
 mod plan;
 mod shape;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod tiles;
+mod transposed;
 mod unfolded;
 mod upsampled;
 mod winograd;
 
 pub(super) use finish::Finish;
 pub(super) use shape::Shape;
+pub(super) use stack::{forward as forward_of_stack, rows_of};
+pub(super) use transposed::on_tiles as transposed_on_tiles;
 pub(super) use upsampled::forward as forward_of_upsampled;
 
 use super::{
@@ -40,8 +47,8 @@ use super::{
     norms::FoldedNorm,
     product::{Into, Matrix, product},
 };
-use channels_last::Images;
 use correlation::Correlation;
+use pixel_images::Images;
 use plan::Plan;
 
 /// Convolution, bias and activation. `weight` [out, in / groups, kh, kw].

@@ -87,26 +87,14 @@ impl<'a> Pixels<'a> {
             .collect()
     }
 
-    /// Calls `write` with the image, the line and the place of each line of the images, and lays `zero` around them.
+    /// [`write_lines`] of these images.
     pub(super) fn write_lines<T: Copy + Send + Sync>(
         &self,
         to: &mut [T],
         zero: T,
         write: impl Fn(usize, usize, &mut [T]) + Sync,
     ) {
-        let ([height, width], [top, left]) = (self.s.image, self.s.padding);
-        let own = left * self.step..(left + width) * self.step;
-        let lines = to.par_chunks_mut(self.size[1] * self.step).enumerate();
-        lines.for_each(|(number, to)| {
-            let (item, row) = (number / self.size[0], number % self.size[0]);
-            let row = row.wrapping_sub(top);
-            if row >= height {
-                return to.fill(zero);
-            }
-            to[..own.start].fill(zero);
-            to[own.end..].fill(zero);
-            write(item, row, &mut to[own.clone()]);
-        });
+        write_lines(to, zero, self.step, self.s.image, self.s.padding, write);
     }
 
     /// The blocks of outputs of all images.
@@ -157,4 +145,28 @@ impl<'a> Pixels<'a> {
         // SAFETY: the caller's.
         unsafe { out.block(first, plane, [outputs.len(), lines.len() * width]) }
     }
+}
+
+/// Calls `write` with the image, the line and the place of each line of images whose pixels are `step` numbers apart, and
+/// lays `zero` around them.
+pub(super) fn write_lines<T: Copy + Send + Sync>(
+    to: &mut [T],
+    zero: T,
+    step: usize,
+    [height, width]: [usize; 2],
+    [top, left]: [usize; 2],
+    write: impl Fn(usize, usize, &mut [T]) + Sync,
+) {
+    let own = left * step..(left + width) * step;
+    let lines = to.par_chunks_mut((width + 2 * left) * step).enumerate();
+    lines.for_each(|(number, to)| {
+        let (item, row) = (number / (height + 2 * top), number % (height + 2 * top));
+        let row = row.wrapping_sub(top);
+        if row >= height {
+            return to.fill(zero);
+        }
+        to[..own.start].fill(zero);
+        to[own.end..].fill(zero);
+        write(item, row, &mut to[own.clone()]);
+    });
 }

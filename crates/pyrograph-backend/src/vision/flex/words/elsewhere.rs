@@ -1,5 +1,9 @@
 //! Other processors have no such kernels: `has_products` says so, and nothing here is called.
 
+use burn_std::bf16;
+
+use super::super::{super::Activation, product::Target};
+
 const NOWHERE: &str = "this processor has no such kernels";
 
 pub(super) mod pack {
@@ -67,6 +71,19 @@ macro_rules! products {
             }
         }
     };
+}
+
+/// Rows of a whole panel: none.
+pub(in super::super) enum RowsOfPanel {}
+
+impl RowsOfPanel {
+    pub(in super::super) fn of(_: [&[f32]; 2], _: Activation) -> Option<Self> {
+        None
+    }
+
+    pub(in super::super) fn finish_rounded(&self, _: &[f32], _: &mut Target<'_, bf16>) {
+        match *self {}
+    }
 }
 
 pub(super) mod tile {

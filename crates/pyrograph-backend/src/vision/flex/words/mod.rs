@@ -13,13 +13,17 @@ mod amx;
 mod elsewhere;
 #[cfg(target_arch = "x86_64")]
 mod pack;
+#[cfg(target_arch = "x86_64")]
+mod rounded;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]
 mod tile;
 
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) use elsewhere::RowsOfPanel;
 #[cfg(target_arch = "x86_64")]
-pub(super) use pack::turned;
+pub(super) use {pack::turned, rounded::RowsOfPanel};
 
 use std::marker::PhantomData;
 

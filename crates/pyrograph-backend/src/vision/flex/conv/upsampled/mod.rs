@@ -13,13 +13,10 @@ use super::{
     super::{super::exact_convolutions, buffers::Buffer, half::Values},
     channels_last,
     finish::Finish,
+    phases::{PARITIES, Parity},
     shape::Shape,
 };
 
-/// What an output's place along both axes leaves when it is divided by two.
-type Parity = [usize; 2];
-
-const PARITIES: [Parity; 4] = [[0, 0], [0, 1], [1, 0], [1, 1]];
 /// Taps of the definition, and of a parity.
 const TAPS: usize = 9;
 const FOLDED: usize = 4;
