@@ -8,6 +8,8 @@ Each round times every workload once with criterion and then with `operations.py
 slows down slows both. Both are held to the same CPUs and the same number of threads. The table has the median over the rounds of each side's
 median, and the ratio pyrograph / PyTorch with its range over the rounds: below 1, pyrograph is faster.
 
+A column has pyrograph's time with weights of bf16 (`--dtype bf16`) for networks without gradients.
+
 `--with` adds columns for other engines (`engines.py`) to the rows of networks, in f32 and bf16, and a table of the time to their first
 pass and of their peak memory, compilation included. They run by turns with the others, on the same CPUs and threads.
 """
@@ -109,12 +111,18 @@ def compared(side: Side, args, files: Files | None) -> tuple[Side, list[dict]]:
     for number in range(args.rounds):
         ours = pyrograph(bench, side.backend, args.only, args.seconds, env)
         theirs = pytorch(side, args.only, args.seconds, env)
-        rounds.append({name: (ours[name], theirs[name]) for name in ours if name in theirs})
+        rounds.append({name: (ours[name], theirs[name], ours.get(in_bf16(name))) for name in ours if name in theirs})
         for name in rounds[-1] if files else []:
             for kind, figures in other_engines(name, args, side.threads, files).items():
                 others.setdefault(name, {}).setdefault(kind, []).append(figures)
         print(f"round {number + 1}: {len(rounds[-1])} workloads on both sides", file=sys.stderr, flush=True)
     return side, [summary(name, [found[name] for found in rounds]) | {"others": others.get(name, {})} for name in rounds[0]]
+
+
+def in_bf16(name: str) -> str:
+    """The name of the same step with weights of bf16."""
+    what, shape = name.rsplit("/", 1)
+    return f"{what}-bf16/{shape}"
 
 
 def other_engines(name: str, args, threads: int, files: Files) -> dict:
@@ -182,10 +190,12 @@ def script(words: list[str], env: dict[str, str]) -> list[dict]:
     return [json.loads(line) for line in output.splitlines()]
 
 
-def summary(name: str, pairs: list[tuple[float, float]]) -> dict:
-    ratios = sorted(ours / theirs for ours, theirs in pairs)
-    ours, theirs = (statistics.median(side) for side in zip(*pairs))
-    return {"name": name, "ours": ours, "theirs": theirs, "ratio": statistics.median(ratios), "range": (ratios[0], ratios[-1])}
+def summary(name: str, rounds: list[tuple[float, float, float | None]]) -> dict:
+    ratios = sorted(ours / theirs for ours, theirs, _ in rounds)
+    ours, theirs = (statistics.median(side) for side in list(zip(*rounds))[:2])
+    in_bf16 = [time for _, _, time in rounds if time is not None]
+    row = {"name": name, "ours": ours, "theirs": theirs, "ratio": statistics.median(ratios), "range": (ratios[0], ratios[-1])}
+    return row | {"bf16": statistics.median(in_bf16) if in_bf16 else None}
 
 
 def tables_of(side: Side, rows: list[dict]) -> str:
@@ -194,12 +204,13 @@ def tables_of(side: Side, rows: list[dict]) -> str:
 
 
 def table(side: Side, rows: list[dict], kinds: list[tuple[str, str]]) -> str:
-    columns = [f"{ENGINES[engine][0]} {dtype}" for engine, dtype in kinds]
-    lines = [line("workload", f"pyrograph ({side.backend})", "PyTorch", "ratio", "range", *columns), "| --- " * (5 + len(kinds)) + "|"]
+    has_bf16 = any(row["bf16"] for row in rows)
+    columns = [*(["pyrograph bf16"] if has_bf16 else []), *(f"{ENGINES[engine][0]} {dtype}" for engine, dtype in kinds)]
+    lines = [line("workload", f"pyrograph ({side.backend})", "PyTorch", "ratio", "range", *columns), "| --- " * (5 + len(columns)) + "|"]
     for row in rows:
         low, high = row["range"]
         cells = [row["name"], milliseconds(row["ours"]), milliseconds(row["theirs"]), f"{row['ratio']:.2f}", f"{low:.2f} to {high:.2f}"]
-        times = [middle(row["others"].get(kind), "median_ms") for kind in kinds]
+        times = [*([row["bf16"]] if has_bf16 else []), *(middle(row["others"].get(kind), "median_ms") for kind in kinds)]
         lines.append(line(*cells, *("" if time is None else milliseconds(time) for time in times)))
     return "\n".join(lines)
 

@@ -73,7 +73,7 @@ pub trait VisionBackend: Backend {
         options: ConvOptions<2>,
         act: Activation,
     ) -> FloatTensor<Self> {
-        let weight = plain::scaled_weight(tensor::<Self, 4>(weight), tensor(scale));
+        let weight = plain::scaled_weight(tensor::<Self, 4>(weight), tensor(scale), 0);
         Self::conv2d_act(x, into(weight), Some(shift), options, act)
     }
 

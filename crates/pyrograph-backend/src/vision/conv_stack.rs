@@ -73,8 +73,8 @@ pub struct Stack<F> {
 /// Layers whose outputs nothing reads but the next one, so that a backend may keep them in the layout and in the type that the
 /// next layer multiplies.
 ///
-/// Flex on AMX keeps the outputs between layers with bf16 weights in bf16, pixel by pixel: it would round them for the next
-/// product anyway. Elsewhere a stack is its layers one by one.
+/// Flex on AMX keeps what layers with bf16 weights read in bf16, pixel by pixel: it would round them for the product anyway.
+/// Elsewhere a stack is its layers one by one.
 #[derive(Clone, Debug)]
 pub struct ConvStack<B: Backend> {
     layers: Vec<StackLayer<FloatTensor<B>>>,
@@ -93,7 +93,7 @@ impl<B: VisionBackend> ConvStack<B> {
     }
 
     /// Adds `act(conv(x) · scale + shift)`. `weight` [out, in / groups, kernel height, kernel width], `scale` and `shift`
-    /// `[out]`.
+    /// `[out]`. A weight of int8 is widened.
     pub fn conv2d(
         &mut self,
         weight: Tensor<B, 4>,
@@ -106,7 +106,7 @@ impl<B: VisionBackend> ConvStack<B> {
     }
 
     /// Adds `act(conv_transpose(x) · scale + shift)`. `weight` [in, out, kernel height, kernel width], `scale` and `shift`
-    /// `[out]`; `options` have one group.
+    /// `[out]`; `options` have one group. A weight of int8 is widened.
     pub fn conv_transpose2d(
         &mut self,
         weight: Tensor<B, 4>,
@@ -191,7 +191,7 @@ pub(super) fn alone<B: VisionBackend>(
                     B::conv2d_scaled_act(x, weight, scale, shift, options, act)
                 }
                 (Some(scale), None) => {
-                    let weight = plain::scaled_weight(tensor::<B, 4>(weight), tensor(scale));
+                    let weight = plain::scaled_weight(tensor::<B, 4>(weight), tensor(scale), 0);
                     B::conv2d_act(x, into(weight), None, options, act)
                 }
                 (None, shift) => B::conv2d_act(x, weight, shift, options, act),
@@ -217,18 +217,16 @@ pub(super) fn alone<B: VisionBackend>(
     }
 }
 
-/// The weight [in, out, kernel height, kernel width] times the scale of each output, in the scale's type.
+/// The weight [in, out, kernel height, kernel width] times the scale of each output.
 pub(super) fn scaled_transposed<B: Backend>(
     weight: FloatTensor<B>,
     scale: FloatTensor<B>,
 ) -> FloatTensor<B> {
-    let (weight, scale) = (tensor::<B, 4>(weight), tensor::<B, 1>(scale));
-    let scale = scale.reshape([1, -1, 1, 1]);
-    let weight = match weight.dtype() == scale.dtype() {
-        true => weight,
-        false => weight.cast(scale.dtype()),
-    };
-    into(weight * scale)
+    into(plain::scaled_weight(
+        tensor::<B, 4>(weight),
+        tensor(scale),
+        1,
+    ))
 }
 
 /// Adds a row of zeros below `x` and a column of zeros to its right, in the type of `x`. (burn's

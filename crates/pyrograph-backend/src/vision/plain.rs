@@ -164,14 +164,26 @@ pub fn conv2d_scaled<B: Backend>(
     options: ConvOptions<2>,
     act: Activation,
 ) -> Tensor<B, 4> {
-    conv2d(x, scaled_weight(weight, scale), Some(shift), options, act)
+    conv2d(
+        x,
+        scaled_weight(weight, scale, 0),
+        Some(shift),
+        options,
+        act,
+    )
 }
 
-/// `weight` [out, …] times `scale` `[out]`; f32 for half-precision weights.
-pub(super) fn scaled_weight<B: Backend>(weight: Tensor<B, 4>, scale: Tensor<B, 1>) -> Tensor<B, 4> {
+/// `weight`, whose axis `outputs` is that of the outputs, times `scale` `[out]`; f32 for half-precision weights.
+pub fn scaled_weight<B: Backend>(
+    weight: Tensor<B, 4>,
+    scale: Tensor<B, 1>,
+    outputs: usize,
+) -> Tensor<B, 4> {
     let weight = widen(weight);
     let scale = in_type_of(scale, weight.dtype());
-    weight * scale.reshape([-1, 1, 1, 1])
+    let mut shape = [1; 4];
+    shape[outputs] = scale.dims()[0];
+    weight * scale.reshape(shape)
 }
 
 /// Transposed convolution, bias and activation. `x` [batch, in, height, width], `weight` [in, out / groups, kh, kw], `bias` `[out]`.

@@ -11,7 +11,7 @@ use burn::{
 use pyrograph_backend::vision::{self, Activation, VisionBackend};
 
 use super::{
-    BatchNorm2d, GroupNorm, NormMode, ParamInit,
+    BatchNorm2d, GroupNorm, NormMode, ParamInit, Stacked,
     watch::{LayerCall, LayerInput, tokens, watch},
 };
 
@@ -205,7 +205,7 @@ impl<B: VisionBackend> Conv2d<B> {
     /// time.
     pub fn folded(&self, norm: &BatchNorm2d<B>) -> Self {
         let [scale, shift] = self.scale_and_shift(norm);
-        let weight = scaled(self.weight.val(), scale.reshape([-1, 1, 1, 1]));
+        let weight = vision::plain::scaled_weight(self.weight.val(), scale, 0);
         Self {
             weight: derived(weight),
             bias: Some(derived(shift)),
@@ -311,8 +311,8 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
         ConvTransposeOptions::new([self.stride; 2], [self.padding; 2], [0, 0], [1, 1], 1)
     }
 
-    /// Transposed convolution, batch norm and activation. In [`NormMode::Eval`] the norm is folded
-    /// into the weights.
+    /// Transposed convolution, batch norm and activation. In [`NormMode::Eval`] the norm is a scale and
+    /// a shift of each output.
     ///
     /// # Shapes
     /// As [`forward`](Self::forward).
@@ -323,10 +323,9 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
         act: Activation,
         mode: &mut NormMode<'_, B>,
     ) -> Tensor<B, 4> {
-        match mode {
-            NormMode::Train(_) => norm.forward(self.forward(x, Activation::Identity), act, mode),
-            NormMode::Eval => self.folded(norm).forward(x, act),
-        }
+        Stacked::new(x)
+            .conv_transpose_norm(self, norm, act, mode)
+            .images()
     }
 
     /// Folds the norm that follows into this transposed convolution, with the running statistics of
@@ -334,7 +333,7 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
     /// time.
     pub fn folded(&self, norm: &BatchNorm2d<B>) -> Self {
         let [scale, shift] = self.scale_and_shift(norm);
-        let weight = scaled(self.weight.val(), scale.reshape([1, -1, 1, 1]));
+        let weight = vision::plain::scaled_weight(self.weight.val(), scale, 1);
         Self {
             weight: derived(weight),
             bias: Some(derived(shift)),
@@ -346,11 +345,6 @@ impl<B: VisionBackend> ConvTranspose2d<B> {
 /// A value computed from parameters: it may be tracked by autodiff, but is not a parameter.
 fn derived<B: Backend, const D: usize>(value: Tensor<B, D>) -> Param<Tensor<B, D>> {
     Param::initialized(ParamId::new(), value)
-}
-
-/// `weight` in the type of `scale`, times `scale`, which is one for each output.
-fn scaled<B: Backend>(weight: Tensor<B, 4>, scale: Tensor<B, 4>) -> Tensor<B, 4> {
-    in_type(weight, scale.dtype()) * scale
 }
 
 /// The values in the type `dtype`; where they have it, no operation is recorded.

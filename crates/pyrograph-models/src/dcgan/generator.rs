@@ -102,12 +102,13 @@ impl<B: VisionBackend> Generator<B> {
     }
 
     /// A network with the same [`forward`](Self::forward), every norm folded into its convolution,
-    /// and no parameter that requires a gradient: for a search through the frozen network. Folded
-    /// weights are f32, also if they were in half precision.
+    /// and no parameter that requires a gradient: for a search through the frozen network. Norms
+    /// after bf16 weights are not folded, so that a processor can multiply these weights in their own
+    /// type; folded weights are f32.
     pub fn frozen(&self) -> Self {
-        let folded = self.generator_network.iter().map(Block::folded).collect();
+        let frozen = self.generator_network.iter().map(Block::frozen).collect();
         Self {
-            generator_network: folded,
+            generator_network: frozen,
         }
         .no_grad()
     }
@@ -144,13 +145,14 @@ impl<B: VisionBackend> Block<B> {
         }
     }
 
-    fn folded(&self) -> Self {
-        match &self.norm {
-            Some(norm) => Self {
+    /// The layer for a frozen network; see [`Generator::frozen`].
+    fn frozen(&self) -> Self {
+        match (&self.norm, self.conv.weight.val().dtype()) {
+            (None, _) | (_, DType::BF16) => self.clone(),
+            (Some(norm), _) => Self {
                 conv: self.conv.folded(norm),
                 norm: None,
             },
-            None => self.clone(),
         }
     }
 }

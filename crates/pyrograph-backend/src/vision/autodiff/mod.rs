@@ -123,7 +123,7 @@ impl<B: VisionBackend, C: CheckpointStrategy> VisionBackend for Autodiff<B, C> {
     ) -> FloatTensor<Self> {
         let all = [&x, &weight, &scale, &shift];
         if all.into_iter().any(|tensor| tensor.is_tracked()) {
-            let weight = plain::scaled_weight(tensor::<Self, 4>(weight), tensor(scale));
+            let weight = plain::scaled_weight(tensor::<Self, 4>(weight), tensor(scale), 0);
             return Self::conv2d_act(x, into(weight), Some(shift), options, act);
         }
         let (x, weight) = (x.primitive, weight.primitive);

@@ -54,7 +54,7 @@ pub(super) fn conv2d_scaled(
 ) -> FlexTensor {
     let Some(shape) = conv_shape(&x, &weight, &options) else {
         let weight = primitives::tensor::<Flex, 4>(weight);
-        let weight = plain::scaled_weight(weight, primitives::tensor(scale));
+        let weight = plain::scaled_weight(weight, primitives::tensor(scale), 0);
         return conv2d(x, primitives::into(weight), Some(shift), options, act);
     };
     let (scale, shift) = (widened(scale), widened(shift));
@@ -127,7 +127,9 @@ pub(super) fn conv_transpose2d(
         return transposed_elsewhere(x, map, options);
     };
     let (x, weight) = (x.to_contiguous(), map.weight.to_contiguous());
-    let vector = |vector: Option<FlexTensor>| vector.map(|v| widened(v).to_contiguous());
+    let vector = |vector: Option<FlexTensor>| {
+        vector.map(|vector| parameter(vector, DType::F32).to_contiguous())
+    };
     let (scale, shift) = (vector(map.scale), vector(map.shift));
     let finish = Finish {
         scale: scale.as_ref().map(floats),
@@ -159,9 +161,10 @@ fn transposed_elsewhere(
 
 /// See [`VisionBackend::conv_stack`].
 pub(super) fn conv_stack(stack: Stack<FlexTensor>) -> FlexTensor {
-    if let Some(out) = conv::forward_of_stack(&stack) {
-        return out;
-    }
+    let stack = match conv::forward_of_stack(stack) {
+        Ok(out) => return out,
+        Err(stack) => stack,
+    };
     let images = stack.layers.into_iter().fold(stack.x, layer_alone);
     let turns = images.dtype() == DType::F32 && Level::of_this_machine().has_wide_vectors();
     match stack.form {

@@ -47,6 +47,7 @@ pub(super) fn affine<const FUSED: bool>(
     for_activation!(act, each)
 }
 
+#[cfg(target_arch = "x86_64")]
 pub(super) use for_activation;
 
 /// Columns whose number the compiler knows.

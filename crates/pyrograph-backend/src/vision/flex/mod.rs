@@ -349,7 +349,7 @@ impl VisionBackend for Flex {
         if x.dtype() != DType::F32 {
             return into(plain::l2_norm(tensor::<Self, 4>(x), tensor(weight)));
         }
-        l2_norm::l2_norm(&x, &widened(weight))
+        l2_norm::l2_norm(&x, &parameter(weight, DType::F32))
     }
 
     fn l2_norm_backward(

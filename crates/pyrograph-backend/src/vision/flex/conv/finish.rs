@@ -120,3 +120,50 @@ vectorised! {
         affine_of_columns::<FUSED>(values, by, act);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::values, *};
+
+    #[test]
+    fn outputs_that_are_rounded_on_the_way_are_those_that_are_rounded_afterwards() {
+        let acts = [
+            Activation::Identity,
+            Activation::Relu,
+            Activation::LeakyRelu(0.2),
+            Activation::Relu6,
+            Activation::Gelu,
+            Activation::QuickGelu,
+            Activation::Silu,
+            Activation::Tanh,
+        ];
+        let (scale, shift) = (values(64, 3), values(64, 5));
+        for act in acts {
+            let finish = Finish {
+                scale: Some(&scale),
+                shift: Some(&shift),
+                act,
+            };
+            // A whole panel, and a part of one.
+            for channels in [16..48, 3..10] {
+                let (count, rows) = (channels.len(), 21);
+                let finish = finish.of_channels(&channels);
+                let mut products = values(rows * count, 7);
+                products[5] = f32::NAN;
+                let mut rounded = vec![bf16::ZERO; rows * count];
+                let mut target = Target::of(&mut rounded, count, [rows, count]);
+                finish.round(&mut products.clone(), &mut target);
+                finish.apply(&mut products);
+                let mut afterwards = vec![bf16::ZERO; rows * count];
+                words::narrow(&products, &mut afterwards);
+                for (place, (found, expected)) in rounded.iter().zip(afterwards).enumerate() {
+                    let both_are_none = found.is_nan() && expected.is_nan();
+                    assert!(
+                        both_are_none || found.to_bits() == expected.to_bits(),
+                        "{act:?}, {channels:?}: {found} beside {expected} at {place}"
+                    );
+                }
+            }
+        }
+    }
+}

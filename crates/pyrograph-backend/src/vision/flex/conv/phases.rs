@@ -39,10 +39,11 @@ pub(super) struct Phases {
 
 impl Phases {
     /// Packs the weights of all parities, one after the other: `write` writes those [outputs, in, taps] of some outputs.
+    /// `by` has what else places a number in this form.
     pub(super) fn packed(
         &self,
         numbers: &[bf16],
-        name: &'static str,
+        (name, by): (&'static str, &[usize]),
         write: impl Fn(Parity, Range<usize>, &mut [bf16]) + Sync,
     ) -> Packed {
         let layout = Layout::new(&self.s);
@@ -61,8 +62,9 @@ impl Phases {
             });
         };
         let key = || {
-            let taps = layout.pixels.taps();
-            Key::new(name, [self.s.channels_out, self.s.channels_in, taps])
+            let sizes = [self.s.channels_out, self.s.channels_in];
+            let taps = self.s.kernel.iter();
+            Key::new(name, sizes.iter().chain(taps).chain(by).copied())
         };
         let words = PARITIES.len() * panels * layout.panel();
         Packed::of(numbers, key, words, pack)

@@ -259,3 +259,40 @@ impl PartialEq for PixelImages {
             && numbers(self) == numbers(other)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::super::super::Window, *};
+
+    #[test]
+    fn what_is_not_a_number_is_the_greatest_of_its_windows_and_no_others() {
+        if !words::tiles_are_in_force() {
+            return;
+        }
+        let shape = [1, 33, 4, 6];
+        let mut values = vec![f32::NEG_INFINITY; shape.iter().product()];
+        let plane = 4 * 6;
+        // Pixel (1, 2) of channel 32, and a number in (2, 5) of channel 0.
+        values[32 * plane + 6 + 2] = f32::NAN;
+        values[2 * 6 + 5] = -3.0;
+        let images = PixelImages::rounded(Images::Plain(&values), shape, [0, 0]);
+        let pooling = Pooling::with_zeros(shape, Window::tiles(2), false);
+        let pooled = images.max_pooled(&pooling, [1, 1]);
+        let numbers: &[bf16] = bytemuck::cast_slice(&pooled.memory);
+        let at = |channel: usize, row: usize, column: usize| {
+            numbers[((row + 1) * 5 + column + 1) * step(33) + channel].to_f32()
+        };
+        for channel in 0..33 {
+            for (row, column) in (0..2).flat_map(|row| (0..3).map(move |column| (row, column))) {
+                let found = at(channel, row, column);
+                match (channel, row, column) {
+                    (32, 0, 1) => assert!(found.is_nan(), "{found}"),
+                    (0, 1, 2) => assert_eq!(found, -3.0),
+                    _ => assert_eq!(found, f32::NEG_INFINITY),
+                }
+            }
+        }
+        let border = (0..5).map(|column| numbers[column * step(33)].to_f32());
+        assert!(border.into_iter().all(|number| number == 0.0));
+    }
+}

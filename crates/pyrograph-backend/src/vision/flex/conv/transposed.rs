@@ -31,14 +31,10 @@ impl Phases {
             ..*c
         };
         let is_even = |sides: [usize; 2]| sides.iter().all(|side| side.is_multiple_of(2));
-        let fits = |axis: usize| firsts[axis][1] + s.out[axis] <= s.image[axis] + s.padding[axis];
         let is_ours = [c.stride, c.dilation] == [[2, 2], [1, 1]]
             && is_even(c.kernel)
             && is_even(c.image)
-            && !c.is_depthwise
-            && s.channels_in >= LEAST_CHANNELS
-            && fits(0)
-            && fits(1);
+            && s.channels_in >= LEAST_CHANNELS;
         is_ours.then_some(Self { s, firsts })
     }
 
@@ -46,9 +42,10 @@ impl Phases {
     pub(super) fn packed_of_transposed(&self, c: &Shape, weight: &[bf16]) -> Packed {
         let ([_, taps], channels) = (self.s.kernel, [c.channels_out, c.channels_in]);
         let [height, width] = c.kernel;
+        let by = c.padding.map(|padding| padding % 2);
         self.packed(
             weight,
-            "taps of a transposed convolution",
+            ("taps of a transposed convolution", &by),
             |parity, outputs, to| {
                 let tap = |axis: usize, place: usize| tap(c, parity, axis, place);
                 let of_output = to.chunks_exact_mut(to.len() / outputs.len());

@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)] // Threads turn pixels of their own.
 
-use burn::tensor::{DType, Shape as TensorShape, TensorMetadata};
+use burn::tensor::{DType, Shape as TensorShape, TensorMetadata, ops::ConvOptions};
 use burn_flex::FlexTensor;
 use rayon::prelude::*;
 
@@ -11,7 +11,7 @@ use super::{
         super::{Stack, StackForm, StackLayer, StackMap},
         buffers::Buffer,
         convolutions::layer_alone,
-        half::{Values, widened},
+        half::{Values, parameter},
         pooling::Pooling,
         product::Shared,
         shapes::transposed_of,
@@ -51,8 +51,8 @@ enum Method {
     Alone,
 }
 
-struct Step<'a> {
-    layer: &'a StackLayer<FlexTensor>,
+struct Step {
+    layer: StackLayer<FlexTensor>,
     method: Method,
     /// [batch, channels, height, width].
     output: [usize; 4],
@@ -72,32 +72,38 @@ enum Wanted {
     Pixels([usize; 2]),
 }
 
-/// The outputs of a stack; none where no layer is for tiles.
-pub(in super::super) fn forward(stack: &Stack<FlexTensor>) -> Option<FlexTensor> {
-    let Stack { x, layers, form } = stack;
-    if x.dtype() != DType::F32 || !tiles_are_in_force() {
-        return None;
+/// The outputs of a stack; the stack itself where no layer is for tiles.
+pub(in super::super) fn forward(stack: Stack<FlexTensor>) -> Result<FlexTensor, Stack<FlexTensor>> {
+    if stack.x.dtype() != DType::F32 || !tiles_are_in_force() {
+        return Err(stack);
     }
-    let mut steps = Vec::with_capacity(layers.len());
-    let mut shape = x.shape().dims();
-    for layer in layers {
-        let (method, output) = method(shape, layer)?;
+    let mut shape = stack.x.shape().dims();
+    let mut methods = Vec::with_capacity(stack.layers.len());
+    for layer in &stack.layers {
+        let Some((method, output)) = method(shape, layer) else {
+            return Err(stack);
+        };
         shape = output;
-        steps.push(Step {
+        methods.push((method, output));
+    }
+    let is_alone = |(method, _): &_| matches!(method, Method::Alone | Method::MaxPool(_));
+    if methods.iter().all(is_alone) {
+        return Err(stack);
+    }
+    let Stack { x, layers, form } = stack;
+    let steps = layers.into_iter().zip(methods);
+    let steps: Vec<Step> = steps
+        .map(|(layer, (method, output))| Step {
             layer,
             method,
             output,
-        });
-    }
-    let alone = |step: &Step<'_>| matches!(step.method, Method::Alone | Method::MaxPool(_));
-    if steps.iter().all(alone) {
-        return None;
-    }
+        })
+        .collect();
     // All layers on a thread of the pool: from another one, each would begin by waking the pool and end by being woken.
-    Some(rayon::scope(|_| run(x.clone(), &steps, *form)))
+    Ok(rayon::scope(|_| run(x, &steps, form)))
 }
 
-fn run(x: FlexTensor, steps: &[Step<'_>], form: StackForm) -> FlexTensor {
+fn run(x: FlexTensor, steps: &[Step], form: StackForm) -> FlexTensor {
     let mut state = State::Planes(x.to_contiguous());
     for (place, step) in steps.iter().enumerate() {
         state = step.run(state, wanted(&steps[place + 1..], form));
@@ -114,7 +120,10 @@ fn method(x: [usize; 4], layer: &StackLayer<FlexTensor>) -> Option<(Method, [usi
     let is_bf16 = |map: &StackMap<FlexTensor>| map.weight.dtype() == DType::BF16;
     Some(match layer {
         StackLayer::Conv { map, options } => {
-            let s = Shape::new(x, map.weight.shape().dims(), options)?;
+            let weight: [usize; 4] = map.weight.shape().dims();
+            let Some(s) = Shape::new(x, weight, options) else {
+                return Some((Method::Alone, output_of_groups(x, weight, options)?));
+            };
             let taps = s.kernel[0] * s.kernel[1];
             let method = if !is_bf16(map) || s.is_depthwise || s.is_dense() {
                 Method::Alone
@@ -156,8 +165,22 @@ fn method(x: [usize; 4], layer: &StackLayer<FlexTensor>) -> Option<(Method, [usi
     })
 }
 
+/// The output of a convolution of groups of several channels, as that of one without groups.
+fn output_of_groups(
+    x: [usize; 4],
+    [channels_out, _, height, width]: [usize; 4],
+    options: &ConvOptions<2>,
+) -> Option<[usize; 4]> {
+    let options = ConvOptions {
+        groups: 1,
+        ..options.clone()
+    };
+    let s = Shape::new(x, [channels_out, x[1], height, width], &options)?;
+    Some(s.output())
+}
+
 /// What the layers that follow read.
-fn wanted(rest: &[Step<'_>], form: StackForm) -> Wanted {
+fn wanted(rest: &[Step], form: StackForm) -> Wanted {
     let Some(next) = rest.first() else {
         return match form {
             StackForm::Images => Wanted::Planes,
@@ -178,7 +201,7 @@ fn wanted(rest: &[Step<'_>], form: StackForm) -> Wanted {
     }
 }
 
-impl Step<'_> {
+impl Step {
     fn run(&self, x: State, wanted: Wanted) -> State {
         let pixels = |x: State, s: &Shape| match x {
             State::Pixels(images) => images,
@@ -202,7 +225,9 @@ impl Step<'_> {
             (Method::Phases { c, phases }, x) => {
                 let x = pixels(x, &phases.s);
                 self.with_map(|weight, finish| {
-                    let weight = weight.pairs().expect("weights of bf16");
+                    let Values::Bf16(weight) = weight else {
+                        unreachable!("`method` has asked for bf16");
+                    };
                     let packed = phases.packed_of_transposed(c, weight);
                     self.write(wanted, |out| phases.forward(&x, &packed, finish, out))
                 })
@@ -246,14 +271,14 @@ impl Step<'_> {
 
     /// Hands on the weight, and what becomes of the products.
     fn with_map<R>(&self, body: impl FnOnce(Values<'_>, Finish<'_>) -> R) -> R {
-        let (StackLayer::Conv { map, .. } | StackLayer::ConvTranspose { map, .. }) = self.layer
+        let (StackLayer::Conv { map, .. } | StackLayer::ConvTranspose { map, .. }) = &self.layer
         else {
             unreachable!("a pooling has no weight");
         };
         let weight = map.weight.to_contiguous();
         let vector = |vector: &Option<FlexTensor>| {
             let vector = vector.clone()?;
-            Some(widened(vector).to_contiguous())
+            Some(parameter(vector, DType::F32).to_contiguous())
         };
         let (scale, shift) = (vector(&map.scale), vector(&map.shift));
         let finish = Finish {

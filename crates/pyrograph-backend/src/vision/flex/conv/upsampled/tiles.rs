@@ -32,7 +32,7 @@ pub(super) fn forward(
     let numbers = weight.pairs().expect("weights of bf16");
     let packed = phases.packed(
         numbers,
-        "taps of an upsampled image",
+        ("taps of an upsampled image", &[]),
         |parity, outputs, to| {
             let of_output = s.channels_in * TAPS;
             let part = weight.part(outputs.start * of_output..outputs.end * of_output);
