@@ -47,12 +47,6 @@ pub(super) fn affine<const FUSED: bool>(
     for_activation!(act, each)
 }
 
-#[cfg(target_arch = "x86_64")]
-pub(super) use for_activation;
-
-/// Columns whose number the compiler knows.
-const COLUMNS: usize = 32;
-
 /// `act(x·scale + shift)` of rows in place, with a scale and a shift for each column.
 #[inline(always)]
 pub(super) fn affine_of_columns<const FUSED: bool>(
@@ -60,30 +54,27 @@ pub(super) fn affine_of_columns<const FUSED: bool>(
     [scales, shifts]: [&[f32]; 2],
     act: Activation,
 ) {
-    macro_rules! each {
-        ($act:expr) => {{
-            let finished = |value: f32, scale: f32, shift: f32| {
-                math::value::<FUSED>(fused::<FUSED>(value, scale, shift), $act)
-            };
-            let whole = scales
-                .as_array::<COLUMNS>()
-                .zip(shifts.as_array::<COLUMNS>());
-            if let Some((scales, shifts)) = whole {
-                for row in values.as_chunks_mut::<COLUMNS>().0 {
-                    for column in 0..COLUMNS {
-                        row[column] = finished(row[column], scales[column], shifts[column]);
-                    }
-                }
-            } else {
-                for row in values.chunks_exact_mut(scales.len()) {
-                    for ((value, scale), shift) in row.iter_mut().zip(scales).zip(shifts) {
-                        *value = finished(*value, *scale, *shift);
-                    }
-                }
-            }
-        }};
+    for row in values.chunks_exact_mut(scales.len()) {
+        for ((value, scale), shift) in row.iter_mut().zip(scales).zip(shifts) {
+            *value = fused::<FUSED>(*value, *scale, *shift);
+        }
     }
-    for_activation!(act, each)
+    activate::<FUSED>(values, act);
+}
+
+/// `act(x)` in place. Over all rows at once: compilers take a loop over a row of known length apart, number by number.
+#[inline(always)]
+pub(super) fn activate<const FUSED: bool>(values: &mut [f32], act: Activation) {
+    macro_rules! each {
+        ($act:expr) => {
+            values
+                .iter_mut()
+                .for_each(|value| *value = math::value::<FUSED>(*value, $act))
+        };
+    }
+    if act != Activation::Identity {
+        for_activation!(act, each);
+    }
 }
 
 /// `grad · act′(before(x))` of `from`, or in place.

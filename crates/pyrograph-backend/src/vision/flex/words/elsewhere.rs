@@ -81,7 +81,7 @@ impl RowsOfPanel {
         None
     }
 
-    pub(in super::super) fn finish_rounded(&self, _: &[f32], _: &mut Target<'_, bf16>) {
+    pub(in super::super) fn finish_rounded(&self, _: &mut [f32], _: &mut Target<'_, bf16>) {
         match *self {}
     }
 }

@@ -1,16 +1,14 @@
 //! Rows of a panel's products on their way to bf16.
 
-use std::arch::x86_64::{_mm512_cvtne2ps_pbh, _mm512_storeu_si512};
+use std::arch::x86_64::{
+    __m512, _mm512_cvtne2ps_pbh, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps,
+    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_storeu_si512,
+};
 
 use burn_std::bf16;
 
 use super::{
-    super::{
-        super::Activation,
-        lines::for_activation,
-        math::{self, fused},
-        product::Target,
-    },
+    super::{super::Activation, lines::activate, product::Target},
     LANES, multiplies_tiles,
 };
 
@@ -35,9 +33,8 @@ impl<'a> RowsOfPanel<'a> {
         })
     }
 
-    /// Writes `act(x·scale + shift)` of rows in bf16.
-    pub(in super::super) fn finish_rounded(&self, rows: &[f32], to: &mut Target<'_, bf16>) {
-        let (rows, _) = rows.as_chunks::<COLUMNS>();
+    /// Writes `act(x·scale + shift)` of rows in bf16; the rows are left in f32.
+    pub(in super::super) fn finish_rounded(&self, rows: &mut [f32], to: &mut Target<'_, bf16>) {
         // SAFETY: a processor with tiles of bf16 has the instructions of AVX-512 on bf16 too.
         unsafe { finish_rounded(rows, self, to) };
     }
@@ -46,24 +43,51 @@ impl<'a> RowsOfPanel<'a> {
 /// # Safety
 /// The processor has these instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
-unsafe fn finish_rounded(rows: &[[f32; COLUMNS]], by: &RowsOfPanel<'_>, to: &mut Target<'_, bf16>) {
-    let (scales, shifts) = (by.scales, by.shifts);
-    macro_rules! each {
-        ($act:expr) => {
-            for (place, row) in rows.iter().enumerate() {
-                let finished: [f32; COLUMNS] = std::array::from_fn(|column| {
-                    let before = fused::<true>(row[column], scales[column], shifts[column]);
-                    math::value::<true>(before, $act)
-                });
-                let to = to.row(place).first_chunk_mut::<COLUMNS>().expect("a row");
-                // SAFETY: both are arrays of this many numbers.
+unsafe fn finish_rounded(rows: &mut [f32], by: &RowsOfPanel<'_>, to: &mut Target<'_, bf16>) {
+    // SAFETY: the arrays have this many numbers.
+    let halves = |from: &[f32; COLUMNS]| unsafe {
+        [0, LANES].map(|first| _mm512_loadu_ps(from.as_ptr().add(first)))
+    };
+    let (scales, shifts) = (halves(by.scales), halves(by.shifts));
+    let affine = |row: &[f32; COLUMNS]| {
+        let [low, high] = halves(row);
+        [
+            _mm512_fmadd_ps(low, scales[0], shifts[0]),
+            _mm512_fmadd_ps(high, scales[1], shifts[1]),
+        ]
+    };
+    let mut write = |place: usize, [low, high]: [__m512; 2]| {
+        let to = to.row(place).first_chunk_mut::<COLUMNS>().expect("a row");
+        let numbers = _mm512_cvtne2ps_pbh(high, low);
+        // SAFETY: the array has this many numbers, and the vector as many bits.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), std::mem::transmute(numbers)) };
+    };
+    match by.act {
+        Activation::Identity => {
+            for (place, row) in rows.as_chunks::<COLUMNS>().0.iter().enumerate() {
+                write(place, affine(row));
+            }
+        }
+        Activation::Relu => {
+            let zero = _mm512_setzero_ps();
+            for (place, row) in rows.as_chunks::<COLUMNS>().0.iter().enumerate() {
+                // What is not a number is the second factor, and stays.
+                write(place, affine(row).map(|values| _mm512_max_ps(zero, values)));
+            }
+        }
+        act => {
+            for row in rows.as_chunks_mut::<COLUMNS>().0 {
+                let [low, high] = affine(row);
+                // SAFETY: the row has this many numbers.
                 unsafe {
-                    let [low, high] = std::mem::transmute::<[f32; COLUMNS], [_; 2]>(finished);
-                    let numbers = _mm512_cvtne2ps_pbh(high, low);
-                    _mm512_storeu_si512(to.as_mut_ptr().cast(), std::mem::transmute(numbers));
+                    _mm512_storeu_ps(row.as_mut_ptr(), low);
+                    _mm512_storeu_ps(row.as_mut_ptr().add(LANES), high);
                 }
             }
-        };
+            activate::<true>(rows, act);
+            for (place, row) in rows.as_chunks::<COLUMNS>().0.iter().enumerate() {
+                write(place, halves(row));
+            }
+        }
     }
-    for_activation!(by.act, each);
 }
