@@ -239,7 +239,7 @@ impl Step {
                 State::Pixels(x.max_pooled(pooling, padding))
             }
             (_, State::Planes(x) | State::Rows(x)) => {
-                State::Planes(layer_alone(x, self.layer.clone()))
+                State::Planes(layer_alone(x, self.layer.clone()).to_contiguous())
             }
             (Method::Windows { .. } | Method::Alone, State::Pixels(_)) => {
                 unreachable!("these layers read f32")
