@@ -161,10 +161,9 @@ fn transposed_elsewhere(
 
 /// See [`VisionBackend::conv_stack`].
 pub(super) fn conv_stack(stack: Stack<FlexTensor>) -> FlexTensor {
-    let stack = match conv::forward_of_stack(stack) {
-        Ok(out) => return out,
-        Err(stack) => stack,
-    };
+    if let Some(plan) = conv::StackPlan::of(&stack) {
+        return plan.forward(stack);
+    }
     let images = stack.layers.into_iter().fold(stack.x, layer_alone);
     let turns = images.dtype() == DType::F32 && Level::of_this_machine().has_wide_vectors();
     match stack.form {

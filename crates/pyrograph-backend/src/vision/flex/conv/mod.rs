@@ -37,7 +37,7 @@ mod winograd;
 
 pub(super) use finish::Finish;
 pub(super) use shape::Shape;
-pub(super) use stack::{forward as forward_of_stack, rows_of};
+pub(super) use stack::{StackPlan, rows_of};
 pub(super) use transposed::on_tiles as transposed_on_tiles;
 pub(super) use upsampled::forward as forward_of_upsampled;
 

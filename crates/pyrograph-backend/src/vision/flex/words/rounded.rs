@@ -1,8 +1,8 @@
 //! Rows of a panel's products on their way to bf16.
 
 use std::arch::x86_64::{
-    __m512, _mm512_cvtne2ps_pbh, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps,
-    _mm512_setzero_ps, _mm512_storeu_ps, _mm512_storeu_si512,
+    __m512, __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_max_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
 use burn_std::bf16;
@@ -25,7 +25,7 @@ pub(in super::super) struct RowsOfPanel<'a> {
 impl<'a> RowsOfPanel<'a> {
     /// None for a part of a panel, and where the processor has no tiles.
     pub(in super::super) fn of([scales, shifts]: [&'a [f32]; 2], act: Activation) -> Option<Self> {
-        let (scales, shifts) = (scales.as_array()?, shifts.as_array()?);
+        let (scales, shifts) = (scales.try_into().ok()?, shifts.try_into().ok()?);
         multiplies_tiles().then_some(Self {
             scales,
             shifts,
@@ -60,7 +60,12 @@ unsafe fn finish_rounded(rows: &mut [f32], by: &RowsOfPanel<'_>, to: &mut Target
         let to = to.row(place).first_chunk_mut::<COLUMNS>().expect("a row");
         let numbers = _mm512_cvtne2ps_pbh(high, low);
         // SAFETY: the array has this many numbers, and the vector as many bits.
-        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), std::mem::transmute(numbers)) };
+        unsafe {
+            _mm512_storeu_si512(
+                to.as_mut_ptr().cast(),
+                std::mem::transmute::<__m512bh, __m512i>(numbers),
+            )
+        };
     };
     match by.act {
         Activation::Identity => {

@@ -72,35 +72,40 @@ enum Wanted {
     Pixels([usize; 2]),
 }
 
-/// The outputs of a stack; the stack itself where no layer is for tiles.
-pub(in super::super) fn forward(stack: Stack<FlexTensor>) -> Result<FlexTensor, Stack<FlexTensor>> {
-    if stack.x.dtype() != DType::F32 || !tiles_are_in_force() {
-        return Err(stack);
+/// How the layers of a stack are computed.
+pub(in super::super) struct StackPlan(Vec<(Method, [usize; 4])>);
+
+impl StackPlan {
+    /// None where no layer is for tiles.
+    pub(in super::super) fn of(stack: &Stack<FlexTensor>) -> Option<Self> {
+        if stack.x.dtype() != DType::F32 || !tiles_are_in_force() {
+            return None;
+        }
+        let mut shape = stack.x.shape().dims();
+        let mut methods = Vec::with_capacity(stack.layers.len());
+        for layer in &stack.layers {
+            let (method, output) = method(shape, layer)?;
+            shape = output;
+            methods.push((method, output));
+        }
+        let is_alone = |(method, _): &_| matches!(method, Method::Alone | Method::MaxPool(_));
+        (!methods.iter().all(is_alone)).then_some(Self(methods))
     }
-    let mut shape = stack.x.shape().dims();
-    let mut methods = Vec::with_capacity(stack.layers.len());
-    for layer in &stack.layers {
-        let Some((method, output)) = method(shape, layer) else {
-            return Err(stack);
-        };
-        shape = output;
-        methods.push((method, output));
+
+    /// The outputs of the stack of which this is the plan.
+    pub(in super::super) fn forward(self, stack: Stack<FlexTensor>) -> FlexTensor {
+        let Stack { x, layers, form } = stack;
+        let steps = layers.into_iter().zip(self.0);
+        let steps: Vec<Step> = steps
+            .map(|(layer, (method, output))| Step {
+                layer,
+                method,
+                output,
+            })
+            .collect();
+        // All layers on a thread of the pool: from another one, each would begin by waking the pool and end by being woken.
+        rayon::scope(|_| run(x, &steps, form))
     }
-    let is_alone = |(method, _): &_| matches!(method, Method::Alone | Method::MaxPool(_));
-    if methods.iter().all(is_alone) {
-        return Err(stack);
-    }
-    let Stack { x, layers, form } = stack;
-    let steps = layers.into_iter().zip(methods);
-    let steps: Vec<Step> = steps
-        .map(|(layer, (method, output))| Step {
-            layer,
-            method,
-            output,
-        })
-        .collect();
-    // All layers on a thread of the pool: from another one, each would begin by waking the pool and end by being woken.
-    Ok(rayon::scope(|_| run(x, &steps, form)))
 }
 
 fn run(x: FlexTensor, steps: &[Step], form: StackForm) -> FlexTensor {
