@@ -5,7 +5,8 @@ use burn::{
     tensor::{DType, Tensor, backend::Backend},
 };
 
-/// The types of weights that passes without gradients are timed with: what follows the name of the step, and the type.
+/// The types of weights with which passes without gradients are timed, each with the suffix of the
+/// workload's name.
 pub(crate) fn types<B: Backend>(device: &B::Device) -> Vec<(&'static str, DType)> {
     let all = [("", DType::F32), ("-bf16", DType::BF16)];
     let has = |dtype: DType| dtype == DType::F32 || B::supports_dtype(device, dtype);

@@ -28,7 +28,7 @@ pub enum StackLayer<F> {
         /// Stride, padding, output padding and dilation.
         options: ConvTransposeOptions<2>,
     },
-    /// The maxima of windows.
+    /// A max pooling.
     MaxPool {
         /// The windows.
         window: Window,
@@ -40,7 +40,7 @@ pub enum StackLayer<F> {
 /// `act(product · scale + shift)`, with a scale and a shift for each output channel.
 #[derive(Clone, Debug)]
 pub struct StackMap<F> {
-    /// The factor of the products.
+    /// The kernels.
     pub weight: F,
     /// `[out]`; none for 1.
     pub scale: Option<F>,
@@ -70,11 +70,11 @@ pub struct Stack<F> {
     pub form: StackForm,
 }
 
-/// Layers whose outputs nothing reads but the next one, so that a backend may keep them in the layout and in the type that the
-/// next layer multiplies.
+/// Layers of which each reads the output of the one before, and nothing else reads it. So a backend may
+/// keep these outputs in any layout and type.
 ///
-/// Flex on AMX keeps what layers with bf16 weights read in bf16, pixel by pixel: it would round them for the product anyway.
-/// Elsewhere a stack is its layers one by one.
+/// Flex on AMX keeps the inputs of layers with bf16 weights in bf16, in channels-last layout; it would
+/// round them to bf16 for the product anyway. Elsewhere, the layers run one by one.
 #[derive(Clone, Debug)]
 pub struct ConvStack<B: Backend> {
     layers: Vec<StackLayer<FloatTensor<B>>>,
@@ -92,8 +92,10 @@ impl<B: VisionBackend> ConvStack<B> {
         self.layers.is_empty()
     }
 
-    /// Adds `act(conv(x) · scale + shift)`. `weight` [out, in / groups, kernel height, kernel width], `scale` and `shift`
-    /// `[out]`. A weight of int8 is widened.
+    /// Adds `act(conv(x) · scale + shift)`. A weight of int8 is widened.
+    ///
+    /// # Shapes
+    /// `weight` [out, in / groups, kernel height, kernel width], `scale` and `shift` `[out]`.
     pub fn conv2d(
         &mut self,
         weight: Tensor<B, 4>,
@@ -105,8 +107,10 @@ impl<B: VisionBackend> ConvStack<B> {
         self.layers.push(StackLayer::Conv { map, options });
     }
 
-    /// Adds `act(conv_transpose(x) · scale + shift)`. `weight` [in, out, kernel height, kernel width], `scale` and `shift`
-    /// `[out]`; `options` have one group. A weight of int8 is widened.
+    /// Adds `act(conv_transpose(x) · scale + shift)`, with one group. A weight of int8 is widened.
+    ///
+    /// # Shapes
+    /// `weight` [in, out, kernel height, kernel width], `scale` and `shift` `[out]`.
     pub fn conv_transpose2d(
         &mut self,
         weight: Tensor<B, 4>,
@@ -118,7 +122,8 @@ impl<B: VisionBackend> ConvStack<B> {
         self.layers.push(StackLayer::ConvTranspose { map, options });
     }
 
-    /// Adds the maxima of windows; `zeros_after` adds a row of zeros below the image and a column of zeros to its right first.
+    /// Adds a max pooling. `zeros_after` first adds a row of zeros below the image and a column of zeros
+    /// to its right.
     pub fn max_pool2d(&mut self, window: Window, zeros_after: bool) {
         self.layers.push(StackLayer::MaxPool {
             window,

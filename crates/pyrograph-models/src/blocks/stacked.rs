@@ -1,11 +1,12 @@
-//! Layers that wait for the next one, so that a backend gets them as one stack.
+//! Layers that are collected, so that a backend gets them as one stack.
 
 use burn::tensor::{DType, Tensor, backend::Backend};
 use pyrograph_backend::vision::{Activation, ConvStack, VisionBackend, Window};
 
 use super::{BatchNorm2d, Conv2d, ConvTranspose2d, NormMode, watch::is_watched};
 
-/// Images, and layers that are yet to be applied to them: those whose outputs nothing reads but the next one.
+/// Images, and the layers to apply to them when [`images`](Self::images) or [`rows`](Self::rows) is
+/// called.
 pub(crate) struct Stacked<B: Backend> {
     x: Tensor<B, 4>,
     layers: ConvStack<B>,
@@ -36,7 +37,7 @@ impl<B: VisionBackend> Stacked<B> {
     /// Adds [`Conv2d::forward`].
     pub(crate) fn conv(mut self, conv: &Conv2d<B>, act: Activation) -> Self {
         let weight = conv.weight.val();
-        if waits_for_nothing(weight.dtype()) {
+        if is_applied_at_once(weight.dtype()) {
             return Self::new(conv.forward(self.images(), act));
         }
         self.layers
@@ -53,7 +54,7 @@ impl<B: VisionBackend> Stacked<B> {
         mode: &mut NormMode<'_, B>,
     ) -> Self {
         let weight = conv.weight.val();
-        if matches!(mode, NormMode::Train(_)) || waits_for_nothing(weight.dtype()) {
+        if matches!(mode, NormMode::Train(_)) || is_applied_at_once(weight.dtype()) {
             return Self::new(conv.forward_norm(self.images(), norm, act, mode));
         }
         let by = conv.scale_and_shift(norm).map(Some);
@@ -100,8 +101,8 @@ impl<B: VisionBackend> Stacked<B> {
     }
 }
 
-/// Whether a layer with such weights is applied at once: a stack has no products of int8, and a watcher sees the input of each
-/// layer.
-fn waits_for_nothing(weights: DType) -> bool {
+/// Whether a layer with weights of this type is applied at once: a stack has no int8 products, and a
+/// watcher needs the input of each layer.
+fn is_applied_at_once(weights: DType) -> bool {
     matches!(weights, DType::QFloat(_)) || is_watched()
 }

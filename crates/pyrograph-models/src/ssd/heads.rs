@@ -7,7 +7,8 @@ use pyrograph_backend::vision::{Activation, VisionBackend};
 use super::SsdOutput;
 use crate::blocks::{Conv2d, Stacked};
 
-/// The output of a head, cell by cell from the upper left, and within a cell prior by prior: the order of the prior boxes.
+/// The output of a head in the order of the prior boxes: cells from the upper left, and the priors of a
+/// cell one after the other.
 ///
 /// # Shapes
 /// [batch, channels, height, width] → [batch, height · width, priors a cell · values].

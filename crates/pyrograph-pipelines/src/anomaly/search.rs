@@ -46,8 +46,8 @@ impl<B: VisionBackend> Networks<B> {
         discriminator: &Discriminator<B>,
         train_mode: bool,
     ) -> Self {
-        // Running statistics are folded into the convolutions, but for weights of bf16, which no search takes; those of a batch
-        // cannot be.
+        // Running statistics are folded into the convolutions; statistics of a batch cannot be. bf16
+        // weights are not folded, and a search refuses them.
         let (generator, discriminator) = match train_mode {
             true => (generator.clone().no_grad(), discriminator.clone().no_grad()),
             false => (generator.frozen(), discriminator.frozen()),

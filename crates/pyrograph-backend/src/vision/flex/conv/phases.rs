@@ -1,5 +1,5 @@
-//! Images of twice the sides by four convolutions of the small image, one for each parity of the outputs' places, in bf16
-//! on tiles.
+//! Outputs of twice the height and width of their input, in bf16 on tiles: a convolution of the
+//! input for each parity of an output's row and column.
 
 #![allow(unsafe_code)] // Tasks write outputs that lie side by side.
 
@@ -24,26 +24,28 @@ use super::{
     shape::Shape,
 };
 
-/// What an output's place along both axes leaves when it is divided by two.
+/// Row and column of an output, modulo 2.
 pub(super) type Parity = [usize; 2];
 
 pub(super) const PARITIES: [Parity; 4] = [[0, 0], [0, 1], [1, 0], [1, 1]];
 
 /// The convolutions of the parities.
 pub(super) struct Phases {
-    /// Each of them, without a stride; `out` is half the sides of the outputs.
+    /// The sizes of each convolution, of stride 1; `out` is half the height and width of the output.
     pub(super) s: Shape,
-    /// Along each axis, for each parity, the place of the first pixel that the first output sees, the padding included.
+    /// For each axis and parity, the first row or column that the first output reads, counted with the
+    /// padding.
     pub(super) firsts: [[usize; 2]; 2],
 }
 
 impl Phases {
-    /// Packs the weights of all parities, one after the other: `write` writes those [outputs, in, taps] of some outputs.
-    /// `by` has what else places a number in this form.
+    /// Packs the weights of all parities, one after the other. `write` writes the weights
+    /// [outputs, in, taps] of a range of outputs. `name` and `sizes` identify this packing of `numbers`
+    /// among prepared weights, beside the sizes of `self`.
     pub(super) fn packed(
         &self,
         numbers: &[bf16],
-        (name, by): (&'static str, &[usize]),
+        (name, sizes): (&'static str, &[usize]),
         write: impl Fn(Parity, Range<usize>, &mut [bf16]) + Sync,
     ) -> Packed {
         let layout = Layout::new(&self.s);
@@ -62,9 +64,9 @@ impl Phases {
             });
         };
         let key = || {
-            let sizes = [self.s.channels_out, self.s.channels_in];
-            let taps = self.s.kernel.iter();
-            Key::new(name, sizes.iter().chain(taps).chain(by).copied())
+            let channels = [self.s.channels_out, self.s.channels_in];
+            let own = channels.iter().chain(&self.s.kernel);
+            Key::new(name, own.chain(sizes).copied())
         };
         let words = PARITIES.len() * panels * layout.panel();
         Packed::of(numbers, key, words, pack)

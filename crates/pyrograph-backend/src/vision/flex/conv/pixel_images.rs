@@ -36,7 +36,7 @@ pub(super) fn step(channels: usize) -> usize {
     spread::<bf16>(pixel(channels))
 }
 
-/// Images with the zeros that the convolution which reads them sees around them.
+/// Images in bf16 with the padding of the convolution that reads them.
 pub(super) struct PixelImages {
     memory: Buffer,
     /// [batch, channels, height, width].
@@ -45,43 +45,25 @@ pub(super) struct PixelImages {
 }
 
 impl PixelImages {
-    /// Images whose channels are yet to be written.
+    /// Images whose channels are not written yet; all zeros that belong to them are.
     pub(super) fn new(shape: [usize; 4], padding: [usize; 2]) -> Self {
-        let mut images = Self::unwritten(shape, padding);
-        let channels = shape[1];
-        let (step, pixel) = (step(channels), pixel(channels));
-        images.write_lines(|_, _, to| {
-            if channels < pixel {
-                zeros_after(channels, pixel, step, to);
-            }
-        });
-        images
+        Self::by_lines(shape, padding, |_, _, _| {})
     }
 
-    /// Rounds images.
+    /// Images rounded to bf16.
     pub(super) fn rounded(x: Images<'_>, shape: [usize; 4], padding: [usize; 2]) -> Self {
-        let mut images = Self::unwritten(shape, padding);
-        let channels = shape[1];
-        let (step, pixel) = (step(channels), pixel(channels));
-        images.write_lines(|item, row, to| {
-            if channels < pixel {
-                zeros_after(channels, pixel, step, to);
-            }
-            round_line(x, shape, item, row, to);
-        });
-        images
+        let line = |item: usize, row: usize, to: &mut [bf16]| round_line(x, shape, item, row, to);
+        Self::by_lines(shape, padding, line)
     }
 
-    /// What each output of a convolution of few channels sees as the channels of a pixel: [batch, in · taps, height′, width′].
+    /// The windows of a convolution with few input channels: the values that an output reads become
+    /// the channels of a pixel, [batch, in · taps, height′, width′].
     pub(super) fn of_windows(x: &[f32], s: &Shape) -> Self {
         let [_, _, height, width] = s.input();
         let ([_, out], taps) = (s.out, s.kernel[0] * s.kernel[1]);
         let channels = s.channels_in * taps;
-        let mut images = Self::unwritten([s.batch, channels, s.out[0], out], [0, 0]);
-        let (step, pixel) = (step(channels), pixel(channels));
-        let line = spread::<f32>(out);
-        images.write_lines(|item, row, to| {
-            zeros_after(channels, pixel, step, to);
+        let (shape, line) = ([s.batch, channels, s.out[0], out], spread::<f32>(out));
+        Self::by_lines(shape, [0, 0], |item, row, to| {
             scratch::with(channels * line, |seen| {
                 for (place, seen) in seen.chunks_mut(line).enumerate() {
                     let (channel, tap) = (place / taps, place % taps);
@@ -101,8 +83,25 @@ impl PixelImages {
                         *seen = from.get(at(1, column)).copied().unwrap_or(0.0);
                     }
                 }
-                words::narrow_columns(to, step, seen, line, [channels, out]);
+                words::narrow_columns(to, step(channels), seen, line, [channels, out]);
             });
+        })
+    }
+
+    /// `write` writes the channels of a line of an image.
+    fn by_lines(
+        shape: [usize; 4],
+        padding: [usize; 2],
+        write: impl Fn(usize, usize, &mut [bf16]) + Sync,
+    ) -> Self {
+        let mut images = Self::unwritten(shape, padding);
+        let (step, channels) = (step(shape[1]), shape[1]..pixel(shape[1]));
+        images.write_lines(|item, row, to| {
+            if !channels.is_empty() {
+                let pixels = to.chunks_mut(step);
+                pixels.for_each(|numbers| numbers[channels.clone()].fill(bf16::ZERO));
+            }
+            write(item, row, to);
         });
         images
     }
@@ -151,7 +150,7 @@ impl PixelImages {
         &bytemuck::cast_slice(&self.memory)[..self.count()]
     }
 
-    /// For tasks that write pixels of their own.
+    /// Access for tasks, each of which writes pixels of its own.
     pub(super) fn target(&mut self) -> PixelTarget<'_, bf16> {
         let (size, padding, step) = (self.size(), self.padding, step(self.shape[1]));
         PixelTarget {
@@ -162,7 +161,7 @@ impl PixelImages {
         }
     }
 
-    /// The greatest value of each window, for a layer that wants `padding`.
+    /// The greatest value of each window, with the padding of the next layer.
     pub(super) fn max_pooled(&self, pooling: &Pooling, padding: [usize; 2]) -> Self {
         let [batch, channels, ..] = self.shape;
         let out = pooling.out();
@@ -190,12 +189,6 @@ impl PixelImages {
         });
         pooled
     }
-}
-
-/// Sets the numbers after the channels of each pixel to 0.
-fn zeros_after(channels: usize, pixel: usize, step: usize, to: &mut [bf16]) {
-    let pixels = to.chunks_mut(step);
-    pixels.for_each(|numbers| numbers[channels..pixel].fill(bf16::ZERO));
 }
 
 /// Rounds a line of an image.
@@ -232,7 +225,8 @@ fn round_line(
 }
 
 vectorised! {
-    /// The greater of each number of `to` and those of `count` pixels, `step` apart; what is not a number comes first.
+    /// Replaces each number of `to` by the greatest of itself and the numbers of `count` pixels,
+    /// `step` apart. NaN counts as the greatest.
     fn greatest(to: &mut [bf16], from: &[bf16], step: usize, count: usize) {
         let wide = |value: bf16| f32::from_bits(u32::from(value.to_bits()) << 16);
         for from in from.chunks(step).take(count) {

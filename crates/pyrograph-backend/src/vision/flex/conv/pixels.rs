@@ -147,8 +147,8 @@ impl<'a> Pixels<'a> {
     }
 }
 
-/// Calls `write` with the image, the line and the place of each line of images whose pixels are `step` numbers apart, and
-/// lays `zero` around them.
+/// Calls `write` with the number of the image, the line and the numbers of each line. Pixels are `step`
+/// numbers apart. The padding becomes `zero`.
 pub(super) fn write_lines<T: Copy + Send + Sync>(
     to: &mut [T],
     zero: T,

@@ -15,8 +15,8 @@ use super::{
 };
 
 impl Phases {
-    /// Those of the input gradient of a convolution of stride 2 and an even kernel, which a transposed convolution is:
-    /// output `o` sees pixel `i` by tap `o + padding − 2·i`.
+    /// The convolutions of a transposed convolution of stride 2 with an even kernel: output `o` reads
+    /// pixel `i` by tap `o + padding − 2·i`. `c` is the convolution whose input gradient it is.
     pub(super) fn of_transposed(c: &Shape) -> Option<Self> {
         let taps = c.kernel.map(|taps| taps / 2);
         let firsts = c.padding.map(|padding| [padding / 2, padding.div_ceil(2)]);
@@ -42,10 +42,11 @@ impl Phases {
     pub(super) fn packed_of_transposed(&self, c: &Shape, weight: &[bf16]) -> Packed {
         let ([_, taps], channels) = (self.s.kernel, [c.channels_out, c.channels_in]);
         let [height, width] = c.kernel;
-        let by = c.padding.map(|padding| padding % 2);
+        // The padding decides which taps a parity has.
+        let parities = c.padding.map(|padding| padding % 2);
         self.packed(
             weight,
-            ("taps of a transposed convolution", &by),
+            ("taps of a transposed convolution", &parities),
             |parity, outputs, to| {
                 let tap = |axis: usize, place: usize| tap(c, parity, axis, place);
                 let of_output = to.chunks_exact_mut(to.len() / outputs.len());
@@ -64,13 +65,14 @@ impl Phases {
     }
 }
 
-/// The tap by which an output of a parity sees the pixel at `place` of those that it sees.
+/// The tap by which an output of a parity reads the pixel at `place`, counted among those that it reads.
 fn tap(c: &Shape, parity: Parity, axis: usize, place: usize) -> usize {
     let first = (parity[axis] + c.padding[axis]) % 2;
     first + 2 * (c.kernel[axis] / 2 - 1 - place)
 }
 
-/// The input gradient of the convolution `c`, of `x`; none where that is not for tiles.
+/// The transposed convolution of `x`, as the input gradient of the convolution `c`. `None` where tiles
+/// do not apply.
 pub(in super::super) fn on_tiles(
     c: &Shape,
     x: &[f32],

@@ -1,4 +1,5 @@
-//! Convolutions and poolings one after the other on tiles: each layer writes its outputs in bf16 as the next one reads them.
+//! Convolutions and poolings one after the other on tiles: each layer writes its output in bf16, in the
+//! layout that the next layer reads.
 
 #![allow(unsafe_code)] // Threads turn pixels of their own.
 
@@ -27,27 +28,27 @@ use super::{
     shape::Shape,
 };
 
-/// Values that an output sees at most for its windows to be laid out.
+/// The largest number of values that a window holds for [`Method::Windows`].
 const WINDOW: usize = 64;
 /// Pixels that a thread turns at once.
 const PIXELS: usize = 1024;
 
 /// How a layer is computed.
 enum Method {
-    /// By its pixels.
+    /// A convolution in channels-last layout.
     Pixels(Shape),
-    /// By the windows that its outputs see, as pixels of a 1×1 convolution.
+    /// A 1×1 convolution, whose pixels are the windows of a convolution with few input channels.
     Windows {
         s: Shape,
         of_windows: Shape,
     },
-    /// A transposed convolution, `c` being the convolution whose input gradient it is.
+    /// A transposed convolution; `c` is the convolution whose input gradient it is.
     Phases {
         c: Shape,
         phases: Phases,
     },
     MaxPool(Pooling),
-    /// By its own operation.
+    /// The backend's operation for this layer alone.
     Alone,
 }
 
@@ -103,7 +104,7 @@ impl StackPlan {
                 output,
             })
             .collect();
-        // All layers on a thread of the pool: from another one, each would begin by waking the pool and end by being woken.
+        // On a thread of the pool: another thread would wake the pool and wait for it in each layer.
         rayon::scope(|_| run(x, &steps, form))
     }
 }
