@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use pyrograph_base::WriteError;
+
 use crate::boxes::MAX_PRIORS;
 use crate::canvas::MAX_PIXELS;
 
@@ -165,21 +167,9 @@ pub enum VisionError {
         log_y: bool,
     },
 
-    /// The path does not name a file.
-    #[error("{} does not name a file", path.display())]
-    NoFileName {
-        /// The path.
-        path: PathBuf,
-    },
-
     /// A file cannot be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file, or the folder that should hold it.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] WriteError),
 
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]

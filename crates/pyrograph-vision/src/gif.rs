@@ -4,8 +4,9 @@ use std::path::Path;
 
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, DynamicImage, Frame, RgbImage};
+use pyrograph_base::atomic_write;
 
-use crate::{VisionError, atomic_write};
+use crate::VisionError;
 
 /// Effort of the colour quantiser, from 1 (slowest) to 30. It is at work only in frames of more
 /// than 256 colours; others keep theirs exactly.
@@ -51,7 +52,7 @@ pub fn write_gif(
         path: path.into(),
         source,
     })?;
-    atomic_write(path, &bytes)
+    Ok(atomic_write(path, &bytes)?)
 }
 
 fn check_sizes(frames: &[RgbImage]) -> Result<(), VisionError> {

@@ -19,10 +19,10 @@
 //! | plot losses over steps | [`line_chart`] |
 //! | plot scores, ROC and precision–recall curves | [`histogram_chart`], [`curve_chart`] |
 //! | plot one figure of several models against another | [`scatter_chart`] |
-//! | read and write files | [`read_image`], [`read_image_within`], [`read_image_turned`], [`decode_image_within`], [`image_size`], [`read_deep_image`], [`from_deep`], [`image_header`], [`check_image_file`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`], [`atomic_write`], [`check_target`] |
+//! | read and write files | [`read_image`], [`read_image_within`], [`read_image_turned`], [`decode_image_within`], [`image_size`], [`read_deep_image`], [`from_deep`], [`image_header`], [`check_image_file`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`] |
 //!
-//! All files are written atomically: under a temporary name in the target folder, and renamed when
-//! complete.
+//! All files are written atomically, by [`pyrograph_base::atomic_write`]: under a temporary name in
+//! the target folder, and renamed when complete.
 //!
 //! # Example
 //!
@@ -65,6 +65,7 @@ mod header;
 mod heat;
 mod jpeg;
 mod normalise;
+mod png;
 mod png_text;
 mod read;
 mod scale;
@@ -72,7 +73,6 @@ mod scale;
 mod splitmix;
 mod text;
 mod twin;
-mod write;
 
 pub use image;
 pub use image::{Rgb, RgbImage};
@@ -97,6 +97,7 @@ pub use grid::{grid, labelled_grid, panels};
 pub use header::{Exif, ImageHeader, check_image_file, image_header, image_size};
 pub use heat::heat_map;
 pub use normalise::Normalisation;
+pub use png::write_png;
 pub use png_text::{read_png_text, write_png_with_text};
 pub use read::{
     MAX_INPUT_PIXELS, decode_image_within, read_image, read_image_turned, read_image_within,
@@ -104,4 +105,3 @@ pub use read::{
 pub use scale::{enlarge, pick_factor, resize};
 pub use text::{TextSize, draw_text, text_size};
 pub use twin::{TwinRow, twin_figure};
-pub use write::{atomic_write, atomic_write_with, check_target, write_png};

@@ -5,6 +5,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
+//! | [`base`] | a seeded generator for everything but noise, atomic files |
 //! | [`backend`] | devices, the seam for fused kernels, seeded noise |
 //! | [`vision`] | grids, charts, heat maps, PNG and GIF |
 //! | [`diffusion`] | noise schedules, samplers, scheduler files of diffusers |
@@ -111,6 +112,7 @@
 
 pub use burn;
 pub use pyrograph_backend as backend;
+pub use pyrograph_base as base;
 #[cfg(feature = "data")]
 pub use pyrograph_data as data;
 pub use pyrograph_diffusion as diffusion;

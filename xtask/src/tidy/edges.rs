@@ -13,12 +13,13 @@ enum Allowed {
 
 use Allowed::{Libraries, Nothing, These};
 
-/// From the lowest layer up. Where a layer's edges bring `pyrograph-backend` and `pyrograph-vision` along anyway
-/// (train, pipelines), they are written out: that layer names their types itself.
+/// From the lowest layer up. Where a layer's edges bring `pyrograph-base`, `pyrograph-backend` and
+/// `pyrograph-vision` along anyway (train, pipelines), they are written out: that layer names their
+/// types itself.
 const TABLE: &[(&str, Allowed)] = &[
     ("pyrograph-base", Nothing),
     ("pyrograph-backend", Nothing),
-    ("pyrograph-vision", Nothing),
+    ("pyrograph-vision", These(&["pyrograph-base"])),
     ("pyrograph-diffusion", These(&["pyrograph-backend"])),
     (
         "pyrograph-losses",
@@ -26,7 +27,7 @@ const TABLE: &[(&str, Allowed)] = &[
     ),
     (
         "pyrograph-models",
-        These(&["pyrograph-backend", "pyrograph-vision"]),
+        These(&["pyrograph-base", "pyrograph-backend", "pyrograph-vision"]),
     ),
     (
         "pyrograph-data",
@@ -40,6 +41,7 @@ const TABLE: &[(&str, Allowed)] = &[
     (
         "pyrograph-train",
         These(&[
+            "pyrograph-base",
             "pyrograph-backend",
             "pyrograph-vision",
             "pyrograph-data",
@@ -52,6 +54,7 @@ const TABLE: &[(&str, Allowed)] = &[
     (
         "pyrograph-pipelines",
         These(&[
+            "pyrograph-base",
             "pyrograph-backend",
             "pyrograph-vision",
             "pyrograph-models",
@@ -63,6 +66,7 @@ const TABLE: &[(&str, Allowed)] = &[
     (
         "pyrograph-serve",
         These(&[
+            "pyrograph-base",
             "pyrograph-backend",
             "pyrograph-vision",
             "pyrograph-models",

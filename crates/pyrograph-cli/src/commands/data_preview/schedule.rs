@@ -1,10 +1,9 @@
 //! The tables and curves of a noise schedule.
 
 use pyrograph::{
+    base::atomic_write,
     diffusion::{DiffusionError, NoiseSchedule},
-    vision::{
-        ChartOptions, RgbImage, Series, VisionError, atomic_write, line_chart, panels, write_png,
-    },
+    vision::{ChartOptions, RgbImage, Series, VisionError, line_chart, panels, write_png},
 };
 use serde_json::json;
 

@@ -13,7 +13,8 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
-use pyrograph::vision::{VisionError, atomic_write, write_png};
+use pyrograph::base::atomic_write;
+use pyrograph::vision::{VisionError, write_png};
 use pyrograph_loadtest::{Ending, LoadPlan, LoadReport, Phase, Progress, latency_picture, run};
 
 use self::{flags::LoadFlags, request::RequestFlags};
