@@ -20,6 +20,7 @@ use pyrograph::{
         vision::{VisionAutodiff, VisionBackend},
     },
     data::LabelledImages,
+    figures::grid,
     losses::AnomalyScore,
     metrics::{Pca, auroc},
     models::dcgan::AnoGan,
@@ -34,7 +35,7 @@ use pyrograph::{
         },
         run_folder::RunFolder,
     },
-    vision::{Rgb, batch_from_chw, enlarge, grid, write_png},
+    vision::{Rgb, batch_from_chw, enlarge, write_png},
 };
 
 /// Memory stays with the program from one step to the next.

@@ -21,6 +21,7 @@ use pyrograph::{
         vision::{VisionAutodiff, VisionBackend},
     },
     data::detection::{DetectionSet, SsdAugment},
+    figures::{ScatterOptions, ScatterPoint, scatter_chart},
     losses::DistillMethod,
     metrics::VocConfig,
     models::ssd::{Detector, DetectorCard, SsdBackbone, SsdConfig},
@@ -31,7 +32,7 @@ use pyrograph::{
             best_weights, score_set, teacher_checksum, train_ssd,
         },
     },
-    vision::{DetectOptions, RgbImage, ScatterOptions, ScatterPoint, scatter_chart, write_png},
+    vision::{DetectOptions, RgbImage, write_png},
 };
 
 /// Memory stays with the program from one step to the next.

@@ -21,6 +21,7 @@ use pyrograph::{
     },
     data::SpriteSet,
     diffusion::{ExtraNoise, SamplerConfig, SamplerKind},
+    figures::{GifOptions, write_gif},
     pipelines::sprites::{
         SpritePipeline, SpriteRequest, SpriteSamples, class_rows, class_sheet, denoising_frames,
         with_and_without_noise,
@@ -29,7 +30,7 @@ use pyrograph::{
         run_folder::RunFolder,
         sprites::{SpriteHooks, SpriteJudge, SpriteTraining, StepRecord, train_sprites},
     },
-    vision::{GifOptions, write_gif, write_png},
+    vision::write_png,
 };
 
 /// Memory stays with the program from one step to the next.

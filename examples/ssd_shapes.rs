@@ -19,6 +19,7 @@ use pyrograph::{
         vision::{VisionAutodiff, VisionBackend},
     },
     data::detection::{DetectionSet, SsdAugment},
+    figures::{BoxLabel, draw_boxes, grid},
     metrics::{VocConfig, VocReport},
     models::ssd::{Detector, DetectorCard, SsdBackbone},
     pipelines::detection::precision_recall_charts,
@@ -26,7 +27,7 @@ use pyrograph::{
         run_folder::RunFolder,
         ssd::{DetectionRecord, SsdHooks, SsdOptimizer, SsdTraining, score_set, train_ssd},
     },
-    vision::{BoxLabel, DetectOptions, Rgb, draw_boxes, grid, write_png},
+    vision::{DetectOptions, Rgb, write_png},
 };
 
 /// Memory stays with the program from one step to the next.

@@ -176,6 +176,10 @@ pub enum PipelineError {
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A figure cannot be drawn.
+    #[cfg(any(feature = "anomaly", feature = "detection", feature = "sprites"))]
+    #[error(transparent)]
+    Figure(#[from] pyrograph_figures::FigureError),
     /// A picture cannot be made or written.
     #[error(transparent)]
     Vision(#[from] VisionError),

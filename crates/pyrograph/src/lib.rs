@@ -7,7 +7,8 @@
 //! | --- | --- |
 //! | [`base`] | a seeded generator for everything but noise, atomic files |
 //! | [`backend`] | devices, the seam for fused kernels, seeded noise |
-//! | [`vision`] | grids, charts, heat maps, PNG and GIF |
+//! | [`vision`] | images: reading, resizing, PNG; boxes of detectors |
+//! | [`figures`] | grids, charts, heat maps, drawn boxes, GIF |
 //! | [`diffusion`] | noise schedules, samplers, scheduler files of diffusers |
 //! | [`losses`] | losses without models |
 //! | [`models`] | models, among them those of Stable Diffusion, and their weights by published names |
@@ -31,8 +32,9 @@
 //! this crate alone.
 //!
 //! Each job has a feature (`anomaly`, `detection`, `sprites`, `text-to-image`), and so have training
-//! (`train`), data sets (`data`), gradient checks (`checks`), the server (`serve`) and the load
-//! generator (`loadtest`). All are on by default. A program with one job turns the default features
+//! (`train`), data sets (`data`), figures (`figures`, which jobs but `text-to-image` bring), gradient
+//! checks (`checks`), the server (`serve`) and the load generator (`loadtest`). All are on by
+//! default. A program with one job turns the default features
 //! off and names what it needs, such as `flex` and `detection`.
 //!
 //! # Inference on the device that a flag names
@@ -116,6 +118,8 @@ pub use pyrograph_base as base;
 #[cfg(feature = "data")]
 pub use pyrograph_data as data;
 pub use pyrograph_diffusion as diffusion;
+#[cfg(feature = "figures")]
+pub use pyrograph_figures as figures;
 #[cfg(feature = "checks")]
 pub use pyrograph_gradcheck as gradcheck;
 #[cfg(feature = "loadtest")]

@@ -20,6 +20,10 @@ const TABLE: &[(&str, Allowed)] = &[
     ("pyrograph-base", Nothing),
     ("pyrograph-backend", Nothing),
     ("pyrograph-vision", These(&["pyrograph-base"])),
+    (
+        "pyrograph-figures",
+        These(&["pyrograph-base", "pyrograph-vision"]),
+    ),
     ("pyrograph-diffusion", These(&["pyrograph-backend"])),
     (
         "pyrograph-losses",
@@ -57,6 +61,7 @@ const TABLE: &[(&str, Allowed)] = &[
             "pyrograph-base",
             "pyrograph-backend",
             "pyrograph-vision",
+            "pyrograph-figures",
             "pyrograph-models",
             "pyrograph-diffusion",
             "pyrograph-losses",
@@ -76,7 +81,7 @@ const TABLE: &[(&str, Allowed)] = &[
     ),
     (
         "pyrograph-loadtest",
-        These(&["pyrograph-base", "pyrograph-vision"]),
+        These(&["pyrograph-base", "pyrograph-vision", "pyrograph-figures"]),
     ),
     (
         "pyrograph-conformance",
@@ -174,6 +179,7 @@ mod tests {
         for (member, dependency) in [
             ("pyrograph-backend", "pyrograph-vision"),
             ("pyrograph-vision", "pyrograph-backend"),
+            ("pyrograph-vision", "pyrograph-figures"),
             ("pyrograph-models", "pyrograph-losses"),
             ("pyrograph-diffusion", "pyrograph-models"),
             ("pyrograph-metrics", "pyrograph-backend"),

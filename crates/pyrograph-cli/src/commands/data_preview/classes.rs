@@ -3,8 +3,9 @@
 use anyhow::bail;
 use pyrograph::{
     data::{Split, SpriteSet, epoch_order},
+    figures::labelled_grid,
     train::{dcgan::ImageSource, sprites::DataSource},
-    vision::{RgbImage, enlarge, labelled_grid, pick_factor, resize_bilinear, write_png},
+    vision::{RgbImage, enlarge, pick_factor, resize_bilinear, write_png},
 };
 use serde_json::{Map, json};
 

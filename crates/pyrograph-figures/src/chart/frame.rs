@@ -1,10 +1,11 @@
 //! What every chart has around its data: titles, axes, ticks and a legend.
 
 use image::{Rgb, RgbImage};
+use pyrograph_vision::blank;
 
 use super::axis::{Axis, Tick};
 use super::stroke::Stroke;
-use crate::VisionError;
+use crate::FigureError;
 use crate::canvas::{self, WHITE};
 use crate::text::{TextSize, draw_text, text_size};
 
@@ -96,7 +97,7 @@ impl Frame {
         x_axis: Axis,
         y_axis: Axis,
         legend: &[LegendEntry<'_>],
-    ) -> Result<Self, VisionError> {
+    ) -> Result<Self, FigureError> {
         Self::with_right(labels, x_axis, y_axis, None, legend)
     }
 
@@ -107,21 +108,21 @@ impl Frame {
         y_axis: Axis,
         right: Option<(Axis, &str)>,
         legend: &[LegendEntry<'_>],
-    ) -> Result<Self, VisionError> {
+    ) -> Result<Self, FigureError> {
         for (what, side) in [
             ("the width of a chart", labels.size.0),
             ("the height of a chart", labels.size.1),
         ] {
             if !SIDES.contains(&side) {
                 let allowed = "240 to 8192 pixels";
-                return Err(VisionError::Range {
+                return Err(FigureError::Range {
                     what,
                     seen: side.into(),
                     allowed,
                 });
             }
         }
-        let mut picture = canvas::blank(labels.size.0.into(), labels.size.1.into(), WHITE)?;
+        let mut picture = blank(labels.size.0.into(), labels.size.1.into(), WHITE)?;
         let top = draw_heading(&mut picture, labels, legend);
         let line = text_size("", TextSize::Label).1;
         let x_title = if labels.x_label.is_empty() { 0 } else { line };

@@ -7,7 +7,7 @@ use super::frame::{Frame, INK, Labels, LegendEntry, Shape};
 use super::stroke::Stroke;
 use super::tags::{self, Tag};
 use super::{COLOURS, FAR, HALF_THICKNESS, range};
-use crate::VisionError;
+use crate::FigureError;
 
 /// The share of the range that stays free around the points, so that their labels have room.
 const AROUND: f64 = 0.12;
@@ -71,13 +71,13 @@ impl Default for ScatterOptions {
 /// cover another one or a point moves up or down, and a thin line joins it to its point.
 ///
 /// # Errors
-/// [`VisionError::NothingToPlot`] when no point is left, [`VisionError::Range`] for a spread that
+/// [`FigureError::NothingToPlot`] when no point is left, [`FigureError::Range`] for a spread that
 /// is not from 0 to 10¹⁰⁰, for a coordinate of a logarithmic axis that is not above zero, or for a
 /// picture that is too small or too large.
 pub fn scatter_chart(
     options: &ScatterOptions,
     points: &[ScatterPoint],
-) -> Result<RgbImage, VisionError> {
+) -> Result<RgbImage, FigureError> {
     let drawn = drawable(options, points)?;
     let ends = |point: &ScatterPoint| {
         let spread = point.spread.unwrap_or(0.0);
@@ -87,7 +87,7 @@ pub fn scatter_chart(
         range(drawn.iter().map(|point| point.x)),
         range(drawn.iter().flat_map(|point| ends(point))),
     ) else {
-        return Err(VisionError::NothingToPlot {
+        return Err(FigureError::NothingToPlot {
             series: 1,
             points: points.len(),
             log_y: false,
@@ -122,20 +122,20 @@ pub fn scatter_chart(
 fn drawable<'a>(
     options: &ScatterOptions,
     points: &'a [ScatterPoint],
-) -> Result<Vec<&'a ScatterPoint>, VisionError> {
+) -> Result<Vec<&'a ScatterPoint>, FigureError> {
     // NaN fails every comparison.
     let is_near = |point: &&ScatterPoint| point.x.abs() <= FAR && point.y.abs() <= FAR;
     let drawn: Vec<_> = points.iter().filter(is_near).collect();
     for point in &drawn {
         if let Some(seen) = point.spread.filter(|spread| !(0.0..=FAR).contains(spread)) {
-            return Err(VisionError::Range {
+            return Err(FigureError::Range {
                 what: "the spread of a point",
                 seen,
                 allowed: "0 to 1e100",
             });
         }
         if options.log_x && point.x < 1.0 / FAR {
-            return Err(VisionError::Range {
+            return Err(FigureError::Range {
                 what: "the x of a point on a logarithmic axis",
                 seen: point.x,
                 allowed: "above 0",
@@ -287,7 +287,7 @@ mod tests {
         ];
         let error = scatter_chart(&ScatterOptions::default(), &broken).expect_err("none");
         assert!(
-            matches!(error, VisionError::NothingToPlot { points: 2, .. }),
+            matches!(error, FigureError::NothingToPlot { points: 2, .. }),
             "{error}"
         );
         assert!(scatter_chart(&ScatterOptions::default(), &[]).is_err());
@@ -299,7 +299,7 @@ mod tests {
     fn spreads_sizes_and_logarithms_outside_their_ranges_are_refused() {
         let refused = |options: &ScatterOptions, point| {
             let error = scatter_chart(options, &[point]).expect_err("refused");
-            assert!(matches!(error, VisionError::Range { .. }), "{error}");
+            assert!(matches!(error, FigureError::Range { .. }), "{error}");
             error.to_string()
         };
         let linear = ScatterOptions::default();

@@ -7,7 +7,7 @@ use super::bins::{Bins, HistogramScale};
 use super::frame::{self, Frame, Labels, Shape};
 use super::stroke::Stroke;
 use super::{COLOURS, FAR, HALF_THICKNESS, legend};
-use crate::VisionError;
+use crate::FigureError;
 
 /// Opacity of the bars, through which those behind them show.
 const BAR: f32 = 0.3;
@@ -96,15 +96,15 @@ impl Default for HistogramOptions {
 /// values and marks are skipped; the axis includes all other marks.
 ///
 /// # Errors
-/// [`VisionError::NothingToPlot`] when no value is left, [`VisionError::Range`] for a number of bins
+/// [`FigureError::NothingToPlot`] when no value is left, [`FigureError::Range`] for a number of bins
 /// outside 1 to 1024 or a picture that is too small or too large.
 pub fn histogram_chart(
     options: &HistogramOptions,
     distributions: &[Distribution],
     marks: &[Mark],
-) -> Result<RgbImage, VisionError> {
+) -> Result<RgbImage, FigureError> {
     if !BINS.contains(&options.bins) {
-        return Err(VisionError::Range {
+        return Err(FigureError::Range {
             what: "the number of bins",
             seen: options.bins as f64,
             allowed: "1 to 1024",
@@ -113,7 +113,7 @@ pub fn histogram_chart(
     let values = distributions.iter().flat_map(|each| &each.values);
     let Some(bins) = Bins::around(values, options.bins) else {
         let points = distributions.iter().map(|each| each.values.len()).sum();
-        return Err(VisionError::NothingToPlot {
+        return Err(FigureError::NothingToPlot {
             series: distributions.len(),
             points,
             log_y: false,
@@ -218,7 +218,7 @@ mod tests {
         picture.pixels().filter(|pixel| **pixel == colour).count()
     }
 
-    fn draw(distributions: &[Distribution], marks: &[Mark]) -> Result<RgbImage, VisionError> {
+    fn draw(distributions: &[Distribution], marks: &[Mark]) -> Result<RgbImage, FigureError> {
         histogram_chart(&HistogramOptions::default(), distributions, marks)
     }
 
@@ -268,7 +268,7 @@ mod tests {
         ];
         assert!(matches!(
             draw(&nothing, &[Mark::new("", 1.0)]),
-            Err(VisionError::NothingToPlot {
+            Err(FigureError::NothingToPlot {
                 series: 2,
                 points: 1,
                 log_y: false
@@ -281,7 +281,7 @@ mod tests {
                 ..HistogramOptions::default()
             };
             let result = histogram_chart(&options, &scores(), &[]);
-            assert!(matches!(result, Err(VisionError::Range { .. })), "{bins}");
+            assert!(matches!(result, Err(FigureError::Range { .. })), "{bins}");
         }
     }
 }

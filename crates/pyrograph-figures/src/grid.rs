@@ -1,10 +1,11 @@
 //! Sheets of images: plain grids, grids with labels, and figures side by side.
 
 use image::{Rgb, RgbImage};
+use pyrograph_vision::blank;
 
 use crate::canvas::{self, WHITE};
 use crate::text::{TextSize, draw_text, text_size};
-use crate::{VisionError, canvas::ink_on};
+use crate::{FigureError, canvas::ink_on};
 
 /// Pixels between a label or a title and its image.
 const TEXT_GAP: u64 = 6;
@@ -17,21 +18,21 @@ const PANEL_GAP: u32 = 16;
 /// images than `columns` give one row without empty cells.
 ///
 /// # Errors
-/// [`VisionError::Empty`] without images, [`VisionError::Zero`] for no columns,
-/// [`VisionError::TooLarge`] beyond 2²⁸ pixels.
+/// [`FigureError::Empty`] without images, [`FigureError::Zero`] for no columns,
+/// [`TooLarge`](pyrograph_vision::VisionError::TooLarge) beyond 2²⁸ pixels.
 pub fn grid(
     images: &[RgbImage],
     columns: usize,
     gap: u32,
     background: Rgb<u8>,
-) -> Result<RgbImage, VisionError> {
+) -> Result<RgbImage, FigureError> {
     if columns == 0 {
-        return Err(VisionError::Zero {
+        return Err(FigureError::Zero {
             what: "the number of columns of a grid",
         });
     }
     if images.is_empty() {
-        return Err(VisionError::Empty {
+        return Err(FigureError::Empty {
             what: "images of a grid",
         });
     }
@@ -59,13 +60,14 @@ pub fn grid(
 /// room is reserved for them. The text is black or white, whichever is readable on `background`.
 ///
 /// # Errors
-/// [`VisionError::Empty`] when no row has an image, [`VisionError::TooLarge`] beyond 2²⁸ pixels.
+/// [`FigureError::Empty`] when no row has an image,
+/// [`TooLarge`](pyrograph_vision::VisionError::TooLarge) beyond 2²⁸ pixels.
 pub fn labelled_grid<L, I>(
     rows: &[(L, I)],
     column_titles: &[&str],
     gap: u32,
     background: Rgb<u8>,
-) -> Result<RgbImage, VisionError>
+) -> Result<RgbImage, FigureError>
 where
     L: AsRef<str>,
     I: AsRef<[RgbImage]>,
@@ -75,7 +77,7 @@ where
         .map(|(label, images)| (label.as_ref(), images.as_ref()))
         .collect();
     if rows.iter().all(|(_, images)| images.is_empty()) {
-        return Err(VisionError::Empty {
+        return Err(FigureError::Empty {
             what: "images of a labelled grid",
         });
     }
@@ -102,8 +104,9 @@ where
 /// beside samples without it.
 ///
 /// # Errors
-/// [`VisionError::Empty`] without figures, [`VisionError::TooLarge`] beyond 2²⁸ pixels.
-pub fn panels<T: AsRef<str>>(figures: &[(T, RgbImage)]) -> Result<RgbImage, VisionError> {
+/// [`FigureError::Empty`] without figures,
+/// [`TooLarge`](pyrograph_vision::VisionError::TooLarge) beyond 2²⁸ pixels.
+pub fn panels<T: AsRef<str>>(figures: &[(T, RgbImage)]) -> Result<RgbImage, FigureError> {
     let titles: Vec<&str> = figures.iter().map(|(title, _)| title.as_ref()).collect();
     let images: Vec<RgbImage> = figures.iter().map(|(_, image)| image.clone()).collect();
     labelled_grid(&[("", images)], &titles, PANEL_GAP, WHITE)
@@ -174,10 +177,10 @@ impl Sheet {
         }
     }
 
-    fn blank(&self, background: Rgb<u8>) -> Result<RgbImage, VisionError> {
+    fn blank(&self, background: Rgb<u8>) -> Result<RgbImage, FigureError> {
         let width = self.column_start(self.columns.len());
         let height = self.row_start(self.rows.len());
-        canvas::blank(width, height, background)
+        Ok(blank(width, height, background)?)
     }
 
     fn column_start(&self, column: usize) -> u64 {
@@ -202,6 +205,8 @@ impl Sheet {
 
 #[cfg(test)]
 mod tests {
+    use pyrograph_vision::VisionError;
+
     use super::*;
 
     const RED: Rgb<u8> = Rgb([255, 0, 0]);
@@ -243,18 +248,21 @@ mod tests {
     fn nothing_to_show_and_no_columns_are_refused() {
         assert!(matches!(
             grid(&[], 2, 1, WHITE),
-            Err(VisionError::Empty { .. })
+            Err(FigureError::Empty { .. })
         ));
         assert!(matches!(
             grid(&[square(1, RED)], 0, 1, WHITE),
-            Err(VisionError::Zero { .. })
+            Err(FigureError::Zero { .. })
         ));
         let giant = grid(&[square(1, RED)], 1, u32::MAX, WHITE);
-        assert!(matches!(giant, Err(VisionError::TooLarge { .. })));
+        assert!(matches!(
+            giant,
+            Err(FigureError::Vision(VisionError::TooLarge { .. }))
+        ));
         let nothing: [(&str, Vec<RgbImage>); 1] = [("hero", vec![])];
         assert!(matches!(
             labelled_grid(&nothing, &[], 1, WHITE),
-            Err(VisionError::Empty { .. })
+            Err(FigureError::Empty { .. })
         ));
         assert!(panels::<&str>(&[]).is_err());
     }

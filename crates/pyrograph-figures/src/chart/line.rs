@@ -6,7 +6,7 @@ use super::axis::{Axis, Scale};
 use super::frame::{self, Frame, Labels, Shape};
 use super::stroke::Stroke;
 use super::{COLOURS, FAR, HALF_THICKNESS, Series, legend, range};
-use crate::VisionError;
+use crate::FigureError;
 
 /// Opacity of a raw line under its smoothed one.
 const FAINT: f32 = 0.25;
@@ -55,9 +55,9 @@ impl Default for ChartOptions {
 /// and so are points at or below zero on a logarithmic axis.
 ///
 /// # Errors
-/// [`VisionError::NothingToPlot`] when no point is left, [`VisionError::Range`] for a smoothing
+/// [`FigureError::NothingToPlot`] when no point is left, [`FigureError::Range`] for a smoothing
 /// outside [0, 1) or a picture that is too small or too large.
-pub fn line_chart(options: &ChartOptions, series: &[Series]) -> Result<RgbImage, VisionError> {
+pub fn line_chart(options: &ChartOptions, series: &[Series]) -> Result<RgbImage, FigureError> {
     line_chart_with_right(options, series, None)
 }
 
@@ -76,17 +76,17 @@ pub struct RightAxis {
 /// [`line_chart`] with further lines that have an axis of their own at the right.
 ///
 /// # Errors
-/// As [`line_chart`]; and [`VisionError::Range`] for an axis whose upper end is not above its lower
+/// As [`line_chart`]; and [`FigureError::Range`] for an axis whose upper end is not above its lower
 /// one.
 pub fn line_chart_with_right(
     options: &ChartOptions,
     series: &[Series],
     right: Option<&RightAxis>,
-) -> Result<RgbImage, VisionError> {
+) -> Result<RgbImage, FigureError> {
     if let Some((low, high)) = right.map(|right| right.range)
         && !(low.abs() <= FAR && high.abs() <= FAR && low < high)
     {
-        return Err(VisionError::Range {
+        return Err(FigureError::Range {
             what: "the upper end of the axis at the right",
             seen: high,
             allowed: "above the lower end",
@@ -94,7 +94,7 @@ pub fn line_chart_with_right(
     }
     if !(0.0..1.0).contains(&options.smoothing) {
         let allowed = "0 (none) to just below 1";
-        return Err(VisionError::Range {
+        return Err(FigureError::Range {
             what: "smoothing",
             seen: options.smoothing,
             allowed,
@@ -114,7 +114,7 @@ pub fn line_chart_with_right(
     ) else {
         let points = series.iter().map(|series| series.points.len()).sum();
         let log_y = options.log_y;
-        return Err(VisionError::NothingToPlot {
+        return Err(FigureError::NothingToPlot {
             series: series.len(),
             points,
             log_y,
@@ -289,7 +289,7 @@ mod tests {
                 ..right(0.5)
             };
             let drawn = line_chart_with_right(&options(0.0, false), &losses, Some(&right));
-            assert!(matches!(drawn, Err(VisionError::Range { .. })), "{range:?}");
+            assert!(matches!(drawn, Err(FigureError::Range { .. })), "{range:?}");
         }
     }
 
@@ -312,7 +312,7 @@ mod tests {
         assert!(
             matches!(
                 error,
-                VisionError::NothingToPlot {
+                FigureError::NothingToPlot {
                     series: 1,
                     points: 2,
                     log_y: true
@@ -329,7 +329,7 @@ mod tests {
         for smoothing in [-0.1, 1.0, f64::NAN] {
             let result = line_chart(&options(smoothing, false), &series);
             assert!(
-                matches!(result, Err(VisionError::Range { .. })),
+                matches!(result, Err(FigureError::Range { .. })),
                 "{smoothing}"
             );
         }
@@ -340,7 +340,7 @@ mod tests {
             };
             assert!(matches!(
                 line_chart(&options, &series),
-                Err(VisionError::Range { .. })
+                Err(FigureError::Range { .. })
             ));
         }
     }

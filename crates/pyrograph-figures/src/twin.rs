@@ -1,9 +1,10 @@
 //! Figures of an image, its twin (the nearest normal image of a model), and their difference.
 
 use image::RgbImage;
+use pyrograph_vision::{VisionError, enlarge, from_chw, pick_factor};
 
 use crate::canvas::WHITE;
-use crate::{VisionError, enlarge, from_chw, heat_map, labelled_grid, pick_factor};
+use crate::{FigureError, heat_map, labelled_grid};
 
 /// The side in pixels up to which images are enlarged.
 const SIDE: u32 = 128;
@@ -31,7 +32,7 @@ impl TwinRow {
     /// of the row; rows that are compared need a common scale.
     ///
     /// # Errors
-    /// Those of [`from_chw`] for either image, [`VisionError::Range`] for a `scale_max` that is not
+    /// Those of [`from_chw`] for either image, [`FigureError::Range`] for a `scale_max` that is not
     /// finite or not above 0.
     pub fn from_chw(
         caption: impl Into<String>,
@@ -39,7 +40,7 @@ impl TwinRow {
         twin: &[f32],
         (channels, height, width): (usize, usize, usize),
         scale_max: Option<f32>,
-    ) -> Result<Self, VisionError> {
+    ) -> Result<Self, FigureError> {
         let image = |values| from_chw(values, channels, height, width);
         let (input_image, twin_image) = (image(input)?, image(twin)?);
         // Both have `channels · height · width` values, or there would be no images.
@@ -68,8 +69,8 @@ impl TwinRow {
 /// about 128 pixels.
 ///
 /// # Errors
-/// [`VisionError::Empty`] without rows, [`VisionError::TooLarge`] beyond 2²⁸ pixels.
-pub fn twin_figure(titles: &[&str; 3], rows: &[TwinRow]) -> Result<RgbImage, VisionError> {
+/// [`FigureError::Empty`] without rows, [`VisionError::TooLarge`] beyond 2²⁸ pixels.
+pub fn twin_figure(titles: &[&str; 3], rows: &[TwinRow]) -> Result<RgbImage, FigureError> {
     let side = |image: &RgbImage| image.width().max(image.height());
     let sides = rows.iter().flat_map(TwinRow::images).map(side);
     let factor = pick_factor(sides.max().unwrap_or(1), SIDE);
@@ -84,7 +85,7 @@ pub fn twin_figure(titles: &[&str; 3], rows: &[TwinRow]) -> Result<RgbImage, Vis
     let rows: Vec<_> = rows
         .iter()
         .map(enlarged)
-        .collect::<Result<_, VisionError>>()?;
+        .collect::<Result<_, FigureError>>()?;
     labelled_grid(&rows, titles, GAP, WHITE)
 }
 
@@ -136,15 +137,15 @@ mod tests {
         };
         assert!(matches!(
             row(&[0.0; 2], &[0.0, f32::NAN]),
-            VisionError::NonFinite { column: 1, .. }
+            FigureError::Vision(VisionError::NonFinite { column: 1, .. })
         ));
         assert!(matches!(
             row(&[0.0; 2], &[0.0; 3]),
-            VisionError::Length { seen: 3, .. }
+            FigureError::Vision(VisionError::Length { seen: 3, .. })
         ));
         assert!(matches!(
             twin_figure(&TITLES, &[]),
-            Err(VisionError::Empty { .. })
+            Err(FigureError::Empty { .. })
         ));
     }
 }

@@ -5,8 +5,9 @@ use std::path::Path;
 use image::codecs::gif::{GifEncoder, Repeat};
 use image::{Delay, DynamicImage, Frame, RgbImage};
 use pyrograph_base::atomic_write;
+use pyrograph_vision::VisionError;
 
-use crate::VisionError;
+use crate::FigureError;
 
 /// Effort of the colour quantiser, from 1 (slowest) to 30. It is at work only in frames of more
 /// than 256 colours; others keep theirs exactly.
@@ -38,13 +39,13 @@ impl Default for GifOptions {
 /// palette of its own: exact up to 256 colours, otherwise the 256 colours that fit it best.
 ///
 /// # Errors
-/// [`VisionError::Empty`] without frames, [`VisionError::FrameSize`] unless all have one size,
-/// [`VisionError::GifSize`] for a side of 0 or beyond 65535, and those of [`atomic_write`].
+/// [`FigureError::Empty`] without frames, [`FigureError::FrameSize`] unless all have one size,
+/// [`FigureError::GifSize`] for a side of 0 or beyond 65535, and those of [`atomic_write`].
 pub fn write_gif(
     path: impl AsRef<Path>,
     frames: &[RgbImage],
     options: &GifOptions,
-) -> Result<(), VisionError> {
+) -> Result<(), FigureError> {
     let path = path.as_ref();
     check_sizes(frames)?;
     let mut bytes = Vec::new();
@@ -55,22 +56,22 @@ pub fn write_gif(
     Ok(atomic_write(path, &bytes)?)
 }
 
-fn check_sizes(frames: &[RgbImage]) -> Result<(), VisionError> {
+fn check_sizes(frames: &[RgbImage]) -> Result<(), FigureError> {
     let Some(first) = frames.first().map(RgbImage::dimensions) else {
-        return Err(VisionError::Empty {
+        return Err(FigureError::Empty {
             what: "frames of an animation",
         });
     };
     let allowed = 1..=u32::from(u16::MAX);
     if !allowed.contains(&first.0) || !allowed.contains(&first.1) {
-        return Err(VisionError::GifSize {
+        return Err(FigureError::GifSize {
             width: first.0,
             height: first.1,
         });
     }
     match frames.iter().position(|frame| frame.dimensions() != first) {
         None => Ok(()),
-        Some(index) => Err(VisionError::FrameSize {
+        Some(index) => Err(FigureError::FrameSize {
             index,
             seen: frames[index].dimensions(),
             first,
@@ -165,19 +166,19 @@ mod tests {
     fn frames_that_do_not_agree_or_do_not_fit_are_refused() {
         let options = GifOptions::default();
         let write = |frames: &[RgbImage]| write_gif("/nowhere/x.gif", frames, &options);
-        assert!(matches!(write(&[]), Err(VisionError::Empty { .. })));
+        assert!(matches!(write(&[]), Err(FigureError::Empty { .. })));
         let mixed = [RgbImage::new(2, 2), RgbImage::new(2, 3)];
         assert!(matches!(
             write(&mixed),
-            Err(VisionError::FrameSize { index: 1, .. })
+            Err(FigureError::FrameSize { index: 1, .. })
         ));
         assert!(matches!(
             write(&[RgbImage::new(0, 2)]),
-            Err(VisionError::GifSize { .. })
+            Err(FigureError::GifSize { .. })
         ));
         assert!(matches!(
             write(&[RgbImage::new(70_000, 1)]),
-            Err(VisionError::GifSize { .. })
+            Err(FigureError::GifSize { .. })
         ));
     }
 }

@@ -1,8 +1,9 @@
 //! Heat maps of magnitudes, such as the residual of a reconstruction.
 
 use image::RgbImage;
+use pyrograph_vision::{VisionError, blank};
 
-use crate::{VisionError, canvas};
+use crate::{FigureError, canvas};
 
 /// Ten evenly spaced colours of matplotlib's inferno (van der Walt and Smith, CC0), whose lightness
 /// rises evenly from black to pale yellow; the first is exactly black here.
@@ -28,35 +29,35 @@ const INFERNO: [[u8; 3]; 10] = [
 ///
 /// # Errors
 /// [`VisionError::Length`] unless there are `height · width` values, [`VisionError::NonFinite`]
-/// with the position of the first value that is infinite or NaN, [`VisionError::Range`] for a scale
+/// with the position of the first value that is infinite or NaN, [`FigureError::Range`] for a scale
 /// that is not finite or not above 0, [`VisionError::TooLarge`] beyond 2²⁸ pixels.
 pub fn heat_map(
     values: &[f32],
     height: usize,
     width: usize,
     scale_max: Option<f32>,
-) -> Result<RgbImage, VisionError> {
+) -> Result<RgbImage, FigureError> {
     let expected = height.saturating_mul(width);
     if values.len() != expected {
-        return Err(VisionError::Length {
+        return Err(FigureError::Vision(VisionError::Length {
             seen: values.len(),
             expected,
             channels: 1,
             height,
             width,
-        });
+        }));
     }
     if let Some(index) = values.iter().position(|value| !value.is_finite()) {
         // A value exists, so the width is not 0.
-        return Err(VisionError::NonFinite {
+        return Err(FigureError::Vision(VisionError::NonFinite {
             value: values[index],
             channel: 0,
             row: index / width,
             column: index % width,
-        });
+        }));
     }
     if let Some(seen) = scale_max.filter(|most| !(most.is_finite() && *most > 0.0)) {
-        return Err(VisionError::Range {
+        return Err(FigureError::Range {
             what: "the largest value of a heat map",
             seen: seen.into(),
             allowed: "above 0 and finite",
@@ -64,7 +65,7 @@ pub fn heat_map(
     }
     let largest = || values.iter().fold(0.0, |most: f32, x| most.max(x.abs()));
     let most = scale_max.unwrap_or_else(largest);
-    let mut map = canvas::blank(width as u64, height as u64, canvas::BLACK)?;
+    let mut map = blank(width as u64, height as u64, canvas::BLACK)?;
     for (pixel, value) in map.pixels_mut().zip(values) {
         // Where all values are 0 so is the scale: 0 / 0 is NaN, which becomes black.
         pixel.0 = colour(value.abs() / most);
@@ -126,18 +127,21 @@ mod tests {
         let nan = heat_map(&[0.0, 0.0, 0.0, f32::NAN], 2, 2, None).unwrap_err();
         assert!(matches!(
             nan,
-            VisionError::NonFinite {
+            FigureError::Vision(VisionError::NonFinite {
                 row: 1,
                 column: 1,
                 ..
-            }
+            })
         ));
         let length = heat_map(&[0.0; 3], 2, 2, None);
-        assert!(matches!(length, Err(VisionError::Length { .. })));
+        assert!(matches!(
+            length,
+            Err(FigureError::Vision(VisionError::Length { .. }))
+        ));
         assert!(heat_map(&[], usize::MAX, 2, None).is_err());
         for scale in [0.0, -1.0, f32::NAN, f32::INFINITY] {
             let result = heat_map(&[0.0], 1, 1, Some(scale));
-            assert!(matches!(result, Err(VisionError::Range { .. })), "{scale}");
+            assert!(matches!(result, Err(FigureError::Range { .. })), "{scale}");
         }
     }
 

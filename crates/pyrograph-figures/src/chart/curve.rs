@@ -6,7 +6,7 @@ use super::axis::{Axis, Scale};
 use super::frame::{Frame, Labels, Shape};
 use super::stroke::Stroke;
 use super::{COLOURS, HALF_THICKNESS, Series, legend};
-use crate::VisionError;
+use crate::FigureError;
 
 /// The share of the unit square that stays free around it, so that curves along its sides show.
 const AROUND: f64 = 0.02;
@@ -75,12 +75,12 @@ impl CurveOptions {
 /// the curve.
 ///
 /// # Errors
-/// [`VisionError::NothingToPlot`] when no point is left, [`VisionError::Range`] for a finite
+/// [`FigureError::NothingToPlot`] when no point is left, [`FigureError::Range`] for a finite
 /// coordinate outside [0, 1] or a picture that is too small or too large.
-pub fn curve_chart(options: &CurveOptions, series: &[Series]) -> Result<RgbImage, VisionError> {
+pub fn curve_chart(options: &CurveOptions, series: &[Series]) -> Result<RgbImage, FigureError> {
     let points = || series.iter().flat_map(|series| &series.points);
     if !points().any(is_drawable) {
-        return Err(VisionError::NothingToPlot {
+        return Err(FigureError::NothingToPlot {
             series: series.len(),
             points: points().count(),
             log_y: false,
@@ -89,7 +89,7 @@ pub fn curve_chart(options: &CurveOptions, series: &[Series]) -> Result<RgbImage
     let coordinates = || points().flat_map(|&(x, y)| [x, y]);
     let outside = |value: &f64| value.is_finite() && !(0.0..=1.0).contains(value);
     if let Some(seen) = coordinates().find(outside) {
-        return Err(VisionError::Range {
+        return Err(FigureError::Range {
             what: "a coordinate of a curve",
             seen,
             allowed: "0 to 1",
@@ -186,7 +186,7 @@ mod tests {
         };
         assert!(matches!(
             refused(vec![(0.0, f64::NAN)]),
-            VisionError::NothingToPlot { points: 1, .. }
+            FigureError::NothingToPlot { points: 1, .. }
         ));
         assert!(curve_chart(&CurveOptions::roc(), &[]).is_err());
         assert_eq!(
@@ -200,7 +200,7 @@ mod tests {
         let series = [Series::new("", vec![(0.0, 0.0)])];
         assert!(matches!(
             curve_chart(&small, &series),
-            Err(VisionError::Range { .. })
+            Err(FigureError::Range { .. })
         ));
     }
 }

@@ -1,9 +1,9 @@
 //! Drawing boxes on a picture.
 
 use image::{Rgb, RgbImage};
+use pyrograph_vision::{BoundingBox, Detection};
 
-use super::{BoundingBox, Detection, class_colour};
-use crate::{TextSize, canvas, draw_text, text_size};
+use crate::{TextSize, canvas, class_colour, draw_text, text_size};
 
 /// Pixels of a picture's longer side for each pixel that an outline is thick.
 const SIDE_PER_STROKE: u32 = 320;
