@@ -14,6 +14,7 @@ use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf, time::Instant}
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use pyrograph::{
+    art,
     backend::{
         BackendTask, Device, DeviceSpec,
         rng::{NoiseKey, Purpose},
@@ -89,7 +90,7 @@ impl<B: VisionBackend> DcganHooks<B> for Bar {
 
 /// `count` digits of `classes`, large enough for the network.
 fn digits(count: usize, classes: &[u8], seed: u64) -> anyhow::Result<LabelledImages> {
-    Ok(LabelledImages::stroke_digits(count, classes, seed)?.resized(SIDE, SIDE)?)
+    Ok(art::stroke_digits(count, classes, seed)?.resized(SIDE, SIDE)?)
 }
 
 impl BackendTask for Story {

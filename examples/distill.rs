@@ -16,6 +16,7 @@ use std::{path::PathBuf, time::Instant};
 
 use anyhow::Context;
 use pyrograph::{
+    art,
     backend::{
         BackendTask, Device, DeviceSpec,
         vision::{VisionAutodiff, VisionBackend},
@@ -94,9 +95,9 @@ impl BackendTask for Story {
     type Output = anyhow::Result<()>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
-        let scenes = DetectionSet::scenes(TEACHER_SCENES, SIDE, 1)?;
+        let scenes = art::scenes(TEACHER_SCENES, SIDE, 1)?;
         let few = scenes.choose(STUDENT_SCENES, 0)?;
-        let unseen = DetectionSet::scenes(TEST_SCENES, SIDE, 2)?;
+        let unseen = art::scenes(TEST_SCENES, SIDE, 2)?;
         let folder = tempfile::tempdir()?;
         let recipe = |width: f64, share: f64| SsdTraining {
             batch_size: BATCH,

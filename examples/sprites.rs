@@ -15,11 +15,11 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use pyrograph::{
+    art,
     backend::{
         BackendTask, Device, DeviceSpec,
         vision::{VisionAutodiff, VisionBackend},
     },
-    data::SpriteSet,
     diffusion::{ExtraNoise, SamplerConfig, SamplerKind},
     figures::{GifOptions, write_gif},
     pipelines::sprites::{
@@ -82,7 +82,7 @@ impl BackendTask for Story {
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         // 1. Data, drawn by code, and a tenth held out.
-        let (training, held_out) = SpriteSet::procedural(SPRITES, SEED)?.split(HELD_OUT, SEED)?;
+        let (training, held_out) = art::sprites(SPRITES, SEED)?.split(HELD_OUT, SEED)?;
 
         // 2. Training, in a run folder that lives as long as this program.
         let mut config = SpriteTraining {

@@ -12,7 +12,8 @@
 //! | [`diffusion`] | noise schedules, samplers, scheduler files of diffusers |
 //! | [`losses`] | losses without models |
 //! | [`models`] | models, among them those of Stable Diffusion, and their weights by published names |
-//! | [`data`] | sprites and labelled images: files, folders, and sets drawn by code |
+//! | [`data`] | sprites, labelled images, images with boxes: from files, folders and memory |
+//! | [`art`] | such sets drawn by code |
 //! | [`metrics`] | quality figures |
 //! | [`gradcheck`] | gradients held to differences, and closed forms |
 //! | [`train`] | training loops with exact resume |
@@ -32,10 +33,10 @@
 //! this crate alone.
 //!
 //! Each job has a feature (`anomaly`, `detection`, `sprites`, `text-to-image`), and so have training
-//! (`train`), data sets (`data`), figures (`figures`, which jobs but `text-to-image` bring), gradient
-//! checks (`checks`), the server (`serve`) and the load generator (`loadtest`). All are on by
-//! default. A program with one job turns the default features
-//! off and names what it needs, such as `flex` and `detection`.
+//! (`train`), data sets (`data`), drawn ones (`art`), figures (`figures`, which jobs but
+//! `text-to-image` bring), gradient checks (`checks`), the server (`serve`) and the load generator
+//! (`loadtest`). All are on by default. A program with one job turns the default features off and
+//! names what it needs, such as `flex` and `detection`.
 //!
 //! # Inference on the device that a flag names
 //!
@@ -113,6 +114,8 @@
 //! ```
 
 pub use burn;
+#[cfg(feature = "art")]
+pub use pyrograph_art as art;
 pub use pyrograph_backend as backend;
 pub use pyrograph_base as base;
 #[cfg(feature = "data")]

@@ -38,6 +38,10 @@ const TABLE: &[(&str, Allowed)] = &[
         These(&["pyrograph-base", "pyrograph-backend", "pyrograph-vision"]),
     ),
     (
+        "pyrograph-art",
+        These(&["pyrograph-base", "pyrograph-vision", "pyrograph-data"]),
+    ),
+    (
         "pyrograph-metrics",
         These(&["pyrograph-base", "pyrograph-vision"]),
     ),
@@ -49,6 +53,7 @@ const TABLE: &[(&str, Allowed)] = &[
             "pyrograph-backend",
             "pyrograph-vision",
             "pyrograph-data",
+            "pyrograph-art",
             "pyrograph-losses",
             "pyrograph-models",
             "pyrograph-diffusion",
@@ -180,6 +185,7 @@ mod tests {
             ("pyrograph-backend", "pyrograph-vision"),
             ("pyrograph-vision", "pyrograph-backend"),
             ("pyrograph-vision", "pyrograph-figures"),
+            ("pyrograph-data", "pyrograph-art"),
             ("pyrograph-models", "pyrograph-losses"),
             ("pyrograph-diffusion", "pyrograph-models"),
             ("pyrograph-metrics", "pyrograph-backend"),

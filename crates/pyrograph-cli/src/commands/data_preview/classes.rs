@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use pyrograph::{
+    art,
     data::{Split, SpriteSet, epoch_order},
     figures::labelled_grid,
     train::{dcgan::ImageSource, sprites::DataSource},
@@ -53,7 +54,7 @@ impl DataPreview {
                 };
                 read_sprites(&source, &self.common)?
             }
-            None => SpriteSet::procedural(SPRITES, self.seed)?,
+            None => art::sprites(SPRITES, self.seed)?,
         })
     }
 

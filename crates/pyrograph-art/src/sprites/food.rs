@@ -1,12 +1,12 @@
 //! Food: fruit, vegetables, bakery and meat.
 
 use super::canvas::{Canvas, Inks, NOTHING};
-use super::dice::Dice;
 use super::palette::{
     BLUE, BONE, BROWN, CLOUD, CRUST, GOLD, GREEN, ORANGE, PAPER, PINK, PURPLE, RED, Ramp, STEEL,
     TEAL, VIVID,
 };
 use super::{fruit_art, garden_art, kitchen_art, sweets_art};
+use crate::dice::Dice;
 
 /// Colours a ripe fruit can have.
 const RIPE: [Ramp; 5] = [RED, GREEN, GOLD, ORANGE, PINK];

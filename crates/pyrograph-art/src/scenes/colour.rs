@@ -1,8 +1,8 @@
 //! The colours of a scene, and how a shape is painted with them.
 
 use super::canvas::Canvas;
+use super::draws::Draws;
 use super::outline::{Outline, direction};
-use crate::order::Draws;
 
 /// Red, green and blue, 0 to 255.
 pub(super) type Colour = [f32; 3];
@@ -105,11 +105,11 @@ pub(super) fn covered(distance: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::Purpose;
+    use crate::scenes::draws::draws_of;
 
     #[test]
     fn colours_of_shapes_are_told_from_the_ground() {
-        let mut draws = Draws::new(Purpose::Scene, 0, 0, 0);
+        let mut draws = draws_of(0, 0);
         for _ in 0..500 {
             let ground = [any(&mut draws), any(&mut draws)];
             let look = Look::drawn(&ground, &[], &mut draws);

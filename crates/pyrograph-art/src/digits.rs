@@ -5,8 +5,8 @@
 //! the middle of its weight as in MNIST. Nothing but sums, products and square roots is used, so
 //! that the bytes are the same on every machine.
 
-use super::dice::Dice;
-use super::digit_shapes::{Point, shapes};
+use crate::dice::Dice;
+use crate::digit_shapes::{Point, shapes};
 
 /// Width and height of an image in pixels, as in MNIST.
 pub(crate) const DIGIT_SIDE: usize = 28;

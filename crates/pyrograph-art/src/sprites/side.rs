@@ -1,12 +1,12 @@
 //! Heroes and creatures seen from the side. All of them face right.
 
 use super::canvas::{Canvas, Inks, NOTHING};
-use super::dice::Dice;
 use super::palette::{
     BLUE, BONE, BROWN, CLOUD, COAL, CRUST, GOLD, GREEN, HAIR, IRON, LEATHER, METAL, ORANGE, PINK,
     PURPLE, RED, Ramp, SKIN, STEEL, TEAL, VIVID,
 };
 use super::{side_art, side_beast_art};
+use crate::dice::Dice;
 
 /// Coats of four-legged animals.
 const FUR: [Ramp; 6] = [BROWN, CRUST, COAL, STEEL, ORANGE, PINK];

@@ -4,8 +4,8 @@ use pyrograph_vision::BoundingBox;
 
 use super::canvas::Canvas;
 use super::colour::{self, Colour, covered};
+use super::draws::Draws;
 use super::outline::{Point, from_line};
-use crate::order::Draws;
 
 /// The most lines behind the shapes.
 const LINES: usize = 4;

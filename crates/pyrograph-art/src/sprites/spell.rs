@@ -1,12 +1,12 @@
 //! Things of magic: potions, wands, books, scrolls, orbs, flames, lightning, rings, crystals.
 
 use super::canvas::{Canvas, Inks, NOTHING};
-use super::dice::Dice;
 use super::palette::{
     BLUE, BROWN, CLOUD, CRUST, GOLD, GREEN, IRON, METAL, PAPER, PINK, PURPLE, RED, STEEL, TEAL,
     VIVID,
 };
 use super::{element_art, gem_art, spell_art};
+use crate::dice::Dice;
 
 /// Draws one thing of magic.
 pub(super) fn draw(canvas: &mut Canvas, dice: &mut Dice) {

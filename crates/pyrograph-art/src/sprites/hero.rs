@@ -1,9 +1,9 @@
 //! Heroes seen from the front: seven callings, dressed and armed by choice.
 
 use super::canvas::{Canvas, Inks};
-use super::dice::Dice;
 use super::hero_art as art;
 use super::palette::{BONE, BROWN, CRUST, GOLD, HAIR, LEATHER, METAL, Ramp, SKIN, STEEL, VIVID};
+use crate::dice::Dice;
 
 /// Row of the shoulders in all bodies.
 const SHOULDERS: usize = 8;

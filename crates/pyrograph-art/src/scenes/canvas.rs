@@ -2,8 +2,10 @@
 
 use pyrograph_vision::{BoundingBox, RgbImage};
 
+use pyrograph_base::rand::Rng;
+
 use super::colour::Colour;
-use crate::order::Draws;
+use super::draws::Draws;
 
 /// The values of a byte.
 const BYTES: f32 = 256.0;
@@ -56,7 +58,7 @@ impl Canvas {
     /// Lets every value stray by up to `reach`.
     pub(super) fn add_noise(&mut self, reach: f32, noise: &mut Draws) {
         for pixel in &mut self.pixels {
-            let [a, b, c, ..] = noise.bits().to_le_bytes();
+            let [a, b, c, ..] = noise.next_u64().to_le_bytes();
             for (value, byte) in pixel.iter_mut().zip([a, b, c]) {
                 *value += reach * ((2.0 * f32::from(byte) + 1.0) / BYTES - 1.0);
             }

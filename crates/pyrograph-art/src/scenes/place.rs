@@ -1,8 +1,8 @@
 //! Which shapes a scene has, and where.
 
 use super::classes::CLASS_NAMES;
+use super::draws::Draws;
 use super::outline::{Outline, Shape};
-use crate::order::Draws;
 
 /// The most shapes of a scene.
 const MOST: usize = 6;

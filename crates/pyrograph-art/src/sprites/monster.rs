@@ -1,12 +1,12 @@
 //! Monsters and animals seen from the front.
 
 use super::canvas::{Canvas, Inks};
-use super::dice::Dice;
 use super::palette::{
     BLUE, BONE, BROWN, CLOUD, COAL, CRUST, GOLD, GREEN, IRON, ORANGE, PAPER, PINK, PURPLE, RED,
     Ramp, STEEL, TEAL, VIVID,
 };
 use super::{beast_art, monster_art};
+use crate::dice::Dice;
 
 /// Coats of animals.
 const FUR: [Ramp; 6] = [BROWN, CRUST, COAL, STEEL, PINK, ORANGE];

@@ -2,8 +2,8 @@
 
 use super::canvas::Canvas;
 use super::colour::{self, Colour};
+use super::draws::Draws;
 use super::outline::{Point, direction};
-use crate::order::Draws;
 
 /// The shortest and the longest repeat of stripes, as a share of the image's side.
 const REPEATS: [f32; 2] = [0.04, 0.4];
@@ -130,13 +130,13 @@ fn smooth(t: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::Purpose;
+    use crate::scenes::draws::draws_of;
 
     #[test]
     fn every_pattern_mixes_the_two_colours_and_nothing_else() {
         let mut patterns = [0; 4];
         for index in 0..200 {
-            let ground = Ground::drawn(50.0, &mut Draws::new(Purpose::Scene, 0, 0, index));
+            let ground = Ground::drawn(50.0, &mut draws_of(0, index));
             let kind = match ground.pattern {
                 Pattern::Flat => 0,
                 Pattern::Gradient(_) => 1,

@@ -5,7 +5,7 @@ use std::f32::consts::PI;
 use pyrograph_vision::BoundingBox;
 
 use super::classes::{Form, form};
-use crate::order::Draws;
+use super::draws::Draws;
 
 /// A place in pixels, or in shares of a shape's size.
 pub(super) type Point = [f32; 2];
@@ -189,11 +189,11 @@ pub(super) fn direction(half_tangent: f32) -> Point {
 mod tests {
     use super::super::classes::CLASS_NAMES;
     use super::*;
-    use crate::order::Purpose;
+    use crate::scenes::draws::draws_of;
 
     fn outlines() -> impl Iterator<Item = (usize, Outline)> {
         (0..100).map(|index| {
-            let mut draws = Draws::new(Purpose::Scene, 1, 0, index);
+            let mut draws = draws_of(1, index);
             let class = index % CLASS_NAMES.len();
             let size = draws.range(15.0, 60.0);
             (
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_longer_side_of_the_box_is_the_size() {
-        let mut draws = Draws::new(Purpose::Scene, 0, 0, 0);
+        let mut draws = draws_of(0, 0);
         for class in (0..CLASS_NAMES.len()).cycle().take(100) {
             let bbox = Outline::drawn(class, 40.0, &mut draws).bbox();
             assert!((bbox.width().max(bbox.height()) - 40.0).abs() < 1e-3);

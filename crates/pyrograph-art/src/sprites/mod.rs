@@ -6,15 +6,9 @@
 //! (bodies, hair, blades, bottles, …) are small pieces of ASCII art, put together by seeded choices
 //! and coloured from one palette of 32 colours. All sprites are centred and stand on the lower
 //! edge, except flying and hanging things.
-//!
-//! The digits of [`LabelledImages::stroke_digits`](crate::LabelledImages::stroke_digits) and the scenes of
-//! [`DetectionSet::scenes`](crate::detection::DetectionSet::scenes) are drawn here too.
 
 mod beast_art;
 mod canvas;
-mod dice;
-mod digit_shapes;
-pub(crate) mod digits;
 mod element_art;
 mod food;
 mod fruit_art;
@@ -26,7 +20,7 @@ mod kitchen_art;
 mod monster;
 mod monster_art;
 mod palette;
-pub(crate) mod scenes;
+mod set;
 mod side;
 mod side_art;
 mod side_beast_art;
@@ -36,8 +30,12 @@ mod sweets_art;
 
 use std::collections::HashSet;
 
+use pyrograph_data::COURSE_CLASSES;
+
+use crate::dice::Dice;
 use canvas::Canvas;
-use dice::Dice;
+
+pub use set::sprites;
 
 /// Width and height of a sprite in pixels.
 pub const SPRITE_SIDE: usize = 16;
@@ -72,13 +70,7 @@ impl SpriteClass {
 
     /// The name shown to people.
     pub fn name(self) -> &'static str {
-        match self {
-            SpriteClass::Hero => "hero",
-            SpriteClass::NonHero => "non-hero",
-            SpriteClass::Food => "food",
-            SpriteClass::Spell => "spell",
-            SpriteClass::SideFacing => "side-facing",
-        }
+        COURSE_CLASSES[self.index()]
     }
 
     /// The label, from 0 to 4.

@@ -3,7 +3,7 @@
 use super::outline::Point;
 
 /// The classes by name, in the order of their numbers.
-pub(crate) const CLASS_NAMES: [&str; 5] = ["ellipse", "rectangle", "triangle", "star", "cross"];
+pub(super) const CLASS_NAMES: [&str; 5] = ["ellipse", "rectangle", "triangle", "star", "cross"];
 
 /// cos 36°.
 const C36: f32 = 0.809_017;

@@ -9,29 +9,32 @@ mod canvas;
 mod classes;
 mod clutter;
 mod colour;
+mod draws;
 mod ground;
 mod outline;
 mod place;
+mod set;
 
+use pyrograph_data::detection::BoxObject;
 use pyrograph_vision::RgbImage;
-
-use crate::detection::BoxObject;
-use crate::order::{Draws, Purpose};
 
 use canvas::Canvas;
 use clutter::Mark;
 use colour::Look;
+use draws::{Draws, draws_of};
 use ground::Ground;
 use outline::Shape;
 
-pub(crate) use classes::CLASS_NAMES;
+use classes::CLASS_NAMES;
+
+pub use set::scenes;
 
 /// The most that one pixel's values stray in all of a scene, as a camera's do.
 const GRAIN: f32 = 6.0;
 
 /// All that is drawn in one image.
 #[derive(Clone, Debug)]
-pub(crate) struct Scene {
+struct Scene {
     side: u32,
     ground: Ground,
     behind: Vec<Mark>,
@@ -44,8 +47,8 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// The scene at `index` of the set of `seed`, in an image of `side` by `side` pixels.
-    pub(crate) fn new(seed: u64, index: usize, side: u32) -> Self {
-        let mut draws = Draws::new(Purpose::Scene, seed, 0, index);
+    fn new(seed: u64, index: usize, side: u32) -> Self {
+        let mut draws = draws_of(seed, index);
         let draws = &mut draws;
         let length = side as f32;
         let shapes = place::place(length, draws);
@@ -70,7 +73,7 @@ impl Scene {
 
     /// The shapes and their boxes, in pixels. A box is that of the whole shape, also where something lies before a part
     /// of it, which is at most half.
-    pub(crate) fn objects(&self) -> Vec<BoxObject> {
+    fn objects(&self) -> Vec<BoxObject> {
         let shapes = self.shapes.iter();
         shapes
             .map(|(shape, _)| BoxObject::new(shape.outline.bbox(), shape.class))
@@ -78,7 +81,7 @@ impl Scene {
     }
 
     /// The image.
-    pub(crate) fn draw(&self) -> RgbImage {
+    fn draw(&self) -> RgbImage {
         let mut noise = self.noise.clone();
         let mut canvas = Canvas::new(self.side);
         self.ground.paint(&mut canvas, &mut noise);
