@@ -14,12 +14,14 @@ use std::{collections::BTreeMap, ops::ControlFlow, path::PathBuf, time::Instant}
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use pyrograph::{
+    art,
     backend::{
         BackendTask, Device, DeviceSpec,
         rng::{NoiseKey, Purpose},
         vision::{VisionAutodiff, VisionBackend},
     },
     data::LabelledImages,
+    figures::grid,
     losses::AnomalyScore,
     metrics::{Pca, auroc},
     models::dcgan::AnoGan,
@@ -34,7 +36,7 @@ use pyrograph::{
         },
         run_folder::RunFolder,
     },
-    vision::{Rgb, batch_from_chw, enlarge, grid, write_png},
+    vision::{Rgb, batch_from_chw, enlarge, write_png},
 };
 
 /// Memory stays with the program from one step to the next.
@@ -88,7 +90,7 @@ impl<B: VisionBackend> DcganHooks<B> for Bar {
 
 /// `count` digits of `classes`, large enough for the network.
 fn digits(count: usize, classes: &[u8], seed: u64) -> anyhow::Result<LabelledImages> {
-    Ok(LabelledImages::stroke_digits(count, classes, seed)?.resized(SIDE, SIDE)?)
+    Ok(art::stroke_digits(count, classes, seed)?.resized(SIDE, SIDE)?)
 }
 
 impl BackendTask for Story {

@@ -16,8 +16,9 @@ use burn::tensor::{
     module::{conv2d as burn_conv2d, max_pool2d as burn_max_pool2d},
     ops::ConvOptions,
 };
+use pyrograph::figures::panels;
 use pyrograph::gradcheck::{GradCheck, HostTensor, Oracle, closed_forms::*, gradcheck};
-use pyrograph::vision::{Rgb, RgbImage, enlarge, panels, pick_factor, write_png};
+use pyrograph::vision::{Rgb, RgbImage, enlarge, pick_factor, write_png};
 
 const ARTICLE: &str =
     include_str!("../crates/pyrograph-gradcheck/tests/fixtures/cnn_gradients.json");

@@ -16,11 +16,13 @@ use std::{path::PathBuf, time::Instant};
 
 use anyhow::Context;
 use pyrograph::{
+    art,
     backend::{
         BackendTask, Device, DeviceSpec,
         vision::{VisionAutodiff, VisionBackend},
     },
     data::detection::{DetectionSet, SsdAugment},
+    figures::{ScatterOptions, ScatterPoint, scatter_chart},
     losses::DistillMethod,
     metrics::VocConfig,
     models::ssd::{Detector, DetectorCard, SsdBackbone, SsdConfig},
@@ -31,7 +33,7 @@ use pyrograph::{
             best_weights, score_set, teacher_checksum, train_ssd,
         },
     },
-    vision::{DetectOptions, RgbImage, ScatterOptions, ScatterPoint, scatter_chart, write_png},
+    vision::{DetectOptions, RgbImage, write_png},
 };
 
 /// Memory stays with the program from one step to the next.
@@ -93,9 +95,9 @@ impl BackendTask for Story {
     type Output = anyhow::Result<()>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
-        let scenes = DetectionSet::scenes(TEACHER_SCENES, SIDE, 1)?;
+        let scenes = art::scenes(TEACHER_SCENES, SIDE, 1)?;
         let few = scenes.choose(STUDENT_SCENES, 0)?;
-        let unseen = DetectionSet::scenes(TEST_SCENES, SIDE, 2)?;
+        let unseen = art::scenes(TEST_SCENES, SIDE, 2)?;
         let folder = tempfile::tempdir()?;
         let recipe = |width: f64, share: f64| SsdTraining {
             batch_size: BATCH,

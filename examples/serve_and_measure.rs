@@ -20,6 +20,7 @@ use std::{
 use anyhow::{Context, bail};
 use pyrograph::{
     backend::{BackendTask, Device, DeviceSpec, vision::VisionAutodiff},
+    figures::{ChartOptions, Series, line_chart, panels},
     models::weights::Precision,
     pipelines::stable_diffusion::MemoryLimit,
     serve::{
@@ -27,7 +28,7 @@ use pyrograph::{
         http::{Server, ServerSettings},
         tasks::{ModelOptions, TaskKind},
     },
-    vision::{ChartOptions, Series, line_chart, panels, write_png},
+    vision::write_png,
 };
 use pyrograph_loadtest::{Load, LoadPlan, LoadReport, latency_picture, run};
 use serde_json::json;

@@ -15,12 +15,13 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use pyrograph::{
+    art,
     backend::{
         BackendTask, Device, DeviceSpec,
         vision::{VisionAutodiff, VisionBackend},
     },
-    data::SpriteSet,
     diffusion::{ExtraNoise, SamplerConfig, SamplerKind},
+    figures::{GifOptions, write_gif},
     pipelines::sprites::{
         SpritePipeline, SpriteRequest, SpriteSamples, class_rows, class_sheet, denoising_frames,
         with_and_without_noise,
@@ -29,7 +30,7 @@ use pyrograph::{
         run_folder::RunFolder,
         sprites::{SpriteHooks, SpriteJudge, SpriteTraining, StepRecord, train_sprites},
     },
-    vision::{GifOptions, write_gif, write_png},
+    vision::write_png,
 };
 
 /// Memory stays with the program from one step to the next.
@@ -81,7 +82,7 @@ impl BackendTask for Story {
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
         // 1. Data, drawn by code, and a tenth held out.
-        let (training, held_out) = SpriteSet::procedural(SPRITES, SEED)?.split(HELD_OUT, SEED)?;
+        let (training, held_out) = art::sprites(SPRITES, SEED)?.split(HELD_OUT, SEED)?;
 
         // 2. Training, in a run folder that lives as long as this program.
         let mut config = SpriteTraining {

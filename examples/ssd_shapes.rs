@@ -14,11 +14,13 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use pyrograph::{
+    art,
     backend::{
         BackendTask, Device, DeviceSpec,
         vision::{VisionAutodiff, VisionBackend},
     },
-    data::detection::{DetectionSet, SsdAugment},
+    data::detection::SsdAugment,
+    figures::{BoxLabel, draw_boxes, grid},
     metrics::{VocConfig, VocReport},
     models::ssd::{Detector, DetectorCard, SsdBackbone},
     pipelines::detection::precision_recall_charts,
@@ -26,7 +28,7 @@ use pyrograph::{
         run_folder::RunFolder,
         ssd::{DetectionRecord, SsdHooks, SsdOptimizer, SsdTraining, score_set, train_ssd},
     },
-    vision::{BoxLabel, DetectOptions, Rgb, draw_boxes, grid, write_png},
+    vision::{DetectOptions, Rgb, write_png},
 };
 
 /// Memory stays with the program from one step to the next.
@@ -77,8 +79,8 @@ impl BackendTask for Story {
     type Output = anyhow::Result<()>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
-        let training_set = DetectionSet::scenes(TRAINING, SIDE, 1)?;
-        let test_set = DetectionSet::scenes(TEST, SIDE, 2)?;
+        let training_set = art::scenes(TRAINING, SIDE, 1)?;
+        let test_set = art::scenes(TEST, SIDE, 2)?;
         let training = SsdTraining {
             batch_size: BATCH,
             // From nothing, in minutes: Adam, and scenes as they are, of which there are enough.

@@ -46,6 +46,16 @@ impl SplitMix64 {
         (self.bits() >> 40) as f32 / (1_u32 << 24) as f32
     }
 
+    /// A number from `low` to `high`, evenly spread. It takes one number of the stream.
+    pub fn range(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.unit()
+    }
+
+    /// True with probability `p`: never at 0, always at 1. It takes one number of the stream.
+    pub fn chance(&mut self, p: f32) -> bool {
+        self.unit() < p
+    }
+
     /// The shuffle of Fisher and Yates: for i from `items.len() - 1` down to 1, item i is swapped with item
     /// `below(i + 1)`.
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
@@ -158,6 +168,10 @@ mod tests {
         let even = counts.iter().all(|count| (860..1140).contains(count));
         assert!(even, "{counts:?}");
         assert_eq!(random.below(0), 0);
+        let hits = (0..10_000).filter(|_| random.chance(0.3)).count();
+        assert!((2800..3200).contains(&hits), "{hits}");
+        assert!((0..1000).all(|_| random.chance(1.0) && !random.chance(0.0)));
+        assert!((0..1000).all(|_| (2.0..=5.0).contains(&random.range(2.0, 5.0))));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::bail;
-use pyrograph::vision::check_target;
+use pyrograph::base::check_target;
 
 /// A path in the JSON of a result: bytes that are no text are shown as the terminal shows them.
 pub(crate) fn as_text(path: &Path) -> String {

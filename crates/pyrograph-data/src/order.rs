@@ -1,6 +1,6 @@
 //! The random order and augmentation of training data, as functions of seeds.
 
-use pyrograph_base::{SplitMix64, hash, rand::Rng};
+use pyrograph_base::{SplitMix64, hash};
 
 /// What a key is for, so that no two uses share a stream.
 #[derive(Clone, Copy, Debug)]
@@ -17,9 +17,7 @@ pub(crate) enum Purpose {
     Crop = 7,
     /// Left and right of an image with boxes.
     Mirror = 8,
-    /// A scene of shapes.
-    Scene = 9,
-    /// The images of a subset.
+    /// The images of a subset; 9 is the scenes' of `pyrograph-art`.
     Choice = 10,
 }
 
@@ -59,45 +57,17 @@ impl Augment {
 
 /// `N` numbers in [-1, 1] for what happens to the image at `index` in this epoch, each evenly spread.
 pub(crate) fn jitter_numbers<const N: usize>(seed: u64, epoch: u64, index: usize) -> [f32; N] {
-    let mut draws = Draws::new(Purpose::Jitter, seed, epoch, index);
+    let mut draws = draws_of(Purpose::Jitter, seed, epoch, index);
     // Multiples of 2⁻²³, which a 32-bit float holds exactly.
     std::array::from_fn(|_| 2.0 * draws.unit() - 1.0)
 }
 
-/// A stream of random numbers that belongs to one use at one image in one epoch.
-#[derive(Clone, Debug)]
-pub(crate) struct Draws(SplitMix64);
+/// The random numbers of one use at one image in one epoch.
+pub(crate) type Draws = SplitMix64;
 
-impl Draws {
-    /// The start of the stream of (`purpose`, `seed`, `epoch`, `index`).
-    pub(crate) fn new(purpose: Purpose, seed: u64, epoch: u64, index: usize) -> Self {
-        Self(SplitMix64::of([seed, epoch, purpose as u64, index as u64]))
-    }
-
-    /// 64 random bits.
-    pub(crate) fn bits(&mut self) -> u64 {
-        self.0.next_u64()
-    }
-
-    /// A number in [0, 1), evenly spread.
-    pub(crate) fn unit(&mut self) -> f32 {
-        self.0.unit()
-    }
-
-    /// A number from `low` to `high`, evenly spread.
-    pub(crate) fn range(&mut self, low: f32, high: f32) -> f32 {
-        low + (high - low) * self.unit()
-    }
-
-    /// A number below `sides`, each as likely as any other; 0 if `sides` is.
-    pub(crate) fn below(&mut self, sides: usize) -> usize {
-        self.0.below(sides)
-    }
-
-    /// True with probability `p`: never at 0, always at 1.
-    pub(crate) fn chance(&mut self, p: f32) -> bool {
-        self.unit() < p
-    }
+/// The start of the stream of (`purpose`, `seed`, `epoch`, `index`).
+pub(crate) fn draws_of(purpose: Purpose, seed: u64, epoch: u64, index: usize) -> Draws {
+    SplitMix64::of([seed, epoch, purpose as u64, index as u64])
 }
 
 /// Shuffles in the way of a split: by seed and class.
@@ -118,6 +88,7 @@ fn stream(purpose: Purpose, seed: u64, item: u64) -> SplitMix64 {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use pyrograph_base::rand::Rng;
 
     use super::*;
 
@@ -175,8 +146,8 @@ mod tests {
     }
 
     #[test]
-    fn draws_are_evenly_spread_and_differ_by_each_of_their_arguments() {
-        let first = |purpose, seed, epoch, index| Draws::new(purpose, seed, epoch, index).bits();
+    fn draws_differ_by_each_of_their_arguments() {
+        let first = |purpose, seed, epoch, index| draws_of(purpose, seed, epoch, index).next_u64();
         let base = first(Purpose::Crop, 1, 2, 3);
         assert_eq!(base, first(Purpose::Crop, 1, 2, 3));
         for other in [
@@ -187,24 +158,6 @@ mod tests {
         ] {
             assert_ne!(base, other);
         }
-        let mut draws = Draws::new(Purpose::Scene, 0, 0, 0);
-        let numbers: Vec<f32> = (0..10_000).map(|_| draws.unit()).collect();
-        assert!(numbers.iter().all(|number| (0.0..1.0).contains(number)));
-        // A standard deviation of 0.003 around the mean.
-        let mean = numbers.iter().sum::<f32>() / 10_000.0;
-        assert!((mean - 0.5).abs() < 0.012, "{mean}");
-        let mut counts = [0; 7];
-        (0..7_000).for_each(|_| counts[draws.below(7)] += 1);
-        // A thousand each, with a standard deviation of 29.
-        assert!(
-            counts.iter().all(|count| (860..1140).contains(count)),
-            "{counts:?}"
-        );
-        let hits = (0..10_000).filter(|_| draws.chance(0.3)).count();
-        assert!((2800..3200).contains(&hits), "{hits}");
-        assert!((0..1000).all(|_| draws.chance(1.0) && !draws.chance(0.0)));
-        assert!((0..1000).all(|_| (2.0..=5.0).contains(&draws.range(2.0, 5.0))));
-        assert_eq!(draws.below(0), 0);
     }
 
     proptest! {

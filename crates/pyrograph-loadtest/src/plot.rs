@@ -1,9 +1,10 @@
 //! The report as a picture.
 
-use pyrograph_vision::{
-    ChartOptions, Distribution, HistogramOptions, Mark, Rgb, RgbImage, Series, VisionError,
-    histogram_chart, image::imageops::replace, line_chart,
+use pyrograph_figures::{
+    ChartOptions, Distribution, FigureError, HistogramOptions, Mark, Series, histogram_chart,
+    line_chart,
 };
+use pyrograph_vision::{Rgb, RgbImage, image::imageops::replace};
 
 use crate::{LatencyFigures, Load, LoadReport, TimelinePoint, percentile};
 
@@ -27,8 +28,8 @@ const BINS: [usize; 2] = [10, 60];
 /// and the curve of all percentiles.
 ///
 /// # Errors
-/// [`VisionError::NothingToPlot`] when no request ended.
-pub fn latency_picture(report: &LoadReport) -> Result<RgbImage, VisionError> {
+/// [`FigureError::NothingToPlot`] when no request ended.
+pub fn latency_picture(report: &LoadReport) -> Result<RgbImage, FigureError> {
     let mut picture = RgbImage::from_pixel(WIDTH, UPPER + LOWER, Rgb([255, 255, 255]));
     let over_time = over_time(report)?;
     replace(&mut picture, &over_time, 0, 0);
@@ -49,7 +50,7 @@ fn latencies(report: &LoadReport) -> Vec<f64> {
     latencies
 }
 
-fn over_time(report: &LoadReport) -> Result<RgbImage, VisionError> {
+fn over_time(report: &LoadReport) -> Result<RgbImage, FigureError> {
     let largest = most(report.timeline.iter().map(|point| 1e3 * point.latency));
     let median = report
         .latency
@@ -163,7 +164,7 @@ fn title(report: &LoadReport) -> String {
     )
 }
 
-fn spread(figures: &LatencyFigures, latencies: &[f64]) -> Result<RgbImage, VisionError> {
+fn spread(figures: &LatencyFigures, latencies: &[f64]) -> Result<RgbImage, FigureError> {
     let is_wide = figures.max_ms > WIDE * figures.p50_ms;
     let place = |milliseconds: f64| match is_wide {
         true => milliseconds.max(1e-3).log10(),
@@ -207,7 +208,7 @@ fn short(value: f64) -> String {
     format!("{value:.*}", decimals as usize)
 }
 
-fn percentiles(latencies: &[f64]) -> Result<RgbImage, VisionError> {
+fn percentiles(latencies: &[f64]) -> Result<RgbImage, FigureError> {
     let points: Vec<(f64, f64)> = (0..=CURVE)
         .map(|place| 100.0 * f64::from(place) / f64::from(CURVE))
         .map(|percent| (percent, percentile(latencies, percent)))

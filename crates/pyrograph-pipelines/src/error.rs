@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pyrograph_base::WriteError;
 use pyrograph_diffusion::DiffusionError;
 use pyrograph_losses::LossError;
 use pyrograph_metrics::MetricsError;
@@ -172,6 +173,13 @@ pub enum PipelineError {
     /// The sampler refuses.
     #[error(transparent)]
     Diffusion(#[from] DiffusionError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A figure cannot be drawn.
+    #[cfg(any(feature = "anomaly", feature = "detection", feature = "sprites"))]
+    #[error(transparent)]
+    Figure(#[from] pyrograph_figures::FigureError),
     /// A picture cannot be made or written.
     #[error(transparent)]
     Vision(#[from] VisionError),

@@ -96,5 +96,5 @@ pub enum ServeError {
     Weights(#[from] pyrograph_models::ModelError),
     /// A file that cannot be written.
     #[error(transparent)]
-    Write(#[from] pyrograph_vision::VisionError),
+    Write(#[from] pyrograph_base::WriteError),
 }

@@ -8,7 +8,7 @@ use burn::{
     record::{BinBytesRecorder, BinFileRecorder, FullPrecisionSettings, Recorder},
     tensor::backend::AutodiffBackend,
 };
-use pyrograph_vision::atomic_write;
+use pyrograph_base::atomic_write;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{DataFingerprint, TrainError};

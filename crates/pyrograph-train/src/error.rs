@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pyrograph_base::WriteError;
 use pyrograph_data::DataError;
 use pyrograph_diffusion::DiffusionError;
 use pyrograph_losses::LossError;
@@ -152,6 +153,9 @@ pub enum TrainError {
     #[error(transparent)]
     Data(#[from] DataError),
     /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// An option of a detector is not allowed.
     #[error(transparent)]
     Vision(#[from] VisionError),
     /// An error of a metric.

@@ -18,15 +18,14 @@
 //! # mod pyrograph {
 //! #     pub use burn;
 //! #     pub mod backend { pub use burn_flex::Flex; }
-//! #     pub use pyrograph_data as data;
+//! #     pub use pyrograph_art as art;
 //! #     pub use pyrograph_train as train;
 //! # }
 //! use pyrograph::burn::backend::Autodiff;
 //! use pyrograph::backend::Flex;
-//! use pyrograph::data::SpriteSet;
 //! use pyrograph::train::{run_folder::RunFolder, sprites::{SpriteTraining, train_sprites}};
 //!
-//! let data = SpriteSet::procedural(2000, 0)?;
+//! let data = pyrograph::art::sprites(2000, 0)?;
 //! let config = SpriteTraining { epochs: Some(2), ..SpriteTraining::for_set(&data) };
 //! let run = RunFolder::create("runs/demo", &config)?;
 //! let trained = train_sprites::<Autodiff<Flex>>(&config, &data, &run, &mut (), &Default::default())?;

@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use crate::{VisionError, canvas};
+use crate::{VisionError, blank};
 
 /// Resizes an image to `width` by `height` by Pillow's bicubic filter, with the same bytes.
 ///
@@ -21,7 +21,7 @@ use crate::{VisionError, canvas};
 /// beyond 2²⁸ pixels.
 pub fn resize_bicubic(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, VisionError> {
     let (from_width, from_height) = image.dimensions();
-    let mut resized = canvas::blank(width.into(), height.into(), canvas::BLACK)?;
+    let mut resized = blank::blank(width.into(), height.into(), blank::BLACK)?;
     for channel in 0..3 {
         let plane: Vec<u8> = image.pixels().map(|pixel| pixel.0[channel]).collect();
         let from = [from_height as usize, from_width as usize];
@@ -66,7 +66,7 @@ pub fn resize_plane_bicubic(
     // Also of the image in between, which is as wide as the one and as high as the other.
     for height in [height, from_height] {
         let pixels = height as u128 * width as u128;
-        if pixels > u128::from(canvas::MAX_PIXELS) {
+        if pixels > u128::from(blank::MAX_PIXELS) {
             return Err(VisionError::TooLarge {
                 width: width as u64,
                 height: height as u64,

@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use crate::{ColourNormalisation, VisionError, canvas};
+use crate::{ColourNormalisation, VisionError, blank};
 
 /// Resizes an image to `width` by `height` bilinearly, rounded to the nearest byte.
 ///
@@ -15,7 +15,7 @@ use crate::{ColourNormalisation, VisionError, canvas};
 /// beyond 2²⁸ pixels.
 pub fn resize_bilinear(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, VisionError> {
     check(image, width, height)?;
-    let mut resized = canvas::blank(width.into(), height.into(), canvas::BLACK)?;
+    let mut resized = blank::blank(width.into(), height.into(), blank::BLACK)?;
     let mut rows = resized.chunks_exact_mut(3 * width as usize);
     each_row(image, width as usize, height as usize, |values| {
         for (byte, value) in rows.next().into_iter().flatten().zip(values) {
@@ -110,7 +110,7 @@ fn check(image: &RgbImage, width: u32, height: u32) -> Result<(), VisionError> {
         }
     }
     let (width, height) = (u64::from(width), u64::from(height));
-    if width * height > canvas::MAX_PIXELS {
+    if width * height > blank::MAX_PIXELS {
         return Err(VisionError::TooLarge { width, height });
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-use crate::{VisionError, canvas};
+use crate::{VisionError, blank};
 
 /// The channels of [`bytes_to_chw`]'s input.
 const BYTE_CHANNELS: &str = "1 (grey), 3 (RGB) and 4 (RGBA, of which the alpha is dropped)";
@@ -34,7 +34,7 @@ pub fn from_chw(
             column,
         });
     }
-    let mut image = canvas::blank(width as u64, height as u64, canvas::BLACK)?;
+    let mut image = blank::blank(width as u64, height as u64, blank::BLACK)?;
     let sources = if channels < 3 { [0, 0, 0] } else { [0, 1, 2] };
     for (index, pixel) in image.pixels_mut().enumerate() {
         pixel.0 = sources.map(|channel| to_byte(values[channel * plane + index]));

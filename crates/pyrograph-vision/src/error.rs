@@ -3,8 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use pyrograph_base::WriteError;
+
+use crate::blank::MAX_PIXELS;
 use crate::boxes::MAX_PRIORS;
-use crate::canvas::MAX_PIXELS;
 
 /// The errors of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +54,7 @@ pub enum VisionError {
         column: usize,
     },
 
-    /// There is nothing to draw or to write.
+    /// There is nothing to compute from.
     #[error("{what}: at least one is needed, there are none")]
     Empty {
         /// What is missing.
@@ -75,31 +77,6 @@ pub enum VisionError {
         width: u64,
         /// Height it would have.
         height: u64,
-    },
-
-    /// The frames of an animation differ in size.
-    #[error(
-        "frame {index} is {} by {} pixels, the first frame {} by {}: all frames have to agree",
-        seen.0, seen.1, first.0, first.1
-    )]
-    FrameSize {
-        /// The frame, from 0.
-        index: usize,
-        /// Its width and height.
-        seen: (u32, u32),
-        /// Width and height of the first frame.
-        first: (u32, u32),
-    },
-
-    /// The frames of a GIF have a side that the format cannot hold.
-    #[error(
-        "frames of {width} by {height} pixels do not fit a GIF: each side is between 1 and 65535"
-    )]
-    GifSize {
-        /// Width of the frames.
-        width: u32,
-        /// Height of the frames.
-        height: u32,
     },
 
     /// A fraction or a weight lies outside its range.
@@ -153,33 +130,9 @@ pub enum VisionError {
         seen: String,
     },
 
-    /// No series has a point that can be drawn.
-    #[error("none of the {points} points in {series} series can be drawn: finite numbers are needed{}",
-        if *log_y { ", above zero on a logarithmic axis" } else { "" })]
-    NothingToPlot {
-        /// Number of series handed in.
-        series: usize,
-        /// Number of points in all of them.
-        points: usize,
-        /// Whether the vertical axis is logarithmic.
-        log_y: bool,
-    },
-
-    /// The path does not name a file.
-    #[error("{} does not name a file", path.display())]
-    NoFileName {
-        /// The path.
-        path: PathBuf,
-    },
-
     /// A file cannot be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file, or the folder that should hold it.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] WriteError),
 
     /// A file cannot be read.
     #[error("cannot read {}", path.display())]

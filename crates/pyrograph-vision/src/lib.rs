@@ -1,8 +1,7 @@
-//! Images without a model: reading, writing, resizing and drawing pictures and charts, and boxes of
-//! detectors.
+//! Images without a model: reading, writing, resizing and converting them, and boxes of detectors.
 //!
 //! The one image type is [`RgbImage`] of the [`image`] crate, which is re-exported. Everything here
-//! is plain host code: no tensors, no devices, no system fonts.
+//! is plain host code: no tensors, no devices. `pyrograph-figures` draws grids, charts and boxes.
 //!
 //! | to | use |
 //! | --- | --- |
@@ -12,23 +11,17 @@
 //! | bring images to one size | [`resize`], [`resize_bicubic`], [`resize_plane_bicubic`], [`resize_bilinear`], [`resize_bilinear_chw`] |
 //! | compare boxes and encode them for a detector | [`BoundingBox`], [`PriorConfig`], [`BoxCoder`] |
 //! | decode the outputs of a detector | [`postprocess`], [`DetectOptions`], [`nms`], [`nms_per_class`] |
-//! | draw detections | [`draw_boxes`], [`BoxLabel`], [`class_colour`] |
-//! | lay images out | [`grid()`], [`labelled_grid`], [`panels`] |
-//! | write on an image | [`draw_text`], [`text_size`] |
-//! | show images beside their twins and the differences | [`twin_figure`], [`heat_map`] |
-//! | plot losses over steps | [`line_chart`] |
-//! | plot scores, ROC and precision–recall curves | [`histogram_chart`], [`curve_chart`] |
-//! | plot one figure of several models against another | [`scatter_chart`] |
-//! | read and write files | [`read_image`], [`read_image_within`], [`read_image_turned`], [`decode_image_within`], [`image_size`], [`read_deep_image`], [`from_deep`], [`image_header`], [`check_image_file`], [`write_png`], [`write_png_with_text`], [`read_png_text`], [`write_gif`], [`atomic_write`], [`check_target`] |
+//! | begin a picture of your own | [`blank()`] |
+//! | read and write files | [`read_image`], [`read_image_within`], [`read_image_turned`], [`decode_image_within`], [`image_size`], [`read_deep_image`], [`from_deep`], [`image_header`], [`check_image_file`], [`write_png`], [`write_png_with_text`], [`read_png_text`] |
 //!
-//! All files are written atomically: under a temporary name in the target folder, and renamed when
-//! complete.
+//! All files are written atomically, by [`pyrograph_base::atomic_write`]: under a temporary name in
+//! the target folder, and renamed when complete.
 //!
 //! # Example
 //!
 //! ```
 //! # mod pyrograph { pub use pyrograph_vision as vision; }
-//! use pyrograph::vision::{Rgb, batch_from_chw, enlarge, grid, write_png};
+//! use pyrograph::vision::{batch_from_chw, enlarge, write_png};
 //!
 //! # fn main() -> Result<(), pyrograph::vision::VisionError> {
 //! // Four grey 2×2 images, as a sampler hands them out: one after the other, values in [-1, 1].
@@ -39,69 +32,54 @@
 //!     0.7, 0.8, 0.9, 1.0,
 //! ];
 //! let images = batch_from_chw(&values, 1, 2, 2)?;
-//! let sheet = grid(&images, 2, 1, Rgb([255, 255, 255]))?;
-//! assert_eq!(sheet.dimensions(), (7, 7)); // two cells of two pixels, three gaps of one
+//! let large = enlarge(&images[0], 8)?;
+//! assert_eq!(large.dimensions(), (16, 16));
 //!
 //! # let folder = tempfile::tempdir().expect("a temporary folder");
-//! # let path = folder.path().join("figures/samples.png");
-//! write_png(&path, &enlarge(&sheet, 8)?)?;
+//! # let path = folder.path().join("samples/first.png");
+//! write_png(&path, &large)?;
 //! # Ok(())
 //! # }
 //! ```
 
 mod bicubic;
 mod bilinear;
+mod blank;
 mod boxes;
-mod canvas;
-mod chart;
 mod colour;
 mod convert;
 mod deep;
 mod ends;
 mod error;
-mod gif;
-mod grid;
 mod header;
-mod heat;
 mod jpeg;
 mod normalise;
+mod png;
 mod png_text;
 mod read;
 mod scale;
 #[cfg(test)]
 mod splitmix;
-mod text;
-mod twin;
-mod write;
 
 pub use image;
 pub use image::{Rgb, RgbImage};
 
 pub use bicubic::{resize_bicubic, resize_plane_bicubic};
 pub use bilinear::{resize_bilinear, resize_bilinear_bytes_chw, resize_bilinear_chw};
+pub use blank::blank;
 pub use boxes::{
-    BoundingBox, BoxCoder, BoxLabel, CenterBox, DetectOptions, Detection, PriorClip, PriorConfig,
-    PriorMap, class_colour, draw_boxes, nms, nms_per_class, postprocess,
-};
-pub use chart::{
-    ChartOptions, CurveOptions, Distribution, HistogramOptions, HistogramScale, Join, Mark,
-    RightAxis, ScatterOptions, ScatterPoint, Series, curve_chart, histogram_chart, line_chart,
-    line_chart_with_right, scatter_chart,
+    BoundingBox, BoxCoder, CenterBox, DetectOptions, Detection, PriorClip, PriorConfig, PriorMap,
+    nms, nms_per_class, postprocess,
 };
 pub use colour::ColourNormalisation;
 pub use convert::{batch_from_chw, bytes_to_chw, from_chw, to_chw};
 pub use deep::{DeepImage, from_deep, read_deep_image};
 pub use error::VisionError;
-pub use gif::{GifOptions, write_gif};
-pub use grid::{grid, labelled_grid, panels};
 pub use header::{Exif, ImageHeader, check_image_file, image_header, image_size};
-pub use heat::heat_map;
 pub use normalise::Normalisation;
+pub use png::write_png;
 pub use png_text::{read_png_text, write_png_with_text};
 pub use read::{
     MAX_INPUT_PIXELS, decode_image_within, read_image, read_image_turned, read_image_within,
 };
 pub use scale::{enlarge, pick_factor, resize};
-pub use text::{TextSize, draw_text, text_size};
-pub use twin::{TwinRow, twin_figure};
-pub use write::{atomic_write, atomic_write_with, check_target, write_png};

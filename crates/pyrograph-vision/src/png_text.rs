@@ -5,8 +5,9 @@
 use std::{fs, io::Cursor, path::Path};
 
 use image::{ImageFormat, RgbImage};
+use pyrograph_base::atomic_write;
 
-use crate::{VisionError, atomic_write};
+use crate::VisionError;
 
 const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
 /// The signature and the header chunk: length, type, 13 bytes, checksum.
@@ -43,7 +44,7 @@ pub fn write_png_with_text(
         whole.extend(text_chunk(keyword, text)?);
     }
     whole.extend_from_slice(rest);
-    atomic_write(path, &whole)
+    Ok(atomic_write(path, &whole)?)
 }
 
 /// The texts of a PNG file, pairs of a keyword and its text, in the file's order. Compressed texts

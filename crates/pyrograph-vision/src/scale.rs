@@ -3,7 +3,7 @@
 use image::RgbImage;
 use image::imageops::{self, FilterType};
 
-use crate::{VisionError, canvas};
+use crate::{VisionError, blank};
 
 /// Enlarges an image by a whole factor: every pixel becomes a square of `factor` by `factor`
 /// pixels, so that pixel art stays sharp.
@@ -18,10 +18,10 @@ pub fn enlarge(image: &RgbImage, factor: u32) -> Result<RgbImage, VisionError> {
     }
     let (width, height) = image.dimensions();
     let factor_wide = u64::from(factor);
-    let mut large = canvas::blank(
+    let mut large = blank::blank(
         u64::from(width) * factor_wide,
         u64::from(height) * factor_wide,
-        canvas::BLACK,
+        blank::BLACK,
     )?;
     for (x, y, pixel) in large.enumerate_pixels_mut() {
         *pixel = *image.get_pixel(x / factor, y / factor);
@@ -66,7 +66,7 @@ pub fn resize(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, Vis
     if from_width.is_multiple_of(width) && from_height.is_multiple_of(height) {
         return Ok(block_means(image, from_width / width, from_height / height));
     }
-    if u64::from(width) * u64::from(height) > canvas::MAX_PIXELS {
+    if u64::from(width) * u64::from(height) > blank::MAX_PIXELS {
         return Err(VisionError::TooLarge {
             width: width.into(),
             height: height.into(),

@@ -5,12 +5,15 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
+//! | [`base`] | a seeded generator for everything but noise, atomic files |
 //! | [`backend`] | devices, the seam for fused kernels, seeded noise |
-//! | [`vision`] | grids, charts, heat maps, PNG and GIF |
+//! | [`vision`] | images: reading, resizing, PNG; boxes of detectors |
+//! | [`figures`] | grids, charts, heat maps, drawn boxes, GIF |
 //! | [`diffusion`] | noise schedules, samplers, scheduler files of diffusers |
 //! | [`losses`] | losses without models |
 //! | [`models`] | models, among them those of Stable Diffusion, and their weights by published names |
-//! | [`data`] | sprites and labelled images: files, folders, and sets drawn by code |
+//! | [`data`] | sprites, labelled images, images with boxes: from files, folders and memory |
+//! | [`art`] | such sets drawn by code |
 //! | [`metrics`] | quality figures |
 //! | [`gradcheck`] | gradients held to differences, and closed forms |
 //! | [`train`] | training loops with exact resume |
@@ -30,9 +33,10 @@
 //! this crate alone.
 //!
 //! Each job has a feature (`anomaly`, `detection`, `sprites`, `text-to-image`), and so have training
-//! (`train`), data sets (`data`), gradient checks (`checks`), the server (`serve`) and the load
-//! generator (`loadtest`). All are on by default. A program with one job turns the default features
-//! off and names what it needs, such as `flex` and `detection`.
+//! (`train`), data sets (`data`), drawn ones (`art`), figures (`figures`, which jobs but
+//! `text-to-image` bring), gradient checks (`checks`), the server (`serve`) and the load generator
+//! (`loadtest`). All are on by default. A program with one job turns the default features off and
+//! names what it needs, such as `flex` and `detection`.
 //!
 //! # Inference on the device that a flag names
 //!
@@ -110,10 +114,15 @@
 //! ```
 
 pub use burn;
+#[cfg(feature = "art")]
+pub use pyrograph_art as art;
 pub use pyrograph_backend as backend;
+pub use pyrograph_base as base;
 #[cfg(feature = "data")]
 pub use pyrograph_data as data;
 pub use pyrograph_diffusion as diffusion;
+#[cfg(feature = "figures")]
+pub use pyrograph_figures as figures;
 #[cfg(feature = "checks")]
 pub use pyrograph_gradcheck as gradcheck;
 #[cfg(feature = "loadtest")]

@@ -13,12 +13,17 @@ enum Allowed {
 
 use Allowed::{Libraries, Nothing, These};
 
-/// From the lowest layer up. Where a layer's edges bring `pyrograph-backend` and `pyrograph-vision` along anyway
-/// (train, pipelines), they are written out: that layer names their types itself.
+/// From the lowest layer up. Where a layer's edges bring `pyrograph-base`, `pyrograph-backend` and
+/// `pyrograph-vision` along anyway (train, pipelines), they are written out: that layer names their
+/// types itself.
 const TABLE: &[(&str, Allowed)] = &[
     ("pyrograph-base", Nothing),
     ("pyrograph-backend", Nothing),
-    ("pyrograph-vision", Nothing),
+    ("pyrograph-vision", These(&["pyrograph-base"])),
+    (
+        "pyrograph-figures",
+        These(&["pyrograph-base", "pyrograph-vision"]),
+    ),
     ("pyrograph-diffusion", These(&["pyrograph-backend"])),
     (
         "pyrograph-losses",
@@ -26,11 +31,15 @@ const TABLE: &[(&str, Allowed)] = &[
     ),
     (
         "pyrograph-models",
-        These(&["pyrograph-backend", "pyrograph-vision"]),
+        These(&["pyrograph-base", "pyrograph-backend", "pyrograph-vision"]),
     ),
     (
         "pyrograph-data",
         These(&["pyrograph-base", "pyrograph-backend", "pyrograph-vision"]),
+    ),
+    (
+        "pyrograph-art",
+        These(&["pyrograph-base", "pyrograph-vision", "pyrograph-data"]),
     ),
     (
         "pyrograph-metrics",
@@ -40,9 +49,11 @@ const TABLE: &[(&str, Allowed)] = &[
     (
         "pyrograph-train",
         These(&[
+            "pyrograph-base",
             "pyrograph-backend",
             "pyrograph-vision",
             "pyrograph-data",
+            "pyrograph-art",
             "pyrograph-losses",
             "pyrograph-models",
             "pyrograph-diffusion",
@@ -52,8 +63,10 @@ const TABLE: &[(&str, Allowed)] = &[
     (
         "pyrograph-pipelines",
         These(&[
+            "pyrograph-base",
             "pyrograph-backend",
             "pyrograph-vision",
+            "pyrograph-figures",
             "pyrograph-models",
             "pyrograph-diffusion",
             "pyrograph-losses",
@@ -63,6 +76,7 @@ const TABLE: &[(&str, Allowed)] = &[
     (
         "pyrograph-serve",
         These(&[
+            "pyrograph-base",
             "pyrograph-backend",
             "pyrograph-vision",
             "pyrograph-models",
@@ -72,7 +86,7 @@ const TABLE: &[(&str, Allowed)] = &[
     ),
     (
         "pyrograph-loadtest",
-        These(&["pyrograph-base", "pyrograph-vision"]),
+        These(&["pyrograph-base", "pyrograph-vision", "pyrograph-figures"]),
     ),
     (
         "pyrograph-conformance",
@@ -170,6 +184,8 @@ mod tests {
         for (member, dependency) in [
             ("pyrograph-backend", "pyrograph-vision"),
             ("pyrograph-vision", "pyrograph-backend"),
+            ("pyrograph-vision", "pyrograph-figures"),
+            ("pyrograph-data", "pyrograph-art"),
             ("pyrograph-models", "pyrograph-losses"),
             ("pyrograph-diffusion", "pyrograph-models"),
             ("pyrograph-metrics", "pyrograph-backend"),

@@ -12,6 +12,7 @@ use pyrograph::{
         BackendTask, Device,
         vision::{VisionAutodiff, VisionBackend},
     },
+    base::atomic_write,
     data::{Faults, SpriteSet},
     diffusion::{SamplerConfig, SchedulerName},
     metrics::ValueMoments,
@@ -20,7 +21,6 @@ use pyrograph::{
         run_folder::RunFolder,
         sprites::{DataSource, SpriteJudge, SpriteReport, SpriteRun},
     },
-    vision::atomic_write,
 };
 use serde_json::{Value, json};
 

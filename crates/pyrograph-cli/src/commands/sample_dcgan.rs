@@ -10,6 +10,7 @@ use pyrograph::{
         rng::{NoiseKey, Purpose, host_tensor},
         vision::{VisionAutodiff, VisionBackend},
     },
+    figures::grid,
     models::{
         dcgan::{DcganConfig, Generator},
         weights::{StateDict, TensorEntry, build_model_by, read_config},
@@ -20,7 +21,7 @@ use pyrograph::{
         run_folder::{RunFolder, RunKind},
         whole_weights,
     },
-    vision::{Normalisation, Rgb, RgbImage, batch_from_chw, enlarge, grid, pick_factor, write_png},
+    vision::{Normalisation, Rgb, RgbImage, batch_from_chw, enlarge, pick_factor, write_png},
 };
 use serde_json::json;
 

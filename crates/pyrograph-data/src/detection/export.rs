@@ -61,7 +61,7 @@ impl DetectionSet {
     /// The images and objects in the form of COCO's annotations.
     ///
     /// - The `file_name` of an image is its name in the set. A name without the extension of its
-    ///   file, such as VOC's ids, gets the extension; the name of a scene gets `.png`.
+    ///   file, such as VOC's ids, gets the extension; the name of an image without a file gets `.png`.
     /// - The id of a category is the index of the class, from 1.
     /// - The `area` of an object without an area is that of its box.
     /// - VOC's `difficult` and `truncated` are dropped, since COCO has no such fields.
@@ -154,7 +154,7 @@ fn annotation(id: usize, image_id: usize, object: &BoxObject, score: Option<f32>
 fn file_name(sample: &DetectionSample) -> String {
     let name = &sample.name;
     let path: &Path = match &sample.pixels {
-        Pixels::Memory(_) | Pixels::Scene { .. } => return format!("{name}.png"),
+        Pixels::Memory(_) | Pixels::Drawn(_) => return format!("{name}.png"),
         Pixels::File(path) => path,
     };
     let extended = path

@@ -4,7 +4,8 @@
 //! decides the handling of boxes that are unusable for training; [`remarks`](DetectionSet::remarks)
 //! names every box that is changed or skipped.
 //!
-//! [`DetectionSet::from_images`] takes images in memory. [`DetectionSet::unlabelled`] reads a
+//! [`DetectionSet::from_images`] takes images in memory, [`DetectionSet::from_drawn`] images that
+//! code draws. [`DetectionSet::unlabelled`] reads a
 //! folder of images without annotations. [`DetectionSet::with_objects`] adds objects to such
 //! images, for example the detections of a model, and [`DetectionSet::to_coco`] exports the objects
 //! of any set.
@@ -32,6 +33,7 @@ mod annotation_error;
 mod augment;
 mod clean;
 mod coco;
+mod drawn;
 mod export;
 mod gather;
 mod headers;
@@ -41,7 +43,6 @@ mod open;
 mod options;
 mod remark;
 mod sample;
-mod scenes;
 mod set_error;
 mod shared;
 mod split;
@@ -56,6 +57,7 @@ use pyrograph_vision::{BoundingBox, MAX_INPUT_PIXELS, RgbImage, image_header, re
 
 pub use annotation_error::AnnotationError;
 pub use augment::{Expand, IouCrop, Mirror, PhotometricDistort, SsdAugment};
+pub use drawn::DrawnImages;
 pub use export::CocoInstances;
 pub use headers::{ImageChecks, TurnedImage};
 pub use open::DetectionFormat;
@@ -70,7 +72,6 @@ pub use trained::Untrained;
 pub use voc::ALL_ANNOTATIONS;
 
 use crate::DataError;
-use crate::procedural::scenes::Scene;
 
 /// One object of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -217,7 +218,7 @@ impl DetectionSet {
                 Ok(image)
             }
             Pixels::Memory(image) => Ok(RgbImage::clone(image)),
-            &Pixels::Scene { seed, index, side } => Ok(Scene::new(seed, index, side).draw()),
+            Pixels::Drawn(drawn) => Ok(drawn.draw()),
         }
     }
 
@@ -228,7 +229,7 @@ impl DetectionSet {
             .iter()
             .filter_map(|sample| match &sample.pixels {
                 Pixels::File(path) => Some(path.clone()),
-                Pixels::Memory(_) | Pixels::Scene { .. } => None,
+                Pixels::Memory(_) | Pixels::Drawn(_) => None,
             });
         files.collect()
     }

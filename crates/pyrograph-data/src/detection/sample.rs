@@ -6,6 +6,7 @@ use std::sync::Arc;
 use pyrograph_vision::{Exif, RgbImage, image_header};
 
 use super::BoxObject;
+use super::drawn::Drawn;
 use crate::DataError;
 
 /// The source of an image's pixels.
@@ -15,15 +16,8 @@ pub(crate) enum Pixels {
     File(PathBuf),
     /// The pixels themselves.
     Memory(Arc<RgbImage>),
-    /// A scene drawn by code.
-    Scene {
-        /// The seed of the set.
-        seed: u64,
-        /// Its place in the set.
-        index: usize,
-        /// Its width and height in pixels.
-        side: u32,
-    },
+    /// An image that is drawn when it is asked for.
+    Drawn(Drawn),
 }
 
 /// One image and its objects.

@@ -10,14 +10,14 @@ impl Pixels {
     fn identity(&self) -> Pixels {
         match self {
             Self::File(path) => Self::File(fs::canonicalize(path).unwrap_or_else(|_| path.clone())),
-            other @ (Self::Memory(_) | Self::Scene { .. }) => other.clone(),
+            other @ (Self::Memory(_) | Self::Drawn(_)) => other.clone(),
         }
     }
 }
 
 impl DetectionSet {
     /// The name of the first image that `other` contains too: the same file, the same pixels in
-    /// memory, or the same scene.
+    /// memory, or the same drawing.
     pub fn shared_with(&self, other: &DetectionSet) -> Option<&str> {
         let theirs = other.identities();
         let mut samples = self.samples.iter();

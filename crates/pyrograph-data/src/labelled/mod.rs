@@ -14,7 +14,6 @@ mod select;
 mod values;
 
 use crate::DataError;
-use crate::procedural::digits::{DIGIT_SIDE, stroke_digit};
 
 pub use csv::CsvError;
 pub use options::{
@@ -27,9 +26,6 @@ const NORMAL_NAMES: [&str; 2] = ["normal", "good"];
 
 /// The longest side of an image. Pictures are counted in 32 bits, and three channels of this size in 64.
 const LONGEST_SIDE: usize = 65_535;
-
-/// The most images that [`LabelledImages::stroke_digits`] draws.
-const MOST_DIGITS: usize = 1_000_000;
 
 /// Images of one size as bytes, each with a label: the index of its class in the list of names.
 ///
@@ -144,46 +140,6 @@ impl LabelledImages {
         }
         self.item_names = names;
         Ok(self)
-    }
-
-    /// `count` grey images of 28×28 with digits drawn by strokes, white on black: a stand-in for
-    /// MNIST that needs no download. The digits of `classes` alternate; as in MNIST all ten classes
-    /// have a name.
-    ///
-    /// Every image depends only on (`seed`, its class, its index), so a shorter set is a prefix of
-    /// a longer one. Sets of different seeds differ in every image.
-    ///
-    /// # Errors
-    /// [`DataError::Range`] for a count of 0 or beyond a million, or a class that is not a digit;
-    /// [`DataError::Parts`] if `classes` is empty.
-    pub fn stroke_digits(count: usize, classes: &[u8], seed: u64) -> Result<Self, DataError> {
-        let range = |what, seen, allowed| DataError::Range {
-            what,
-            seen,
-            allowed,
-        };
-        if !(1..=MOST_DIGITS).contains(&count) {
-            let what = "the number of digits to draw";
-            return Err(range(what, count as f64, "1 to 1000000"));
-        }
-        if let Some(&class) = classes.iter().find(|&&class| class > 9) {
-            return Err(range("a digit to draw", class.into(), "0 to 9"));
-        }
-        if classes.is_empty() {
-            return Err(DataError::Parts {
-                what: "the number of digits to choose from",
-                seen: 0,
-                expected: "1 or more".into(),
-            });
-        }
-        let mut pixels = Vec::with_capacity(count * DIGIT_SIDE * DIGIT_SIDE);
-        let mut labels = Vec::with_capacity(count);
-        for (index, &class) in classes.iter().cycle().take(count).enumerate() {
-            pixels.extend(stroke_digit(class, seed, index as u64));
-            labels.push(class.into());
-        }
-        let names = numbered_classes(&labels);
-        Self::new(pixels, 1, DIGIT_SIDE, DIGIT_SIDE, labels, names)
     }
 
     /// The number of images.

@@ -162,32 +162,6 @@ fn sizes_that_no_image_can_have_are_refused() {
     }
 }
 
-#[test]
-fn drawn_digits_come_in_turn_and_a_shorter_set_is_the_beginning() {
-    let set = LabelledImages::stroke_digits(25, &[7, 8], 3).unwrap();
-    assert_eq!(
-        (set.len(), set.channels(), set.height(), set.width()),
-        (25, 1, 28, 28)
-    );
-    assert_eq!(set.labels()[..4], [7, 8, 7, 8]);
-    assert_eq!(set.class_names().len(), 10);
-    assert_eq!(
-        LabelledImages::stroke_digits(10, &[7, 8], 3).unwrap(),
-        set.head(10).unwrap()
-    );
-    assert_ne!(LabelledImages::stroke_digits(25, &[7, 8], 4).unwrap(), set);
-}
-
-#[test]
-fn digits_that_cannot_be_drawn_are_refused() {
-    let draw =
-        |count, classes: &[u8]| LabelledImages::stroke_digits(count, classes, 0).unwrap_err();
-    assert!(draw(0, &[1]).to_string().contains("1 to 1000000"));
-    assert!(matches!(draw(usize::MAX, &[1]), DataError::Range { .. }));
-    assert!(draw(5, &[1, 10]).to_string().contains("10"));
-    assert!(matches!(draw(5, &[]), DataError::Parts { seen: 0, .. }));
-}
-
 proptest! {
     #[test]
     fn a_subset_holds_the_images_asked_for(

@@ -9,9 +9,9 @@ mod split;
 
 use pyrograph_vision::RgbImage;
 
-use crate::procedural::{SPRITE_SIDE, SpriteClass, sprite_set};
 use crate::{Augment, DataError};
 
+pub use names::COURSE_CLASSES;
 pub use options::{SpriteLabels, SpriteOptions, SpriteReader, SpriteReading};
 
 /// Square images of one size as bytes, each with a context: a vector that describes the image to a
@@ -89,30 +89,6 @@ impl SpriteSet {
             contexts,
             class_names,
         })
-    }
-
-    /// `count` sprites drawn by [`procedural`](crate::procedural), no two of them equal, with the
-    /// five classes in turn. The same arguments give the same set everywhere.
-    ///
-    /// # Errors
-    /// [`DataError::Parts`] for a count of 0, [`DataError::TooManySprites`] for a count above the
-    /// number that can be drawn without a repeat (more than 20 000).
-    pub fn procedural(count: usize, seed: u64) -> Result<Self, DataError> {
-        let sprites = sprite_set(count, seed);
-        if sprites.len() < count {
-            return Err(DataError::TooManySprites {
-                seen: count,
-                allowed: sprites.len(),
-            });
-        }
-        let mut pixels = Vec::with_capacity(sprites.len() * size_of::<[u8; 768]>());
-        let mut contexts = Vec::with_capacity(sprites.len() * SpriteClass::ALL.len());
-        for (class, sprite) in sprites {
-            pixels.extend(sprite);
-            contexts.extend(one_hot(class.index(), SpriteClass::ALL.len()));
-        }
-        let names = SpriteClass::ALL.map(|class| class.name().to_owned()).into();
-        Self::new(pixels, SPRITE_SIDE, 3, contexts, names)
     }
 
     /// The number of images.

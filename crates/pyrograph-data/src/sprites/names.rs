@@ -5,7 +5,9 @@ use std::io;
 use std::path::Path;
 
 use crate::DataError;
-use crate::procedural::SpriteClass;
+
+/// The five classes of the course's sprites, in the order of their labels.
+pub const COURSE_CLASSES: [&str; 5] = ["hero", "non-hero", "food", "spell", "side-facing"];
 
 /// The names of `count` classes from the files beside `labels_path`, or the usual ones.
 pub(super) fn beside(labels_path: &Path, count: usize) -> Result<Vec<String>, DataError> {
@@ -44,8 +46,8 @@ fn read_if_there(path: &Path) -> Result<Option<String>, DataError> {
 
 /// The course's five classes, or numbers.
 fn usual(count: usize) -> Vec<String> {
-    if count == SpriteClass::ALL.len() {
-        SpriteClass::ALL.map(|class| class.name().to_owned()).into()
+    if count == COURSE_CLASSES.len() {
+        COURSE_CLASSES.map(str::to_owned).into()
     } else {
         (0..count).map(|class| format!("class-{class}")).collect()
     }

@@ -137,18 +137,6 @@ fn parts_that_do_not_fit_are_refused() {
 }
 
 #[test]
-fn the_procedural_set_has_five_classes_in_turn() {
-    let set = SpriteSet::procedural(12, 3).unwrap();
-    assert_eq!((set.len(), set.side(), set.channels()), (12, 16, 3));
-    assert_eq!(set.class_counts(), [3, 3, 2, 2, 2]);
-    assert_eq!(set.class_names()[1], "non-hero");
-    assert_eq!(set.context(6), [0.0, 1.0, 0.0, 0.0, 0.0]);
-    assert_eq!(set, SpriteSet::procedural(12, 3).unwrap());
-    assert_ne!(set, SpriteSet::procedural(12, 4).unwrap());
-    refused(SpriteSet::procedural(0, 3), "0 where");
-}
-
-#[test]
 fn a_resized_set_keeps_contexts_and_channels() {
     let large = small().resized(4).unwrap();
     assert_eq!((large.len(), large.side(), large.channels()), (2, 4, 3));

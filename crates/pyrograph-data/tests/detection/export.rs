@@ -73,7 +73,7 @@ fn sets_of_other_origins_come_back_with_the_names_of_their_files() {
     let bare = DetectionSet::unlabelled(&folder, set.class_names().to_vec()).unwrap();
     assert_eq!(bare.shared_with(&set), Some("c.1.png"));
 
-    let scenes = DetectionSet::scenes(3, 48, 1).unwrap();
+    let scenes = crate::drawn::scenes(3, 48, 1);
     let drawn = tempfile::tempdir().unwrap();
     for (index, sample) in scenes.samples().iter().enumerate() {
         let path = drawn.path().join(format!("{}.png", sample.name));

@@ -4,6 +4,7 @@ mod bccd;
 mod coco;
 mod coco_files;
 mod coco_names;
+mod drawn;
 mod encodings;
 mod export;
 mod faults;

@@ -7,7 +7,7 @@ use pyrograph_vision::BoundingBox;
 use crate::coco::{INSTANCES, folder, open};
 
 fn scenes() -> DetectionSet {
-    DetectionSet::scenes(3, 48, 5).unwrap()
+    crate::drawn::scenes(3, 48, 5)
 }
 
 fn object([x1, y1, x2, y2]: [f32; 4], class: usize) -> BoxObject {

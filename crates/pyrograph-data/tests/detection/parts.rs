@@ -101,8 +101,8 @@ fn a_smaller_choice_is_a_part_of_a_larger_one_and_keeps_the_order() {
     }
     let of_four = |seed| set.choose(4, seed).unwrap();
     assert!((1..20).any(|seed| names(&of_four(seed)) != names(&of_four(0))));
-    // Scenes as well as files.
-    let scenes = DetectionSet::scenes(100, 48, 3).unwrap();
+    // Drawn images as well as files.
+    let scenes = crate::drawn::scenes(100, 48, 3);
     let [few, more] = [25, 50].map(|count| scenes.choose(count, 7).unwrap());
     assert!(names(&few).iter().all(|name| names(&more).contains(name)));
     assert_eq!(few.image(0).unwrap().dimensions(), (48, 48));
@@ -110,7 +110,7 @@ fn a_smaller_choice_is_a_part_of_a_larger_one_and_keeps_the_order() {
 
 #[test]
 fn a_choice_differs_from_the_split_of_the_same_seed() {
-    let scenes = DetectionSet::scenes(100, 48, 3).unwrap();
+    let scenes = crate::drawn::scenes(100, 48, 3);
     for seed in 0..4 {
         let (_, held_out) = scenes.split_off(0.5, seed).unwrap();
         let chosen = scenes.choose(50, seed).unwrap();

@@ -111,7 +111,7 @@ fn images_that_another_set_has_can_be_left_out() {
     assert_eq!(rest.shared_with(&train), None);
     assert!(all.without(&all).is_empty());
 
-    let scenes = |count, seed| DetectionSet::scenes(count, 48, seed).unwrap();
+    let scenes = |count, seed| crate::drawn::scenes(count, 48, seed);
     assert_eq!(names(&scenes(4, 1).without(&scenes(3, 1))), ["scene-1-3"]);
     assert_eq!(scenes(4, 1).without(&scenes(4, 2)), scenes(4, 1));
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pyrograph_vision::atomic_write_with;
+use pyrograph_base::atomic_write_with;
 
 use burn::tensor::DType;
 use pyrograph_backend::vision::Int8Products;

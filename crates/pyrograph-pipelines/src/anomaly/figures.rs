@@ -1,7 +1,8 @@
 //! Images beside their twins.
 
+use pyrograph_figures::{TwinRow, twin_figure};
 use pyrograph_models::dcgan::DcganConfig;
-use pyrograph_vision::{Normalisation, RgbImage, TwinRow, twin_figure};
+use pyrograph_vision::{Normalisation, RgbImage};
 
 use super::ScoredImage;
 use crate::PipelineError;

@@ -1,13 +1,13 @@
 //! How well scores tell anomalous images from normal ones.
 
+use pyrograph_figures::{
+    CurveOptions, Distribution, HistogramOptions, Mark, Series, curve_chart, histogram_chart,
+};
 use pyrograph_metrics::{
     BestThreshold, Confusion, MetricsError, RocCurve, auroc, average_precision, confusion_at,
     f1_max,
 };
-use pyrograph_vision::{
-    CurveOptions, Distribution, HistogramOptions, Mark, RgbImage, Series, curve_chart,
-    histogram_chart,
-};
+use pyrograph_vision::RgbImage;
 
 use crate::PipelineError;
 

@@ -1,10 +1,8 @@
 //! Pictures of what was found.
 
+use pyrograph_figures::{BoxLabel, CurveOptions, Series, class_colour, curve_chart, draw_boxes};
 use pyrograph_metrics::VocReport;
-use pyrograph_vision::{
-    BoundingBox, BoxLabel, CurveOptions, Rgb, RgbImage, Series, class_colour, curve_chart,
-    draw_boxes,
-};
+use pyrograph_vision::{BoundingBox, Rgb, RgbImage};
 
 use super::{FoundImage, FoundObject};
 use crate::PipelineError;

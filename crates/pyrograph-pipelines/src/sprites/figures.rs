@@ -1,8 +1,7 @@
 //! Pictures of samples: pixel art enlarged by whole factors.
 
-use pyrograph_vision::{
-    Rgb, RgbImage, batch_from_chw, enlarge, labelled_grid, panels, pick_factor,
-};
+use pyrograph_figures::{labelled_grid, panels};
+use pyrograph_vision::{Rgb, RgbImage, batch_from_chw, enlarge, pick_factor};
 
 use super::{Frame, SpriteSamples};
 use crate::PipelineError;

@@ -7,8 +7,8 @@ use std::{
 };
 
 use flate2::{Compression, GzBuilder, write::GzEncoder};
+use pyrograph_base::atomic_write_with;
 use pyrograph_models::weights::StateDict;
-use pyrograph_vision::atomic_write_with;
 use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 

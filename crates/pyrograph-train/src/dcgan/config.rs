@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     fn set() -> LabelledImages {
-        let digits = LabelledImages::stroke_digits(4, &[7, 8], 0).expect("digits");
+        let digits = pyrograph_art::stroke_digits(4, &[7, 8], 0).expect("digits");
         digits.resized(64, 64).expect("enlarged")
     }
 

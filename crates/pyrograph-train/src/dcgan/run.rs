@@ -108,7 +108,7 @@ impl ImageSource {
             Split::Test => self.seed | TEST_SEEDS,
         };
         let count = self.per_class.saturating_mul(classes.len());
-        Ok(LabelledImages::stroke_digits(count, &classes, seed)?)
+        Ok(pyrograph_art::stroke_digits(count, &classes, seed)?)
     }
 }
 

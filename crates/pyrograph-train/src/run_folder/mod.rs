@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
 };
 
-use pyrograph_vision::atomic_write;
+use pyrograph_base::atomic_write;
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::kind::{RunKind, RunPlan};

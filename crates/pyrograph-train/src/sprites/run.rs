@@ -56,7 +56,7 @@ impl DataSource {
     ) -> Result<SpriteReading, TrainError> {
         match self {
             Self::Procedural { count, seed } => Ok(SpriteReading {
-                sprites: SpriteSet::procedural(*count, *seed)?,
+                sprites: pyrograph_art::sprites(*count, *seed)?,
                 remarks: Vec::new(),
             }),
             Self::Folder {

@@ -3,10 +3,10 @@
 use std::{fs, sync::Arc};
 
 use pyrograph_backend::vision::{VisionAutodiff, VisionBackend};
+use pyrograph_base::atomic_write;
 use pyrograph_data::detection::DetectionSet;
 use pyrograph_losses::PriorMatcher;
 use pyrograph_models::ssd::{DetectorCard, Ssd, SsdConfig};
-use pyrograph_vision::atomic_write;
 
 use super::{
     CacheOptions, Distillation, SsdHooks, UnlabelledSource,

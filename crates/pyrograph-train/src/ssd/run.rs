@@ -56,7 +56,7 @@ impl DetectionSource {
     /// As [`load`](Self::load).
     pub fn load_with(&self, each: &mut dyn FnMut()) -> Result<DetectionSet, TrainError> {
         let set = match self {
-            Self::Scenes { count, side, seed } => DetectionSet::scenes(*count, *side, *seed)?,
+            Self::Scenes { count, side, seed } => pyrograph_art::scenes(*count, *side, *seed)?,
             Self::Files {
                 path,
                 format,

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 pub(crate) type A = Autodiff<Flex>;
 
 pub(crate) fn digits() -> LabelledImages {
-    let digits = LabelledImages::stroke_digits(25, &[7, 8], 3).expect("a small set");
+    let digits = pyrograph_art::stroke_digits(25, &[7, 8], 3).expect("a small set");
     digits.resized(16, 16).expect("smaller")
 }
 

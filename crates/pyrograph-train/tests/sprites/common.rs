@@ -24,7 +24,7 @@ pub(crate) const BATCH: usize = 20;
 pub(crate) const PER_EPOCH: u64 = 3;
 
 pub(crate) fn sprites() -> SpriteSet {
-    SpriteSet::procedural(COUNT, 3).expect("a small set")
+    pyrograph_art::sprites(COUNT, 3).expect("a small set")
 }
 
 /// A network of width 8 and a run of `steps` with one checkpoint, at its end.

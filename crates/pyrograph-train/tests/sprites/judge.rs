@@ -14,7 +14,7 @@ struct Judged {
 
 /// Twelve passes over 320 sprites: enough to know the classes of most of them.
 fn judged() -> Judged {
-    let (training, held_out) = SpriteSet::procedural(400, 5)
+    let (training, held_out) = pyrograph_art::sprites(400, 5)
         .expect("legal")
         .split(0.2, 0)
         .expect("legal");
@@ -118,7 +118,7 @@ fn samples_of_known_quality_are_ranked_as_they_should_be() {
 
 #[test]
 fn the_judge_is_the_same_for_the_same_seed() {
-    let (training, held_out) = SpriteSet::procedural(100, 5)
+    let (training, held_out) = pyrograph_art::sprites(100, 5)
         .expect("legal")
         .split(0.2, 0)
         .expect("legal");
@@ -134,7 +134,7 @@ fn the_judge_is_the_same_for_the_same_seed() {
 
 #[test]
 fn samples_and_sets_that_cannot_be_judged_are_refused() {
-    let (training, held_out) = SpriteSet::procedural(20, 5)
+    let (training, held_out) = pyrograph_art::sprites(20, 5)
         .expect("legal")
         .split(0.25, 0)
         .expect("legal");

@@ -21,7 +21,7 @@ pub(crate) type A = Autodiff<Flex>;
 
 /// Seven images: batches of two, and a rest of one that is left out.
 pub(crate) fn scenes() -> DetectionSet {
-    DetectionSet::scenes(7, 48, 3).expect("a small set")
+    pyrograph_art::scenes(7, 48, 3).expect("a small set")
 }
 
 pub(crate) fn tiny(steps: u64) -> SsdTraining {

@@ -1,7 +1,6 @@
 //! A detector that learns from another one.
 
 use burn_flex::Flex;
-use pyrograph_data::detection::DetectionSet;
 use pyrograph_losses::{DistillMethod, Objective, PriorMatcher, TruthBox};
 use pyrograph_models::{
     ssd::{Detector, DetectorCard, DetectorInput, Ssd},
@@ -214,7 +213,7 @@ fn unlabelled_images_join_with_the_teachers_detections() {
         )
     };
     // Without objects, every threshold is the floor.
-    let validation = DetectionSet::scenes(3, 48, 77)
+    let validation = pyrograph_art::scenes(3, 48, 77)
         .expect("a set")
         .without_objects();
     let run = Run::new(&config);
@@ -269,7 +268,7 @@ fn unlabelled_images_join_with_the_teachers_detections() {
 
 #[test]
 fn the_losses_on_the_validation_images_are_those_of_the_whole_set() {
-    let validation = DetectionSet::scenes(5, 48, 77).expect("a set");
+    let validation = pyrograph_art::scenes(5, 48, 77).expect("a set");
     let config = SsdTraining {
         ema: None,
         ..tiny(2)

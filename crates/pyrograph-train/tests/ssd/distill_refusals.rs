@@ -1,6 +1,5 @@
 //! Teachers, caches and numbers that are refused.
 
-use pyrograph_data::detection::DetectionSet;
 use pyrograph_models::ssd::SsdBackbone;
 use pyrograph_train::ssd::{CacheOptions, Distillation, SsdTraining, teacher_checksum};
 
@@ -47,7 +46,7 @@ fn a_cache_serves_the_next_run_and_refuses_another_one() {
     }
     let refused = refusal(&of_other);
     assert!(refused.contains("another teacher"), "{refused}");
-    let others = DetectionSet::scenes(6, 48, 4).expect("a set");
+    let others = pyrograph_art::scenes(6, 48, 4).expect("a set");
     let refused = Run::new(&config(1)).train_on(&config(1), &others, None, &mut ());
     let refused = refused.expect_err("other data").to_string();
     assert!(refused.contains("other data"), "{refused}");

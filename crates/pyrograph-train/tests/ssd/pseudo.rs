@@ -90,7 +90,7 @@ fn the_config_has_defaults_and_no_other_fields() {
 
 /// Four images of 48 by 48 pixels without objects.
 fn bare() -> DetectionSet {
-    let scenes = DetectionSet::scenes(4, 48, 9).expect("a small set");
+    let scenes = pyrograph_art::scenes(4, 48, 9).expect("a small set");
     scenes.without_objects()
 }
 
@@ -215,7 +215,7 @@ fn few() -> PseudoLabelling {
 /// The detections of the teacher in two scenes, and these scenes with its detections as objects.
 /// Detections without an area, which it has as well, are misses.
 fn validation(teacher: &Detector<Flex>) -> (Vec<Vec<Detection>>, DetectionSet) {
-    let scenes = DetectionSet::scenes(2, 48, 4).expect("a small set");
+    let scenes = pyrograph_art::scenes(2, 48, 4).expect("a small set");
     let images = [0, 1].map(|place| scenes.image(place).expect("drawn"));
     let found = teacher.detect(&images, &few().detect).expect("found");
     let objects = found.iter().map(|found| {
@@ -284,7 +284,7 @@ fn a_teacher_labels_images_by_thresholds_from_the_validation_images() {
 #[test]
 fn sets_and_numbers_that_cannot_be_are_refused_before_anything_is_detected() {
     let teacher = teacher();
-    let validation = DetectionSet::scenes(2, 48, 4).expect("a small set");
+    let validation = pyrograph_art::scenes(2, 48, 4).expect("a small set");
     let refusal = |validation: &DetectionSet, unlabelled, config| {
         let each = &mut |_| panic!("an image was looked at");
         let refused = label_by_teacher(&teacher, validation, unlabelled, &config, 2, each);

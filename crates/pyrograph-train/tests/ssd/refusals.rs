@@ -1,6 +1,5 @@
 //! What is refused, and what is left when a run breaks off.
 
-use pyrograph_data::detection::DetectionSet;
 use pyrograph_models::ssd::PriorTable;
 use pyrograph_train::{
     TrainError,
@@ -107,7 +106,7 @@ fn other_data_than_the_run_was_begun_with_are_refused() {
     let config = tiny(1);
     let run = Run::new(&config);
     run.train(&config, &mut ()).expect("trained");
-    let other = DetectionSet::scenes(7, 48, 4).expect("scenes");
+    let other = pyrograph_art::scenes(7, 48, 4).expect("scenes");
     let longer = tiny(2);
     let error = run
         .train_on(&longer, &other, None, &mut ())

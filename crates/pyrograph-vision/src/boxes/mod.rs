@@ -1,18 +1,14 @@
 //! Boxes around objects: representations, overlap, and detections.
 
 mod coder;
-mod draw;
 mod nms;
-mod palette;
 mod postprocess;
 mod priors;
 
 use serde::{Deserialize, Serialize};
 
 pub use coder::BoxCoder;
-pub use draw::{BoxLabel, draw_boxes};
 pub use nms::{nms, nms_per_class};
-pub use palette::class_colour;
 pub use postprocess::{DetectOptions, postprocess};
 pub(crate) use priors::MAX_PRIORS;
 pub use priors::{PriorClip, PriorConfig, PriorMap};

@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use pyrograph::{
     backend::{BackendTask, Device, vision::VisionAutodiff},
+    base::atomic_write,
     data::{Channels, LabelledReading, Split},
     losses::AnomalyScore,
     metrics::Pca,
@@ -22,7 +23,7 @@ use pyrograph::{
         dcgan::{DcganRun, ImageSource},
         run_folder::RunFolder,
     },
-    vision::{atomic_write, write_png},
+    vision::write_png,
 };
 use serde_json::{Value, json};
 

@@ -14,6 +14,7 @@ use pyrograph::{
         Device, DeviceSpec, InferenceTask, list_devices,
         vision::{VisionBackend, exact_products},
     },
+    base::atomic_write,
     models::{
         stable_diffusion::{
             checkpoint::{Checkpoint, WeightTypes},
@@ -22,7 +23,6 @@ use pyrograph::{
         weights::{LAYER_TYPES, LayerFigures, Precision},
     },
     pipelines::stable_diffusion::prompt_contexts,
-    vision::atomic_write,
 };
 use serde::Serialize;
 

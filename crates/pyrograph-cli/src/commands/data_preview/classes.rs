@@ -2,9 +2,11 @@
 
 use anyhow::bail;
 use pyrograph::{
+    art,
     data::{Split, SpriteSet, epoch_order},
+    figures::labelled_grid,
     train::{dcgan::ImageSource, sprites::DataSource},
-    vision::{RgbImage, enlarge, labelled_grid, pick_factor, resize_bilinear, write_png},
+    vision::{RgbImage, enlarge, pick_factor, resize_bilinear, write_png},
 };
 use serde_json::{Map, json};
 
@@ -52,7 +54,7 @@ impl DataPreview {
                 };
                 read_sprites(&source, &self.common)?
             }
-            None => SpriteSet::procedural(SPRITES, self.seed)?,
+            None => art::sprites(SPRITES, self.seed)?,
         })
     }
 

@@ -10,7 +10,8 @@ use pyrograph::{
     },
     data::{SpriteSet, epoch_order},
     diffusion::{ForwardNoise, NoiseSchedule},
-    vision::{RgbImage, batch_from_chw, labelled_grid, write_png},
+    figures::labelled_grid,
+    vision::{RgbImage, batch_from_chw, write_png},
 };
 use serde_json::{Value, json};
 

@@ -15,7 +15,8 @@ use pyrograph::{
         detection::{BoxAction, BoxObject, BoxRemark, DetectionSet, SsdAugment},
         epoch_order,
     },
-    vision::{BoxLabel, Rgb, RgbImage, class_colour, draw_boxes, grid, resize_bilinear, write_png},
+    figures::{BoxLabel, class_colour, draw_boxes, grid},
+    vision::{Rgb, RgbImage, resize_bilinear, write_png},
 };
 use serde_json::{Map, json};
 

@@ -1,10 +1,10 @@
 //! The tables and curves of a noise schedule.
 
 use pyrograph::{
+    base::atomic_write,
     diffusion::{DiffusionError, NoiseSchedule},
-    vision::{
-        ChartOptions, RgbImage, Series, VisionError, atomic_write, line_chart, panels, write_png,
-    },
+    figures::{ChartOptions, FigureError, Series, line_chart, panels},
+    vision::{RgbImage, write_png},
 };
 use serde_json::json;
 
@@ -127,7 +127,7 @@ fn table(rows: &[Row]) -> String {
 
 /// Four charts beside each other: β, α and ᾱ, and the coefficients of a step. That of `x` is near 1 or far above it, where
 /// the others could not be seen beside it.
-fn curves(rows: &[Row]) -> Result<RgbImage, VisionError> {
+fn curves(rows: &[Row]) -> Result<RgbImage, FigureError> {
     let line = |name: &str, of: &dyn Fn(&Row) -> Option<f64>| {
         let points = rows.iter().filter_map(|row| Some((row.t as f64, of(row)?)));
         Series::new(name, points.collect())

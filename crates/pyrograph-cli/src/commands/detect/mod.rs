@@ -9,8 +9,9 @@ use anyhow::bail;
 use clap::Args;
 use pyrograph::{
     backend::{BackendTask, Device, vision::VisionAutodiff},
+    base::atomic_write,
     pipelines::detection::{FileResult, FoundImage, check_batch, draw_found},
-    vision::{DetectOptions, atomic_write, write_png},
+    vision::{DetectOptions, write_png},
 };
 use serde::Serialize;
 use serde_json::Value;

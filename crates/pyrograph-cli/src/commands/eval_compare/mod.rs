@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use pyrograph::{
     backend::{BackendTask, Device, vision::VisionAutodiff},
+    base::atomic_write,
     data::detection::DetectionSet,
     models::ssd::SsdConfig,
     pipelines::detection::DetectionPipeline,
@@ -19,7 +20,7 @@ use pyrograph::{
         run_folder::RunFolder,
         ssd::{DetectionRecord, SsdRun, best_weights},
     },
-    vision::{DetectOptions, atomic_write, write_png},
+    vision::{DetectOptions, write_png},
 };
 use serde_json::{Value, json};
 

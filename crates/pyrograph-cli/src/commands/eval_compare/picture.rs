@@ -1,8 +1,9 @@
 //! Accuracy against latency.
 
 use pyrograph::{
+    figures::{FigureError, ScatterOptions, ScatterPoint, scatter_chart},
     train::compare::ComparisonRow,
-    vision::{RgbImage, ScatterOptions, ScatterPoint, VisionError, scatter_chart},
+    vision::RgbImage,
 };
 
 /// Latencies that differ by more than this factor are on a logarithmic axis.
@@ -13,7 +14,7 @@ pub(super) fn chart(
     rows: &[ComparisonRow],
     networks: &[String],
     images: usize,
-) -> Result<RgbImage, VisionError> {
+) -> Result<RgbImage, FigureError> {
     let latencies = || rows.iter().map(|row| row.latency_ms);
     let (least, most) = (
         latencies().fold(f64::INFINITY, f64::min),

@@ -9,13 +9,14 @@ use anyhow::{Context, bail};
 use clap::Args;
 use pyrograph::{
     backend::{BackendTask, Device, vision::VisionAutodiff},
+    base::atomic_write,
     data::detection::DetectionSet,
     pipelines::detection::{DetectionReport, precision_recall_charts},
     train::{
         run_folder::RunFolder,
         ssd::{SsdRun, score_set},
     },
-    vision::{DetectOptions, atomic_write, write_png},
+    vision::{DetectOptions, write_png},
 };
 use serde_json::json;
 

@@ -13,7 +13,9 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
-use pyrograph::vision::{VisionError, atomic_write, write_png};
+use pyrograph::base::atomic_write;
+use pyrograph::figures::FigureError;
+use pyrograph::vision::write_png;
 use pyrograph_loadtest::{Ending, LoadPlan, LoadReport, Phase, Progress, latency_picture, run};
 
 use self::{flags::LoadFlags, request::RequestFlags};
@@ -126,7 +128,7 @@ impl LoadTest {
         if let Some(path) = &self.plot {
             match latency_picture(report) {
                 Ok(picture) => write_png(path, &picture)?,
-                Err(VisionError::NothingToPlot { .. }) => {
+                Err(FigureError::NothingToPlot { .. }) => {
                     self.say("--plot: no request ended, so nothing is drawn");
                 }
                 Err(error) => return Err(error.into()),

@@ -3,9 +3,9 @@
 use std::{collections::HashMap, path::Path};
 
 use pyrograph::{
+    figures::{GifOptions, write_gif},
     models::weights::{StateDict, TensorEntry},
     pipelines::sprites::{SpriteSamples, denoising_frames},
-    vision::{GifOptions, write_gif},
 };
 
 /// Milliseconds a moment is shown.

@@ -8,12 +8,13 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use pyrograph::{
     data::LabelledImages,
+    figures::{ChartOptions, Series, line_chart},
     train::{
         DataFingerprint,
         dcgan::{AdversarialRecord, DcganRun},
         run_folder::RunFolder,
     },
-    vision::{ChartOptions, Series, line_chart, write_png},
+    vision::write_png,
 };
 use serde_json::json;
 

@@ -9,13 +9,14 @@ use anyhow::Context;
 use clap::Args;
 use pyrograph::{
     data::SpriteSet,
+    figures::{ChartOptions, Series, line_chart},
     models::context_unet::ContextUnetConfig,
     train::{
         DataFingerprint,
         run_folder::RunFolder,
         sprites::{SpriteRun, StepRecord},
     },
-    vision::{ChartOptions, Series, line_chart, write_png},
+    vision::write_png,
 };
 use serde_json::json;
 

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use pyrograph::{
+    figures::{ChartOptions, RightAxis, Series, line_chart_with_right},
     train::{run_folder::RunFolder, ssd::DetectionRecord},
-    vision::{ChartOptions, RightAxis, Series, line_chart_with_right, write_png},
+    vision::write_png,
 };
 
 /// The path of the curves of the losses, and of the mean average precision by an axis of its own;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use pyrograph::vision::atomic_write;
+use pyrograph::base::atomic_write;
 use serde::{Deserialize, Serialize};
 use toml::Table;
 

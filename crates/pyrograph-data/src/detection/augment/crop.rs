@@ -138,7 +138,7 @@ mod tests {
     use pyrograph_vision::BoundingBox;
 
     use super::*;
-    use crate::order::Purpose;
+    use crate::order::{Purpose, draws_of};
 
     const WHOLE: Window = Window {
         left: -7,
@@ -148,7 +148,7 @@ mod tests {
     };
 
     fn draws(index: usize) -> Draws {
-        Draws::new(Purpose::Crop, 5, 1, index)
+        draws_of(Purpose::Crop, 5, 1, index)
     }
 
     fn object(x1: f32, y1: f32, x2: f32, y2: f32) -> BoxObject {

@@ -68,10 +68,10 @@ impl Expand {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::Purpose;
+    use crate::order::{Purpose, draws_of};
 
     fn drawn(expand: Expand, index: usize) -> Window {
-        let draws = &mut Draws::new(Purpose::Expand, 0, 0, index);
+        let draws = &mut draws_of(Purpose::Expand, 0, 0, index);
         expand.drawn(Window::whole(40, 30), draws)
     }
 

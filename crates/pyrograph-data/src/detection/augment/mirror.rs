@@ -53,7 +53,7 @@ pub(super) fn mirror(image: &mut RgbImage, objects: &mut [BoxObject]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::Purpose;
+    use crate::order::{Purpose, draws_of};
 
     #[test]
     fn a_mirrored_box_is_where_its_pixels_went_and_the_mirror_undoes_itself() {
@@ -82,7 +82,7 @@ mod tests {
     fn the_share_of_mirrored_images_is_the_probability() {
         let share = |probability| {
             let mirrored = |&index: &usize| {
-                Mirror { probability }.drawn(&mut Draws::new(Purpose::Mirror, 0, 0, index))
+                Mirror { probability }.drawn(&mut draws_of(Purpose::Mirror, 0, 0, index))
             };
             (0..10_000).filter(mirrored).count()
         };

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::BoxObject;
 use crate::DataError;
-use crate::order::{Draws, Purpose};
+use crate::order::{Purpose, draws_of};
 
 pub use crop::IouCrop;
 pub use expand::Expand;
@@ -104,7 +104,7 @@ impl SsdAugment {
         epoch: u64,
         index: usize,
     ) -> (RgbImage, Vec<BoxObject>) {
-        let draws = |purpose| Draws::new(purpose, seed, epoch, index);
+        let draws = |purpose| draws_of(purpose, seed, epoch, index);
         let whole = Window::whole(image.width(), image.height());
         let mut objects = clipped(objects, whole.width, whole.height);
         let distortion = match &self.photometric {

@@ -106,10 +106,10 @@ impl PhotometricDistort {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::Purpose;
+    use crate::order::{Purpose, draws_of};
 
     fn draws(index: usize) -> Draws {
-        Draws::new(Purpose::Photometric, 2, 0, index)
+        draws_of(Purpose::Photometric, 2, 0, index)
     }
 
     #[test]

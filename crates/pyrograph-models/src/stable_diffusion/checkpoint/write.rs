@@ -8,7 +8,7 @@ use std::{
 };
 
 use burn::tensor::{DType, backend::Backend};
-use pyrograph_vision::atomic_write;
+use pyrograph_base::atomic_write;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};

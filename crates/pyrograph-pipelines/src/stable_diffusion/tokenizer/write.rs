@@ -2,8 +2,8 @@
 
 use std::{fs, path::Path};
 
+use pyrograph_base::atomic_write;
 use pyrograph_models::stable_diffusion::checkpoint::TokenizerFiles;
-use pyrograph_vision::atomic_write;
 use serde_json::{Value, json};
 
 use super::{

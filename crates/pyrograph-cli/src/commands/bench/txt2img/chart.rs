@@ -1,11 +1,12 @@
 //! Seconds a picture over steps.
 
-use pyrograph::vision::{ChartOptions, RgbImage, Series, VisionError, line_chart};
+use pyrograph::figures::{ChartOptions, FigureError, Series, line_chart};
+use pyrograph::vision::RgbImage;
 
 use super::figures::{Report, TypeFigures};
 
 /// A line for each type.
-pub(super) fn chart(report: &Report) -> Result<RgbImage, VisionError> {
+pub(super) fn chart(report: &Report) -> Result<RgbImage, FigureError> {
     let what = match report.model {
         Some(_) => "Stable Diffusion",
         None => "Stable Diffusion 2.1-base, random weights",
