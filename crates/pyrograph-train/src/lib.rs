@@ -37,6 +37,7 @@
 mod checkpoint;
 mod checks;
 mod clip;
+mod clock;
 pub mod compare;
 pub mod dcgan;
 mod ema;

@@ -8,6 +8,7 @@ use burn::{
     tensor::backend::AutodiffBackend,
 };
 use pyrograph_backend::vision::VisionAutodiff;
+use pyrograph_data::LabelledImages;
 use pyrograph_models::{
     dcgan::{Dcgan, Discriminator, Generator},
     weights::{save_model, state_dict_of},
@@ -15,12 +16,11 @@ use pyrograph_models::{
 
 use super::{AdversarialRecord, DcganTraining, log::ADVICE};
 use crate::{
-    DataFingerprint, Ema, TrainError, TrainState,
+    Ema, TrainError,
     checkpoint::{self, EMA, MODEL},
+    clock::RunClock,
     ids::with_stable_ids,
-    resume::{
-        check_finite, check_same_run, drop_metrics_after, last_whole_checkpoint, load_checked,
-    },
+    resume::{Resumed, check_finite, drop_metrics_after},
     run_folder::RunFolder,
 };
 
@@ -52,7 +52,7 @@ pub(super) struct Session<B: VisionAutodiff, G, D> {
     pub(super) ema: Option<Ema<Generator<B::InnerBackend>>>,
     pub(super) generator_optimizer: G,
     pub(super) discriminator_optimizer: D,
-    pub(super) state: TrainState,
+    pub(super) clock: RunClock,
 }
 
 impl<B, G, D> Session<B, G, D>
@@ -64,69 +64,42 @@ where
     /// Continues from the last whole checkpoint of `run`, or begins; what the user should know goes to `remark`.
     pub(super) fn start(
         config: &DcganTraining,
-        data: DataFingerprint,
+        data: &LabelledImages,
         run: &RunFolder,
         (generator_optimizer, discriminator_optimizer): (G, D),
         remark: &mut dyn FnMut(&str),
         device: &B::Device,
     ) -> Result<Self, TrainError> {
-        let Some((state, folder)) = last_whole_checkpoint(run, remark)? else {
-            drop_metrics_after(run, 0, |line: &AdversarialRecord| line.step)?;
-            let Dcgan {
-                generator,
-                discriminator,
-            } = config.model.init::<B>(device, config.seed)?;
-            let generator = with_stable_ids(generator);
-            return Ok(Self {
-                ema: config
-                    .ema
-                    .map(|decay| Ema::new(generator.valid(), decay, 0)),
-                generator,
-                discriminator: with_stable_ids(discriminator),
-                generator_optimizer,
-                discriminator_optimizer,
-                state: TrainState {
-                    step: 0,
-                    seconds: 0.0,
-                    seed: config.seed,
-                    data,
-                    best: None,
-                },
-            });
-        };
-        check_same_run(&state, &folder, config.seed, data)?;
-        // On the backend that trains: a module that comes from the inner one has no parameter that asks for a gradient.
+        let resumed = Resumed::find(run, config.seed, data, remark)?;
         let Dcgan {
             generator,
             discriminator,
-        } = load_checked::<B, Dcgan<B>>(&folder.join(MODEL), &config.model, device)?;
-        let ema = match config.ema {
-            None => None,
-            Some(decay) => {
-                let path = folder.join(EMA);
-                let average: Generator<B> = load_checked(&path, &config.model, device)?;
-                Some(Ema::new(average.valid(), decay, state.step))
-            }
+        } = match resumed.model(&config.model, device)? {
+            Some(networks) => networks,
+            None => config.model.init::<B>(device, config.seed)?,
         };
-        drop_metrics_after(run, state.step, |line: &AdversarialRecord| line.step)?;
-        Ok(Self {
-            generator: with_stable_ids(generator),
+        let generator = with_stable_ids(generator);
+        let ema = resumed.average(config.ema, &generator, &config.model, device)?;
+        let session = Self {
+            generator,
             discriminator: with_stable_ids(discriminator),
             ema,
-            generator_optimizer: checkpoint::load_optimizer(
+            generator_optimizer: resumed.optimizer(
                 generator_optimizer,
-                &folder,
                 GENERATOR_OPTIMIZER,
                 device,
             )?,
-            discriminator_optimizer: checkpoint::load_optimizer(
+            discriminator_optimizer: resumed.optimizer(
                 discriminator_optimizer,
-                &folder,
                 DISCRIMINATOR_OPTIMIZER,
                 device,
             )?,
-            state,
-        })
+            clock: RunClock::new(config.limits(data.len()), resumed.state),
+        };
+        drop_metrics_after(run, resumed.state.step, |line: &AdversarialRecord| {
+            line.step
+        })?;
+        Ok(session)
     }
 
     /// Writes a checkpoint; one whose weights are no numbers would push out those that can be resumed.
@@ -136,8 +109,8 @@ where
             discriminator: self.discriminator.valid(),
         };
         let weights = state_dict_of(&networks)?;
-        check_finite(&weights, self.state.step, run, ADVICE)?;
-        run.write_checkpoint(self.state.step, KEEP, |folder| {
+        check_finite(&weights, self.clock.step(), run, ADVICE)?;
+        run.write_checkpoint(self.clock.step(), KEEP, |folder| {
             let text = serde_json::to_string(&config.normalisation)
                 .map_err(|error| TrainError::io(folder, error))?;
             let notes = || HashMap::from([(NORMALISATION_KEY.to_owned(), text.clone())]);
@@ -151,7 +124,7 @@ where
                 folder,
                 DISCRIMINATOR_OPTIMIZER,
             )?;
-            checkpoint::save_state(&self.state, folder)
+            checkpoint::save_state(&self.clock.state, folder)
         })?;
         Ok(())
     }

@@ -7,6 +7,7 @@ use burn::{
     optim::{AdamConfig, Optimizer},
 };
 use pyrograph_backend::vision::VisionAutodiff;
+use pyrograph_data::SpriteSet;
 use pyrograph_diffusion::DiffusionCard;
 use pyrograph_models::{
     context_unet::ContextUnet,
@@ -15,12 +16,11 @@ use pyrograph_models::{
 
 use super::{SpriteTraining, StepRecord, training::ADVICE};
 use crate::{
-    DataFingerprint, Ema, TrainError, TrainState,
+    Ema, TrainError,
     checkpoint::{self, EMA, MODEL, OPTIMIZER},
+    clock::RunClock,
     ids::with_stable_ids,
-    resume::{
-        check_finite, check_same_run, drop_metrics_after, last_whole_checkpoint, load_checked,
-    },
+    resume::{Resumed, check_finite, drop_metrics_after},
     run_folder::RunFolder,
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Session<B: VisionAutodiff, O> {
     pub(super) model: ContextUnet<B>,
     pub(super) ema: Option<Ema<ContextUnet<B::InnerBackend>>>,
     pub(super) optimizer: O,
-    pub(super) state: TrainState,
+    pub(super) clock: RunClock,
 }
 
 pub(super) fn new_optimizer<B: VisionAutodiff>() -> impl Optimizer<ContextUnet<B>, B> {
@@ -45,55 +45,33 @@ impl<B: VisionAutodiff, O: Optimizer<ContextUnet<B>, B>> Session<B, O> {
     /// Continues from the last whole checkpoint of `run`, or begins; what the user should know goes to `remark`.
     pub(super) fn start(
         config: &SpriteTraining,
-        data: DataFingerprint,
+        data: &SpriteSet,
         run: &RunFolder,
         optimizer: O,
         remark: &mut dyn FnMut(&str),
         device: &B::Device,
     ) -> Result<Self, TrainError> {
-        let Some((state, folder)) = last_whole_checkpoint(run, remark)? else {
-            drop_metrics_after(run, 0, |line: &StepRecord| line.step)?;
-            let model = with_stable_ids(config.model.init::<B>(device, config.seed)?);
-            let ema = config.ema.map(|decay| Ema::new(model.valid(), decay, 0));
-            let state = TrainState {
-                step: 0,
-                seconds: 0.0,
-                seed: config.seed,
-                data,
-                best: None,
-            };
-            return Ok(Self {
-                model,
-                ema,
-                optimizer,
-                state,
-            });
+        let resumed = Resumed::find(run, config.seed, data, remark)?;
+        let model = match resumed.model(&config.model, device)? {
+            Some(model) => model,
+            None => with_stable_ids(config.model.init::<B>(device, config.seed)?),
         };
-        check_same_run(&state, &folder, config.seed, data)?;
-        // On the backend that trains: a module that comes from the inner one has no parameter that asks for a gradient.
-        let load = |name: &str| -> Result<ContextUnet<B>, TrainError> {
-            load_checked(&folder.join(name), &config.model, device)
-        };
-        let model = load(MODEL)?;
-        let ema = match config.ema {
-            Some(decay) => Some(Ema::new(load(EMA)?.valid(), decay, state.step)),
-            None => None,
-        };
-        let optimizer = checkpoint::load_optimizer(optimizer, &folder, OPTIMIZER, device)?;
-        drop_metrics_after(run, state.step, |line: &StepRecord| line.step)?;
+        let ema = resumed.average(config.ema, &model, &config.model, device)?;
+        let optimizer = resumed.optimizer(optimizer, OPTIMIZER, device)?;
+        drop_metrics_after(run, resumed.state.step, |line: &StepRecord| line.step)?;
         Ok(Self {
             model,
             ema,
             optimizer,
-            state,
+            clock: RunClock::new(config.limits(data.len()), resumed.state),
         })
     }
 
     /// Writes a checkpoint; one whose weights are no numbers would push out those that can be resumed.
     pub(super) fn save(&self, config: &SpriteTraining, run: &RunFolder) -> Result<(), TrainError> {
         let weights = state_dict_of(&self.model.valid())?;
-        check_finite(&weights, self.state.step, run, ADVICE)?;
-        run.write_checkpoint(self.state.step, KEEP, |folder| {
+        check_finite(&weights, self.clock.step(), run, ADVICE)?;
+        run.write_checkpoint(self.clock.step(), KEEP, |folder| {
             let notes = card_notes(&config.card(), folder)?;
             save_model(
                 &self.model.valid(),
@@ -105,7 +83,7 @@ impl<B: VisionAutodiff, O: Optimizer<ContextUnet<B>, B>> Session<B, O> {
                 save_model(ema.model(), &config.model, notes, folder.join(EMA))?;
             }
             checkpoint::save_optimizer(&self.optimizer, folder, OPTIMIZER)?;
-            checkpoint::save_state(&self.state, folder)
+            checkpoint::save_state(&self.clock.state, folder)
         })?;
         Ok(())
     }
