@@ -34,7 +34,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adam;
 mod checkpoint;
+mod checkpoint_writer;
 mod checks;
 mod clip;
 mod clock;

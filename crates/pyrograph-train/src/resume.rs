@@ -7,10 +7,7 @@ use std::{
 
 use burn::{module::AutodiffModule, optim::Optimizer, tensor::backend::AutodiffBackend};
 use pyrograph_backend::vision::{VisionAutodiff, VisionBackend};
-use pyrograph_models::{
-    ModelError,
-    weights::{NamedModel, StateDict, load_model},
-};
+use pyrograph_models::weights::{NamedModel, load_model};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -180,26 +177,6 @@ where
         path: path.into(),
         reason,
     })
-}
-
-/// Refuses weights that are no numbers: a checkpoint of them would push out those that can be
-/// resumed. `advice` says what to do.
-pub(crate) fn check_finite(
-    weights: &StateDict,
-    step: u64,
-    run: &RunFolder,
-    advice: &'static str,
-) -> Result<(), TrainError> {
-    match weights.check_finite() {
-        Err(ModelError::NonFinite { key, value, .. }) => Err(TrainError::DivergedWeights {
-            step,
-            key,
-            value,
-            advice,
-            saved: run.last_step(),
-        }),
-        checked => Ok(checked?),
-    }
 }
 
 /// Drops the lines of steps that are taken again, and a torn one.

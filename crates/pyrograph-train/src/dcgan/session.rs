@@ -2,48 +2,26 @@
 
 use std::collections::HashMap;
 
-use burn::{
-    module::AutodiffModule,
-    optim::{AdamConfig, Optimizer},
-    tensor::backend::AutodiffBackend,
-};
+use burn::{module::AutodiffModule, optim::Optimizer};
 use pyrograph_backend::vision::VisionAutodiff;
 use pyrograph_data::LabelledImages;
-use pyrograph_models::{
-    dcgan::{Dcgan, Discriminator, Generator},
-    weights::{save_model, state_dict_of},
-};
+use pyrograph_models::dcgan::{Dcgan, Discriminator, Generator};
 
 use super::{AdversarialRecord, DcganTraining, log::ADVICE};
 use crate::{
-    Ema, TrainError,
-    checkpoint::{self, EMA, MODEL},
+    Ema, TrainError, checkpoint,
+    checkpoint_writer::CheckpointWriter,
     clock::RunClock,
     ids::with_stable_ids,
-    resume::{Resumed, check_finite, drop_metrics_after},
+    resume::{Resumed, drop_metrics_after},
     run_folder::RunFolder,
 };
 
 /// The key of the normalisation in a model file's header, as JSON.
 pub const NORMALISATION_KEY: &str = "pyrograph.normalisation";
 
-/// Checkpoints that stay on disk.
-const KEEP: usize = 2;
-/// PyTorch's; burn's own default is 1e-5.
-const ADAM_EPSILON: f32 = 1e-8;
 const GENERATOR_OPTIMIZER: &str = "optimizer-generator.bin";
 const DISCRIMINATOR_OPTIMIZER: &str = "optimizer-discriminator.bin";
-
-/// Adam with these betas.
-pub(super) fn adam<B: AutodiffBackend, M: AutodiffModule<B>>(
-    betas: [f64; 2],
-) -> impl Optimizer<M, B> {
-    AdamConfig::new()
-        .with_beta_1(betas[0] as f32)
-        .with_beta_2(betas[1] as f32)
-        .with_epsilon(ADAM_EPSILON)
-        .init()
-}
 
 /// What changes from step to step.
 pub(super) struct Session<B: VisionAutodiff, G, D> {
@@ -102,29 +80,28 @@ where
         Ok(session)
     }
 
-    /// Writes a checkpoint; one whose weights are no numbers would push out those that can be resumed.
+    /// Writes a checkpoint; its weights must be finite.
     pub(super) fn save(&self, config: &DcganTraining, run: &RunFolder) -> Result<(), TrainError> {
         let networks = Dcgan {
             generator: self.generator.valid(),
             discriminator: self.discriminator.valid(),
         };
-        let weights = state_dict_of(&networks)?;
-        check_finite(&weights, self.clock.step(), run, ADVICE)?;
-        run.write_checkpoint(self.clock.step(), KEEP, |folder| {
-            let text = serde_json::to_string(&config.normalisation)
-                .map_err(|error| TrainError::io(folder, error))?;
-            let notes = || HashMap::from([(NORMALISATION_KEY.to_owned(), text.clone())]);
-            save_model(&networks, &config.model, notes(), folder.join(MODEL))?;
-            if let Some(ema) = &self.ema {
-                save_model(ema.model(), &config.model, notes(), folder.join(EMA))?;
-            }
+        let text = serde_json::to_string(&config.normalisation)
+            .map_err(|error| TrainError::io(run.path(), error))?;
+        let notes = HashMap::from([(NORMALISATION_KEY.to_owned(), text)]);
+        let writer = CheckpointWriter {
+            run,
+            state: &self.clock.state,
+            advice: ADVICE,
+        };
+        let average = self.ema.as_ref().map(Ema::model);
+        writer.write(&networks, average, &config.model, notes, |folder| {
             checkpoint::save_optimizer(&self.generator_optimizer, folder, GENERATOR_OPTIMIZER)?;
             checkpoint::save_optimizer(
                 &self.discriminator_optimizer,
                 folder,
                 DISCRIMINATOR_OPTIMIZER,
-            )?;
-            checkpoint::save_state(&self.clock.state, folder)
+            )
         })?;
         Ok(())
     }

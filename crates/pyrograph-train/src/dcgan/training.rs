@@ -21,9 +21,9 @@ use super::{
     diversity::{collapse_warning, diversity},
     log::{Figures, share_above_zero},
     penalty::{mixed, penalise},
-    session::{Session, adam},
+    session::Session,
 };
-use crate::{TrainError, run_folder::RunFolder, step_log::StepLog};
+use crate::{TrainError, adam::adam, run_folder::RunFolder, step_log::StepLog};
 
 /// Steps between measurements of the generator's diversity, which go through the host.
 const DIVERSITY_EVERY: u64 = 100;

@@ -1,33 +1,23 @@
 //! A run's models and optimizer, fresh or from the last whole checkpoint.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
-use burn::{
-    module::AutodiffModule,
-    optim::{AdamConfig, Optimizer},
-};
+use burn::{module::AutodiffModule, optim::Optimizer};
 use pyrograph_backend::vision::VisionAutodiff;
 use pyrograph_data::SpriteSet;
 use pyrograph_diffusion::DiffusionCard;
-use pyrograph_models::{
-    context_unet::ContextUnet,
-    weights::{save_model, state_dict_of},
-};
+use pyrograph_models::context_unet::ContextUnet;
 
 use super::{SpriteTraining, StepRecord, training::ADVICE};
 use crate::{
     Ema, TrainError,
-    checkpoint::{self, EMA, MODEL, OPTIMIZER},
+    checkpoint::{self, OPTIMIZER},
+    checkpoint_writer::CheckpointWriter,
     clock::RunClock,
     ids::with_stable_ids,
-    resume::{Resumed, check_finite, drop_metrics_after},
+    resume::{Resumed, drop_metrics_after},
     run_folder::RunFolder,
 };
-
-/// Checkpoints that stay on disk.
-const KEEP: usize = 2;
-/// PyTorch's; burn's own default is 1e-5.
-const ADAM_EPSILON: f32 = 1e-8;
 
 /// What changes from step to step.
 pub(super) struct Session<B: VisionAutodiff, O> {
@@ -35,10 +25,6 @@ pub(super) struct Session<B: VisionAutodiff, O> {
     pub(super) ema: Option<Ema<ContextUnet<B::InnerBackend>>>,
     pub(super) optimizer: O,
     pub(super) clock: RunClock,
-}
-
-pub(super) fn new_optimizer<B: VisionAutodiff>() -> impl Optimizer<ContextUnet<B>, B> {
-    AdamConfig::new().with_epsilon(ADAM_EPSILON).init()
 }
 
 impl<B: VisionAutodiff, O: Optimizer<ContextUnet<B>, B>> Session<B, O> {
@@ -67,24 +53,24 @@ impl<B: VisionAutodiff, O: Optimizer<ContextUnet<B>, B>> Session<B, O> {
         })
     }
 
-    /// Writes a checkpoint; one whose weights are no numbers would push out those that can be resumed.
+    /// Writes a checkpoint; its weights must be finite.
     pub(super) fn save(&self, config: &SpriteTraining, run: &RunFolder) -> Result<(), TrainError> {
-        let weights = state_dict_of(&self.model.valid())?;
-        check_finite(&weights, self.clock.step(), run, ADVICE)?;
-        run.write_checkpoint(self.clock.step(), KEEP, |folder| {
-            let notes = card_notes(&config.card(), folder)?;
-            save_model(
-                &self.model.valid(),
-                &config.model,
-                notes.clone(),
-                folder.join(MODEL),
-            )?;
-            if let Some(ema) = &self.ema {
-                save_model(ema.model(), &config.model, notes, folder.join(EMA))?;
-            }
-            checkpoint::save_optimizer(&self.optimizer, folder, OPTIMIZER)?;
-            checkpoint::save_state(&self.clock.state, folder)
-        })?;
+        let card = serde_json::to_string(&config.card())
+            .map_err(|error| TrainError::io(run.path(), error))?;
+        let notes = HashMap::from([(DiffusionCard::KEY.to_owned(), card)]);
+        let writer = CheckpointWriter {
+            run,
+            state: &self.clock.state,
+            advice: ADVICE,
+        };
+        let average = self.ema.as_ref().map(Ema::model);
+        writer.write(
+            &self.model.valid(),
+            average,
+            &config.model,
+            notes,
+            |folder| checkpoint::save_optimizer(&self.optimizer, folder, OPTIMIZER),
+        )?;
         Ok(())
     }
 
@@ -95,9 +81,4 @@ impl<B: VisionAutodiff, O: Optimizer<ContextUnet<B>, B>> Session<B, O> {
             None => self.model.valid(),
         }
     }
-}
-
-fn card_notes(card: &DiffusionCard, folder: &Path) -> Result<HashMap<String, String>, TrainError> {
-    let text = serde_json::to_string(card).map_err(|error| TrainError::io(folder, error))?;
-    Ok(HashMap::from([(DiffusionCard::KEY.to_owned(), text)]))
 }

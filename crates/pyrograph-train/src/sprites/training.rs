@@ -16,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     SpriteTraining,
     batch::{Batch, Batches},
-    session::{Session, new_optimizer},
+    session::Session,
 };
 use crate::{
-    TrainError, clip_global_norm,
+    TrainError,
+    adam::adam,
+    clip_global_norm,
     limits::linear_decay,
     run_folder::RunFolder,
     step_log::{PendingStep, StepLog},
@@ -28,6 +30,9 @@ use crate::{
 /// What to do after a divergence.
 pub(super) const ADVICE: &str =
     "begin a new run in another folder with a lower `learning_rate` or a smaller `clip_norm`";
+
+/// Adam's, PyTorch's own.
+const BETAS: [f64; 2] = [0.9, 0.999];
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,11 +133,11 @@ pub fn train_sprites<B: VisionAutodiff>(
     let schedule = NoiseSchedule::new(&config.schedule)?;
     let per_epoch = config.steps_per_epoch(data.len());
     let mut batches = Batches::new(config, data, &schedule);
-    let mut session = Session::start(
+    let mut session = Session::<B, _>::start(
         config,
         data,
         run,
-        new_optimizer::<B>(),
+        adam(BETAS),
         &mut |text| hooks.remark(text),
         device,
     )?;

@@ -11,7 +11,7 @@ use burn::{
     tensor::{Tensor, backend::AutodiffBackend},
 };
 
-use crate::{TrainError, checkpoint, resume::Resumed};
+use crate::{TrainError, adam::ADAM_EPSILON, checkpoint, resume::Resumed};
 
 /// PyTorch's SGD: `v ← μ·v + g + λ·w`, `w ← w − η·v`, with λ for weights of convolutions alone.
 pub(super) fn sgd<B: AutodiffBackend, M: AutodiffModule<B>>(
@@ -37,12 +37,10 @@ pub(super) fn adam_w<B: AutodiffBackend, M: AutodiffModule<B>>(
     momentum: f64,
     weight_decay: f64,
 ) -> Parted<impl Optimizer<M, B>> {
-    /// PyTorch's; burn's own default is 1e-5.
-    const EPSILON: f32 = 1e-8;
     let config = |weight_decay: f64| {
         AdamWConfig::new()
             .with_beta_1(momentum as f32)
-            .with_epsilon(EPSILON)
+            .with_epsilon(ADAM_EPSILON)
             .with_weight_decay(weight_decay as f32)
             .init()
     };

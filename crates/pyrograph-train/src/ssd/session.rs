@@ -6,7 +6,7 @@ use burn::{module::AutodiffModule, optim::Optimizer};
 use pyrograph_backend::vision::VisionAutodiff;
 use pyrograph_models::{
     ssd::{DetectorCard, Projectors, Ssd, SsdConfig},
-    weights::{StateDict, save_model, state_dict_of},
+    weights::{StateDict, save_weights},
 };
 
 use super::{
@@ -18,15 +18,13 @@ use super::{
     training::Inputs,
 };
 use crate::{
-    Ema, TrainError,
-    checkpoint::{self, EMA, MODEL},
+    Ema, TrainError, checkpoint,
+    checkpoint_writer::CheckpointWriter,
     clock::RunClock,
-    resume::{Resumed, check_finite, drop_metrics_after},
+    resume::{Resumed, drop_metrics_after},
     run_folder::RunFolder,
 };
 
-/// Checkpoints that stay on disk.
-const KEEP: usize = 2;
 /// The projectors of a distillation, beside the network: they are no part of it.
 const PROJECTORS: &str = "projectors.safetensors";
 /// The seed of fresh projectors differs from the network's by this.
@@ -96,32 +94,39 @@ where
         })
     }
 
-    /// Writes a checkpoint and gives its folder; one whose weights are no numbers would push out
-    /// those that can be resumed. `unjudged` is the line of the step where its evaluation is due
-    /// still: a run that is killed in it owes it.
+    /// Writes a checkpoint and gives its folder; its weights must be finite. `unjudged` is the line
+    /// of the step where its evaluation is due still: a run that is killed in it owes it.
     pub(super) fn save(
         &self,
         config: &SsdTraining,
         run: &RunFolder,
         unjudged: Option<&DetectionRecord>,
     ) -> Result<PathBuf, TrainError> {
-        let model = self.learner.network.valid();
-        check_finite(&state_dict_of(&model)?, self.clock.step(), run, ADVICE)?;
-        run.write_checkpoint(self.clock.step(), KEEP, |folder| {
-            let note = || self.card.to_note();
-            save_model(&model, &config.model, note()?, folder.join(MODEL))?;
-            if let Some(ema) = &self.ema {
-                save_model(ema.model(), &config.model, note()?, folder.join(EMA))?;
-            }
-            if !self.learner.projectors.is_empty() {
-                self.learner.projectors.save(folder.join(PROJECTORS))?;
-            }
-            if let Some(line) = unjudged {
-                checkpoint::save_json(line, folder, UNJUDGED)?;
-            }
-            self.optimizer.save::<B, Learner<B>>(folder)?;
-            checkpoint::save_state(&self.clock.state, folder)
-        })
+        let average = self.ema.as_ref().map(Ema::model);
+        let notes = self.card.to_note()?;
+        self.writer(run).write(
+            &self.learner.network.valid(),
+            average,
+            &config.model,
+            notes,
+            |folder| {
+                if !self.learner.projectors.is_empty() {
+                    self.learner.projectors.save(folder.join(PROJECTORS))?;
+                }
+                if let Some(line) = unjudged {
+                    checkpoint::save_json(line, folder, UNJUDGED)?;
+                }
+                self.optimizer.save::<B, Learner<B>>(folder)
+            },
+        )
+    }
+
+    fn writer<'a>(&'a self, run: &'a RunFolder) -> CheckpointWriter<'a> {
+        CheckpointWriter {
+            run,
+            state: &self.clock.state,
+            advice: ADVICE,
+        }
     }
 
     /// Writes the network to use where it is the best so far, and with it, in one file, how good it
@@ -136,14 +141,15 @@ where
             return Ok(());
         }
         let network = self.network();
-        check_finite(&state_dict_of(&network)?, self.clock.step(), run, ADVICE)?;
+        let weights = self.writer(run).finite_weights(&network)?;
         if run.is_in_memory() {
             self.best = Some(network);
         } else {
             let mut notes = self.card.to_note()?;
             let step = self.clock.step();
             BestNote { step, map }.add_to(&mut notes, run)?;
-            save_model(&network, &config.model, notes, best_path(run))?;
+            let path = best_path(run);
+            save_weights::<_, Ssd<B::InnerBackend>>(&weights, &config.model, notes, path)?;
         }
         self.clock.state.best = Some(map);
         Ok(())
