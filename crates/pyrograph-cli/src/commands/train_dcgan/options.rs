@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     reading::{ChannelsName, OnOff, READING_NEEDS_DATA, faults},
-    training::{absolute, lay_over},
+    training::{RunLimits, absolute, lay_over},
 };
 
 /// What a recipe file may set; the command's flags go before it.
@@ -244,7 +244,7 @@ impl Options {
     /// Flags before the recipe: a group that excludes itself (data, limits) goes as a whole.
     pub(super) fn over(self, file: Self) -> anyhow::Result<Self> {
         let mut file = file;
-        if self.limits_alone() != Self::default() {
+        if self.limits().are_given() {
             (file.epochs, file.steps, file.max_minutes) = (None, None, None);
         }
         if self.data.is_some() || self.per_class.is_some() {
@@ -253,13 +253,12 @@ impl Options {
         lay_over(self, file)
     }
 
-    /// The limits, and nothing else.
-    pub(super) fn limits_alone(&self) -> Self {
-        Self {
+    /// The limits that are given.
+    pub(super) fn limits(&self) -> RunLimits {
+        RunLimits {
             epochs: self.epochs,
             steps: self.steps,
             max_minutes: self.max_minutes,
-            ..Self::default()
         }
     }
 
@@ -462,8 +461,9 @@ impl Options {
         t.ema = self
             .ema
             .map_or(t.ema, |decay| Some(decay).filter(|&d| d != 0.0));
-        if self.limits_alone() != Self::default() {
-            (t.epochs, t.steps, t.max_minutes) = (self.epochs, self.steps, self.max_minutes);
+        if self.limits().are_given() {
+            self.limits()
+                .set((&mut t.epochs, &mut t.steps, &mut t.max_minutes));
         }
         Ok(t)
     }

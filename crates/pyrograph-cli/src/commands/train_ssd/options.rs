@@ -10,9 +10,10 @@ use clap::{Args, ValueEnum};
 use pyrograph::{
     data::detection::DetectionFormat,
     models::ssd::{PriorTable, SsdBackbone},
-    train::ssd::SsdTraining,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::training::RunLimits;
 
 /// What a recipe file may set; the command's flags go before it.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -339,7 +340,7 @@ impl Options {
 
     /// A recipe's options without the groups that the flags set: a group that excludes itself goes as a whole.
     pub(super) fn under(mut self, flags: &Self) -> Self {
-        if flags.limits_alone() != Self::default() {
+        if flags.limits().are_given() {
             (self.epochs, self.steps, self.max_minutes) = (None, None, None);
         }
         if flags.data.is_some() || flags.scenes.is_some() {
@@ -348,19 +349,13 @@ impl Options {
         self
     }
 
-    /// The limits, and nothing else.
-    pub(super) fn limits_alone(&self) -> Self {
-        Self {
+    /// The limits that are given.
+    pub(super) fn limits(&self) -> RunLimits {
+        RunLimits {
             epochs: self.epochs,
             steps: self.steps,
             max_minutes: self.max_minutes,
-            ..Self::default()
         }
-    }
-
-    pub(super) fn set_limits(&self, training: &mut SsdTraining) {
-        (training.epochs, training.steps, training.max_minutes) =
-            (self.epochs, self.steps, self.max_minutes);
     }
 
     pub(super) fn images(&self) -> Option<usize> {
