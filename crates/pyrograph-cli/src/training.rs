@@ -150,8 +150,8 @@ fn in_words(value: &Value) -> String {
     }
 }
 
-/// The options of `flags` over those of `file`. What is not set does not appear in a table, so that
-/// one table lies over the other.
+/// The options of `flags` over those of `file`. A table of TOML leaves `None` out, so that one
+/// table lies over the other.
 pub(crate) fn lay_over<T: Serialize + DeserializeOwned>(flags: T, file: T) -> anyhow::Result<T> {
     let mut table = toml::Table::try_from(file)?;
     table.extend(toml::Table::try_from(flags)?);
