@@ -1,5 +1,7 @@
 //! What the training commands share.
 
+mod run;
+
 use std::{
     fs,
     path::{self, Path, PathBuf},
@@ -17,6 +19,10 @@ use pyrograph::train::run_folder::RunFolder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+pub(crate) use self::run::{
+    Begun, LimitsMut, Report, RunLimits, Summary, TrainCommand, Trained, run_training,
+    same_but_limits,
+};
 use crate::{arguments::Common, progress, stop::INTERRUPTED};
 
 /// The folder and the recipe of a run.
@@ -144,8 +150,8 @@ fn in_words(value: &Value) -> String {
     }
 }
 
-/// The options of `flags` over those of `file`. What is not set does not appear in a table, so that
-/// one table lies over the other.
+/// The options of `flags` over those of `file`. A table of TOML leaves `None` out, so that one
+/// table lies over the other.
 pub(crate) fn lay_over<T: Serialize + DeserializeOwned>(flags: T, file: T) -> anyhow::Result<T> {
     let mut table = toml::Table::try_from(file)?;
     table.extend(toml::Table::try_from(flags)?);
@@ -153,7 +159,7 @@ pub(crate) fn lay_over<T: Serialize + DeserializeOwned>(flags: T, file: T) -> an
 }
 
 /// How a run ended, in words; `went_on` tells whether it took a step.
-pub(crate) fn outcome(interrupted: bool, went_on: bool) -> &'static str {
+fn outcome(interrupted: bool, went_on: bool) -> &'static str {
     match (interrupted, went_on) {
         (true, _) => "stopped (--resume goes on) after",
         (false, true) => "finished",
@@ -170,6 +176,7 @@ pub(crate) fn exit_code(interrupted: bool) -> ExitCode {
 }
 
 /// What a person at the terminal sees of a training, and how it hears Ctrl-C.
+#[derive(Clone)]
 pub(crate) struct Watch {
     bar: ProgressBar,
     /// Whether the bar counts steps; else it counts thousandths of the time.
@@ -218,7 +225,7 @@ impl Watch {
         self.stop.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn finish(&self) {
+    fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }

@@ -33,9 +33,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adam;
 mod checkpoint;
+mod checkpoint_writer;
 mod checks;
 mod clip;
+mod clock;
 pub mod compare;
 pub mod dcgan;
 mod ema;

@@ -5,15 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use pyrograph_backend::vision::VisionBackend;
-use pyrograph_models::{
-    ModelError,
-    weights::{NamedModel, StateDict, load_model},
-};
+use burn::{module::AutodiffModule, optim::Optimizer, tensor::backend::AutodiffBackend};
+use pyrograph_backend::vision::{VisionAutodiff, VisionBackend};
+use pyrograph_models::weights::{NamedModel, load_model};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    DataFingerprint, TrainError, TrainState,
+    DataFingerprint, Ema, TrainError, TrainState,
     checkpoint::{self, EMA, MODEL},
     ids::with_stable_ids,
     run_folder::RunFolder,
@@ -25,7 +23,7 @@ const NONE_LEFT: &str =
 
 /// The newest checkpoint whose files are all as they were written, and its folder; damaged ones after it are set aside.
 /// None where there is no checkpoint at all.
-pub(crate) fn last_whole_checkpoint(
+fn last_whole_checkpoint(
     run: &RunFolder,
     remark: &mut dyn FnMut(&str),
 ) -> Result<Option<(TrainState, PathBuf)>, TrainError> {
@@ -55,32 +53,113 @@ pub(crate) fn last_whole_checkpoint(
     }
 }
 
-/// Refuses a checkpoint of another seed or of other data.
-pub(crate) fn check_same_run(
-    state: &TrainState,
-    folder: &Path,
-    seed: u64,
-    data: DataFingerprint,
-) -> Result<(), TrainError> {
-    if state.seed != seed {
-        let seen = state.seed;
-        let reason = format!("it was made with seed {seen}, the config has {seed}");
-        return Err(TrainError::Run {
-            path: folder.into(),
-            reason,
-        });
+/// Where a run goes on: at its last whole checkpoint, or at its beginning.
+pub(crate) struct Resumed {
+    pub(crate) state: TrainState,
+    /// The folder of the checkpoint; none where the run begins.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+impl Resumed {
+    /// Finds the last whole checkpoint of `run`; `remark` hears of damaged ones.
+    ///
+    /// # Errors
+    /// When the checkpoint is of another seed or of other data, or when none of them is whole.
+    pub(crate) fn find(
+        run: &RunFolder,
+        seed: u64,
+        data: impl Into<DataFingerprint>,
+        remark: &mut dyn FnMut(&str),
+    ) -> Result<Self, TrainError> {
+        let data = data.into();
+        let Some((state, folder)) = last_whole_checkpoint(run, remark)? else {
+            let state = TrainState {
+                step: 0,
+                seconds: 0.0,
+                seed,
+                data,
+                best: None,
+            };
+            let folder = None;
+            return Ok(Self { state, folder });
+        };
+        if state.seed != seed {
+            let seen = state.seed;
+            let reason = format!("it was made with seed {seen}, the config has {seed}");
+            return Err(TrainError::Run {
+                path: folder,
+                reason,
+            });
+        }
+        if state.data != data {
+            return Err(TrainError::DataChanged {
+                seen: data,
+                expected: state.data,
+            });
+        }
+        let folder = Some(folder);
+        Ok(Self { state, folder })
     }
-    if state.data != data {
-        return Err(TrainError::DataChanged {
-            seen: data,
-            expected: state.data,
-        });
+
+    /// The model of the checkpoint; none where the run begins. It is on the backend that trains: a
+    /// module that comes from the inner one has no parameter that asks for a gradient.
+    pub(crate) fn model<B: VisionBackend, M>(
+        &self,
+        config: &M::Config,
+        device: &B::Device,
+    ) -> Result<Option<M>, TrainError>
+    where
+        M: NamedModel<B>,
+        M::Config: PartialEq + Debug,
+    {
+        let load = |folder: &PathBuf| load_checked(&folder.join(MODEL), config, device);
+        self.folder.as_ref().map(load).transpose()
     }
-    Ok(())
+
+    /// The moving average with `decay`, from the checkpoint or from `fresh`; none without a decay.
+    pub(crate) fn average<B: VisionAutodiff, M>(
+        &self,
+        decay: Option<f64>,
+        fresh: &M,
+        config: &M::Config,
+        device: &B::Device,
+    ) -> Result<Option<Ema<M::InnerModule>>, TrainError>
+    where
+        M: NamedModel<B> + AutodiffModule<B>,
+        M::Config: PartialEq + Debug,
+    {
+        let Some(decay) = decay else {
+            return Ok(None);
+        };
+        let average = match &self.folder {
+            Some(folder) => load_checked::<B, M>(&folder.join(EMA), config, device)?.valid(),
+            None => fresh.valid(),
+        };
+        Ok(Some(Ema::new(average, decay, self.state.step)))
+    }
+
+    /// `optimizer` with the state in the file `name` of the checkpoint; as it is where the run
+    /// begins.
+    pub(crate) fn optimizer<B, M, O>(
+        &self,
+        optimizer: O,
+        name: &str,
+        device: &B::Device,
+    ) -> Result<O, TrainError>
+    where
+        B: AutodiffBackend,
+        M: AutodiffModule<B>,
+        O: Optimizer<M, B>,
+    {
+        match &self.folder {
+            Some(folder) => checkpoint::load_optimizer(optimizer, folder, name, device),
+            None => Ok(optimizer),
+        }
+    }
 }
 
 /// A model file whose numbers are those that the run asks for.
-pub(crate) fn load_checked<B: VisionBackend, M>(
+fn load_checked<B: VisionBackend, M>(
     path: &Path,
     wanted: &M::Config,
     device: &B::Device,
@@ -98,26 +177,6 @@ where
         path: path.into(),
         reason,
     })
-}
-
-/// Refuses weights that are no numbers: a checkpoint of them would push out those that can be
-/// resumed. `advice` says what to do.
-pub(crate) fn check_finite(
-    weights: &StateDict,
-    step: u64,
-    run: &RunFolder,
-    advice: &'static str,
-) -> Result<(), TrainError> {
-    match weights.check_finite() {
-        Err(ModelError::NonFinite { key, value, .. }) => Err(TrainError::DivergedWeights {
-            step,
-            key,
-            value,
-            advice,
-            saved: run.last_step(),
-        }),
-        checked => Ok(checked?),
-    }
 }
 
 /// Drops the lines of steps that are taken again, and a torn one.

@@ -48,7 +48,7 @@ pub use found::{FoundModel, find_model};
 pub(crate) use found::{only_part, under_part};
 pub use layer_types::{LAYER_TYPES, LayerFigures, LayerType, TypeFigures, measure_layers};
 pub(crate) use model_file::{HEADER, config_of, model_header};
-pub use model_file::{load_model, model_name, read_config, save_model};
+pub use model_file::{load_model, model_name, read_config, save_model, save_weights};
 pub use named_model::{NamedModel, state_dict_of};
 pub use precision::Precision;
 pub use random::{parameter_shapes, random_weights};

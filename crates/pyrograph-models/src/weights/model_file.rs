@@ -29,6 +29,19 @@ pub fn save_model<B: Backend, M: NamedModel<B>>(
     notes: HashMap<String, String>,
     path: impl AsRef<Path>,
 ) -> Result<(), ModelError> {
+    save_weights::<B, M>(&state_dict_of(model)?, config, notes, path)
+}
+
+/// Like [`save_model`], from the tensors that [`state_dict_of`] read from the model.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn save_weights<B: Backend, M: NamedModel<B>>(
+    weights: &StateDict,
+    config: &M::Config,
+    notes: HashMap<String, String>,
+    path: impl AsRef<Path>,
+) -> Result<(), ModelError> {
     let unwritable = |error: serde_json::Error| ModelError::Io {
         path: path.as_ref().into(),
         source: error.into(),
@@ -40,7 +53,7 @@ pub fn save_model<B: Backend, M: NamedModel<B>>(
     let header = serde_json::to_string(&header).map_err(unwritable)?;
     let mut metadata = notes;
     metadata.insert(HEADER.to_owned(), header);
-    state_dict_of(model)?.save(path.as_ref(), metadata)
+    weights.save(path.as_ref(), metadata)
 }
 
 /// The config in a model file.

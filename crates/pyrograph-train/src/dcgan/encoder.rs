@@ -20,12 +20,10 @@ use pyrograph_models::{
 use pyrograph_vision::Normalisation;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    batch::{RealImages, latents},
-    session::adam,
-};
+use super::batch::{RealImages, latents};
 use crate::{
     TrainError,
+    adam::adam,
     checks::{number, positive, refuse},
     ids::with_stable_ids,
     limits::linear_decay,

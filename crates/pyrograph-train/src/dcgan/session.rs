@@ -2,48 +2,26 @@
 
 use std::collections::HashMap;
 
-use burn::{
-    module::AutodiffModule,
-    optim::{AdamConfig, Optimizer},
-    tensor::backend::AutodiffBackend,
-};
+use burn::{module::AutodiffModule, optim::Optimizer};
 use pyrograph_backend::vision::VisionAutodiff;
-use pyrograph_models::{
-    dcgan::{Dcgan, Discriminator, Generator},
-    weights::{save_model, state_dict_of},
-};
+use pyrograph_data::LabelledImages;
+use pyrograph_models::dcgan::{Dcgan, Discriminator, Generator};
 
 use super::{AdversarialRecord, DcganTraining, log::ADVICE};
 use crate::{
-    DataFingerprint, Ema, TrainError, TrainState,
-    checkpoint::{self, EMA, MODEL},
+    Ema, TrainError, checkpoint,
+    checkpoint_writer::CheckpointWriter,
+    clock::RunClock,
     ids::with_stable_ids,
-    resume::{
-        check_finite, check_same_run, drop_metrics_after, last_whole_checkpoint, load_checked,
-    },
+    resume::{Resumed, drop_metrics_after},
     run_folder::RunFolder,
 };
 
 /// The key of the normalisation in a model file's header, as JSON.
 pub const NORMALISATION_KEY: &str = "pyrograph.normalisation";
 
-/// Checkpoints that stay on disk.
-const KEEP: usize = 2;
-/// PyTorch's; burn's own default is 1e-5.
-const ADAM_EPSILON: f32 = 1e-8;
 const GENERATOR_OPTIMIZER: &str = "optimizer-generator.bin";
 const DISCRIMINATOR_OPTIMIZER: &str = "optimizer-discriminator.bin";
-
-/// Adam with these betas.
-pub(super) fn adam<B: AutodiffBackend, M: AutodiffModule<B>>(
-    betas: [f64; 2],
-) -> impl Optimizer<M, B> {
-    AdamConfig::new()
-        .with_beta_1(betas[0] as f32)
-        .with_beta_2(betas[1] as f32)
-        .with_epsilon(ADAM_EPSILON)
-        .init()
-}
 
 /// What changes from step to step.
 pub(super) struct Session<B: VisionAutodiff, G, D> {
@@ -52,7 +30,7 @@ pub(super) struct Session<B: VisionAutodiff, G, D> {
     pub(super) ema: Option<Ema<Generator<B::InnerBackend>>>,
     pub(super) generator_optimizer: G,
     pub(super) discriminator_optimizer: D,
-    pub(super) state: TrainState,
+    pub(super) clock: RunClock,
 }
 
 impl<B, G, D> Session<B, G, D>
@@ -64,94 +42,66 @@ where
     /// Continues from the last whole checkpoint of `run`, or begins; what the user should know goes to `remark`.
     pub(super) fn start(
         config: &DcganTraining,
-        data: DataFingerprint,
+        data: &LabelledImages,
         run: &RunFolder,
         (generator_optimizer, discriminator_optimizer): (G, D),
         remark: &mut dyn FnMut(&str),
         device: &B::Device,
     ) -> Result<Self, TrainError> {
-        let Some((state, folder)) = last_whole_checkpoint(run, remark)? else {
-            drop_metrics_after(run, 0, |line: &AdversarialRecord| line.step)?;
-            let Dcgan {
-                generator,
-                discriminator,
-            } = config.model.init::<B>(device, config.seed)?;
-            let generator = with_stable_ids(generator);
-            return Ok(Self {
-                ema: config
-                    .ema
-                    .map(|decay| Ema::new(generator.valid(), decay, 0)),
-                generator,
-                discriminator: with_stable_ids(discriminator),
-                generator_optimizer,
-                discriminator_optimizer,
-                state: TrainState {
-                    step: 0,
-                    seconds: 0.0,
-                    seed: config.seed,
-                    data,
-                    best: None,
-                },
-            });
-        };
-        check_same_run(&state, &folder, config.seed, data)?;
-        // On the backend that trains: a module that comes from the inner one has no parameter that asks for a gradient.
+        let resumed = Resumed::find(run, config.seed, data, remark)?;
         let Dcgan {
             generator,
             discriminator,
-        } = load_checked::<B, Dcgan<B>>(&folder.join(MODEL), &config.model, device)?;
-        let ema = match config.ema {
-            None => None,
-            Some(decay) => {
-                let path = folder.join(EMA);
-                let average: Generator<B> = load_checked(&path, &config.model, device)?;
-                Some(Ema::new(average.valid(), decay, state.step))
-            }
+        } = match resumed.model(&config.model, device)? {
+            Some(networks) => networks,
+            None => config.model.init::<B>(device, config.seed)?,
         };
-        drop_metrics_after(run, state.step, |line: &AdversarialRecord| line.step)?;
-        Ok(Self {
-            generator: with_stable_ids(generator),
+        let generator = with_stable_ids(generator);
+        let ema = resumed.average(config.ema, &generator, &config.model, device)?;
+        let session = Self {
+            generator,
             discriminator: with_stable_ids(discriminator),
             ema,
-            generator_optimizer: checkpoint::load_optimizer(
+            generator_optimizer: resumed.optimizer(
                 generator_optimizer,
-                &folder,
                 GENERATOR_OPTIMIZER,
                 device,
             )?,
-            discriminator_optimizer: checkpoint::load_optimizer(
+            discriminator_optimizer: resumed.optimizer(
                 discriminator_optimizer,
-                &folder,
                 DISCRIMINATOR_OPTIMIZER,
                 device,
             )?,
-            state,
-        })
+            clock: RunClock::new(config.limits(data.len()), resumed.state),
+        };
+        drop_metrics_after(run, resumed.state.step, |line: &AdversarialRecord| {
+            line.step
+        })?;
+        Ok(session)
     }
 
-    /// Writes a checkpoint; one whose weights are no numbers would push out those that can be resumed.
+    /// Writes a checkpoint; its weights must be finite.
     pub(super) fn save(&self, config: &DcganTraining, run: &RunFolder) -> Result<(), TrainError> {
         let networks = Dcgan {
             generator: self.generator.valid(),
             discriminator: self.discriminator.valid(),
         };
-        let weights = state_dict_of(&networks)?;
-        check_finite(&weights, self.state.step, run, ADVICE)?;
-        run.write_checkpoint(self.state.step, KEEP, |folder| {
-            let text = serde_json::to_string(&config.normalisation)
-                .map_err(|error| TrainError::io(folder, error))?;
-            let notes = || HashMap::from([(NORMALISATION_KEY.to_owned(), text.clone())]);
-            save_model(&networks, &config.model, notes(), folder.join(MODEL))?;
-            if let Some(ema) = &self.ema {
-                save_model(ema.model(), &config.model, notes(), folder.join(EMA))?;
-            }
+        let text = serde_json::to_string(&config.normalisation)
+            .map_err(|error| TrainError::io(run.path(), error))?;
+        let notes = HashMap::from([(NORMALISATION_KEY.to_owned(), text)]);
+        let writer = CheckpointWriter {
+            run,
+            state: &self.clock.state,
+            advice: ADVICE,
+        };
+        let average = self.ema.as_ref().map(Ema::model);
+        writer.write(&networks, average, &config.model, notes, |folder| {
             checkpoint::save_optimizer(&self.generator_optimizer, folder, GENERATOR_OPTIMIZER)?;
             checkpoint::save_optimizer(
                 &self.discriminator_optimizer,
                 folder,
                 DISCRIMINATOR_OPTIMIZER,
-            )?;
-            checkpoint::save_state(&self.state, folder)
+            )
         })?;
         Ok(())
     }

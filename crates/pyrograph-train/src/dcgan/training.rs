@@ -1,6 +1,6 @@
 //! The training loop.
 
-use std::{error::Error, time::Instant};
+use std::error::Error;
 
 use burn::{
     module::{AutodiffModule, Module},
@@ -21,9 +21,9 @@ use super::{
     diversity::{collapse_warning, diversity},
     log::{Figures, share_above_zero},
     penalty::{mixed, penalise},
-    session::{Session, adam},
+    session::Session,
 };
-use crate::{DataFingerprint, TrainError, run_folder::RunFolder, step_log::StepLog};
+use crate::{TrainError, adam::adam, run_folder::RunFolder, step_log::StepLog};
 
 /// Steps between measurements of the generator's diversity, which go through the host.
 const DIVERSITY_EVERY: u64 = 100;
@@ -97,7 +97,6 @@ pub fn train_dcgan<B: VisionAutodiff>(
 ) -> Result<TrainedDcgan<B::InnerBackend>, TrainError> {
     config.check(data)?;
     let _lock = run.lock()?;
-    let limits = config.limits(data.len());
     let per_epoch = config.steps_per_epoch(data.len());
     let mut real_images = RealImages::new(
         data,
@@ -108,27 +107,26 @@ pub fn train_dcgan<B: VisionAutodiff>(
     );
     let mut session = Session::<B, _, _>::start(
         config,
-        DataFingerprint::of(data),
+        data,
         run,
         (adam(config.betas), adam(config.betas)),
         &mut |text| hooks.remark(text),
         device,
     )?;
     let mut log = StepLog::new(run);
-    let (earlier, started) = (session.state.elapsed(), Instant::now());
+    session.clock.start();
     let mut interrupted = false;
     let mut warned = false;
-    let falls_due = |step: u64, every: u64| every > 0 && step.is_multiple_of(every);
 
-    while !limits.reached(session.state.step, session.state.elapsed()) {
+    while !session.clock.has_ended() {
         if hooks.stop_requested() {
             interrupted = true;
             break;
         }
 
         // 1. Rates and noise.
-        let step = session.state.step;
-        let progress = limits.progress(step, session.state.elapsed());
+        let step = session.clock.step();
+        let progress = session.clock.progress();
         let [generator_rate, discriminator_rate] = config.rates_at(progress);
         let deviation = config.noise_at(progress);
         let mut seen_by_generator = BatchStatistics::new();
@@ -217,12 +215,10 @@ pub fn train_dcgan<B: VisionAutodiff>(
         if let Some(ema) = &mut session.ema {
             ema.update(&session.generator.valid());
         }
-        session.state.step += 1;
-        session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
+        let step = session.clock.take_step();
 
         // 4. Log, and a look at whether the generator still makes different images.
-        let step = session.state.step;
-        let diversity = match falls_due(step, DIVERSITY_EVERY) {
+        let diversity = match session.clock.falls_due(DIVERSITY_EVERY) {
             true => diversity(fake.inner(), real)?,
             false => None,
         };
@@ -256,8 +252,8 @@ pub fn train_dcgan<B: VisionAutodiff>(
                 discriminator_rate,
             },
         );
-        let ends_run = limits.reached(step, session.state.elapsed());
-        let saves = falls_due(step, config.checkpoint_every) || ends_run;
+        let ends_run = session.clock.has_ended();
+        let saves = session.clock.falls_due(config.checkpoint_every) || ends_run;
         if log.is_full() || saves {
             log.flush(|lines| hooks.logged(lines, progress))?;
         }
@@ -266,7 +262,7 @@ pub fn train_dcgan<B: VisionAutodiff>(
         if saves {
             session.save(config, run)?;
         }
-        if (falls_due(step, config.sample_every) || ends_run)
+        if (session.clock.falls_due(config.sample_every) || ends_run)
             && let Err(error) = hooks.sample(step, &session.sampling_generator())
         {
             session.save(config, run)?;
@@ -274,16 +270,16 @@ pub fn train_dcgan<B: VisionAutodiff>(
         }
     }
 
-    let progress = limits.progress(session.state.step, session.state.elapsed());
+    let progress = session.clock.progress();
     log.flush(|lines| hooks.logged(lines, progress))?;
-    if interrupted && session.state.step > 0 {
+    if interrupted && session.clock.step() > 0 {
         session.save(config, run)?;
     }
     Ok(TrainedDcgan {
         generator: session.sampling_generator(),
         discriminator: session.discriminator.valid(),
-        steps: session.state.step,
-        seconds: session.state.seconds,
+        steps: session.clock.step(),
+        seconds: session.clock.state.seconds,
         last: log.last().copied(),
         interrupted,
     })

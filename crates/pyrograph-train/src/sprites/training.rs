@@ -1,6 +1,6 @@
 //! The training loop.
 
-use std::{error::Error, time::Instant};
+use std::error::Error;
 
 use burn::{
     optim::{GradientsParams, Optimizer},
@@ -16,10 +16,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     SpriteTraining,
     batch::{Batch, Batches},
-    session::{Session, new_optimizer},
+    session::Session,
 };
 use crate::{
-    DataFingerprint, TrainError, clip_global_norm,
+    TrainError,
+    adam::adam,
+    clip_global_norm,
     limits::linear_decay,
     run_folder::RunFolder,
     step_log::{PendingStep, StepLog},
@@ -28,6 +30,9 @@ use crate::{
 /// What to do after a divergence.
 pub(super) const ADVICE: &str =
     "begin a new run in another folder with a lower `learning_rate` or a smaller `clip_norm`";
+
+/// Adam's, PyTorch's own.
+const BETAS: [f64; 2] = [0.9, 0.999];
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,47 +131,44 @@ pub fn train_sprites<B: VisionAutodiff>(
     config.check(data)?;
     let _lock = run.lock()?;
     let schedule = NoiseSchedule::new(&config.schedule)?;
-    let limits = config.limits(data.len());
     let per_epoch = config.steps_per_epoch(data.len());
     let mut batches = Batches::new(config, data, &schedule);
-    let mut session = Session::start(
+    let mut session = Session::<B, _>::start(
         config,
-        DataFingerprint::of(data),
+        data,
         run,
-        new_optimizer::<B>(),
+        adam(BETAS),
         &mut |text| hooks.remark(text),
         device,
     )?;
     let mut log = StepLog::new(run);
-    let (earlier, started) = (session.state.elapsed(), Instant::now());
+    session.clock.start();
     let mut interrupted = false;
-    let falls_due = |step: u64, every: u64| {
-        step.is_multiple_of(per_epoch) && every > 0 && (step / per_epoch).is_multiple_of(every)
-    };
+    let checkpoint_every = config.checkpoint_every.saturating_mul(per_epoch);
+    let sample_every = config.sample_every.saturating_mul(per_epoch);
     let moment = |step: u64| Moment {
         step,
         epochs: step / per_epoch,
     };
 
     // A run that was killed while it made a picture still owes it.
-    let step = session.state.step;
-    let ended = limits.reached(step, session.state.elapsed());
-    let owed = step > 0 && (falls_due(step, config.sample_every) || ended);
+    let step = session.clock.step();
+    let owed = step > 0 && (session.clock.falls_due(sample_every) || session.clock.has_ended());
     if owed && !hooks.has_sample(moment(step)) {
         hooks
             .sample(moment(step), &session.sampling_model())
             .map_err(TrainError::Hook)?;
     }
 
-    while !limits.reached(session.state.step, session.state.elapsed()) {
+    while !session.clock.has_ended() {
         if hooks.stop_requested() {
             interrupted = true;
             break;
         }
 
         // 1. Learning rate and batch.
-        let step = session.state.step;
-        let progress = limits.progress(step, session.state.elapsed());
+        let step = session.clock.step();
+        let progress = session.clock.progress();
         let learning_rate = linear_decay(config.learning_rate, progress);
         let batch = batches.draw::<B>(step, device);
 
@@ -196,11 +198,9 @@ pub fn train_sprites<B: VisionAutodiff>(
         if let Some(ema) = &mut session.ema {
             ema.update(&burn::module::AutodiffModule::valid(&session.model));
         }
-        session.state.step += 1;
-        session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
+        let (step, epoch) = (session.clock.take_step(), step / per_epoch);
 
         // 4. Log.
-        let (step, epoch) = (session.state.step, step / per_epoch);
         log.push(
             vec![observed],
             StepRecord {
@@ -210,17 +210,16 @@ pub fn train_sprites<B: VisionAutodiff>(
                 learning_rate,
             },
         );
-        let ends_epoch = step.is_multiple_of(per_epoch);
-        let ends_run = limits.reached(step, session.state.elapsed());
-        if log.is_full() || ends_epoch || ends_run {
+        let ends_run = session.clock.has_ended();
+        if log.is_full() || session.clock.falls_due(per_epoch) || ends_run {
             log.flush(|lines| hooks.logged(lines, progress))?;
         }
 
         // 5. Checkpoint and picture.
-        if falls_due(step, config.checkpoint_every) || ends_run {
+        if session.clock.falls_due(checkpoint_every) || ends_run {
             session.save(config, run)?;
         }
-        if (falls_due(step, config.sample_every) || ends_run)
+        if (session.clock.falls_due(sample_every) || ends_run)
             && let Err(error) = hooks.sample(moment(step), &session.sampling_model())
         {
             session.save(config, run)?;
@@ -228,15 +227,15 @@ pub fn train_sprites<B: VisionAutodiff>(
         }
     }
 
-    let progress = limits.progress(session.state.step, session.state.elapsed());
+    let progress = session.clock.progress();
     log.flush(|lines| hooks.logged(lines, progress))?;
-    if interrupted && session.state.step > 0 {
+    if interrupted && session.clock.step() > 0 {
         session.save(config, run)?;
     }
     Ok(Trained {
         model: session.sampling_model(),
-        steps: session.state.step,
-        seconds: session.state.seconds,
+        steps: session.clock.step(),
+        seconds: session.clock.state.seconds,
         last_loss: log.last().map(|line| line.loss),
         interrupted,
     })

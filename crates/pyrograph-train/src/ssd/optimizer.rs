@@ -11,7 +11,7 @@ use burn::{
     tensor::{Tensor, backend::AutodiffBackend},
 };
 
-use crate::{TrainError, checkpoint};
+use crate::{TrainError, adam::ADAM_EPSILON, checkpoint, resume::Resumed};
 
 /// PyTorch's SGD: `v ← μ·v + g + λ·w`, `w ← w − η·v`, with λ for weights of convolutions alone.
 pub(super) fn sgd<B: AutodiffBackend, M: AutodiffModule<B>>(
@@ -37,12 +37,10 @@ pub(super) fn adam_w<B: AutodiffBackend, M: AutodiffModule<B>>(
     momentum: f64,
     weight_decay: f64,
 ) -> Parted<impl Optimizer<M, B>> {
-    /// PyTorch's; burn's own default is 1e-5.
-    const EPSILON: f32 = 1e-8;
     let config = |weight_decay: f64| {
         AdamWConfig::new()
             .with_beta_1(momentum as f32)
-            .with_epsilon(EPSILON)
+            .with_epsilon(ADAM_EPSILON)
             .with_weight_decay(weight_decay as f32)
             .init()
     };
@@ -87,15 +85,20 @@ impl<O> Parted<O> {
         checkpoint::save_optimizer(&self.plain, folder, PLAIN)
     }
 
-    pub(super) fn load<B, M>(self, folder: &Path, device: &B::Device) -> Result<Self, TrainError>
+    /// With the state of the checkpoint that a run goes on from.
+    pub(super) fn resumed<B, M>(
+        self,
+        resumed: &Resumed,
+        device: &B::Device,
+    ) -> Result<Self, TrainError>
     where
         B: AutodiffBackend,
         M: AutodiffModule<B>,
         O: Optimizer<M, B>,
     {
         Ok(Self {
-            decayed: checkpoint::load_optimizer(self.decayed, folder, DECAYED, device)?,
-            plain: checkpoint::load_optimizer(self.plain, folder, PLAIN, device)?,
+            decayed: resumed.optimizer(self.decayed, DECAYED, device)?,
+            plain: resumed.optimizer(self.plain, PLAIN, device)?,
         })
     }
 }

@@ -6,7 +6,7 @@ use burn::{module::AutodiffModule, optim::Optimizer};
 use pyrograph_backend::vision::VisionAutodiff;
 use pyrograph_models::{
     ssd::{DetectorCard, Projectors, Ssd, SsdConfig},
-    weights::{StateDict, save_model, state_dict_of},
+    weights::{StateDict, save_weights},
 };
 
 use super::{
@@ -18,16 +18,13 @@ use super::{
     training::Inputs,
 };
 use crate::{
-    DataFingerprint, Ema, TrainError, TrainState,
-    checkpoint::{self, EMA, MODEL},
-    resume::{
-        check_finite, check_same_run, drop_metrics_after, last_whole_checkpoint, load_checked,
-    },
+    Ema, TrainError, checkpoint,
+    checkpoint_writer::CheckpointWriter,
+    clock::RunClock,
+    resume::{Resumed, drop_metrics_after},
     run_folder::RunFolder,
 };
 
-/// Checkpoints that stay on disk.
-const KEEP: usize = 2;
 /// The projectors of a distillation, beside the network: they are no part of it.
 const PROJECTORS: &str = "projectors.safetensors";
 /// The seed of fresh projectors differs from the network's by this.
@@ -40,7 +37,7 @@ pub(super) struct Session<B: VisionAutodiff, O> {
     pub(super) learner: Learner<B>,
     pub(super) ema: Option<Ema<Ssd<B::InnerBackend>>>,
     pub(super) optimizer: Parted<O>,
-    pub(super) state: TrainState,
+    pub(super) clock: RunClock,
     /// The network of the best evaluation, in a run that keeps none on disk.
     pub(super) best: Option<Ssd<B::InnerBackend>>,
     /// The line of the last step, where its evaluation is due still.
@@ -61,96 +58,75 @@ where
         teacher: Option<&SsdConfig>,
         remark: &mut dyn FnMut(&str),
     ) -> Result<Self, TrainError> {
-        let Inputs { config, run, .. } = inputs;
+        let Inputs {
+            config, data, run, ..
+        } = inputs;
         let device = inputs.devices.main();
-        let data = DataFingerprint::of(inputs.data);
-        let Some((state, folder)) = last_whole_checkpoint(run, remark)? else {
-            drop_metrics_after(run, 0, |line: &DetectionRecord| line.step)?;
-            let model = match &config.start {
-                None => config.model.init::<B>(device, config.seed)?,
-                Some(from) => begin_from(config, from, remark, device)?,
-            };
-            let learner = Learner::new(model, fresh_projectors(config, teacher, device)?);
-            return Ok(Self {
-                ema: config
-                    .ema
-                    .map(|decay| Ema::new(learner.network.valid(), decay, 0)),
-                learner: learner.freeze(config.freeze),
-                optimizer,
-                state: TrainState {
-                    step: 0,
-                    seconds: 0.0,
-                    seed: config.seed,
-                    data,
-                    best: best_of(run, None),
-                },
-                best: None,
-                unjudged: None,
-                card,
-            });
+        let mut resumed = Resumed::find(run, config.seed, data, remark)?;
+        let model: Ssd<B> = match (resumed.model(&config.model, device)?, &config.start) {
+            (Some(model), _) => model,
+            (None, None) => config.model.init(device, config.seed)?,
+            (None, Some(from)) => begin_from(config, from, remark, device)?,
         };
-        check_same_run(&state, &folder, config.seed, data)?;
-        // On the backend that trains: a module that comes from the inner one has no parameter that asks for a gradient.
-        let model: Ssd<B> = load_checked(&folder.join(MODEL), &config.model, device)?;
-        let ema = match config.ema {
-            None => None,
-            Some(decay) => {
-                let average: Ssd<B> = load_checked(&folder.join(EMA), &config.model, device)?;
-                Some(Ema::new(average.valid(), decay, state.step))
-            }
-        };
-        let projectors = match teacher.filter(|_| config.wants_projectors()) {
+        let teacher = teacher.filter(|_| config.wants_projectors());
+        let projectors = match teacher {
             None => Projectors::none(),
-            Some(teacher) => {
-                let (theirs, ours) = (teacher.map_channels(), config.model.map_channels());
-                let path = folder.join(PROJECTORS);
-                Projectors::load(path, config.projector_kind(), &ours, &theirs, device)?
-            }
+            Some(teacher) => projectors(config, teacher, resumed.folder.as_deref(), device)?,
         };
-        let unjudged = unjudged_step(run, &folder, state.step)?;
-        let logged = state.step - u64::from(unjudged.is_some());
-        drop_metrics_after(run, logged, |line: &DetectionRecord| line.step)?;
         let learner = Learner::new(model, projectors);
+        let ema = resumed.average(config.ema, &learner.network, &config.model, device)?;
+        let optimizer = optimizer.resumed::<B, Learner<B>>(&resumed, device)?;
+        let unjudged = match &resumed.folder {
+            None => None,
+            Some(folder) => unjudged_step(run, folder, resumed.state.step)?,
+        };
+        let logged = resumed.state.step - u64::from(unjudged.is_some());
+        drop_metrics_after(run, logged, |line: &DetectionRecord| line.step)?;
+        resumed.state.best = best_of(run, resumed.state.best);
         Ok(Self {
             learner: learner.freeze(config.freeze),
             ema,
-            optimizer: optimizer.load::<B, Learner<B>>(&folder, device)?,
+            optimizer,
+            clock: RunClock::new(config.limits(data.len()), resumed.state),
             best: None,
-            state: TrainState {
-                best: best_of(run, state.best),
-                ..state
-            },
             unjudged,
             card,
         })
     }
 
-    /// Writes a checkpoint and gives its folder; one whose weights are no numbers would push out
-    /// those that can be resumed. `unjudged` is the line of the step where its evaluation is due
-    /// still: a run that is killed in it owes it.
+    /// Writes a checkpoint and gives its folder; its weights must be finite. `unjudged` is the line
+    /// of the step where its evaluation is due still: a run that is killed in it owes it.
     pub(super) fn save(
         &self,
         config: &SsdTraining,
         run: &RunFolder,
         unjudged: Option<&DetectionRecord>,
     ) -> Result<PathBuf, TrainError> {
-        let model = self.learner.network.valid();
-        check_finite(&state_dict_of(&model)?, self.state.step, run, ADVICE)?;
-        run.write_checkpoint(self.state.step, KEEP, |folder| {
-            let note = || self.card.to_note();
-            save_model(&model, &config.model, note()?, folder.join(MODEL))?;
-            if let Some(ema) = &self.ema {
-                save_model(ema.model(), &config.model, note()?, folder.join(EMA))?;
-            }
-            if !self.learner.projectors.is_empty() {
-                self.learner.projectors.save(folder.join(PROJECTORS))?;
-            }
-            if let Some(line) = unjudged {
-                checkpoint::save_json(line, folder, UNJUDGED)?;
-            }
-            self.optimizer.save::<B, Learner<B>>(folder)?;
-            checkpoint::save_state(&self.state, folder)
-        })
+        let average = self.ema.as_ref().map(Ema::model);
+        let notes = self.card.to_note()?;
+        self.writer(run).write(
+            &self.learner.network.valid(),
+            average,
+            &config.model,
+            notes,
+            |folder| {
+                if !self.learner.projectors.is_empty() {
+                    self.learner.projectors.save(folder.join(PROJECTORS))?;
+                }
+                if let Some(line) = unjudged {
+                    checkpoint::save_json(line, folder, UNJUDGED)?;
+                }
+                self.optimizer.save::<B, Learner<B>>(folder)
+            },
+        )
+    }
+
+    fn writer<'a>(&'a self, run: &'a RunFolder) -> CheckpointWriter<'a> {
+        CheckpointWriter {
+            run,
+            state: &self.clock.state,
+            advice: ADVICE,
+        }
     }
 
     /// Writes the network to use where it is the best so far, and with it, in one file, how good it
@@ -161,20 +137,21 @@ where
         config: &SsdTraining,
         run: &RunFolder,
     ) -> Result<(), TrainError> {
-        if self.state.best.is_some_and(|best| map <= best) {
+        if self.clock.state.best.is_some_and(|best| map <= best) {
             return Ok(());
         }
         let network = self.network();
-        check_finite(&state_dict_of(&network)?, self.state.step, run, ADVICE)?;
+        let weights = self.writer(run).finite_weights(&network)?;
         if run.is_in_memory() {
             self.best = Some(network);
         } else {
             let mut notes = self.card.to_note()?;
-            let step = self.state.step;
+            let step = self.clock.step();
             BestNote { step, map }.add_to(&mut notes, run)?;
-            save_model(&network, &config.model, notes, best_path(run))?;
+            let path = best_path(run);
+            save_weights::<_, Ssd<B::InnerBackend>>(&weights, &config.model, notes, path)?;
         }
-        self.state.best = Some(map);
+        self.clock.state.best = Some(map);
         Ok(())
     }
 
@@ -187,18 +164,19 @@ where
     }
 }
 
-/// The initial projectors; none if no method compares maps.
-fn fresh_projectors<B: VisionAutodiff>(
+/// The projectors to the maps of `teacher`: those of `checkpoint`, or initial ones.
+fn projectors<B: VisionAutodiff>(
     config: &SsdTraining,
-    teacher: Option<&SsdConfig>,
+    teacher: &SsdConfig,
+    checkpoint: Option<&Path>,
     device: &B::Device,
 ) -> Result<Projectors<B>, TrainError> {
-    let Some(teacher) = teacher.filter(|_| config.wants_projectors()) else {
-        return Ok(Projectors::none());
-    };
     let (theirs, ours) = (teacher.map_channels(), config.model.map_channels());
     let (kind, seed) = (config.projector_kind(), config.seed ^ PROJECTOR_SEED);
-    Ok(Projectors::new(device, seed, kind, &ours, &theirs)?)
+    Ok(match checkpoint {
+        Some(folder) => Projectors::load(folder.join(PROJECTORS), kind, &ours, &theirs, device)?,
+        None => Projectors::new(device, seed, kind, &ours, &theirs)?,
+    })
 }
 
 fn begin_from<B: VisionAutodiff>(

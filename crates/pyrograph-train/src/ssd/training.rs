@@ -1,6 +1,6 @@
 //! The training loop.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
 
 use burn::{module::AutodiffModule, optim::Optimizer, tensor::backend::Backend};
 use pyrograph_backend::vision::VisionAutodiff;
@@ -19,9 +19,7 @@ use super::{
     optimizer::{Parted, adam_w, sgd},
     session::Session,
 };
-use crate::{
-    TrainError, TrainState, checkpoint, checks::refuse, clip_global_norm, run_folder::RunFolder,
-};
+use crate::{TrainError, checkpoint, checks::refuse, clip_global_norm, run_folder::RunFolder};
 
 /// Callbacks of a caller during training.
 pub trait SsdHooks<B: Backend> {
@@ -195,54 +193,49 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         &mut |text| hooks.remark(text),
     )?;
     if let Some(distiller) = &mut distiller {
-        distiller.begin(session.state.step, &session.network(), hooks)?;
+        distiller.begin(session.clock.step(), &session.network(), hooks)?;
     }
     let images = Images {
         labelled: Arc::new(data.clone()),
         pseudo: distiller.as_ref().and_then(Distiller::pseudo_labelled),
     };
     let matcher = Arc::new(config.matcher()?);
-    let mut batches = Loader::start(images, Arc::clone(&matcher), config, session.state.step)?;
+    let first_step = session.clock.step();
+    let mut batches = Loader::start(images, Arc::clone(&matcher), config, first_step)?;
     let mut log = Log::new(run);
-    let (earlier, started) = (session.state.elapsed(), Instant::now());
+    session.clock.start();
     let mut interrupted = false;
-    let falls_due = |step: u64, every: u64| every > 0 && step.is_multiple_of(every);
-    let progress_of = |state: &TrainState| limits.progress(state.step, state.elapsed());
-    let mut frozen = config.frozen_at(progress_of(&session.state));
+    let mut frozen = config.frozen_at(session.clock.progress());
     if frozen == 0 && config.freeze > 0 {
         session.learner = session.learner.thaw();
     }
 
     // A run that was killed in an evaluation still owes it.
     if let Some(mut line) = session.unjudged.take() {
-        let progress = progress_of(&session.state);
+        let progress = session.clock.progress();
         let line = &mut line;
         judge_step(&mut session, inputs, &card, &mut log, line, progress, hooks)?;
-        session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
+        session.clock.read_time();
     }
-    let mut has_ended = limits.reached(session.state.step, session.state.elapsed());
-    while !has_ended {
+    while !session.clock.has_ended() {
         if hooks.stop_requested() {
             interrupted = true;
             break;
         }
 
         // 1. Rate, frozen layers, batch.
-        let progress = progress_of(&session.state);
-        let rate = config.rate_at(session.state.step, progress, per_epoch, &limits);
+        let (step, progress) = (session.clock.step(), session.clock.progress());
+        let rate = config.rate_at(step, progress, per_epoch, &limits);
         if frozen > 0 && config.frozen_at(progress) == 0 {
             frozen = 0;
             session.learner = session.learner.thaw();
-            hooks.remark(&format!(
-                "step {}: every layer is trained",
-                session.state.step
-            ));
+            hooks.remark(&format!("step {step}: every layer is trained"));
         }
         let batch = match batches.next() {
             Ok(batch) => batch,
             Err(error) => {
                 log.flush(progress, hooks)?;
-                if session.state.step > 0 {
+                if step > 0 {
                     session.save(config, run, None)?;
                 }
                 return Err(error);
@@ -253,11 +246,9 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         let names = batch.names.clone();
         let teaches = distiller
             .as_mut()
-            .filter(|distiller| distiller.asks_at(session.state.step, progress));
+            .filter(|distiller| distiller.asks_at(step, progress));
         let mut computed = match teaches {
-            Some(distiller) => {
-                distiller.distilled_step(&session.learner, batch, &matcher, session.state.step)?
-            }
+            Some(distiller) => distiller.distilled_step(&session.learner, batch, &matcher, step)?,
             None => devices.compute(&session.learner, &batch.pixels, batch.matched, config)?,
         };
 
@@ -273,12 +264,9 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         if let Some(ema) = &mut session.ema {
             ema.update(&session.learner.network.valid());
         }
-        session.state.step += 1;
-        session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
+        let step = session.clock.take_step();
 
         // 4. Log.
-        let step = session.state.step;
-        has_ended = limits.reached(step, session.state.elapsed());
         let record = DetectionRecord {
             step,
             epoch: (step - 1) / per_epoch,
@@ -295,8 +283,10 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         log.push(computed.terms, computed.taught, norm, record, names);
 
         // 5. Checkpoint, and after it an evaluation, which may take long.
-        let saves = falls_due(step, config.checkpoint_every) || has_ended;
-        let judges = validation.is_some() && (falls_due(step, config.evaluate_every) || has_ended);
+        let ends_run = session.clock.has_ended();
+        let saves = session.clock.falls_due(config.checkpoint_every) || ends_run;
+        let judges =
+            validation.is_some() && (session.clock.falls_due(config.evaluate_every) || ends_run);
         if !judges && (log.is_full() || saves) {
             log.flush(progress, hooks)?;
         }
@@ -318,8 +308,7 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
                 hooks,
             );
             // The time that it took counts too, and the end may have come with it.
-            session.state.seconds = (earlier + started.elapsed()).as_secs_f64();
-            has_ended |= limits.reached(step, session.state.elapsed());
+            session.clock.read_time();
             if let Err(error) = judged {
                 // What cannot be judged was trained all the same: the run goes on with judging it.
                 if saved.is_none() && line.val_loc_loss.is_none() {
@@ -327,11 +316,11 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
                 }
                 return Err(error);
             }
-            if has_ended && saved.is_none() {
+            if session.clock.has_ended() && saved.is_none() {
                 saved = Some(session.save(config, run, None)?);
             }
             if let Some(folder) = saved.filter(|_| !run.is_in_memory()) {
-                checkpoint::update_state(&session.state, &folder)?;
+                checkpoint::update_state(&session.clock.state, &folder)?;
             }
         }
         if let Some(distiller) = &mut distiller {
@@ -339,9 +328,9 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
         }
     }
 
-    let progress = progress_of(&session.state);
+    let progress = session.clock.progress();
     log.flush(progress, hooks)?;
-    if interrupted && session.state.step > 0 {
+    if interrupted && session.clock.step() > 0 {
         session.save(config, run, None)?;
     }
     if let Some(distiller) = distiller.filter(|_| !interrupted) {
@@ -349,10 +338,10 @@ fn run_with<B: VisionAutodiff, O: Optimizer<Learner<B>, B>>(
     }
     Ok(TrainedSsd {
         network: session.network(),
-        steps: session.state.step,
-        seconds: session.state.seconds,
+        steps: session.clock.step(),
+        seconds: session.clock.state.seconds,
         last: log.last().cloned(),
-        best: session.state.best,
+        best: session.clock.state.best,
         best_network: session.best,
         interrupted,
     })

@@ -10,35 +10,29 @@ use pyrograph::{
     data::LabelledImages,
     models::dcgan::Generator,
     train::{
-        dcgan::{AdversarialRecord, DcganHooks, DcganRun, DcganTraining, train_dcgan},
+        dcgan::{AdversarialRecord, DcganHooks, DcganTraining, train_dcgan},
         run_folder::RunFolder,
     },
     vision::write_png,
 };
 
-use crate::{commands::sample_dcgan::sample_sheet, training::Watch};
+use crate::{
+    commands::sample_dcgan::sample_sheet,
+    training::{Summary, Watch},
+};
 
 pub(super) struct Job {
     pub(super) run: RunFolder,
-    pub(super) plan: DcganRun,
-    pub(super) training: LabelledImages,
+    pub(super) training: DcganTraining,
+    pub(super) data: LabelledImages,
     pub(super) watch: Watch,
 }
 
-pub(super) struct Summary {
-    pub(super) steps: u64,
-    pub(super) seconds: f64,
-    pub(super) last: Option<AdversarialRecord>,
-    pub(super) interrupted: bool,
-    /// The last picture that was made.
-    pub(super) picture: Option<PathBuf>,
-}
-
 impl BackendTask for Job {
-    type Output = anyhow::Result<Summary>;
+    type Output = anyhow::Result<Summary<AdversarialRecord>>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
-        let config = &self.plan.training;
+        let config = &self.training;
         let mut hooks = Hooks {
             watch: &self.watch,
             run: &self.run,
@@ -46,14 +40,14 @@ impl BackendTask for Job {
             device: device.clone(),
             picture: None,
         };
-        let trained = train_dcgan::<B>(config, &self.training, &self.run, &mut hooks, &device);
-        self.watch.finish();
+        let trained = train_dcgan::<B>(config, &self.data, &self.run, &mut hooks, &device);
         let trained = trained?;
         Ok(Summary {
             steps: trained.steps,
             seconds: trained.seconds,
             last: trained.last,
-            interrupted: trained.interrupted || self.watch.stop_requested(),
+            best: None,
+            interrupted: trained.interrupted,
             picture: hooks.picture,
         })
     }

@@ -3,7 +3,10 @@
 mod job;
 mod options;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Args;
 use pyrograph::{
@@ -16,16 +19,16 @@ use pyrograph::{
     },
     vision::write_png,
 };
-use serde_json::json;
+use serde_json::{Map, json};
 
 use self::{job::Job, options::Options};
 use crate::{
     arguments::{Common, read_recipe},
     outputs::as_text,
     reading::{counted, read_training},
-    stop::stop_of_training,
     training::{
-        ENDS, RunArguments, Watch, exit_code, given, goes_on, outcome, refuse_other_options,
+        Begun, ENDS, LimitsMut, Report, RunArguments, RunLimits, Summary, TrainCommand, Trained,
+        Watch, given, goes_on, refuse_other_options, run_training, same_but_limits,
     },
 };
 
@@ -41,70 +44,16 @@ pub(crate) struct TrainDcgan {
 }
 
 impl TrainDcgan {
-    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(mut self) -> anyhow::Result<ExitCode> {
         let recipe = read_recipe(self.run.config.as_ref())?;
-        let options = self.options.clone().over(recipe)?;
-        let Begun {
-            run,
-            plan,
-            training,
-            held_out,
-        } = if goes_on(self.run.resume, &self.run.out, &self.common) {
-            self.reopen(&options)?
-        } else {
-            self.begin(&options)?
-        };
-        self.common.say(format!(
-            "{} of {}×{} to train on, {held_out} held out; normal: {}",
-            counted(training.len(), "image"),
-            training.height(),
-            training.width(),
-            plan.normal_names(&training).join(", "),
-        ));
-        let steps = plan.training.limits(training.len()).steps;
-        let watch = Watch::new(
-            steps,
-            stop_of_training(self.common.quiet)?,
-            self.common.quiet,
-        );
-        let summary = self.common.device.run(Job {
-            run: run.clone(),
-            plan,
-            training,
-            watch,
-        })??;
-        let curve = write_curves(&run)?;
-
-        let ended = outcome(summary.interrupted, summary.last.is_some());
-        let mut text = format!(
-            "{ended} {} in {:.0} s",
-            counted(summary.steps as usize, "step"),
-            summary.seconds
-        );
-        if let Some(last) = summary.last {
-            text += &format!(
-                "; last losses: discriminator {:.4}, generator {:.4}",
-                last.discriminator_loss, last.generator_loss
-            );
-        }
-        text += &format!("\nrun folder: {}", run.path().display());
-        for (what, path) in [("last picture", &summary.picture), ("losses", &curve)] {
-            if let Some(path) = path {
-                text += &format!("\n{what}: {}", path.display());
-            }
-        }
-        let value = json!({
-            "run": as_text(run.path()), "steps": summary.steps, "seconds": summary.seconds,
-            "last": summary.last, "interrupted": summary.interrupted,
-            "picture": summary.picture.as_deref().map(as_text),
-            "loss_curve": curve.as_deref().map(as_text),
-        });
-        self.common.print(&value, &text)?;
-        Ok(exit_code(summary.interrupted))
+        self.options = self.options.over(recipe)?;
+        let goes_on = goes_on(self.run.resume, &self.run.out, &self.common);
+        run_training(&self, goes_on)?.print(&self)
     }
 
     /// The run that is asked for, and its whole data.
-    fn plan(&self, options: &Options) -> anyhow::Result<(DcganRun, LabelledImages)> {
+    fn plan(&self) -> anyhow::Result<(DcganRun, LabelledImages)> {
+        let options = &self.options;
         let mut data = options.source()?;
         let mut set = read_training(&mut data, options.side(), &self.common)?;
         // The class that a folder calls normal comes first in it, so that a limit has taken none of another.
@@ -122,69 +71,100 @@ impl TrainDcgan {
         };
         Ok((plan, set))
     }
-
-    /// Begins a run; nothing is made on disk before every check has passed.
-    fn begin(&self, options: &Options) -> anyhow::Result<Begun> {
-        let (plan, set) = self.plan(options)?;
-        let (training, held_out) = plan.split(&set)?;
-        plan.training.check(&training)?;
-        // The device, too, is tried before a folder is made.
-        self.common.try_device()?;
-        Ok(Begun {
-            run: RunFolder::create(&self.run.out, &plan)?,
-            plan,
-            held_out: held_out.map_or(0, |set| set.len()),
-            training,
-        })
-    }
-
-    /// Goes on with a run; its config is replaced only after the changed one has passed every check.
-    fn reopen(&self, options: &Options) -> anyhow::Result<Begun> {
-        let run = RunFolder::open_locked(&self.run.out)?;
-        let mut plan: DcganRun = run.plan()?;
-        let limits = options.limits_alone();
-        let own = given(&Options::of_run(&plan))?;
-        let asked = given(&options.clone().with_absolute_data()?)?;
-        refuse_other_options(&asked, &own, || {
-            let (mut asked, _) = self.plan(options)?;
-            (
-                asked.training.epochs,
-                asked.training.steps,
-                asked.training.max_minutes,
-            ) = (
-                plan.training.epochs,
-                plan.training.steps,
-                plan.training.max_minutes,
-            );
-            Ok(asked == plan)
-        })?;
-        let changed = limits != Options::default();
-        if changed {
-            let training = &mut plan.training;
-            (training.epochs, training.steps, training.max_minutes) =
-                (limits.epochs, limits.steps, limits.max_minutes);
-        }
-        let (training, held_out) = plan.load_data()?;
-        plan.training.check(&training)?;
-        self.common.try_device()?;
-        if changed {
-            run.save_config(&plan)?;
-        }
-        Ok(Begun {
-            run,
-            plan,
-            held_out: held_out.map_or(0, |set| set.len()),
-            training,
-        })
-    }
 }
 
-/// A run that can be trained: its folder, locked, and its data.
-struct Begun {
-    run: RunFolder,
-    plan: DcganRun,
-    training: LabelledImages,
-    held_out: usize,
+impl TrainCommand for TrainDcgan {
+    type Plan = DcganRun;
+    /// To train on, and held out.
+    type Data = (LabelledImages, Option<LabelledImages>);
+    type Last = AdversarialRecord;
+    const CURVES: fn(&RunFolder) -> anyhow::Result<Option<PathBuf>> = write_curves;
+
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn out(&self) -> &Path {
+        &self.run.out
+    }
+
+    fn limits(&self) -> RunLimits {
+        self.options.limits()
+    }
+
+    fn limits_of(plan: &mut DcganRun) -> LimitsMut<'_> {
+        let t = &mut plan.training;
+        (&mut t.epochs, &mut t.steps, &mut t.max_minutes)
+    }
+
+    fn prepare(&self) -> anyhow::Result<(DcganRun, Self::Data)> {
+        let (plan, set) = self.plan()?;
+        let parts = plan.split(&set)?;
+        plan.training.check(&parts.0)?;
+        // The device, too, is tried before a folder is made.
+        self.common.try_device()?;
+        Ok((plan, parts))
+    }
+
+    fn check_same(&self, plan: &DcganRun) -> anyhow::Result<()> {
+        let own = given(&Options::of_run(plan))?;
+        let asked = given(&self.options.clone().with_absolute_data()?)?;
+        refuse_other_options(&asked, &own, || {
+            Ok(same_but_limits::<Self>(self.plan()?.0, plan))
+        })
+    }
+
+    fn reload(&self, plan: &DcganRun) -> anyhow::Result<Self::Data> {
+        let parts = plan.load_data()?;
+        plan.training.check(&parts.0)?;
+        Ok(parts)
+    }
+
+    fn say_data(&self, plan: &DcganRun, (training, held_out): &Self::Data) -> Option<u64> {
+        self.common.say(format!(
+            "{} of {}×{} to train on, {} held out; normal: {}",
+            counted(training.len(), "image"),
+            training.height(),
+            training.width(),
+            held_out.as_ref().map_or(0, LabelledImages::len),
+            plan.normal_names(training).join(", "),
+        ));
+        plan.training.limits(training.len()).steps
+    }
+
+    fn train(
+        &self,
+        begun: Begun<DcganRun, Self::Data>,
+        watch: Watch,
+    ) -> anyhow::Result<Summary<AdversarialRecord>> {
+        self.common.device.run(Job {
+            run: begun.run,
+            training: begun.plan.training,
+            data: begun.data.0,
+            watch,
+        })?
+    }
+
+    fn report(&self, trained: &Trained<AdversarialRecord>) -> Report {
+        let (last, picture) = (trained.summary.last, &trained.summary.picture);
+        let figures = last.map(|last| {
+            format!(
+                "; last losses: discriminator {:.4}, generator {:.4}",
+                last.discriminator_loss, last.generator_loss
+            )
+        });
+        Report {
+            figures: figures.unwrap_or_default(),
+            files: vec![
+                ("last picture", picture.clone()),
+                ("losses", trained.curves.clone()),
+            ],
+            fields: Map::from_iter([
+                ("last".into(), json!(last)),
+                ("picture".into(), json!(picture.as_deref().map(as_text))),
+            ]),
+        }
+    }
 }
 
 /// The path of the curves of both losses; none where nothing was logged.

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     reading::{ChannelsName, OnOff, READING_NEEDS_DATA, faults},
-    training::{absolute, lay_over},
+    training::{RunLimits, absolute, lay_over},
 };
 
 /// What a recipe file may set; the command's flags go before it.
@@ -27,7 +27,6 @@ pub(super) struct Options {
     /// for each class; docs/labelled-data.md lists the layouts. Without --data, the built-in stroke
     /// digits.
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
     /// Names of the normal classes [default: normal or good if the data have it, otherwise all; of
     /// the built-in digits 7,8].
@@ -37,21 +36,17 @@ pub(super) struct Options {
     /// The label column of a CSV file: first, last, none, or its name or number [default: the one
     /// that the header names].
     #[arg(long, value_name = "COLUMN")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     label_column: Option<String>,
     /// Whether to swap rows and columns of idx and CSV files [default: on for files named
     /// emnist-*].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     transpose: Option<OnOff>,
     /// The value of a white pixel [default: 1 in a CSV file of zeros and ones; 255, 1023 or 4095
     /// for 16-bit pictures without a larger value; otherwise 255, or 65535 for 16 bits].
     #[arg(long, value_name = "N")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     white_level: Option<u16>,
     /// The channels of the images [default: grey if no image has a colour].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     channels: Option<ChannelsName>,
     /// Read masks as images too: folders such as ground_truth or masks, and files such as
     /// 000_mask.png beside 000.png.
@@ -68,143 +63,111 @@ pub(super) struct Options {
     skip_broken: bool,
     /// Use only the first LIMIT images of those classes [default: all].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<usize>,
     /// Number of built-in digits of each class [default: 500].
     #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     per_class: Option<usize>,
     /// The fraction of the images that is held out; `anomaly fit` draws its thresholds from them
     /// [default: 0.1].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) held_out: Option<f64>,
     /// The preset that the other flags change [default: stable].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     preset: Option<Preset>,
     /// Passes over the data [default: 12, or as many as make 2,500 steps, unless another limit is given].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) epochs: Option<u64>,
     /// Total number of generator steps [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) steps: Option<u64>,
     /// Total number of minutes [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) max_minutes: Option<f64>,
     /// Images in a step [default: 64; 128 with --preset article].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     batch_size: Option<usize>,
     /// Length of a latent vector [default: 20].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     z_dim: Option<usize>,
     /// Channels of the layers nearest to the image [default: 32; 64 with --preset article].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     width: Option<usize>,
     /// Number of doublings of the side from 4 pixels: 4 gives images of 64×64, to which the data
     /// are resized [default: 4].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     blocks: Option<usize>,
     /// The adversarial loss; wgan-gp includes its penalty, five critic steps for each generator
     /// step, and no norm in the critic [default: bce].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     loss: Option<LossName>,
     /// Weight of the gradient penalty: of R1 (γ), or of WGAN-GP; 0 turns R1 off [default: R1 of
     /// 0.5, of 1 for fewer than 1,000 images; 10 with wgan-gp; 0 with --preset article].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     penalty: Option<f64>,
     /// Steps from one penalty to the next [default: 4; 1 with wgan-gp and with --preset article].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     penalty_every: Option<u64>,
     /// Norm in the discriminator [default: none; batch with --preset article].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_norm: Option<NormName>,
     /// Steps of the discriminator for each step of the generator [default: 1; 5 with wgan-gp].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_steps: Option<u64>,
     /// Adam's learning rate for the generator [default: 0.0002; 0.0001 with wgan-gp and with
     /// --preset article].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     generator_rate: Option<f64>,
     /// Adam's learning rate for the discriminator [default: 0.0002; 0.0001 with wgan-gp, 0.0004
     /// with --preset article].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     discriminator_rate: Option<f64>,
     /// The fraction of both learning rates that is left at the end [default: 1].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     final_rate: Option<f64>,
     /// Adam's β₁ [default: 0].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     beta1: Option<f64>,
     /// Adam's β₂ [default: 0.99; 0.9 with wgan-gp and with --preset article].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     beta2: Option<f64>,
     /// Label smoothing, subtracted from the label of real images: 0.1 makes it 0.9 [default: 0].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     label_smoothing: Option<f64>,
     /// Initial standard deviation of the noise on all inputs of the discriminator [default: 0].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     instance_noise: Option<f64>,
     /// Largest random rotation of training images in degrees [default: 6 for fewer than 1,000
     /// images, otherwise 0].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     jitter_rotation: Option<f32>,
     /// Largest random change of size of training images, as a fraction [default: 0.06 for fewer
     /// than 1,000 images, otherwise 0].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     jitter_scale: Option<f32>,
     /// Largest random shear of training images, as a fraction [default: 0.08 for fewer than 1,000
     /// images, otherwise 0].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     jitter_shear: Option<f32>,
     /// Largest random shift of training images, as a fraction of their side [default: 0.03 for
     /// fewer than 1,000 images, otherwise 0].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     jitter_shift: Option<f32>,
     /// The normalisation of pixels: tanh is the generator's range; mnist is the article's, whose
     /// range the generator cannot reach [default: tanh].
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     normalisation: Option<String>,
     /// Decay of the generator's moving average; 0 turns it off [default: 0.999; 0 with --preset
     /// article].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     ema: Option<f64>,
     /// Steps between pictures; 0 for only the last picture [default: 500].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     sample_every: Option<u64>,
     /// Steps between checkpoints; 0 for only the last checkpoint [default: 500].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint_every: Option<u64>,
     /// Seed of all random numbers [default: 0].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
 }
 
@@ -244,7 +207,7 @@ impl Options {
     /// Flags before the recipe: a group that excludes itself (data, limits) goes as a whole.
     pub(super) fn over(self, file: Self) -> anyhow::Result<Self> {
         let mut file = file;
-        if self.limits_alone() != Self::default() {
+        if self.limits().are_given() {
             (file.epochs, file.steps, file.max_minutes) = (None, None, None);
         }
         if self.data.is_some() || self.per_class.is_some() {
@@ -253,13 +216,12 @@ impl Options {
         lay_over(self, file)
     }
 
-    /// The limits, and nothing else.
-    pub(super) fn limits_alone(&self) -> Self {
-        Self {
+    /// The limits that are given.
+    pub(super) fn limits(&self) -> RunLimits {
+        RunLimits {
             epochs: self.epochs,
             steps: self.steps,
             max_minutes: self.max_minutes,
-            ..Self::default()
         }
     }
 
@@ -462,8 +424,9 @@ impl Options {
         t.ema = self
             .ema
             .map_or(t.ema, |decay| Some(decay).filter(|&d| d != 0.0));
-        if self.limits_alone() != Self::default() {
-            (t.epochs, t.steps, t.max_minutes) = (self.epochs, self.steps, self.max_minutes);
+        if self.limits().are_given() {
+            self.limits()
+                .set((&mut t.epochs, &mut t.steps, &mut t.max_minutes));
         }
         Ok(t)
     }

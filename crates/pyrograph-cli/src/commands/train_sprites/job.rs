@@ -16,36 +16,25 @@ use pyrograph::{
     },
     train::{
         run_folder::RunFolder,
-        sprites::{
-            Moment, SpriteHooks, SpriteRun, SpriteTraining, StepRecord, Trained, train_sprites,
-        },
+        sprites::{Moment, SpriteHooks, SpriteTraining, StepRecord, train_sprites},
     },
     vision::write_png,
 };
 
-use crate::training::Watch;
+use crate::training::{Summary, Watch};
 
 pub(super) struct Job {
     pub(super) run: RunFolder,
-    pub(super) plan: SpriteRun,
-    pub(super) training: SpriteSet,
+    pub(super) training: SpriteTraining,
+    pub(super) data: SpriteSet,
     pub(super) watch: Watch,
 }
 
-pub(super) struct Summary {
-    pub(super) steps: u64,
-    pub(super) seconds: f64,
-    pub(super) last_loss: Option<f32>,
-    pub(super) interrupted: bool,
-    /// The last picture that was made.
-    pub(super) picture: Option<PathBuf>,
-}
-
 impl BackendTask for Job {
-    type Output = anyhow::Result<Summary>;
+    type Output = anyhow::Result<Summary<f32>>;
 
     fn run<B: VisionAutodiff>(self, device: Device<B>) -> Self::Output {
-        let config = &self.plan.training;
+        let config = &self.training;
         let mut hooks = Hooks {
             watch: &self.watch,
             run: &self.run,
@@ -53,20 +42,14 @@ impl BackendTask for Job {
             device: device.clone(),
             picture: None,
         };
-        let trained = train_sprites::<B>(config, &self.training, &self.run, &mut hooks, &device);
-        self.watch.finish();
-        let Trained {
-            steps,
-            seconds,
-            last_loss,
-            interrupted,
-            ..
-        } = trained?;
+        let trained = train_sprites::<B>(config, &self.data, &self.run, &mut hooks, &device);
+        let trained = trained?;
         Ok(Summary {
-            steps,
-            seconds,
-            last_loss,
-            interrupted: interrupted || self.watch.stop_requested(),
+            steps: trained.steps,
+            seconds: trained.seconds,
+            last: trained.last_loss,
+            best: None,
+            interrupted: trained.interrupted,
             picture: hooks.picture,
         })
     }

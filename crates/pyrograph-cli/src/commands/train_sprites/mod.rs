@@ -3,7 +3,10 @@
 mod job;
 mod options;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::Args;
@@ -18,7 +21,7 @@ use pyrograph::{
     },
     vision::write_png,
 };
-use serde_json::json;
+use serde_json::{Map, json};
 
 pub(crate) use self::options::ScheduleName;
 use self::{job::Job, options::Options};
@@ -26,9 +29,9 @@ use crate::{
     arguments::{Common, read_recipe},
     outputs::as_text,
     reading::{counted, read_sprites},
-    stop::stop_of_training,
     training::{
-        ENDS, RunArguments, Watch, exit_code, given, goes_on, outcome, refuse_other_options,
+        Begun, ENDS, LimitsMut, Report, RunArguments, RunLimits, Summary, TrainCommand, Trained,
+        Watch, given, goes_on, refuse_other_options, run_training,
     },
 };
 
@@ -44,71 +47,40 @@ pub(crate) struct TrainSprites {
 }
 
 impl TrainSprites {
-    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+    pub(crate) fn run(mut self) -> anyhow::Result<ExitCode> {
         let recipe = read_recipe(self.run.config.as_ref())?;
-        let options = self.options.clone().over(recipe);
-        let Begun {
-            run,
-            plan,
-            training,
-            held_out,
-        } = if goes_on(self.run.resume, &self.run.out, &self.common) {
-            self.reopen(&options)?
-        } else {
-            self.begin(&options)?
-        };
-        let sizes = format!(
-            "{} to train on, {} held out",
-            counted(training.len(), "sprite"),
-            held_out.len()
-        );
-        self.common.say(format!(
-            "{sizes}, {}: {}",
-            counted_classes(training.context_width()),
-            first_names(training.class_names())
-        ));
+        self.options = self.options.over(recipe);
+        let goes_on = goes_on(self.run.resume, &self.run.out, &self.common);
+        run_training(&self, goes_on)?.print(&self)
+    }
+}
 
-        let steps = plan.training.limits(training.len()).steps;
-        let watch = Watch::new(
-            steps,
-            stop_of_training(self.common.quiet)?,
-            self.common.quiet,
-        );
-        let summary = self.common.device.run(Job {
-            run: run.clone(),
-            plan,
-            training,
-            watch,
-        })??;
-        let curve = write_loss_curve(&run)?;
+impl TrainCommand for TrainSprites {
+    type Plan = SpriteRun;
+    /// To train on, and held out.
+    type Data = (SpriteSet, SpriteSet);
+    type Last = f32;
+    const CURVES: fn(&RunFolder) -> anyhow::Result<Option<PathBuf>> = write_loss_curve;
 
-        let ended = outcome(summary.interrupted, summary.last_loss.is_some());
-        let mut text = format!(
-            "{ended} {} in {:.0} s, last loss {}\nrun folder: {}",
-            counted(summary.steps as usize, "step"),
-            summary.seconds,
-            summary
-                .last_loss
-                .map_or("as before".into(), |loss| format!("{loss:.5}")),
-            run.path().display(),
-        );
-        for (what, path) in [("last picture", &summary.picture), ("loss curve", &curve)] {
-            if let Some(path) = path {
-                text += &format!("\n{what}: {}", path.display());
-            }
-        }
-        let value = json!({
-            "run": as_text(run.path()), "steps": summary.steps, "seconds": summary.seconds,
-            "last_loss": summary.last_loss, "interrupted": summary.interrupted,
-            "picture": summary.picture.as_deref().map(as_text),
-            "loss_curve": curve.as_deref().map(as_text),
-        });
-        self.common.print(&value, &text)?;
-        Ok(exit_code(summary.interrupted))
+    fn common(&self) -> &Common {
+        &self.common
     }
 
-    /// Begins a run; nothing is made on disk before every check has passed.
-    fn begin(&self, options: &Options) -> anyhow::Result<Begun> {
+    fn out(&self) -> &Path {
+        &self.run.out
+    }
+
+    fn limits(&self) -> RunLimits {
+        self.options.limits()
+    }
+
+    fn limits_of(plan: &mut SpriteRun) -> LimitsMut<'_> {
+        let t = &mut plan.training;
+        (&mut t.epochs, &mut t.steps, &mut t.max_minutes)
+    }
+
+    fn prepare(&self) -> anyhow::Result<(SpriteRun, Self::Data)> {
+        let options = &self.options;
         let data = options.source()?;
         let set = read_sprites(&data, &self.common)?;
         let height = ContextUnetConfig {
@@ -124,55 +96,65 @@ impl TrainSprites {
             held_out: options.held_out.unwrap_or(0.1),
             training: options.training(&set),
         };
-        let (training, held_out) = plan.split(&set)?;
-        plan.training.check(&training)?;
+        let parts = plan.split(&set)?;
+        plan.training.check(&parts.0)?;
         // The device, too, is tried before a folder is made.
         self.common.try_device()?;
-        Ok(Begun {
-            run: RunFolder::create(&self.run.out, &plan)?,
-            plan,
-            training,
-            held_out,
-        })
+        Ok((plan, parts))
     }
 
-    /// Goes on with a run; its config is replaced only after the changed one has passed every check.
-    fn reopen(&self, options: &Options) -> anyhow::Result<Begun> {
-        let run = RunFolder::open_locked(&self.run.out)?;
-        let mut plan: SpriteRun = run.plan()?;
-        let asked = options.clone().with_absolute_data()?;
-        let own = given(&Options::of_run(&plan))?;
+    fn check_same(&self, plan: &SpriteRun) -> anyhow::Result<()> {
+        let asked = given(&self.options.clone().with_absolute_data()?)?;
+        let own = given(&Options::of_run(plan))?;
         // Every option shows in the run.
-        refuse_other_options(&given(&asked)?, &own, || Ok(false))?;
-        let limits = options.limits_alone();
-        let changed =
-            limits.epochs.is_some() || limits.steps.is_some() || limits.max_minutes.is_some();
-        if changed {
-            let training = &mut plan.training;
-            (training.epochs, training.steps, training.max_minutes) =
-                (limits.epochs, limits.steps, limits.max_minutes);
-        }
-        let (training, held_out) = plan.load_data()?;
-        plan.training.check(&training)?;
-        self.common.try_device()?;
-        if changed {
-            run.save_config(&plan)?;
-        }
-        Ok(Begun {
-            run,
-            plan,
-            training,
-            held_out,
-        })
+        refuse_other_options(&asked, &own, || Ok(false))
     }
-}
 
-/// A run that can be trained: its folder, locked, and its data.
-struct Begun {
-    run: RunFolder,
-    plan: SpriteRun,
-    training: SpriteSet,
-    held_out: SpriteSet,
+    fn reload(&self, plan: &SpriteRun) -> anyhow::Result<Self::Data> {
+        let parts = plan.load_data()?;
+        plan.training.check(&parts.0)?;
+        Ok(parts)
+    }
+
+    fn say_data(&self, plan: &SpriteRun, (training, held_out): &Self::Data) -> Option<u64> {
+        self.common.say(format!(
+            "{} to train on, {} held out, {}: {}",
+            counted(training.len(), "sprite"),
+            held_out.len(),
+            counted_classes(training.context_width()),
+            first_names(training.class_names())
+        ));
+        plan.training.limits(training.len()).steps
+    }
+
+    fn train(
+        &self,
+        begun: Begun<SpriteRun, Self::Data>,
+        watch: Watch,
+    ) -> anyhow::Result<Summary<f32>> {
+        self.common.device.run(Job {
+            run: begun.run,
+            training: begun.plan.training,
+            data: begun.data.0,
+            watch,
+        })?
+    }
+
+    fn report(&self, trained: &Trained<f32>) -> Report {
+        let (last, picture) = (trained.summary.last, &trained.summary.picture);
+        let loss = last.map_or("as before".into(), |loss| format!("{loss:.5}"));
+        Report {
+            figures: format!(", last loss {loss}"),
+            files: vec![
+                ("last picture", picture.clone()),
+                ("loss curve", trained.curves.clone()),
+            ],
+            fields: Map::from_iter([
+                ("last_loss".into(), json!(last)),
+                ("picture".into(), json!(picture.as_deref().map(as_text))),
+            ]),
+        }
+    }
 }
 
 fn counted_classes(count: usize) -> String {

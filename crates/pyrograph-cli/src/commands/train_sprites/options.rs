@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     reading::{LabelsName, faults, sprite_options},
-    training::absolute,
+    training::{RunLimits, absolute},
 };
 
 /// What a recipe file may set; the command's flags go before it.
@@ -48,13 +48,13 @@ pub(super) struct Options {
     pub(super) held_out: Option<f64>,
     /// Passes over the data [default: 32, unless another limit is given].
     #[arg(long, allow_negative_numbers = true)]
-    pub(super) epochs: Option<u64>,
+    epochs: Option<u64>,
     /// Total number of steps [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
-    pub(super) steps: Option<u64>,
+    steps: Option<u64>,
     /// Total number of minutes; the learning rate then follows the clock [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
-    pub(super) max_minutes: Option<f64>,
+    max_minutes: Option<f64>,
     /// Images in a step [default: 100].
     #[arg(long, allow_negative_numbers = true)]
     batch_size: Option<usize>,
@@ -145,10 +145,14 @@ const PROCEDURAL: usize = 4000;
 impl Options {
     /// Flags before the recipe.
     pub(super) fn over(self, file: Self) -> Self {
-        let limit_given =
-            self.epochs.is_some() || self.steps.is_some() || self.max_minutes.is_some();
-        let limits = if limit_given { &self } else { &file };
-        let (epochs, steps, max_minutes) = (limits.epochs, limits.steps, limits.max_minutes);
+        let RunLimits {
+            epochs,
+            steps,
+            max_minutes,
+        } = match self.limits().are_given() {
+            true => self.limits(),
+            false => file.limits(),
+        };
         let data_given = self.data.is_some() || self.procedural.is_some();
         let (data, procedural) = if data_given {
             (self.data, self.procedural)
@@ -184,13 +188,12 @@ impl Options {
         }
     }
 
-    /// The limits, and nothing else.
-    pub(super) fn limits_alone(&self) -> Self {
-        Self {
+    /// The limits that are given.
+    pub(super) fn limits(&self) -> RunLimits {
+        RunLimits {
             epochs: self.epochs,
             steps: self.steps,
             max_minutes: self.max_minutes,
-            ..Self::default()
         }
     }
 

@@ -24,7 +24,6 @@ use crate::training::absolute;
 pub(super) struct DistillFlags {
     /// The teacher: a run folder of `train ssd`, whose best network is used, or a model file.
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     teacher: Option<PathBuf>,
     /// The distillation method: chen (soft targets, bounded regression), cwd (feature maps, channel
     /// by channel), pkd (feature maps, correlated), score-l2 (feature maps, weighted by the
@@ -38,30 +37,24 @@ pub(super) struct DistillFlags {
     method: Vec<String>,
     /// The fraction of the run that uses the teacher, above 0 and up to 1 [default: 1].
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<f64>,
     /// Run the teacher at every STEPS-th step; the steps between are plain [default: 1].
     #[arg(long, allow_negative_numbers = true, value_name = "STEPS")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     teacher_every: Option<u64>,
     /// Keep the teacher's outputs on disk for this number of augmentations of each image, which
     /// then repeat [default: run the teacher each time].
     #[arg(long, allow_negative_numbers = true, value_name = "DRAWS")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<u64>,
     /// The file of the cached outputs, which another run with the same data, seed and teacher may
     /// use [default: in the run folder].
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     cache_file: Option<PathBuf>,
     /// The projector from the student's feature maps to the teacher's channels: linear (1×1) or mlp
     /// (1×1, ReLU, 1×1) [default: linear].
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     projector: Option<ProjectorKind>,
     /// The temperature of chen, cwd and response, above 0 [default: 1].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f64>,
     /// Parameters of the methods by name: chen.margin=0.1,score-l2.dis=1. chen has temperature,
     /// margin, background_weight, foreground_weight, soft, conf, bounded and loc; cwd temperature;
@@ -86,20 +79,16 @@ pub(super) struct DistillFlags {
     /// Images without boxes, which are trained on with the teacher's confident detections as
     /// objects: a folder of images, or scenes:COUNT [default: none].
     #[arg(long, value_name = "DIR")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled: Option<PathBuf>,
     /// The fraction of these images in every batch, between 0 and 1 [default: 0.5].
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled_share: Option<f64>,
     /// The least score of a detection that becomes an object, for any threshold from the validation
     /// images [default: 0.5].
     #[arg(long, allow_negative_numbers = true, value_name = "SCORE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     unlabelled_floor: Option<f64>,
     /// The device of the teacher, of the same backend as --device [default: --device].
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     teacher_device: Option<DeviceSpec>,
 }
 

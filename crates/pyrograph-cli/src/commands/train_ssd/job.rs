@@ -17,7 +17,7 @@ use pyrograph::{
     },
 };
 
-use crate::training::Watch;
+use crate::training::{Summary, Watch};
 
 /// Whether a training can begin: its devices start, and the weights that it begins from fit.
 pub(super) struct Start {
@@ -89,16 +89,8 @@ pub(super) struct Job {
     pub(super) watch: Watch,
 }
 
-pub(super) struct Summary {
-    pub(super) steps: u64,
-    pub(super) seconds: f64,
-    pub(super) last: Option<DetectionRecord>,
-    pub(super) best: Option<f64>,
-    pub(super) interrupted: bool,
-}
-
 impl DevicesTask for Job {
-    type Output = anyhow::Result<Summary>;
+    type Output = anyhow::Result<Summary<DetectionRecord>>;
 
     fn run<B: VisionAutodiff>(mut self, device: Device<B>, others: Vec<Device<B>>) -> Self::Output {
         let (devices, teacher) = match self.distils {
@@ -117,14 +109,14 @@ impl DevicesTask for Job {
             &devices,
             &teacher,
         );
-        self.watch.finish();
         let trained = trained?;
         Ok(Summary {
             steps: trained.steps,
             seconds: trained.seconds,
             last: trained.last,
             best: trained.best,
-            interrupted: trained.interrupted || self.watch.stop_requested(),
+            interrupted: trained.interrupted,
+            picture: None,
         })
     }
 }

@@ -52,7 +52,7 @@ impl TrainSsd {
             more_devices: self.more_devices,
             common: &self.common,
         };
-        order.train()?.print(&self.common)
+        order.run()
     }
 }
 
@@ -82,6 +82,6 @@ impl TrainDistill {
             more_devices: Vec::new(),
             common: &self.common,
         };
-        order.train()?.print(&self.common)
+        order.run()
     }
 }

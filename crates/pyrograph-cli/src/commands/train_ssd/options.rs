@@ -10,9 +10,10 @@ use clap::{Args, ValueEnum};
 use pyrograph::{
     data::detection::DetectionFormat,
     models::ssd::{PriorTable, SsdBackbone},
-    train::ssd::SsdTraining,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::training::RunLimits;
 
 /// What a recipe file may set; the command's flags go before it.
 #[derive(Args, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,31 +23,25 @@ pub(super) struct Options {
     /// (instances_*.json, Roboflow, fiftyone), or COCO's annotation file; docs/detection.md lists
     /// the layouts. Without --data, built-in scenes of shapes.
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
     /// The layout of --data: voc or coco [default: voc].
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<DetectionFormat>,
     /// The part of --data to train on; VOC's part `all` is every annotation file, of which
     /// --held-out keeps a fraction for validation [default: train].
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     split: Option<String>,
     /// The part of --data to validate with, which chooses the best network; for an annotation file,
     /// the file of that part beside it [default: val, if the data are a folder that has it].
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     validation_split: Option<String>,
     /// Other data to validate with, in the same layout: COCO's annotation file, or a folder whose
     /// part is --validation-split [default: val]. Classes are matched by their names.
     #[arg(long, value_name = "PATH")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     validation_data: Option<PathBuf>,
     /// The fraction of the images that is held out for validation if there is no validation part
     /// [default: 0.1].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     held_out: Option<f64>,
     /// The names of the classes, in their order [default: those of the data].
     #[arg(long, value_delimiter = ',')]
@@ -54,15 +49,12 @@ pub(super) struct Options {
     classes: Vec<String>,
     /// The handling of objects of other classes [default: refuse].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     unknown_classes: Option<UnknownName>,
     /// The handling of boxes without an area [default: skip].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     degenerate_boxes: Option<DegenerateName>,
     /// The handling of boxes that extend beyond their image [default: clip].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     boxes_beyond: Option<BeyondName>,
     /// Corners in VOC's files count pixels from 1, as in the data of the VOC challenges.
     #[arg(long)]
@@ -71,7 +63,6 @@ pub(super) struct Options {
     /// How photographs with an EXIF orientation are read; boxes refer to the picture that is read
     /// [default: upright].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     exif: Option<ExifName>,
     /// Stop at the first fault of the data, instead of listing all.
     #[arg(long, conflicts_with = "skip_broken")]
@@ -88,19 +79,15 @@ pub(super) struct Options {
     /// Train on this number of images only, chosen by the seed: a smaller choice is a subset of a
     /// larger one of the same seed [default: all].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     images: Option<usize>,
     /// Number of built-in scenes [default: 4000].
     #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     scenes: Option<usize>,
     /// The seed that draws the scenes [default: --seed].
     #[arg(long, conflicts_with = "data", allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     scenes_seed: Option<u64>,
     /// The network in front of the heads: vgg16 or mobilenet-v2 [default: vgg16].
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     backbone: Option<SsdBackbone>,
     /// The width multiplier of all numbers of channels [default: 1, or that of --start].
     #[arg(long, visible_alias = "student-width", allow_negative_numbers = true)]
@@ -108,128 +95,99 @@ pub(super) struct Options {
     width: Option<f64>,
     /// The prior boxes: voc, coco, torchvision or mobilenet [default: the backbone's].
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     priors: Option<PriorTable>,
     /// Batch norm after the convolutions of VGG16 [default: on; off with --start, as in published
     /// files].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     batch_norm: Option<Switch>,
     /// Weights to start from: a detector of pyrograph, ssd.pytorch, torchvision or pytorch-ssd, a
     /// plain VGG16, or a run folder of `train ssd`, whose best network is taken [default: random
     /// weights].
     #[arg(long)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<PathBuf>,
     /// For a --start file with several networks: the name of the part to take [default: the part
     /// that fits best; a remark names it].
     #[arg(long, value_name = "NAME")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     part: Option<String>,
     /// The tensors that are taken from --start [default: all].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     transfer: Option<TransferName>,
     /// The normalisation of pixels: ssd (bytes minus a mean colour), imagenet (of torchvision's
     /// classifiers) or mobilenet [default: that of --start, or the backbone's].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     normalisation: Option<NormalisationName>,
     /// Freezes the first FREEZE layers of the backbone [default: 0].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     freeze: Option<usize>,
     /// The fraction of the run after which frozen layers are trained too, between 0 and 1 [default:
     /// never].
     #[arg(long, allow_negative_numbers = true, value_name = "SHARE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     unfreeze_at: Option<f64>,
     /// The learning rate after --unfreeze-at, with a schedule that starts again [default: the first
     /// schedule continues].
     #[arg(long, allow_negative_numbers = true, value_name = "RATE")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     unfreeze_rate: Option<f64>,
     /// The augmentation of training images: ssd is the paper's full augmentation, light changes
     /// only colours and flips [default: ssd].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     augment: Option<AugmentName>,
     /// Passes over the data [default: 120 unless another limit is given].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     epochs: Option<u64>,
     /// Total number of steps [default: as --epochs].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<u64>,
     /// Total number of minutes [default: no limit].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     max_minutes: Option<f64>,
     /// Images in a step [default: 16].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     batch_size: Option<usize>,
     /// The optimizer: sgd, or adam-w, which needs much lower learning rates [default: sgd].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     optimizer: Option<OptimizerName>,
     /// The learning rate after the warm-up [default: 0.02; 0.001 with adam-w or with --start].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     learning_rate: Option<f64>,
     /// Steps over which the learning rate rises from 0 [default: 100].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     warm_up: Option<u64>,
     /// The schedule by which the learning rate falls: by a cosine, to a tenth after two thirds and
     /// again after five sixths of the run, or by --gamma after every epoch [default: cosine].
     #[arg(long, value_enum)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<ScheduleName>,
     /// The factor of an exponential schedule, above 0 and up to 1.
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     gamma: Option<f64>,
     /// SGD's momentum, or Adam's β₁ [default: 0.9].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     momentum: Option<f64>,
     /// Weight decay of the weights of convolutions; biases and norms have none [default: 0.0005].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     weight_decay: Option<f64>,
     /// The norm to which all gradients together are clipped; 0 turns it off [default: 10].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     clip_norm: Option<f64>,
     /// Decay of the network's moving average; 0 turns it off [default: 0.998].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     ema: Option<f64>,
     /// Hard negatives for each prior with an object [default: 3].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     negatives_per_positive: Option<usize>,
     /// Hard negatives of an image without objects [default: 100].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     negatives_for_hard: Option<usize>,
     /// Steps between checkpoints; 0 for only the last checkpoint [default: 200].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     checkpoint_every: Option<u64>,
     /// Steps between evaluations; 0 for only the last evaluation [default: 400].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     evaluate_every: Option<u64>,
     /// Threads that read and augment images [default: 1].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     loaders: Option<usize>,
     /// Seed of all random numbers [default: 0].
     #[arg(long, allow_negative_numbers = true)]
-    #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
 }
 
@@ -339,7 +297,7 @@ impl Options {
 
     /// A recipe's options without the groups that the flags set: a group that excludes itself goes as a whole.
     pub(super) fn under(mut self, flags: &Self) -> Self {
-        if flags.limits_alone() != Self::default() {
+        if flags.limits().are_given() {
             (self.epochs, self.steps, self.max_minutes) = (None, None, None);
         }
         if flags.data.is_some() || flags.scenes.is_some() {
@@ -348,19 +306,13 @@ impl Options {
         self
     }
 
-    /// The limits, and nothing else.
-    pub(super) fn limits_alone(&self) -> Self {
-        Self {
+    /// The limits that are given.
+    pub(super) fn limits(&self) -> RunLimits {
+        RunLimits {
             epochs: self.epochs,
             steps: self.steps,
             max_minutes: self.max_minutes,
-            ..Self::default()
         }
-    }
-
-    pub(super) fn set_limits(&self, training: &mut SsdTraining) {
-        (training.epochs, training.steps, training.max_minutes) =
-            (self.epochs, self.steps, self.max_minutes);
     }
 
     pub(super) fn images(&self) -> Option<usize> {

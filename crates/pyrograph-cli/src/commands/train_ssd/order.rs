@@ -1,6 +1,9 @@
 //! What a training of a detector is ordered by, from the flags to the end of the run.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::bail;
 use pyrograph::{
@@ -12,20 +15,22 @@ use pyrograph::{
         ssd::{DetectionRecord, SsdRun, SsdTraining, best_weights},
     },
 };
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::{
     curves::write_curves,
     distill_flags::DistillFlags,
-    job::{Job, Start, Summary},
+    job::{Job, Start},
     options::Options,
 };
 use crate::{
     arguments::Common,
     commands::data_preview::{check_images, say_remarks},
     outputs::as_text,
-    stop::stop_of_training,
-    training::{LIMITS_ALONE, Watch, exit_code, given, goes_on, outcome, refuse_other_options},
+    training::{
+        Begun, LIMITS_ALONE, LimitsMut, Report, RunLimits, Summary, TrainCommand, Trained, Watch,
+        given, goes_on, refuse_other_options, run_training, same_but_limits,
+    },
 };
 
 /// A training that is asked for.
@@ -39,115 +44,21 @@ pub(super) struct Order<'a> {
     pub(super) common: &'a Common,
 }
 
-/// A training as it ended.
-pub(crate) struct TrainedRun {
-    run: RunFolder,
-    /// Steps taken, over every resume.
-    pub(crate) steps: u64,
-    /// Seconds trained, over every resume.
-    pub(crate) seconds: f64,
-    last: Option<DetectionRecord>,
-    /// The best mAP@.5 on the validation images.
-    pub(crate) best: Option<f64>,
-    /// Whether Ctrl-C stopped it.
-    pub(crate) interrupted: bool,
-    curves: Option<PathBuf>,
-}
-
-impl TrainedRun {
-    /// Whether nothing was left to do: the run had finished before.
-    pub(crate) fn finished_before(&self) -> bool {
-        !self.interrupted && self.last.is_none()
-    }
-
-    /// Prints how the training ended, and gives the exit code.
-    pub(super) fn print(&self, common: &Common) -> anyhow::Result<ExitCode> {
-        let ended = outcome(self.interrupted, self.last.is_some());
-        let mut text = format!("{ended} {} steps in {:.0} s", self.steps, self.seconds);
-        if let Some(last) = &self.last {
-            let (loc, conf) = (last.loc_loss, last.conf_loss);
-            text += &format!("; last losses: boxes {loc:.4}, classes {conf:.4}");
-        }
-        if let Some(best) = self.best {
-            text += &format!("; best mAP@.5 on the validation images {best:.4}");
-        }
-        text += &format!("\nrun folder: {}", self.run.path().display());
-        let weights = best_weights(&self.run).ok();
-        for (what, path) in [
-            ("weights to detect with", &weights),
-            ("losses", &self.curves),
-        ] {
-            if let Some(path) = path {
-                text += &format!("\n{what}: {}", path.display());
-            }
-        }
-        let value = json!({
-            "run": as_text(self.run.path()), "steps": self.steps, "seconds": self.seconds,
-            "last": self.last, "best_map": self.best, "interrupted": self.interrupted,
-            "weights": weights.as_deref().map(as_text),
-            "loss_curve": self.curves.as_deref().map(as_text),
-        });
-        common.print(&value, &text)?;
-        Ok(exit_code(self.interrupted))
-    }
-}
+/// A training of a detector as it ended.
+pub(crate) type TrainedRun = Trained<DetectionRecord>;
 
 impl Order<'_> {
-    pub(super) fn train(mut self) -> anyhow::Result<TrainedRun> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let (order, trained) = self.train()?;
+        trained.print(&order)
+    }
+
+    /// Trains, and returns the order too.
+    pub(super) fn train(mut self) -> anyhow::Result<(Self, TrainedRun)> {
         self.resume = goes_on(self.resume, &self.out, self.common);
         self.check()?;
-        let Begun {
-            run,
-            plan,
-            data,
-            validation,
-        } = if self.resume {
-            self.reopen()?
-        } else {
-            self.begin()?
-        };
-        self.say_data(&plan.training, &data, validation.as_ref());
-        let steps = plan.training.limits(data.len()).steps;
-        let watch = Watch::new(
-            steps,
-            stop_of_training(self.common.quiet)?,
-            self.common.quiet,
-        );
-        let job = Job {
-            run: run.clone(),
-            distils: plan.training.distillation.is_some(),
-            training: plan.training,
-            data,
-            validation,
-            watch,
-        };
-        let trained = self.common.device.run_with(&self.other_devices(), job)?;
-        let Summary {
-            steps,
-            seconds,
-            last,
-            best,
-            interrupted,
-        } = match trained {
-            Ok(summary) => summary,
-            Err(error) => {
-                // Only a run without a step goes.
-                if !self.resume {
-                    // What went wrong first counts.
-                    let _ = run.discard_unbegun();
-                }
-                return Err(error);
-            }
-        };
-        Ok(TrainedRun {
-            curves: write_curves(&run)?,
-            run,
-            steps,
-            seconds,
-            last,
-            best,
-            interrupted,
-        })
+        let trained = run_training(&self, self.resume)?;
+        Ok((self, trained))
     }
 
     /// Refuses options that do not go together.
@@ -163,41 +74,6 @@ impl Order<'_> {
     pub(super) fn other_devices(&self) -> Vec<DeviceSpec> {
         let teacher = self.distill.as_ref().and_then(DistillFlags::teacher_device);
         self.more_devices.iter().copied().chain(teacher).collect()
-    }
-    /// Begins a run; nothing is made on disk before every check has passed.
-    fn begin(&self) -> anyhow::Result<Begun> {
-        let (mut plan, set) = self.plan_of_set()?;
-        say_remarks(&set, self.common);
-        plan.training.check_objects(&set)?;
-        let (data, validation) = self.parts(&plan, set)?;
-        complete(&mut plan, validation.as_ref());
-        plan.training.check(&data)?;
-        for (set, source) in [
-            (Some(&data), &plan.data),
-            (
-                validation.as_ref(),
-                plan.validation.as_ref().unwrap_or(&plan.data),
-            ),
-        ] {
-            if let Some(set) = set {
-                check_images(set, source.faults(), self.common)?;
-            }
-        }
-        // The devices, the weights to begin from and the teacher, too, are tried before a folder is
-        // made.
-        let start = Start {
-            training: plan.training.clone(),
-            classes: plan.classes.clone(),
-        };
-        self.common
-            .device
-            .run_with(&self.other_devices(), start)??;
-        Ok(Begun {
-            run: RunFolder::create(&self.out, &plan)?,
-            plan,
-            data,
-            validation,
-        })
     }
 
     /// The run that is asked for, as its config has it.
@@ -235,66 +111,6 @@ impl Order<'_> {
         Ok((plan, set))
     }
 
-    /// Goes on with a run; its config is replaced only after the changed one has passed every
-    /// check.
-    fn reopen(&self) -> anyhow::Result<Begun> {
-        let options = &self.options;
-        let run = RunFolder::open_locked(&self.out)?;
-        let mut plan: SsdRun = run.plan()?;
-        if self.distill.is_some() && plan.training.distillation.is_none() {
-            bail!(
-                "{}: this run has no teacher: go on with `train ssd --resume`",
-                self.out.display()
-            );
-        }
-        self.check_same(&plan)?;
-        let limits = options.limits_alone();
-        let changed = limits != Options::default();
-        if changed {
-            options.set_limits(&mut plan.training);
-        }
-        let set = plan.data.load()?;
-        say_remarks(&set, self.common);
-        let (data, validation) = self.parts(&plan, set)?;
-        plan.training.check(&data)?;
-        self.common.try_device()?;
-        if changed {
-            run.save_config(&plan)?;
-        }
-        Ok(Begun {
-            run,
-            plan,
-            data,
-            validation,
-        })
-    }
-
-    /// Refuses options that the run to go on with does not have.
-    fn check_same(&self, plan: &SsdRun) -> anyhow::Result<()> {
-        let same_run = || {
-            let mut asked = self.plan()?;
-            (
-                asked.training.epochs,
-                asked.training.steps,
-                asked.training.max_minutes,
-            ) = (
-                plan.training.epochs,
-                plan.training.steps,
-                plan.training.max_minutes,
-            );
-            Ok(asked == *plan)
-        };
-        if let (Some(flags), Some(distillation)) = (&self.distill, &plan.training.distillation)
-            && let Some(flag) = flags.difference(distillation, &plan.data)?
-            && !same_run().unwrap_or(false)
-        {
-            bail!("--{flag} is not what this run was begun with; {LIMITS_ALONE}");
-        }
-        let own = given(&Options::of_run(plan))?;
-        let asked = given(&self.options.clone().with_absolute_paths()?)?;
-        refuse_other_options(&asked, &own, same_run)
-    }
-
     /// The images to train on and those to judge by, after what was done to the boxes of the latter was said where they are
     /// other data.
     fn parts(
@@ -309,7 +125,7 @@ impl Order<'_> {
         Ok((data, validation))
     }
 
-    fn say_data(
+    fn say_objects(
         &self,
         training: &SsdTraining,
         data: &DetectionSet,
@@ -351,10 +167,132 @@ fn complete(plan: &mut SsdRun, validation: Option<&DetectionSet>) {
     }
 }
 
-/// A run that can be trained: its folder, locked, and its data.
-struct Begun {
-    run: RunFolder,
-    plan: SsdRun,
-    data: DetectionSet,
-    validation: Option<DetectionSet>,
+impl TrainCommand for Order<'_> {
+    type Plan = SsdRun;
+    /// To train on, and to judge by.
+    type Data = (DetectionSet, Option<DetectionSet>);
+    type Last = DetectionRecord;
+    const CURVES: fn(&RunFolder) -> anyhow::Result<Option<PathBuf>> = write_curves;
+
+    fn common(&self) -> &Common {
+        self.common
+    }
+
+    fn out(&self) -> &Path {
+        &self.out
+    }
+
+    fn limits(&self) -> RunLimits {
+        self.options.limits()
+    }
+
+    fn limits_of(plan: &mut SsdRun) -> LimitsMut<'_> {
+        let t = &mut plan.training;
+        (&mut t.epochs, &mut t.steps, &mut t.max_minutes)
+    }
+
+    fn prepare(&self) -> anyhow::Result<(SsdRun, Self::Data)> {
+        let (mut plan, set) = self.plan_of_set()?;
+        say_remarks(&set, self.common);
+        plan.training.check_objects(&set)?;
+        let (data, validation) = self.parts(&plan, set)?;
+        complete(&mut plan, validation.as_ref());
+        plan.training.check(&data)?;
+        check_images(&data, plan.data.faults(), self.common)?;
+        if let Some(set) = &validation {
+            let source = plan.validation.as_ref().unwrap_or(&plan.data);
+            check_images(set, source.faults(), self.common)?;
+        }
+        // The devices, the weights to begin from and the teacher, too, are tried before a folder is
+        // made.
+        let start = Start {
+            training: plan.training.clone(),
+            classes: plan.classes.clone(),
+        };
+        self.common
+            .device
+            .run_with(&self.other_devices(), start)??;
+        Ok((plan, (data, validation)))
+    }
+
+    fn check_same(&self, plan: &SsdRun) -> anyhow::Result<()> {
+        if self.distill.is_some() && plan.training.distillation.is_none() {
+            bail!(
+                "{}: this run has no teacher: go on with `train ssd --resume`",
+                self.out.display()
+            );
+        }
+        let same_run = || Ok(same_but_limits::<Self>(self.plan()?, plan));
+        if let (Some(flags), Some(distillation)) = (&self.distill, &plan.training.distillation)
+            && let Some(flag) = flags.difference(distillation, &plan.data)?
+            && !same_run().unwrap_or(false)
+        {
+            bail!("--{flag} is not what this run was begun with; {LIMITS_ALONE}");
+        }
+        let own = given(&Options::of_run(plan))?;
+        let asked = given(&self.options.clone().with_absolute_paths()?)?;
+        refuse_other_options(&asked, &own, same_run)
+    }
+
+    fn reload(&self, plan: &SsdRun) -> anyhow::Result<Self::Data> {
+        let set = plan.data.load()?;
+        say_remarks(&set, self.common);
+        let parts = self.parts(plan, set)?;
+        plan.training.check(&parts.0)?;
+        Ok(parts)
+    }
+
+    fn say_data(&self, plan: &SsdRun, (data, validation): &Self::Data) -> Option<u64> {
+        self.say_objects(&plan.training, data, validation.as_ref());
+        plan.training.limits(data.len()).steps
+    }
+
+    fn train(
+        &self,
+        begun: Begun<SsdRun, Self::Data>,
+        watch: Watch,
+    ) -> anyhow::Result<Summary<DetectionRecord>> {
+        let Begun { run, plan, data } = begun;
+        let job = Job {
+            run: run.clone(),
+            distils: plan.training.distillation.is_some(),
+            training: plan.training,
+            data: data.0,
+            validation: data.1,
+            watch,
+        };
+        let trained = self.common.device.run_with(&self.other_devices(), job)?;
+        if trained.is_err() && !self.resume {
+            // Only a run without a step goes; what went wrong first counts.
+            let _ = run.discard_unbegun();
+        }
+        trained
+    }
+
+    fn report(&self, trained: &TrainedRun) -> Report {
+        let (last, best) = (&trained.summary.last, trained.summary.best);
+        let mut figures = String::new();
+        if let Some(last) = last {
+            let (loc, conf) = (last.loc_loss, last.conf_loss);
+            figures += &format!("; last losses: boxes {loc:.4}, classes {conf:.4}");
+        }
+        if let Some(best) = best {
+            figures += &format!("; best mAP@.5 on the validation images {best:.4}");
+        }
+        let weights = best_weights(&trained.run).ok();
+        let fields = Map::from_iter([
+            ("last".into(), json!(last)),
+            ("best_map".into(), json!(best)),
+            ("weights".into(), json!(weights.as_deref().map(as_text))),
+        ]);
+        let files = vec![
+            ("weights to detect with", weights),
+            ("losses", trained.curves.clone()),
+        ];
+        Report {
+            figures,
+            files,
+            fields,
+        }
+    }
 }

@@ -79,7 +79,7 @@ pub(crate) fn train_by_table(
 ) -> anyhow::Result<TrainedRun> {
     let order = order_of(table, out.to_owned(), common)?;
     let Ok(run) = RunFolder::open(out) else {
-        return order.train();
+        return Ok(order.train()?.1);
     };
     let seen: SsdRun = run.plan()?;
     let asked = order.plan()?;
@@ -95,5 +95,5 @@ pub(crate) fn train_by_table(
         more_devices: order.other_devices(),
         ..order
     };
-    going_on.train()
+    Ok(going_on.train()?.1)
 }

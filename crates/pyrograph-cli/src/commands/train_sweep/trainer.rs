@@ -46,10 +46,10 @@ impl Trainer for ByTable<'_> {
     fn train(&self, table: Table, out: &Path) -> anyhow::Result<Outcome> {
         let run = train_by_table(table, out, self.0)?;
         Ok(Outcome {
-            steps: run.steps,
-            seconds: run.seconds,
-            best: run.best,
-            interrupted: run.interrupted,
+            steps: run.summary.steps,
+            seconds: run.summary.seconds,
+            best: run.summary.best,
+            interrupted: run.summary.interrupted,
             finished_before: run.finished_before(),
         })
     }

@@ -205,8 +205,9 @@ impl Options {
         };
         t.ema = switched(self.ema, t.ema);
         t.clip_norm = switched(self.clip_norm, t.clip_norm);
-        if self.limits_alone() != Self::default() {
-            self.set_limits(&mut t);
+        if self.limits().are_given() {
+            self.limits()
+                .set((&mut t.epochs, &mut t.steps, &mut t.max_minutes));
         }
         Ok(t)
     }
