@@ -34,6 +34,11 @@ const STEPS: &[Step] = &[
         run: tidy::run,
     },
     Step {
+        name: "package",
+        needs: None,
+        run: package,
+    },
+    Step {
         name: "clippy",
         needs: Some(&CLIPPY),
         run: clippy,
@@ -113,6 +118,15 @@ fn refuse_missing_tools(steps: &[&Step]) -> Result<()> {
     Ok(())
 }
 
+/// What a registry takes, without compiling each package once more.
+fn package(root: &Path) -> Result<()> {
+    tools::run(
+        root,
+        "cargo package --workspace --no-verify --allow-dirty --quiet",
+        &[],
+    )
+}
+
 fn clippy(root: &Path) -> Result<()> {
     // The second is the library for one job, without what the others need.
     let one_job = "--package pyrograph --no-default-features --features flex,detection";
@@ -173,7 +187,9 @@ mod tests {
     fn steps_run_from_the_cheapest_to_the_dearest() {
         assert_eq!(
             step_names(),
-            ["fmt", "typos", "tidy", "clippy", "doc", "test", "deny"]
+            [
+                "fmt", "typos", "tidy", "package", "clippy", "doc", "test", "deny"
+            ]
         );
     }
 
