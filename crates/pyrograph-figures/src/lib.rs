@@ -1,7 +1,8 @@
 //! Figures without a model: grids of images, text, charts, heat maps, boxes of detectors, and GIFs.
 //!
 //! The one image type is [`RgbImage`](image::RgbImage) of the [`image`] crate. Everything here is
-//! plain host code: no tensors, no devices, no system fonts.
+//! plain host code: no tensors and no devices. Fonts of the system are used only for characters
+//! that the embedded font lacks.
 //!
 //! | to | use |
 //! | --- | --- |
