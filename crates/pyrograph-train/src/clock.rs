@@ -65,3 +65,59 @@ impl RunClock {
         every > 0 && self.state.step.is_multiple_of(every)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DataFingerprint;
+
+    fn clock(limits: Limits, step: u64, seconds: f64) -> RunClock {
+        let state = TrainState {
+            step,
+            seconds,
+            seed: 0,
+            data: DataFingerprint {
+                images: 1,
+                side: 1,
+                channels: 1,
+                classes: 1,
+                checksum: 0,
+            },
+            best: None,
+        };
+        RunClock::new(limits, state)
+    }
+
+    #[test]
+    fn steps_and_time_go_on_from_those_of_the_checkpoint() {
+        let limits = Limits {
+            steps: Some(12),
+            time: Some(Duration::from_secs(7200)),
+        };
+        let mut clock = clock(limits, 10, 3600.0);
+        assert!(!clock.has_ended() && clock.progress() > 0.83);
+        assert_eq!((clock.take_step(), clock.step()), (11, 11));
+        assert!((3600.0..3700.0).contains(&clock.state.seconds));
+        assert!(!clock.has_ended());
+        clock.take_step();
+        assert!(clock.has_ended() && clock.progress() == 1.0);
+    }
+
+    #[test]
+    fn the_time_stands_still_between_two_readings() {
+        let limits = Limits {
+            steps: None,
+            time: Some(Duration::from_nanos(1)),
+        };
+        let mut clock = clock(limits, 0, 0.0);
+        assert!(!clock.has_ended());
+        clock.read_time();
+        assert!(clock.has_ended());
+    }
+
+    #[test]
+    fn what_is_done_every_few_steps_is_never_due_at_0() {
+        let due = |step, every| clock(Limits::default(), step, 0.0).falls_due(every);
+        assert!(due(20, 10) && !due(21, 10) && !due(20, 0));
+    }
+}
