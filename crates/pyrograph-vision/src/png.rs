@@ -1,27 +1,18 @@
 //! Writing of PNG files.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use image::{ImageFormat, RgbImage};
-use pyrograph_base::atomic_write;
+use image::RgbImage;
 
-use crate::VisionError;
+use crate::{VisionError, write_png_with_text};
 
-/// Writes `image` as PNG, for any extension of `path`, atomically as by [`atomic_write`].
+/// Writes `image` as PNG, for any extension of `path`, atomically as by
+/// [`atomic_write`](pyrograph_base::atomic_write).
 ///
 /// # Errors
-/// [`VisionError::Encode`] for an image without pixels, [`VisionError::Write`] as [`atomic_write`].
+/// [`VisionError::Encode`] for an image without pixels, [`VisionError::Write`] as `atomic_write`.
 pub fn write_png(path: impl AsRef<Path>, image: &RgbImage) -> Result<(), VisionError> {
-    let path = path.as_ref();
-    let mut bytes = Cursor::new(Vec::new());
-    image
-        .write_to(&mut bytes, ImageFormat::Png)
-        .map_err(|source| VisionError::Encode {
-            path: path.into(),
-            source,
-        })?;
-    Ok(atomic_write(path, bytes.get_ref())?)
+    write_png_with_text(path, image, &[])
 }
 
 #[cfg(test)]
