@@ -45,14 +45,20 @@ impl TextSize {
 /// The width of a character of the embedded font, as a share of the font size.
 const ADVANCE: f32 = 1233.0 / 2048.0;
 
-/// Width and height in pixels of one line of text. Latin, Greek and Cyrillic are monospaced.
+/// The longest text that is drawn; the search for fonts takes the square of the number of
+/// characters that the embedded font lacks.
+const MOST_CHARACTERS: usize = 4096;
+
+/// Width and height in pixels of one line of text, of which the first 4096 characters count. Latin,
+/// Greek and Cyrillic are monospaced.
 pub fn text_size(text: &str, size: TextSize) -> (u32, u32) {
     let width = with_line(text, size, |line, _| line_width(line));
     (width, size.line_height())
 }
 
 /// Writes one line of text with its upper left corner at (x, y). Parts outside the picture are cut
-/// off. A control character is drawn as a space, and a character that no font contains as `?`.
+/// off, and so is what follows the first 4096 characters. A control character is drawn as a space,
+/// and a character that no font contains as `?`.
 pub fn draw_text(image: &mut RgbImage, x: i64, y: i64, text: &str, size: TextSize, ink: Rgb<u8>) {
     if x >= i64::from(image.width()) || y >= i64::from(image.height()) {
         return;
@@ -92,7 +98,8 @@ fn embedded() -> Database {
 /// `act` with the line.
 fn with_line<R>(text: &str, size: TextSize, act: impl FnOnce(&Buffer, &mut Typesetter) -> R) -> R {
     let ends_line = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    let text = text.replace(ends_line, " ");
+    let drawn = text.chars().take(MOST_CHARACTERS);
+    let text: String = drawn.map(|c| if ends_line(c) { ' ' } else { c }).collect();
     let mut typesetter = EMBEDDED.lock().unwrap_or_else(PoisonError::into_inner);
     let mut line = typesetter.lay_out(&text, size);
     if has_missing(&line) {
@@ -120,13 +127,12 @@ fn has_missing(line: &Buffer) -> bool {
 
 /// `text` with `?` in place of each character of `line` without a glyph.
 fn without_missing(text: &str, line: &Buffer) -> String {
-    let missing: Vec<_> = glyphs(line)
-        .filter(is_missing)
-        .map(|glyph| glyph.start..glyph.end)
-        .collect();
-    let known = |at: usize| !missing.iter().any(|range| range.contains(&at));
+    let mut missing = vec![false; text.len()];
+    for glyph in glyphs(line).filter(is_missing) {
+        missing[glyph.start..glyph.end].fill(true);
+    }
     text.char_indices()
-        .map(|(at, character)| if known(at) { character } else { '?' })
+        .map(|(at, character)| if missing[at] { '?' } else { character })
         .collect()
 }
 
@@ -237,6 +243,13 @@ mod tests {
     fn a_line_stays_a_line() {
         assert_eq!(drawn("a\nb\u{2029}c\td"), drawn("a b c d"));
         assert_eq!(text_size("", TextSize::Title), (0, 20));
+    }
+
+    #[test]
+    fn a_text_beyond_the_longest_is_cut() {
+        let width = |characters| text_size(&"a".repeat(characters), TextSize::Label).0;
+        assert_eq!(width(MOST_CHARACTERS - 1), 7 * 4095);
+        assert_eq!(width(MOST_CHARACTERS + 1), 7 * 4096);
     }
 
     #[test]
