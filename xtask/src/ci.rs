@@ -118,11 +118,12 @@ fn refuse_missing_tools(steps: &[&Step]) -> Result<()> {
     Ok(())
 }
 
-/// What a registry takes, without compiling each package once more.
+/// What a registry takes. Packages are not compiled once more, and their lock files not resolved,
+/// which takes a minute.
 fn package(root: &Path) -> Result<()> {
     tools::run(
         root,
-        "cargo package --workspace --no-verify --allow-dirty --quiet",
+        "cargo package --workspace --no-verify --exclude-lockfile --allow-dirty --quiet",
         &[],
     )
 }
